@@ -1,0 +1,240 @@
+package revv
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// The ids of the service. There are several kinds with sequences of their own,
+// and none can stand for another: a document has an id, a number and an object
+// id, and its entry in a folder has a fourth one. The types keep them apart.
+type (
+	// DocumentID identifies a document within an organisation.
+	DocumentID int64
+	// TemplateID identifies a template.
+	TemplateID int64
+	// FolderID identifies a folder. A folder is known by the id of its entry
+	// in the listing (inferred: the listing shows no other).
+	FolderID int64
+	// ContactID identifies a contact.
+	ContactID int64
+	// EntryID identifies an entry of a folder. It is not the id of the
+	// document behind it, although the two often look alike.
+	EntryID int64
+	// WebhookID identifies a webhook subscription. Whether the service uses a
+	// number or a text is not known; both are kept as they came.
+	WebhookID string
+	// DocumentNumber is the number that people see, as DOC-000040.
+	DocumentNumber string
+	// ObjectID identifies a document among the objects of the service, as
+	// "DOC-" and twelve letters or digits.
+	ObjectID string
+)
+
+// UnmarshalJSON accepts a number or a text that holds one.
+func (id *DocumentID) UnmarshalJSON(data []byte) error { return unmarshalID(data, id) }
+
+// UnmarshalJSON accepts a number or a text that holds one.
+func (id *TemplateID) UnmarshalJSON(data []byte) error { return unmarshalID(data, id) }
+
+// UnmarshalJSON accepts a number or a text that holds one.
+func (id *FolderID) UnmarshalJSON(data []byte) error { return unmarshalID(data, id) }
+
+// UnmarshalJSON accepts a number or a text that holds one.
+func (id *ContactID) UnmarshalJSON(data []byte) error { return unmarshalID(data, id) }
+
+// UnmarshalJSON accepts a number or a text that holds one.
+func (id *EntryID) UnmarshalJSON(data []byte) error { return unmarshalID(data, id) }
+
+// UnmarshalJSON accepts a text or a number.
+func (id *WebhookID) UnmarshalJSON(data []byte) error {
+	text, ok := scalarText(data)
+	if !ok || len(data) > 0 && (data[0] == 't' || data[0] == 'f') {
+		return misfit[WebhookID](data)
+	}
+	*id = WebhookID(text)
+	return nil
+}
+
+// unmarshalID reads 14 and "14" exactly, over the whole range of an int64. null
+// and "" mean that there is no id.
+func unmarshalID[T ~int64](data []byte, id *T) error {
+	if string(data) == "null" {
+		*id = 0
+		return nil
+	}
+	text, ok := scalarText(data)
+	if !ok {
+		return misfit[T](data)
+	}
+	if text == "" {
+		*id = 0
+		return nil
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || text[0] == '+' {
+		return misfit[T](data)
+	}
+	*id = T(n)
+	return nil
+}
+
+// misfit is the error that encoding/json completes with the name of the member.
+func misfit[T any](data []byte) error {
+	kind := "number"
+	if len(data) > 0 {
+		switch data[0] {
+		case '"':
+			kind = "string"
+		case '{':
+			kind = "object"
+		case '[':
+			kind = "array"
+		case 't', 'f':
+			kind = "bool"
+		}
+	}
+	return &json.UnmarshalTypeError{Value: kind, Type: reflect.TypeFor[T]()}
+}
+
+// scalarText returns the text of a JSON string, number or boolean; null is "".
+// ok is false for objects and arrays.
+func scalarText(data []byte) (text string, ok bool) {
+	data = bytes.TrimSpace(data)
+	if len(data) == 0 || data[0] == '{' || data[0] == '[' {
+		return "", false
+	}
+	if data[0] == '"' {
+		err := json.Unmarshal(data, &text)
+		return text, err == nil
+	}
+	if string(data) == "null" {
+		return "", true
+	}
+	return string(data), true
+}
+
+// Stage is where a document stands: [StageDraft], [StageSent] and so on, or any
+// other name, since an account can define stages of its own.
+type Stage string
+
+// The stages that were seen. An account may have others.
+const (
+	StageDraft     Stage = "Draft"
+	StageSent      Stage = "Sent"
+	StageSigned    Stage = "Signed"
+	StageCompleted Stage = "Completed"
+)
+
+// Is reports whether two stages are the same, without regard to case: the
+// service was seen to be compared with in that way.
+func (s Stage) Is(other Stage) bool { return strings.EqualFold(string(s), string(other)) }
+
+// UnmarshalJSON accepts {"name":"Draft"}, which was observed, a bare "Draft", and null.
+func (s *Stage) UnmarshalJSON(data []byte) error {
+	name, ok := nameOf(data)
+	if !ok {
+		return misfit[Stage](data)
+	}
+	*s = Stage(name)
+	return nil
+}
+
+// nameOf reads {"name":"…"}, "…" or null.
+func nameOf(data []byte) (name string, ok bool) {
+	if len(data) > 0 && data[0] == '{' {
+		var object struct {
+			Name json.RawMessage `json:"name"`
+		}
+		if json.Unmarshal(data, &object) != nil {
+			return "", false
+		}
+		if object.Name == nil {
+			return "", true
+		}
+		data = object.Name
+	}
+	if len(data) > 0 && data[0] != '"' && data[0] != 'n' {
+		return "", false
+	}
+	return scalarText(data)
+}
+
+// Time is a time of the service. The layout was observed once, as RFC 3339 in
+// UTC with microseconds. A text in any other layout is no error: it leaves the
+// time zero and stays readable through [Time.Text].
+type Time struct {
+	time.Time
+
+	text string
+}
+
+// Text returns the time as the service wrote it, "" if it wrote none.
+func (t Time) Text() string { return t.text }
+
+// timeLayouts are tried in turn. Only the first was observed; the others are
+// what a service moves to when it drops the zone or the T.
+//
+//nolint:gochecknoglobals // a constant list; Go has no constant slices
+var timeLayouts = []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999", "2006-01-02 15:04:05.999999999Z07:00", "2006-01-02 15:04:05.999999999"}
+
+// UnmarshalJSON reads a time; see [Time] for what it accepts.
+func (t *Time) UnmarshalJSON(data []byte) error {
+	text, ok := scalarText(data)
+	if !ok {
+		return misfit[Time](data)
+	}
+	*t = Time{text: text}
+	for _, layout := range timeLayouts {
+		if parsed, err := time.Parse(layout, text); err == nil {
+			t.Time = parsed.UTC()
+			return nil
+		}
+	}
+	return nil
+}
+
+// MarshalJSON writes the time in the observed layout, a zero time as the text
+// that was read, or as null.
+func (t Time) MarshalJSON() ([]byte, error) {
+	switch {
+	case !t.IsZero():
+		return json.Marshal(wireTime(t.Time))
+	case t.text != "":
+		return json.Marshal(t.text)
+	}
+	return []byte("null"), nil
+}
+
+// wireTime formats a time in the observed layout.
+func wireTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000000Z") }
+
+// Person is somebody a document goes to: a signer, an acceptor, an approver or
+// a reader.
+type Person struct {
+	Email     string `json:"user_email"` // required
+	FirstName string `json:"first_name"`
+	LastName  string `json:"last_name"`
+	// Order is the place in the signing sequence, from 1; 0 leaves the sequence
+	// to the service. Only [DocumentsService.SendForESign] knows an order.
+	Order int `json:"order,omitzero"`
+}
+
+// unmarshalRaw decodes data into plain and keeps a copy of it in raw. The models
+// call it with themselves converted to a type without methods, which would
+// otherwise call this function again.
+func unmarshalRaw(data []byte, plain any, raw *json.RawMessage) error {
+	if string(data) == "null" {
+		return errors.New("null where an object is due")
+	}
+	if err := json.Unmarshal(data, plain); err != nil {
+		return err
+	}
+	*raw = bytes.Clone(data)
+	return nil
+}

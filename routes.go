@@ -1,0 +1,274 @@
+package revv
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/revv-go/revv/internal/wire"
+)
+
+// Routes holds the method and the path of every operation, in the form
+// "GET /api/docs/{id}". The vendor publishes no reference any more, so the
+// comment of each field says how the route is known:
+//
+//   - Observed in n clients: n independent public programs of 2020, written
+//     against the live service, used exactly this method and path.
+//   - Observed (constant): one such program held the path in a constant without
+//     calling it.
+//   - Inferred: deduced from what was observed; the reason is given.
+//   - Stand-in: nothing is known. The route is this project's proposal, shaped
+//     after the nearest observed sibling, and may well be wrong on a live account.
+//
+// To repair a route, start from [DefaultRoutes], set the field and hand the
+// value to [WithRoutes]. A field that is left empty keeps its default. The
+// placeholder in braces must stay; [NewClient] refuses a route it cannot expand.
+type Routes struct {
+	// CreateDocument makes a document from a template.
+	// Observed in 8 clients.
+	CreateDocument string
+	// ListDocuments lists the entries of the account, folders among them.
+	// Observed in 4 clients, with the trailing slash.
+	ListDocuments string
+	// ListFolderContents lists the entries of one folder; {id} is a folder id.
+	// Stand-in, shaped after ListDocuments.
+	ListFolderContents string
+	// GetDocument reads a document; {id} is a document id.
+	// Observed in 1 client.
+	GetDocument string
+	// GetDocumentByNumber reads a document; {doc_no} is a document number.
+	// Observed in 1 client.
+	GetDocumentByNumber string
+	// SetFields writes the values of named fields; {id} is a document id.
+	// Stand-in: the article names the capability ("Set the fields of your
+	// documents"), not the call.
+	SetFields string
+	// CloneDocument copies a document; {id} is a document id.
+	// Observed (constant) as to the path; the method and the body are inferred
+	// from the other creating calls.
+	CloneDocument string
+	// ListActivities reads what happened to an object; {object_id} is an object id.
+	// Observed in 1 client.
+	ListActivities string
+	// DownloadDocument reads the PDF; {id} is a document id.
+	// Stand-in: the article names the capability ("Download signed documents").
+	DownloadDocument string
+	// ShareDocument sends a private copy by mail; {id} is a document id.
+	// Observed in 1 client.
+	ShareDocument string
+	// SendForESign sends for Fill & eSign; {id} is a document id.
+	// Stand-in, shaped after SendForAcceptance.
+	SendForESign string
+	// SendForAcceptance sends for acceptance; {id} is a document id.
+	// Observed in 3 clients.
+	SendForAcceptance string
+	// SendForApproval sends for approval; {id} is a document id.
+	// Stand-in, shaped after SendForAcceptance.
+	SendForApproval string
+	// CreateMagicLink makes the permanent public link of a document.
+	// Observed in 4 clients.
+	CreateMagicLink string
+	// MoveDocument puts a document into a folder; {id} is a document id.
+	// Stand-in.
+	MoveDocument string
+
+	// ListTemplates lists templates, with status=ACTIVE only the active ones.
+	// Observed in 5 clients with the status, inferred without it (the article
+	// lists "View the list of all templates" beside the active ones).
+	ListTemplates string
+
+	// CreateFolder makes a folder.
+	// Stand-in, on the path of the observed listing.
+	CreateFolder string
+	// ListFolders lists the same entries as ListDocuments; the folders among
+	// them are kept.
+	// Inferred: the observed listing marks documents with the type "f", so
+	// entries of other types exist, and folders are the only candidates.
+	ListFolders string
+	// DeleteFolder removes a folder; {id} is a folder id.
+	// Stand-in.
+	DeleteFolder string
+
+	// UpsertContact adds or updates a contact.
+	// Observed in 2 clients.
+	UpsertContact string
+	// ListContacts lists contacts.
+	// Observed in 4 clients.
+	ListContacts string
+	// GetContact reads a contact; {id} is a contact id.
+	// Stand-in.
+	GetContact string
+	// GetContactByEmail finds contacts; the address goes in the query as email=….
+	// Stand-in.
+	GetContactByEmail string
+	// DeleteContact removes a contact; {id} is a contact id.
+	// Stand-in.
+	DeleteContact string
+
+	// SubscribeWebhook registers a URL for one type of event.
+	// Stand-in: an integration platform is known to register webhooks by itself,
+	// so the call exists; nothing else is known of it.
+	SubscribeWebhook string
+	// ListWebhooks lists the subscriptions.
+	// Stand-in, as SubscribeWebhook.
+	ListWebhooks string
+	// UnsubscribeWebhook removes a subscription; {id} is a webhook id.
+	// Stand-in, as SubscribeWebhook.
+	UnsubscribeWebhook string
+}
+
+// DefaultRoutes returns the best that is known of each route. The comments of
+// [Routes] say how well each one is known.
+func DefaultRoutes() Routes {
+	return Routes{
+		CreateDocument:      "POST /api/docs",
+		ListDocuments:       "GET /api/folders/",
+		ListFolderContents:  "GET /api/folders/{id}",
+		GetDocument:         "GET /api/docs/{id}",
+		GetDocumentByNumber: "GET /api/documents/{doc_no}",
+		SetFields:           "PUT /api/docs/{id}/fields",
+		CloneDocument:       "POST /api/documents/{id}/clone",
+		ListActivities:      "GET /api/object-activities/objects/{object_id}",
+		DownloadDocument:    "GET /api/docs/{id}/download",
+		ShareDocument:       "POST /api/v2/doc-recipients/{id}",
+		SendForESign:        "POST /api/v2/doc-signers/{id}",
+		SendForAcceptance:   "POST /api/v2/doc-acceptors/{id}",
+		SendForApproval:     "POST /api/v2/doc-approvers/{id}",
+		CreateMagicLink:     "POST /api/perma-link",
+		MoveDocument:        "PUT /api/docs/{id}/folder",
+
+		ListTemplates: "GET /api/docstemplate/",
+
+		CreateFolder: "POST /api/folders/",
+		ListFolders:  "GET /api/folders/",
+		DeleteFolder: "DELETE /api/folders/{id}",
+
+		UpsertContact:     "POST /api/contacts",
+		ListContacts:      "GET /api/contacts/all",
+		GetContact:        "GET /api/contacts/{id}",
+		GetContactByEmail: "GET /api/contacts",
+		DeleteContact:     "DELETE /api/contacts/{id}",
+
+		SubscribeWebhook:   "POST /api/webhooks",
+		ListWebhooks:       "GET /api/webhooks",
+		UnsubscribeWebhook: "DELETE /api/webhooks/{id}",
+	}
+}
+
+// class says what a repetition of a call would do, and so what may be repeated.
+type class uint8
+
+const (
+	classRead         class = iota + 1 // changes nothing: may be repeated
+	classIdempotent                    // a repetition leads to the same state: may be repeated
+	classConsequences                  // a repetition may send a second contract: never without proof
+)
+
+// operation is one row of the table below: all that the pipeline needs to know
+// of a call before it sees the caller's arguments.
+type operation struct {
+	name  string
+	class class
+	route func(*Routes) *string
+	param string // the placeholder that the route must contain, "" for none
+	field string // the name of the route's field, for error messages
+}
+
+// opID indexes the table of operations and the compiled routes of a client.
+type opID uint8
+
+const (
+	opCreateDocument opID = iota
+	opListDocuments
+	opListFolderContents
+	opGetDocument
+	opGetDocumentByNumber
+	opSetFields
+	opCloneDocument
+	opListActivities
+	opDownloadDocument
+	opShareDocument
+	opSendForESign
+	opSendForAcceptance
+	opSendForApproval
+	opCreateMagicLink
+	opMoveDocument
+	opListTemplates
+	opCreateFolder
+	opListFolders
+	opDeleteFolder
+	opUpsertContact
+	opListContacts
+	opGetContact
+	opGetContactByEmail
+	opDeleteContact
+	opSubscribeWebhook
+	opListWebhooks
+	opUnsubscribeWebhook
+	opCount
+)
+
+// The placeholders that routes may carry.
+const (
+	paramNone     = ""
+	paramID       = "id"
+	paramDocNo    = "doc_no"
+	paramObjectID = "object_id"
+)
+
+// operations is the table of the API: operation → class, route, placeholder.
+//
+//nolint:gochecknoglobals // a constant table; Go has no constant structs
+var operations = [opCount]operation{
+	opCreateDocument:      {"Documents.Create", classConsequences, func(r *Routes) *string { return &r.CreateDocument }, paramNone, "CreateDocument"},
+	opListDocuments:       {"Documents.List", classRead, func(r *Routes) *string { return &r.ListDocuments }, paramNone, "ListDocuments"},
+	opListFolderContents:  {"Documents.List", classRead, func(r *Routes) *string { return &r.ListFolderContents }, paramID, "ListFolderContents"},
+	opGetDocument:         {"Documents.Get", classRead, func(r *Routes) *string { return &r.GetDocument }, paramID, "GetDocument"},
+	opGetDocumentByNumber: {"Documents.GetByNumber", classRead, func(r *Routes) *string { return &r.GetDocumentByNumber }, paramDocNo, "GetDocumentByNumber"},
+	opSetFields:           {"Documents.SetFields", classIdempotent, func(r *Routes) *string { return &r.SetFields }, paramID, "SetFields"},
+	opCloneDocument:       {"Documents.Clone", classConsequences, func(r *Routes) *string { return &r.CloneDocument }, paramID, "CloneDocument"},
+	opListActivities:      {"Documents.Activities", classRead, func(r *Routes) *string { return &r.ListActivities }, paramObjectID, "ListActivities"},
+	opDownloadDocument:    {"Documents.Download", classRead, func(r *Routes) *string { return &r.DownloadDocument }, paramID, "DownloadDocument"},
+	opShareDocument:       {"Documents.Share", classConsequences, func(r *Routes) *string { return &r.ShareDocument }, paramID, "ShareDocument"},
+	opSendForESign:        {"Documents.SendForESign", classConsequences, func(r *Routes) *string { return &r.SendForESign }, paramID, "SendForESign"},
+	opSendForAcceptance:   {"Documents.SendForAcceptance", classConsequences, func(r *Routes) *string { return &r.SendForAcceptance }, paramID, "SendForAcceptance"},
+	opSendForApproval:     {"Documents.SendForApproval", classConsequences, func(r *Routes) *string { return &r.SendForApproval }, paramID, "SendForApproval"},
+	opCreateMagicLink:     {"Documents.MagicLink", classConsequences, func(r *Routes) *string { return &r.CreateMagicLink }, paramNone, "CreateMagicLink"},
+	opMoveDocument:        {"Documents.Move", classIdempotent, func(r *Routes) *string { return &r.MoveDocument }, paramID, "MoveDocument"},
+	opListTemplates:       {"Templates.List", classRead, func(r *Routes) *string { return &r.ListTemplates }, paramNone, "ListTemplates"},
+	opCreateFolder:        {"Folders.Create", classConsequences, func(r *Routes) *string { return &r.CreateFolder }, paramNone, "CreateFolder"},
+	opListFolders:         {"Folders.List", classRead, func(r *Routes) *string { return &r.ListFolders }, paramNone, "ListFolders"},
+	opDeleteFolder:        {"Folders.Delete", classIdempotent, func(r *Routes) *string { return &r.DeleteFolder }, paramID, "DeleteFolder"},
+	opUpsertContact:       {"Contacts.Upsert", classConsequences, func(r *Routes) *string { return &r.UpsertContact }, paramNone, "UpsertContact"},
+	opListContacts:        {"Contacts.List", classRead, func(r *Routes) *string { return &r.ListContacts }, paramNone, "ListContacts"},
+	opGetContact:          {"Contacts.Get", classRead, func(r *Routes) *string { return &r.GetContact }, paramID, "GetContact"},
+	opGetContactByEmail:   {"Contacts.GetByEmail", classRead, func(r *Routes) *string { return &r.GetContactByEmail }, paramNone, "GetContactByEmail"},
+	opDeleteContact:       {"Contacts.Delete", classIdempotent, func(r *Routes) *string { return &r.DeleteContact }, paramID, "DeleteContact"},
+	opSubscribeWebhook:    {"Webhooks.Subscribe", classConsequences, func(r *Routes) *string { return &r.SubscribeWebhook }, paramNone, "SubscribeWebhook"},
+	opListWebhooks:        {"Webhooks.List", classRead, func(r *Routes) *string { return &r.ListWebhooks }, paramNone, "ListWebhooks"},
+	opUnsubscribeWebhook:  {"Webhooks.Unsubscribe", classIdempotent, func(r *Routes) *string { return &r.UnsubscribeWebhook }, paramID, "UnsubscribeWebhook"},
+}
+
+// routeTable is Routes after parsing: what a client expands per call.
+type routeTable [opCount]wire.Route
+
+// compile parses every route; an empty field takes its default. All bad fields
+// are reported at once.
+func (r Routes) compile() (*routeTable, error) {
+	var (
+		table    routeTable
+		problems []error
+	)
+	defaults := DefaultRoutes()
+	for id, op := range operations {
+		text := *op.route(&r)
+		if text == "" {
+			text = *op.route(&defaults)
+		}
+		route, err := wire.ParseRoute(text, op.param)
+		if err != nil {
+			problems = append(problems, fmt.Errorf("Routes.%s: %w", op.field, err))
+		}
+		table[id] = route
+	}
+	return &table, errors.Join(problems...)
+}
