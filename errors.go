@@ -1,0 +1,248 @@
+package revv
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// The kinds of failure, for [errors.Is]. An error can be of several kinds: a 404
+// answered to a send is ErrNotFound alone, an HTML page answered to a send is
+// ErrUnexpectedContent and ErrAppliedResponseUnreadable.
+var (
+	// ErrInvalidArgument: an argument or an option broke a rule that the error
+	// names. No request was sent.
+	ErrInvalidArgument = errors.New("invalid argument")
+
+	// ErrInvalid: the service refused the content of the request (400, 415, 422).
+	ErrInvalid = errors.New("refused as invalid")
+	// ErrUnauthorized: the service does not accept the access token, even after
+	// a refresh where one was possible (401).
+	ErrUnauthorized = errors.New("unauthorized")
+	// ErrForbidden: the account may not do this (403).
+	ErrForbidden = errors.New("forbidden")
+	// ErrNotFound: there is no such object (404, 410).
+	ErrNotFound = errors.New("not found")
+	// ErrConflict: the state of the object does not allow this (409), or the
+	// answer is ambiguous where one object is due.
+	ErrConflict = errors.New("conflict")
+	// ErrRateLimited: the service asked to wait longer than the policy or the
+	// deadline allows, or again and again (429).
+	ErrRateLimited = errors.New("rate limited")
+	// ErrServer: the service failed (5xx).
+	ErrServer = errors.New("server error")
+
+	// ErrOutcomeUnknown: the request may have been applied. Read the state back
+	// before repeating a call with consequences.
+	ErrOutcomeUnknown = errors.New("outcome unknown: the request may have been applied")
+	// ErrAppliedResponseUnreadable: the service reported success, but its answer
+	// could not be read. The request has most likely been applied; do not repeat it.
+	ErrAppliedResponseUnreadable = errors.New("reported as applied, but the response could not be read")
+	// ErrUnexpectedContent: the answer is something else altogether, as the HTML
+	// page that the vendor's hosts give today on every path.
+	ErrUnexpectedContent = errors.New("unexpected content")
+	// ErrMalformedResponse: the answer is not the JSON that is due.
+	ErrMalformedResponse = errors.New("malformed response")
+	// ErrEmptyResponse: the answer is empty where JSON is due.
+	ErrEmptyResponse = errors.New("empty response")
+	// ErrResponseTooLarge: the answer exceeds a stated limit.
+	ErrResponseTooLarge = errors.New("response too large")
+	// ErrRedirected: the service answered with a redirect, which is not followed.
+	ErrRedirected = errors.New("redirected")
+	// ErrTruncated: a download ended before the file did.
+	ErrTruncated = errors.New("truncated")
+
+	// ErrReauthorizationRequired: the refresh token is spent or revoked; a person
+	// has to authorize the application again.
+	ErrReauthorizationRequired = errors.New("reauthorization required")
+	// ErrTokenNotPersisted: a new token pair is held in memory because the store
+	// failed to save it; the next call saves it first.
+	ErrTokenNotPersisted = errors.New("token not persisted")
+	// ErrNoToken: the store holds no token for the account.
+	ErrNoToken = errors.New("no token")
+	// ErrTokenStoreCorrupt: what the store holds for the account is no token. It
+	// is left as it is.
+	ErrTokenStoreCorrupt = errors.New("token store corrupt")
+	// ErrPageLoop: a list gave a page that it had given before.
+	ErrPageLoop = errors.New("page loop")
+)
+
+// Error is the error of every call. Compare it with errors.Is and the Err…
+// variables; read its fields through errors.As. Nothing in it is secret: the
+// texts of the service are escaped, shortened and rid of the access token.
+type Error struct {
+	Op         string        // the operation, as "Documents.Create"
+	Argument   string        // the argument or option at fault, "" if none is
+	StatusCode int           // the HTTP status, 0 without a response
+	Code       string        // the service's own code, "" if it gave none
+	Message    string        // the service's text, or this package's reason
+	RequestID  string        // the service's id of the request, "" if it gave none
+	Attempts   int           // how many requests were sent
+	RetryAfter time.Duration // how long the service asked to wait, 0 if it did not
+
+	kinds []error // sentinels that the status does not imply
+	cause error
+}
+
+// maxErrorText bounds each text that the service puts into an error, in bytes.
+const maxErrorText = 256
+
+// Error describes the failure in one line.
+func (e *Error) Error() string {
+	if e == nil {
+		return "revv: <nil>"
+	}
+	var b strings.Builder
+	b.WriteString("revv")
+	for _, part := range []string{e.Op, e.Argument} {
+		if part != "" {
+			b.WriteString(": ")
+			b.WriteString(part)
+		}
+	}
+	if e.StatusCode != 0 {
+		b.WriteString(": " + strconv.Itoa(e.StatusCode))
+		if text := http.StatusText(e.StatusCode); text != "" {
+			b.WriteString(" " + text)
+		}
+	}
+	for _, kind := range e.kinds {
+		b.WriteString(": ")
+		b.WriteString(kind.Error())
+	}
+	if e.Code != "" {
+		b.WriteString(": " + e.Code)
+	}
+	if e.Message != "" {
+		b.WriteString(": " + e.Message)
+	}
+	if e.cause != nil {
+		b.WriteString(": " + printable(e.cause.Error(), 4*maxErrorText))
+	}
+	if details := e.details(); details != "" {
+		b.WriteString(" (" + details + ")")
+	}
+	return b.String()
+}
+
+func (e *Error) details() string {
+	var parts []string
+	if e.Attempts > 0 {
+		parts = append(parts, fmt.Sprintf("attempts: %d", e.Attempts))
+	}
+	if e.RetryAfter > 0 {
+		parts = append(parts, "retry after: "+e.RetryAfter.String())
+	}
+	if e.RequestID != "" {
+		parts = append(parts, "request id: "+e.RequestID)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// Unwrap returns the sentinels of the error and its cause.
+func (e *Error) Unwrap() []error {
+	if e == nil {
+		return nil
+	}
+	all := make([]error, 0, len(e.kinds)+2)
+	all = append(all, e.kinds...)
+	if kind := statusKind(e.StatusCode); kind != nil {
+		all = append(all, kind)
+	}
+	if e.cause != nil {
+		all = append(all, e.cause)
+	}
+	return all
+}
+
+// statusKinds is the table status → sentinel; statusKind adds the 5xx.
+//
+//nolint:gochecknoglobals // a constant table; Go has no constant maps
+var statusKinds = map[int]error{
+	http.StatusBadRequest:           ErrInvalid,
+	http.StatusUnauthorized:         ErrUnauthorized,
+	http.StatusForbidden:            ErrForbidden,
+	http.StatusNotFound:             ErrNotFound,
+	http.StatusConflict:             ErrConflict,
+	http.StatusGone:                 ErrNotFound,
+	http.StatusUnsupportedMediaType: ErrInvalid,
+	http.StatusUnprocessableEntity:  ErrInvalid,
+	http.StatusTooManyRequests:      ErrRateLimited,
+}
+
+func statusKind(status int) error {
+	if status >= 500 && status <= 599 {
+		return ErrServer
+	}
+	return statusKinds[status]
+}
+
+// Format prints the text of the error for every verb: %+v and %#v would
+// otherwise walk into the cause.
+func (e *Error) Format(f fmt.State, verb rune) {
+	if verb == 'q' {
+		_, _ = io.WriteString(f, strconv.Quote(e.Error()))
+		return
+	}
+	_, _ = io.WriteString(f, e.Error())
+}
+
+// LogValue groups the fields for log/slog.
+func (e *Error) LogValue() slog.Value {
+	if e == nil {
+		return slog.StringValue("<nil>")
+	}
+	return slog.GroupValue(
+		slog.String("op", e.Op),
+		slog.String("error", e.Error()),
+		slog.Int("status", e.StatusCode),
+		slog.String("code", e.Code),
+		slog.String("request_id", e.RequestID),
+		slog.Int("attempts", e.Attempts),
+	)
+}
+
+// argument says that an argument of op breaks a rule. No request was sent.
+func argument(op, name, rule string) error {
+	return &Error{Op: op, Argument: name, Message: rule, kinds: []error{ErrInvalidArgument}}
+}
+
+// checkContext refuses a nil context, and one that is done before anything is sent.
+func checkContext(ctx context.Context, op string) error {
+	if ctx == nil {
+		return argument(op, "ctx", "must not be nil")
+	}
+	if err := ctx.Err(); err != nil {
+		return &Error{Op: op, cause: err}
+	}
+	return nil
+}
+
+// printable makes text from outside safe to print: at most limit bytes, control
+// and other invisible characters escaped, always valid UTF-8.
+func printable(text string, limit int) string {
+	var b strings.Builder
+	for i, r := range text {
+		piece := string(r)
+		if r == utf8.RuneError || !strconv.IsPrint(r) {
+			quoted := strconv.QuoteRuneToASCII(r)
+			piece = quoted[1 : len(quoted)-1]
+			if r == utf8.RuneError {
+				piece = fmt.Sprintf(`\x%02x`, text[i])
+			}
+		}
+		if b.Len()+len(piece) > limit-len("…") && i+len(piece) < len(text) || b.Len()+len(piece) > limit {
+			b.WriteString("…")
+			break
+		}
+		b.WriteString(piece)
+	}
+	return b.String()
+}

@@ -1,0 +1,51 @@
+// Package secret keeps values that must never be printed. A [Value] holds its
+// content in a closure, which no formatting verb, encoder or reflective dump can
+// look into: not fmt, not encoding/json or gob, not log/slog, not a debugger's
+// pretty-printer.
+package secret
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+)
+
+// Redacted is what stands in the place of a secret wherever text is made of it.
+const Redacted = "[redacted]"
+
+// Value holds a T that only [Value.Reveal] gives away. The zero Value holds the
+// zero T.
+type Value[T any] struct {
+	reveal func() T
+}
+
+// New wraps v.
+func New[T any](v T) Value[T] { return Value[T]{reveal: func() T { return v }} }
+
+// Reveal returns what was wrapped.
+func (v Value[T]) Reveal() T {
+	if v.reveal == nil {
+		var zero T
+		return zero
+	}
+	return v.reveal()
+}
+
+// Format prints the same for every verb.
+func (Value[T]) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, Redacted) }
+
+// String implements fmt.Stringer.
+func (Value[T]) String() string { return Redacted }
+
+// GoString implements fmt.GoStringer.
+func (Value[T]) GoString() string { return Redacted }
+
+// LogValue implements slog.LogValuer.
+func (Value[T]) LogValue() slog.Value { return slog.StringValue(Redacted) }
+
+// MarshalText keeps the content out of JSON, XML and everything else that asks
+// for text.
+func (Value[T]) MarshalText() ([]byte, error) { return []byte(Redacted), nil }
+
+// GobEncode keeps the content out of gob.
+func (Value[T]) GobEncode() ([]byte, error) { return []byte(Redacted), nil }
