@@ -101,11 +101,8 @@ func (e *Error) Error() string {
 	}
 	var b strings.Builder
 	b.WriteString("revv")
-	for _, part := range []string{e.Op, e.Argument} {
-		if part != "" {
-			b.WriteString(": ")
-			b.WriteString(part)
-		}
+	if e.Op != "" {
+		b.WriteString(": " + e.Op)
 	}
 	if e.StatusCode != 0 {
 		b.WriteString(": " + strconv.Itoa(e.StatusCode))
@@ -120,8 +117,8 @@ func (e *Error) Error() string {
 	if e.Code != "" {
 		b.WriteString(": " + e.Code)
 	}
-	if e.Message != "" {
-		b.WriteString(": " + e.Message)
+	if text := strings.TrimSpace(e.Argument + " " + e.Message); text != "" {
+		b.WriteString(": " + text)
 	}
 	if e.cause != nil {
 		b.WriteString(": " + printable(e.cause.Error(), 4*maxErrorText))

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/revv-go/revv/internal/retry"
 	"github.com/revv-go/revv/internal/wire"
 )
 
@@ -154,20 +155,11 @@ func DefaultRoutes() Routes {
 	}
 }
 
-// class says what a repetition of a call would do, and so what may be repeated.
-type class uint8
-
-const (
-	classRead         class = iota + 1 // changes nothing: may be repeated
-	classIdempotent                    // a repetition leads to the same state: may be repeated
-	classConsequences                  // a repetition may send a second contract: never without proof
-)
-
 // operation is one row of the table below: all that the pipeline needs to know
 // of a call before it sees the caller's arguments.
 type operation struct {
 	name  string
-	class class
+	class retry.Class
 	route func(*Routes) *string
 	param string // the placeholder that the route must contain, "" for none
 	field string // the name of the route's field, for error messages
@@ -219,33 +211,33 @@ const (
 //
 //nolint:gochecknoglobals // a constant table; Go has no constant structs
 var operations = [opCount]operation{
-	opCreateDocument:      {"Documents.Create", classConsequences, func(r *Routes) *string { return &r.CreateDocument }, paramNone, "CreateDocument"},
-	opListDocuments:       {"Documents.List", classRead, func(r *Routes) *string { return &r.ListDocuments }, paramNone, "ListDocuments"},
-	opListFolderContents:  {"Documents.List", classRead, func(r *Routes) *string { return &r.ListFolderContents }, paramID, "ListFolderContents"},
-	opGetDocument:         {"Documents.Get", classRead, func(r *Routes) *string { return &r.GetDocument }, paramID, "GetDocument"},
-	opGetDocumentByNumber: {"Documents.GetByNumber", classRead, func(r *Routes) *string { return &r.GetDocumentByNumber }, paramDocNo, "GetDocumentByNumber"},
-	opSetFields:           {"Documents.SetFields", classIdempotent, func(r *Routes) *string { return &r.SetFields }, paramID, "SetFields"},
-	opCloneDocument:       {"Documents.Clone", classConsequences, func(r *Routes) *string { return &r.CloneDocument }, paramID, "CloneDocument"},
-	opListActivities:      {"Documents.Activities", classRead, func(r *Routes) *string { return &r.ListActivities }, paramObjectID, "ListActivities"},
-	opDownloadDocument:    {"Documents.Download", classRead, func(r *Routes) *string { return &r.DownloadDocument }, paramID, "DownloadDocument"},
-	opShareDocument:       {"Documents.Share", classConsequences, func(r *Routes) *string { return &r.ShareDocument }, paramID, "ShareDocument"},
-	opSendForESign:        {"Documents.SendForESign", classConsequences, func(r *Routes) *string { return &r.SendForESign }, paramID, "SendForESign"},
-	opSendForAcceptance:   {"Documents.SendForAcceptance", classConsequences, func(r *Routes) *string { return &r.SendForAcceptance }, paramID, "SendForAcceptance"},
-	opSendForApproval:     {"Documents.SendForApproval", classConsequences, func(r *Routes) *string { return &r.SendForApproval }, paramID, "SendForApproval"},
-	opCreateMagicLink:     {"Documents.MagicLink", classConsequences, func(r *Routes) *string { return &r.CreateMagicLink }, paramNone, "CreateMagicLink"},
-	opMoveDocument:        {"Documents.Move", classIdempotent, func(r *Routes) *string { return &r.MoveDocument }, paramID, "MoveDocument"},
-	opListTemplates:       {"Templates.List", classRead, func(r *Routes) *string { return &r.ListTemplates }, paramNone, "ListTemplates"},
-	opCreateFolder:        {"Folders.Create", classConsequences, func(r *Routes) *string { return &r.CreateFolder }, paramNone, "CreateFolder"},
-	opListFolders:         {"Folders.List", classRead, func(r *Routes) *string { return &r.ListFolders }, paramNone, "ListFolders"},
-	opDeleteFolder:        {"Folders.Delete", classIdempotent, func(r *Routes) *string { return &r.DeleteFolder }, paramID, "DeleteFolder"},
-	opUpsertContact:       {"Contacts.Upsert", classConsequences, func(r *Routes) *string { return &r.UpsertContact }, paramNone, "UpsertContact"},
-	opListContacts:        {"Contacts.List", classRead, func(r *Routes) *string { return &r.ListContacts }, paramNone, "ListContacts"},
-	opGetContact:          {"Contacts.Get", classRead, func(r *Routes) *string { return &r.GetContact }, paramID, "GetContact"},
-	opGetContactByEmail:   {"Contacts.GetByEmail", classRead, func(r *Routes) *string { return &r.GetContactByEmail }, paramNone, "GetContactByEmail"},
-	opDeleteContact:       {"Contacts.Delete", classIdempotent, func(r *Routes) *string { return &r.DeleteContact }, paramID, "DeleteContact"},
-	opSubscribeWebhook:    {"Webhooks.Subscribe", classConsequences, func(r *Routes) *string { return &r.SubscribeWebhook }, paramNone, "SubscribeWebhook"},
-	opListWebhooks:        {"Webhooks.List", classRead, func(r *Routes) *string { return &r.ListWebhooks }, paramNone, "ListWebhooks"},
-	opUnsubscribeWebhook:  {"Webhooks.Unsubscribe", classIdempotent, func(r *Routes) *string { return &r.UnsubscribeWebhook }, paramID, "UnsubscribeWebhook"},
+	opCreateDocument:      {"Documents.Create", retry.Consequences, func(r *Routes) *string { return &r.CreateDocument }, paramNone, "CreateDocument"},
+	opListDocuments:       {"Documents.List", retry.Read, func(r *Routes) *string { return &r.ListDocuments }, paramNone, "ListDocuments"},
+	opListFolderContents:  {"Documents.List", retry.Read, func(r *Routes) *string { return &r.ListFolderContents }, paramID, "ListFolderContents"},
+	opGetDocument:         {"Documents.Get", retry.Read, func(r *Routes) *string { return &r.GetDocument }, paramID, "GetDocument"},
+	opGetDocumentByNumber: {"Documents.GetByNumber", retry.Read, func(r *Routes) *string { return &r.GetDocumentByNumber }, paramDocNo, "GetDocumentByNumber"},
+	opSetFields:           {"Documents.SetFields", retry.Idempotent, func(r *Routes) *string { return &r.SetFields }, paramID, "SetFields"},
+	opCloneDocument:       {"Documents.Clone", retry.Consequences, func(r *Routes) *string { return &r.CloneDocument }, paramID, "CloneDocument"},
+	opListActivities:      {"Documents.Activities", retry.Read, func(r *Routes) *string { return &r.ListActivities }, paramObjectID, "ListActivities"},
+	opDownloadDocument:    {"Documents.Download", retry.Read, func(r *Routes) *string { return &r.DownloadDocument }, paramID, "DownloadDocument"},
+	opShareDocument:       {"Documents.Share", retry.Consequences, func(r *Routes) *string { return &r.ShareDocument }, paramID, "ShareDocument"},
+	opSendForESign:        {"Documents.SendForESign", retry.Consequences, func(r *Routes) *string { return &r.SendForESign }, paramID, "SendForESign"},
+	opSendForAcceptance:   {"Documents.SendForAcceptance", retry.Consequences, func(r *Routes) *string { return &r.SendForAcceptance }, paramID, "SendForAcceptance"},
+	opSendForApproval:     {"Documents.SendForApproval", retry.Consequences, func(r *Routes) *string { return &r.SendForApproval }, paramID, "SendForApproval"},
+	opCreateMagicLink:     {"Documents.MagicLink", retry.Consequences, func(r *Routes) *string { return &r.CreateMagicLink }, paramNone, "CreateMagicLink"},
+	opMoveDocument:        {"Documents.Move", retry.Idempotent, func(r *Routes) *string { return &r.MoveDocument }, paramID, "MoveDocument"},
+	opListTemplates:       {"Templates.List", retry.Read, func(r *Routes) *string { return &r.ListTemplates }, paramNone, "ListTemplates"},
+	opCreateFolder:        {"Folders.Create", retry.Consequences, func(r *Routes) *string { return &r.CreateFolder }, paramNone, "CreateFolder"},
+	opListFolders:         {"Folders.List", retry.Read, func(r *Routes) *string { return &r.ListFolders }, paramNone, "ListFolders"},
+	opDeleteFolder:        {"Folders.Delete", retry.Idempotent, func(r *Routes) *string { return &r.DeleteFolder }, paramID, "DeleteFolder"},
+	opUpsertContact:       {"Contacts.Upsert", retry.Consequences, func(r *Routes) *string { return &r.UpsertContact }, paramNone, "UpsertContact"},
+	opListContacts:        {"Contacts.List", retry.Read, func(r *Routes) *string { return &r.ListContacts }, paramNone, "ListContacts"},
+	opGetContact:          {"Contacts.Get", retry.Read, func(r *Routes) *string { return &r.GetContact }, paramID, "GetContact"},
+	opGetContactByEmail:   {"Contacts.GetByEmail", retry.Read, func(r *Routes) *string { return &r.GetContactByEmail }, paramNone, "GetContactByEmail"},
+	opDeleteContact:       {"Contacts.Delete", retry.Idempotent, func(r *Routes) *string { return &r.DeleteContact }, paramID, "DeleteContact"},
+	opSubscribeWebhook:    {"Webhooks.Subscribe", retry.Consequences, func(r *Routes) *string { return &r.SubscribeWebhook }, paramNone, "SubscribeWebhook"},
+	opListWebhooks:        {"Webhooks.List", retry.Read, func(r *Routes) *string { return &r.ListWebhooks }, paramNone, "ListWebhooks"},
+	opUnsubscribeWebhook:  {"Webhooks.Unsubscribe", retry.Idempotent, func(r *Routes) *string { return &r.UnsubscribeWebhook }, paramID, "UnsubscribeWebhook"},
 }
 
 // routeTable is Routes after parsing: what a client expands per call.

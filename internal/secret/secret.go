@@ -49,3 +49,25 @@ func (Value[T]) MarshalText() ([]byte, error) { return []byte(Redacted), nil }
 
 // GobEncode keeps the content out of gob.
 func (Value[T]) GobEncode() ([]byte, error) { return []byte(Redacted), nil }
+
+// Opaque is for embedding in structs that have secrets among their fields: no
+// formatting verb, encoder or logger shows any field of them.
+type Opaque struct{}
+
+// Format prints the same for every verb.
+func (Opaque) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, Redacted) }
+
+// String implements fmt.Stringer.
+func (Opaque) String() string { return Redacted }
+
+// GoString implements fmt.GoStringer.
+func (Opaque) GoString() string { return Redacted }
+
+// LogValue implements slog.LogValuer.
+func (Opaque) LogValue() slog.Value { return slog.StringValue(Redacted) }
+
+// MarshalText implements encoding.TextMarshaler.
+func (Opaque) MarshalText() ([]byte, error) { return []byte(Redacted), nil }
+
+// GobEncode implements gob.GobEncoder.
+func (Opaque) GobEncode() ([]byte, error) { return []byte(Redacted), nil }

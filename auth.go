@@ -1,0 +1,283 @@
+package revv
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"reflect"
+	"strings"
+	"sync"
+
+	"golang.org/x/oauth2"
+
+	"github.com/revv-go/revv/internal/retry"
+	"github.com/revv-go/revv/internal/secret"
+)
+
+// Authenticator hands out access tokens. [StaticToken], [FromTokenSource] and
+// [OAuthConfig.Authenticator] make one; programs can bring their own.
+type Authenticator interface {
+	// Token returns the token to send with the next request. It returns when
+	// ctx is done. The token must not be modified.
+	Token(ctx context.Context) (*oauth2.Token, error)
+	// Reject says that the service answered 401 to a token. The next call of
+	// Token should return another one if there is one, and must not do anything
+	// if bad has been replaced in the meantime.
+	Reject(ctx context.Context, bad *oauth2.Token)
+}
+
+// validateAuth says what is wrong with an authenticator, as far as it can be
+// known before it is used.
+func validateAuth(auth Authenticator) error {
+	if auth == nil {
+		return errors.New("must not be nil")
+	}
+	if v := reflect.ValueOf(auth); v.Kind() == reflect.Pointer && v.IsNil() {
+		return errors.New("must not be nil")
+	}
+	if s, ok := auth.(interface{ check() error }); ok {
+		return s.check()
+	}
+	return nil
+}
+
+// StaticToken returns an authenticator for an access token that is used as it
+// is. It cannot be renewed: a 401 is returned as [ErrUnauthorized].
+func StaticToken(accessToken string) Authenticator {
+	return staticToken{secret.New(&oauth2.Token{AccessToken: accessToken, TokenType: "Bearer"})}
+}
+
+type staticToken struct{ token secret.Value[*oauth2.Token] }
+
+func (s staticToken) Token(context.Context) (*oauth2.Token, error) { return s.token.Reveal(), nil }
+func (s staticToken) Reject(context.Context, *oauth2.Token)        {}
+
+func (s staticToken) check() error {
+	switch token := s.token.Reveal().AccessToken; {
+	case token == "":
+		return errors.New("the access token must not be empty")
+	case !isHeaderValue(token) || strings.ContainsAny(token, " \t"):
+		return errors.New("the access token must be printable ASCII without spaces")
+	}
+	return nil
+}
+
+// FromTokenSource returns an authenticator that takes its tokens from an
+// [oauth2.TokenSource]. A token is used until it is about to expire or the
+// service rejects it; then the source is asked again, once for all callers that
+// wait, and each caller waits no longer than its own context.
+//
+// The sources of golang.org/x/oauth2 renew by the clock alone and keep a rotated
+// refresh token to themselves: prefer [OAuthConfig.Authenticator].
+func FromTokenSource(source oauth2.TokenSource) Authenticator {
+	return &sourceAuth{source: secret.New(source)}
+}
+
+type sourceAuth struct {
+	source secret.Value[oauth2.TokenSource]
+
+	mu       sync.Mutex
+	current  secret.Value[*oauth2.Token]
+	rejected digest
+	flight   *flight
+}
+
+func (a *sourceAuth) check() error {
+	if a.source.Reveal() == nil {
+		return errors.New("the token source must not be nil")
+	}
+	return nil
+}
+
+// Token implements [Authenticator].
+func (a *sourceAuth) Token(ctx context.Context) (*oauth2.Token, error) {
+	a.mu.Lock()
+	if token := a.current.Reveal(); token != nil && digestOf(token.AccessToken) != a.rejected && remaining(token) == life {
+		a.mu.Unlock()
+		return token, nil
+	}
+	f := a.flight
+	if f == nil {
+		f = newFlight()
+		a.flight = f
+		go a.fly(f)
+	}
+	a.mu.Unlock()
+	return f.wait(ctx)
+}
+
+func (a *sourceAuth) fly(f *flight) {
+	token, err := a.source.Reveal().Token()
+	if err == nil && token == nil {
+		err = errors.New("the token source returned no token")
+	}
+	if err != nil {
+		err = &Error{Op: "TokenSource", cause: withoutBody(err)}
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err == nil {
+		a.current = secret.New(token)
+	}
+	a.flight = nil
+	f.land(token, err)
+}
+
+// Reject implements [Authenticator].
+func (a *sourceAuth) Reject(_ context.Context, bad *oauth2.Token) {
+	if bad == nil {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if token := a.current.Reveal(); token != nil && token.AccessToken == bad.AccessToken {
+		a.rejected = digestOf(bad.AccessToken)
+	}
+}
+
+// withoutBody keeps the body of the token endpoint, which x/oauth2 puts into its
+// errors, out of ours.
+func withoutBody(err error) error {
+	if e, ok := errors.AsType[*oauth2.RetrieveError](err); ok {
+		out := &Error{Op: "OAuth.Refresh", Code: knownCode(e.ErrorCode)}
+		if e.Response != nil {
+			out.StatusCode = e.Response.StatusCode
+		}
+		if out.Code == codeInvalidGrant {
+			out.kinds = []error{ErrReauthorizationRequired}
+		}
+		return out
+	}
+	return withoutURL(err)
+}
+
+// flight is one renewal that any number of callers wait for.
+type flight struct {
+	done  chan struct{}
+	token secret.Value[*oauth2.Token]
+	err   error
+}
+
+func newFlight() *flight { return &flight{done: make(chan struct{})} }
+
+func (f *flight) land(token *oauth2.Token, err error) {
+	f.token, f.err = secret.New(token), err
+	close(f.done)
+}
+
+// wait returns with the flight, or with ctx if that ends first.
+func (f *flight) wait(ctx context.Context) (*oauth2.Token, error) {
+	select {
+	case <-f.done:
+		if f.err != nil {
+			return nil, f.err
+		}
+		return f.token.Reveal(), nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// Endpoint returns the OAuth URLs of a base URL: /oauth/authorize and
+// /oauth/token. Both are stand-ins: the flow is documented, its URLs are not.
+// Client credentials go into the form, as documented.
+func Endpoint(baseURL string) oauth2.Endpoint {
+	base := strings.TrimRight(baseURL, "/")
+	return oauth2.Endpoint{AuthURL: base + "/oauth/authorize", TokenURL: base + "/oauth/token", AuthStyle: oauth2.AuthStyleInParams}
+}
+
+// OAuthConfig is an OAuth application, as the settings of an account show it.
+// It prints as a placeholder, for it holds the client secret.
+type OAuthConfig struct {
+	unprintable
+
+	ClientID     string
+	ClientSecret string
+	RedirectURL  string          // exactly as registered
+	Endpoint     oauth2.Endpoint // from [Endpoint], or as the account shows it
+	HTTPClient   *http.Client    // for the token endpoint; nil means a default with timeouts
+}
+
+// AuthCodeURL returns the URL where a person authorizes the application. state
+// comes back to RedirectURL and must be compared there; verifier is a PKCE code
+// verifier ([oauth2.GenerateVerifier]) that [OAuthConfig.Exchange] needs again.
+// Both must be new and unguessable for every authorization.
+func (c OAuthConfig) AuthCodeURL(state, verifier string) string {
+	var opts []oauth2.AuthCodeOption
+	if verifier != "" {
+		opts = append(opts, oauth2.S256ChallengeOption(verifier))
+	}
+	return (&oauth2.Config{ClientID: c.ClientID, RedirectURL: c.RedirectURL, Endpoint: c.Endpoint}).AuthCodeURL(state, opts...)
+}
+
+// Exchange trades an authorization code for a token pair. A code is good for a
+// single use: when the connection is lost after it was sent, the error is
+// [ErrOutcomeUnknown] and the authorization has to be started again; a code that
+// is refused is [ErrReauthorizationRequired]. The caller saves the pair, for
+// example with [TokenStore].Update.
+func (c OAuthConfig) Exchange(ctx context.Context, code, verifier string) (*oauth2.Token, error) {
+	const op = "OAuth.Exchange"
+	if err := checkContext(ctx, op); err != nil {
+		return nil, err
+	}
+	for _, arg := range []struct{ name, value string }{{"ClientID", c.ClientID}, {"ClientSecret", c.ClientSecret}, {"code", code}} {
+		if arg.value == "" {
+			return nil, argument(op, arg.name, "must not be empty")
+		}
+	}
+	endpoint, err := newTokenEndpoint(op, c)
+	if err != nil {
+		return nil, err
+	}
+	defer endpoint.close()
+	form := url.Values{
+		"client_id": {c.ClientID}, "client_secret": {c.ClientSecret}, "redirect_uri": {c.RedirectURL},
+		"code": {code}, "grant_type": {"authorization_code"},
+	}
+	if verifier != "" {
+		form.Set("code_verifier", verifier)
+	}
+	for try := 1; ; try++ {
+		reply := endpoint.post(ctx, form)
+		switch reply.outcome {
+		case retry.Success:
+			return reply.token, nil
+		case retry.Unsent, retry.Throttled:
+			if try < defaultAttempts && pauseToken(ctx, reply, try) {
+				continue
+			}
+		case retry.Cut, retry.Faulty, retry.BodyCut, retry.BodyUnusable, retry.Done:
+			if reply.sent {
+				reply.err.kinds = append(reply.err.kinds, ErrOutcomeUnknown)
+				reply.err.Message = "the code may be spent; start the authorization again"
+			}
+		case retry.Hopeless, retry.Unauthorized, retry.Refused:
+		}
+		reply.err.Attempts = try
+		return nil, reply.err
+	}
+}
+
+// Authenticator returns an authenticator that keeps the token pair of account
+// in store, renews it when the service rejects it, and saves a new pair before
+// it is used. Any number of clients, programs and machines may share the store.
+// The first pair has to be put there, after [OAuthConfig.Exchange] or Login.
+func (c OAuthConfig) Authenticator(store TokenStore, account string) (Authenticator, error) {
+	const op = "OAuthConfig.Authenticator"
+	var problems []error
+	if v := reflect.ValueOf(store); store == nil || v.Kind() == reflect.Pointer && v.IsNil() {
+		problems = append(problems, argument(op, "store", "must not be nil"))
+	}
+	if account == "" {
+		problems = append(problems, argument(op, "account", "must not be empty"))
+	}
+	if (c.ClientID == "") != (c.ClientSecret == "") {
+		problems = append(problems, argument(op, "ClientID and ClientSecret", "must both be set, or none"))
+	}
+	endpoint, err := newTokenEndpoint(op, c)
+	if err := errors.Join(append(problems, err)...); err != nil {
+		return nil, err
+	}
+	return &storeAuth{config: secret.New(c), endpoint: endpoint, store: store, account: account}, nil
+}

@@ -1,0 +1,219 @@
+package revv
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/google/go-querystring/query"
+
+	"github.com/revv-go/revv/internal/retry"
+	"github.com/revv-go/revv/internal/wire"
+)
+
+// call is one operation on its way through the pipeline.
+type call struct {
+	name   string
+	class  retry.Class
+	route  wire.Route
+	accept []string
+	input  input
+}
+
+// input is what a service method puts into a call.
+type input struct {
+	id    segment // expands the route's placeholder
+	query any     // a struct for go-querystring
+	body  any     // a value for encoding/json
+}
+
+// segment is an id on its way into a path, with the name of its argument.
+type segment struct {
+	name, text string
+	rule       string // why the id cannot be used, "" if it can
+}
+
+// numeric turns an integer id into a segment.
+func numeric[T ~int64](name string, id T) segment {
+	s := segment{name: name, text: strconv.FormatInt(int64(id), 10)}
+	if id <= 0 {
+		s.rule = "must be positive"
+	}
+	return s
+}
+
+// textual turns a textual id into a segment; the rules of a path segment are
+// checked where the path is built.
+func textual[T ~string](name string, id T) segment { return segment{name: name, text: string(id)} }
+
+// validator is implemented by parameters that have rules. validate returns the
+// name of the argument at fault and the rule that it breaks, or "".
+type validator interface {
+	validate() (name, rule string)
+}
+
+// Headers whose values never change, ready to be shared by all requests.
+//
+//nolint:gochecknoglobals // constant lists; Go has no constant slices
+var (
+	jsonAccept  = []string{"application/json"}
+	jsonContent = []string{"application/json"}
+	pdfAccept   = []string{"application/pdf"}
+)
+
+// prepared is a call after every check that needs no network.
+type prepared struct {
+	*call
+
+	settings *callSettings
+	url      *url.URL
+	body     []byte
+	header   http.Header // without credentials; never handed out, see attempt
+}
+
+// prepare checks the arguments and encodes the call once, for all attempts.
+func (c *core) prepare(call *call, opts []CallOption) (*prepared, error) {
+	settings, err := c.settingsOf(call.name, opts)
+	if err != nil {
+		return nil, err
+	}
+	for _, in := range []any{call.input.query, call.input.body} {
+		if v, ok := in.(validator); ok {
+			if name, rule := v.validate(); rule != "" {
+				return nil, argument(call.name, name, rule)
+			}
+		}
+	}
+	id := call.input.id
+	if id.rule != "" {
+		return nil, argument(call.name, id.name, id.rule)
+	}
+	path, escaped, err := call.route.Path(id.text)
+	if err != nil {
+		return nil, argument(call.name, id.name, err.Error())
+	}
+	p := &prepared{call: call, settings: settings}
+	p.url = &url.URL{Scheme: c.base.Scheme, Host: c.base.Host, Path: c.base.Path + path}
+	if path != escaped {
+		p.url.RawPath = c.base.Path + escaped
+	}
+	if p.url.RawQuery, err = encodeQuery(call.input.query, settings.query.Reveal()); err != nil {
+		return nil, argument(call.name, "query", err.Error())
+	}
+	p.header = http.Header{"User-Agent": c.agent, "Accept": call.accept}
+	if call.input.body != nil {
+		if p.body, err = encodeBody(call.input.body); err != nil {
+			return nil, argument(call.name, "body", "cannot be encoded as JSON: "+printable(err.Error(), maxErrorText))
+		}
+		p.header["Content-Type"] = jsonContent
+	}
+	maps.Copy(p.header, settings.header.Reveal())
+	return p, nil
+}
+
+// settingsOf merges the options of a call into the client's.
+func (c *core) settingsOf(op string, opts []CallOption) (*callSettings, error) {
+	if len(opts) == 0 {
+		return &c.call, nil
+	}
+	s := c.call
+	s.retry = RetryPolicy{}
+	for _, opt := range opts {
+		if opt == nil {
+			s.reject("option", "must not be nil")
+			continue
+		}
+		opt.applyCall(&s)
+	}
+	s.retry = s.retry.withDefaults(c.call.retry)
+	problems := make([]error, 0, len(s.problems))
+	for _, p := range s.problems {
+		problems = append(problems, argument(op, p.option, p.rule))
+	}
+	return &s, errors.Join(problems...)
+}
+
+func encodeQuery(params any, extra url.Values) (string, error) {
+	if params == nil {
+		return extra.Encode(), nil
+	}
+	values, err := query.Values(params)
+	if err != nil {
+		return "", err
+	}
+	maps.Copy(values, extra)
+	return values.Encode(), nil
+}
+
+// encodeBody encodes without escaping <, > and &, which JSON does not ask for.
+func encodeBody(body any) ([]byte, error) {
+	if raw, ok := body.(json.RawMessage); ok {
+		if err := wire.Scan(raw, jsonLimits); err != nil {
+			return nil, err
+		}
+		return raw, nil
+	}
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(body); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}
+
+// fetch runs an operation that answers with one object under a key.
+func fetch[T any](ctx context.Context, c *core, op opID, in input, key string, opts []CallOption) (*T, error) {
+	var out T
+	err := c.runOp(ctx, op, in, opts, func(body []byte) error { return decodeMember(body, key, &out) })
+	if err != nil {
+		return nil, err
+	}
+	return &out, nil
+}
+
+// fetchList runs an operation that answers with a list under a key, or with a
+// bare array where the key is "".
+func fetchList[T any](ctx context.Context, c *core, op opID, in input, key string, opts []CallOption) ([]T, error) {
+	var out []T
+	err := c.runOp(ctx, op, in, opts, func(body []byte) error { return decodeMember(body, key, &out) })
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// send runs an operation whose answer carries nothing that is known.
+func send(ctx context.Context, c *core, op opID, in input, opts []CallOption) error {
+	return c.runOp(ctx, op, in, opts, ignored)
+}
+
+// runOp runs an operation of the table.
+func (c *core) runOp(ctx context.Context, op opID, in input, opts []CallOption, decode decoder) error {
+	row := &operations[op]
+	if c == nil {
+		return errNoClient(row.name)
+	}
+	return c.run(ctx, &call{name: row.name, class: row.class, route: c.routes[op], accept: jsonAccept, input: in}, opts, decode)
+}
+
+// requestIDHeaders are tried in turn. None is known of the service; they are
+// the names in common use.
+//
+//nolint:gochecknoglobals // a constant list; Go has no constant slices
+var requestIDHeaders = []string{"X-Request-Id", "X-Amzn-Requestid", "X-Correlation-Id"}
+
+func requestID(header http.Header) string {
+	for _, name := range requestIDHeaders {
+		if id := header.Get(name); id != "" {
+			return strings.TrimSpace(id)
+		}
+	}
+	return ""
+}

@@ -1,0 +1,294 @@
+package revv
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/revv-go/revv/internal/retry"
+	"github.com/revv-go/revv/internal/wire"
+)
+
+// Version is the version of this package, as it stands in the user agent.
+const Version = "0.1.0"
+
+// Client calls the Revv Public API. It is made by [NewClient], does not change
+// afterwards and may be used by any number of goroutines at once.
+type Client struct {
+	Documents *DocumentsService
+	Templates *TemplatesService
+	Folders   *FoldersService
+	Contacts  *ContactsService
+	Webhooks  *WebhooksService
+
+	core *core
+}
+
+// core is what the services share.
+type core struct {
+	routes  *routeTable
+	base    *url.URL
+	auth    Authenticator
+	network http.RoundTripper // the transport of the caller, or our own
+	chain   http.RoundTripper // middleware → credentials → network, nil without middleware
+	limiter limiter
+	logger  *slog.Logger
+	agent   []string
+	bearer  bool
+	call    callSettings
+	budget  *retry.Budget
+	gate    retry.Gate
+	own     bool // network was made here
+
+	storageOnce      sync.Once
+	storageTransport http.RoundTripper
+}
+
+// retryBudget is how many repetitions a client may send while nothing succeeds.
+const retryBudget = 20
+
+// NewClient returns a client that takes its access tokens from auth. It does
+// not use the network. All options that break a rule are reported at once, in
+// an error that is ErrInvalidArgument.
+func NewClient(auth Authenticator, opts ...Option) (*Client, error) {
+	const op = "NewClient"
+	var s settings
+	for _, opt := range opts {
+		if opt == nil {
+			s.call.reject("option", "must not be nil")
+			continue
+		}
+		opt.applyClient(&s)
+	}
+	problems := make([]error, 0, len(s.call.problems)+1)
+	for _, p := range s.call.problems {
+		problems = append(problems, argument(op, p.option, p.rule))
+	}
+	if err := validateAuth(auth); err != nil {
+		problems = append(problems, argument(op, "auth", err.Error()))
+	}
+	base, option, rule := s.base()
+	if rule != "" {
+		problems = append(problems, argument(op, option, rule))
+	}
+	routes, err := s.routes.compile()
+	if err != nil {
+		problems = append(problems, argument(op, "WithRoutes", err.Error()))
+	}
+	if err := errors.Join(problems...); err != nil {
+		return nil, err
+	}
+	c := newCore(&s, auth, base, routes)
+	return &Client{
+		Documents: &DocumentsService{c}, Templates: &TemplatesService{c}, Folders: &FoldersService{c},
+		Contacts: &ContactsService{c}, Webhooks: &WebhooksService{c}, core: c,
+	}, nil
+}
+
+func newCore(s *settings, auth Authenticator, base *url.URL, routes *routeTable) *core {
+	c := &core{
+		routes: routes, base: base, auth: auth, limiter: s.limiter, logger: s.logger, bearer: s.bearer,
+		agent: []string{"revv-go/" + Version}, call: s.call, budget: retry.NewBudget(retryBudget),
+	}
+	if s.userAgent != "" {
+		c.agent = []string{s.userAgent + " " + c.agent[0]}
+	}
+	c.call.retry = s.call.retry.withDefaults(RetryPolicy{defaultAttempts, defaultBaseDelay, defaultMaxDelay, defaultMaxRetryAfter})
+	if c.call.timeout == 0 {
+		c.call.timeout = defaultAttemptTimeout
+	}
+	if s.http != nil {
+		c.network = s.http.Transport
+		if t := s.http.Timeout; t > 0 {
+			c.call.timeout = min(c.call.timeout, t)
+		}
+	}
+	if c.network == nil {
+		c.network, c.own = newTransport(), true
+	}
+	if len(s.chain) > 0 {
+		c.chain = http.RoundTripper(credentialed{c})
+		for i := len(s.chain) - 1; i >= 0; i-- {
+			c.chain = s.chain[i](c.chain)
+		}
+	}
+	return c
+}
+
+const dialTimeout = 10 * time.Second
+
+// newTransport bounds what net/http leaves open, and keeps as many idle
+// connections as a busy program uses: http.DefaultTransport keeps two per host.
+func newTransport() *http.Transport {
+	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
+	return &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            dialer.DialContext,
+		ForceAttemptHTTP2:      true,
+		MaxIdleConns:           256,
+		MaxIdleConnsPerHost:    128,
+		IdleConnTimeout:        90 * time.Second,
+		TLSHandshakeTimeout:    10 * time.Second,
+		ResponseHeaderTimeout:  30 * time.Second,
+		ExpectContinueTimeout:  time.Second,
+		MaxResponseHeaderBytes: 64 << 10,
+	}
+}
+
+// BaseURL returns the base URL that the client was made for.
+func (c *Client) BaseURL() string {
+	if c == nil || c.core == nil {
+		return ""
+	}
+	return c.core.base.String()
+}
+
+// Do calls an operation that the client does not model: method and path below
+// the base URL, in encoded as the JSON body (nil for none), the answer decoded
+// into out (nil to ignore it; *[]byte and *json.RawMessage take it as it is).
+// Use [WithQuery] for parameters. The call goes through the same pipeline as
+// all others: GET and HEAD are repeated as reads, PUT and DELETE as idempotent
+// writes, every other method as a write with consequences.
+func (c *Client) Do(ctx context.Context, method, path string, in, out any, opts ...CallOption) error {
+	const op = "Do"
+	route, err := wire.ParseRoute(method+" "+path, "")
+	if err != nil {
+		return argument(op, "method and path", err.Error())
+	}
+	call := &call{name: op, class: classOf(method), route: route, accept: jsonAccept}
+	if in != nil {
+		call.input.body = in
+	}
+	if out == nil {
+		return c.root().run(ctx, call, opts, ignored)
+	}
+	return c.root().run(ctx, call, opts, func(body []byte) error {
+		switch out := out.(type) {
+		case *[]byte:
+			*out = body
+			return nil
+		case *json.RawMessage:
+			*out = body
+			return nil
+		}
+		return decodeInto(body, out)
+	})
+}
+
+// root is the core of a client, nil for one that NewClient did not make.
+func (c *Client) root() *core {
+	if c == nil {
+		return nil
+	}
+	return c.core
+}
+
+// service is what every service is made of.
+type service struct{ core *core }
+
+// root is the core of a service, nil for one that NewClient did not make.
+func (s *service) root() *core {
+	if s == nil {
+		return nil
+	}
+	return s.core
+}
+
+func classOf(method string) retry.Class {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions:
+		return retry.Read
+	case http.MethodPut, http.MethodDelete:
+		return retry.Idempotent
+	}
+	return retry.Consequences
+}
+
+// HTTPClient returns a client for requests that the SDK does not model. It adds
+// the access token, renews it after a 401 and repeats the request once if its
+// body can be had again ([http.Request.GetBody]). It sends nothing to any other
+// origin than the API's, follows no redirects, and repeats nothing else.
+func (c *Client) HTTPClient() *http.Client {
+	return &http.Client{
+		Transport:     pinned{c.root()},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// pinned is the transport of HTTPClient.
+type pinned struct{ core *core }
+
+// RoundTrip implements [http.RoundTripper].
+func (p pinned) RoundTrip(req *http.Request) (*http.Response, error) {
+	const op = "HTTPClient"
+	if p.core == nil {
+		closeBody(req)
+		return nil, errNoClient(op)
+	}
+	if origin(req.URL) != origin(p.core.base) || !strings.HasPrefix(req.URL.Path, p.core.base.Path) {
+		closeBody(req)
+		return nil, argument(op, "URL", "must be below the base URL of the client: credentials go nowhere else")
+	}
+	token, err := p.core.token(req.Context(), op)
+	if err != nil {
+		closeBody(req)
+		return nil, err
+	}
+	resp, err := p.send(req, token.AccessToken)
+	if err != nil || resp.StatusCode != http.StatusUnauthorized || req.Body != nil && req.Body != http.NoBody && req.GetBody == nil {
+		return resp, err
+	}
+	p.core.auth.Reject(req.Context(), token)
+	fresh, err := p.core.token(req.Context(), op)
+	if err != nil || fresh.AccessToken == token.AccessToken {
+		return resp, nil //nolint:nilerr // the 401 says more than the refresh that did not help
+	}
+	again := req.Clone(req.Context())
+	if req.GetBody != nil {
+		if again.Body, err = req.GetBody(); err != nil {
+			return resp, nil //nolint:nilerr // as above
+		}
+	}
+	discard(resp.Body)
+	return p.send(again, fresh.AccessToken)
+}
+
+// send puts the credentials on a copy: the request is the caller's.
+func (p pinned) send(req *http.Request, token string) (*http.Response, error) {
+	out := req.Clone(req.Context())
+	for _, name := range []string{"Authorization", "Accesstoken", "Idempotency-Key", "X-Idempotency-Key"} {
+		out.Header.Del(name)
+	}
+	p.core.setCredentials(out.Header, token)
+	if out.Header.Get("User-Agent") == "" {
+		out.Header["User-Agent"] = p.core.agent
+	}
+	return p.core.network.RoundTrip(out)
+}
+
+// CloseIdleConnections is found by http.Client.CloseIdleConnections.
+func (p pinned) CloseIdleConnections() {
+	if p.core == nil {
+		return
+	}
+	if t, ok := p.core.network.(interface{ CloseIdleConnections() }); ok {
+		t.CloseIdleConnections()
+	}
+}
+
+func closeBody(req *http.Request) {
+	if req.Body != nil {
+		_ = req.Body.Close()
+	}
+}
+
+func errNoClient(op string) error {
+	return argument(op, "client", "must be made with NewClient")
+}

@@ -1,0 +1,148 @@
+package revv
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"strings"
+)
+
+// ContactsService keeps the contacts of the account.
+type ContactsService service
+
+func (s *ContactsService) root() *core { return (*service)(s).root() }
+
+// ContactType tells people from organisations.
+type ContactType string
+
+// The types of contacts that were observed.
+const (
+	ContactIndividual ContactType = "individual"
+	ContactCorporate  ContactType = "corporate"
+)
+
+// Contact is a person or an organisation that documents are sent to.
+type Contact struct {
+	ID          ContactID   `json:"id"`
+	Name        string      `json:"name"`
+	Title       string      `json:"title"`
+	Description string      `json:"description"`
+	Email       string      `json:"email"`
+	Phone       string      `json:"phone"`
+	Type        ContactType `json:"type"`
+	LinkedIn    string      `json:"linkedin"`
+	Instagram   string      `json:"instagram"`
+	Twitter     string      `json:"twitter"`
+	Notes       string      `json:"notes"`
+	// Raw is the object as it came, with the members that are not modelled.
+	Raw json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON decodes a contact and keeps it in Raw.
+func (c *Contact) UnmarshalJSON(data []byte) error {
+	type plain Contact
+	return unmarshalRaw(data, (*plain)(c), &c.Raw)
+}
+
+// UpsertContactParams are the arguments of [ContactsService.Upsert]. A nil
+// member is not sent, new("") clears what is there. The clients that were
+// observed sent all members, blank ones as "".
+type UpsertContactParams struct {
+	Name        string      `json:"name"`  // required
+	Email       string      `json:"email"` // required; inferred to be what tells an update from an addition
+	Title       *string     `json:"title,omitzero"`
+	Description *string     `json:"description,omitzero"`
+	Phone       *string     `json:"phone,omitzero"`
+	Type        ContactType `json:"type,omitzero"`
+	LinkedIn    *string     `json:"linkedin,omitzero"`
+	Instagram   *string     `json:"instagram,omitzero"`
+	Twitter     *string     `json:"twitter,omitzero"`
+	Notes       *string     `json:"notes,omitzero"`
+}
+
+func (p UpsertContactParams) validate() (name, rule string) {
+	if strings.TrimSpace(p.Name) == "" {
+		return "Name", "must not be empty"
+	}
+	if rule := addressRule(p.Email); rule != "" {
+		return "Email", rule
+	}
+	return "", ""
+}
+
+// Upsert adds a contact, or updates the one with the same address. A write with
+// consequences: it is not repeated when its outcome is unknown
+// ([ErrOutcomeUnknown]), for an address can occur twice.
+func (s *ContactsService) Upsert(ctx context.Context, params UpsertContactParams, opts ...CallOption) (*Contact, error) {
+	return fetch[Contact](ctx, s.root(), opUpsertContact, input{body: params}, "Contact", opts)
+}
+
+// ListContactsParams are the arguments of [ContactsService.List] and
+// [ContactsService.All].
+type ListContactsParams struct {
+	Page     int `url:"page_num"` // from 1; 0 means 1
+	Prefetch int `url:"-"`        // pages All reads ahead: 0 means 4, negative means none
+}
+
+func (p ListContactsParams) validate() (name, rule string) { return validatePaging(p.Page, p.Prefetch) }
+
+// List returns one page of the contacts. A read.
+func (s *ContactsService) List(ctx context.Context, params ListContactsParams, opts ...CallOption) (*Page[Contact], error) {
+	params.Page = firstPage(params.Page)
+	return fetchPage[Contact](ctx, s.root(), opListContacts, input{query: params}, params.Page, "Contacts", opts)
+}
+
+// All ranges over the contacts, page by page, some pages ahead. The second value
+// is an error, which ends the range. A read.
+func (s *ContactsService) All(ctx context.Context, params ListContactsParams, opts ...CallOption) iter.Seq2[Contact, error] {
+	return allPages(ctx, operations[opListContacts].name, params.Page, params.Prefetch, func(ctx context.Context, number int) (*Page[Contact], error) {
+		params.Page = number
+		return s.List(ctx, params, opts...)
+	})
+}
+
+// Get reads a contact by its id. [ErrNotFound] if there is none. A read. The
+// route is a stand-in.
+func (s *ContactsService) Get(ctx context.Context, id ContactID, opts ...CallOption) (*Contact, error) {
+	return fetch[Contact](ctx, s.root(), opGetContact, input{id: numeric("id", id)}, "Contact", opts)
+}
+
+type contactQuery struct {
+	Email string `url:"email"`
+}
+
+func (q contactQuery) validate() (name, rule string) { return "email", addressRule(q.Email) }
+
+// GetByEmail reads the contact with an address. [ErrNotFound] if there is none;
+// [ErrConflict] if there are several, which was observed to be possible: then
+// [ContactsService.All] shows them. A read. The route is a stand-in.
+func (s *ContactsService) GetByEmail(ctx context.Context, email string, opts ...CallOption) (*Contact, error) {
+	found, err := fetchList[Contact](ctx, s.root(), opGetContactByEmail, input{query: contactQuery{email}}, "Contacts", opts)
+	if err != nil {
+		return nil, err
+	}
+	op := operations[opGetContactByEmail].name
+	// The filter is a stand-in: a service that does not know it answers with
+	// everybody.
+	matches := found[:0]
+	for i := range found {
+		if strings.EqualFold(found[i].Email, email) {
+			matches = append(matches, found[i])
+		}
+	}
+	switch len(matches) {
+	case 0:
+		return nil, &Error{Op: op, Message: "no contact has this address", kinds: []error{ErrNotFound}}
+	case 1:
+		return &matches[0], nil
+	}
+	return nil, &Error{Op: op, Message: fmt.Sprintf("%d contacts have this address", len(matches)), kinds: []error{ErrConflict}}
+}
+
+// Delete removes a contact. [ErrNotFound] if there is none, but success if an
+// earlier attempt of the same call has lost its answer. An idempotent write.
+// The route is a stand-in.
+func (s *ContactsService) Delete(ctx context.Context, id ContactID, opts ...CallOption) error {
+	return send(ctx, s.root(), opDeleteContact, input{id: numeric("id", id)}, opts)
+}

@@ -1,0 +1,313 @@
+package revv
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"iter"
+	"strings"
+	"time"
+)
+
+// DocumentsService creates, sends and follows documents.
+type DocumentsService service
+
+func (s *DocumentsService) root() *core { return (*service)(s).root() }
+
+// Document is a document as the service shows it when it is read by itself.
+type Document struct {
+	ID         DocumentID     `json:"id"`
+	Number     DocumentNumber `json:"doc_no"`
+	ObjectID   ObjectID       `json:"object_id"`
+	Title      string         `json:"title"`
+	TemplateID TemplateID     `json:"template_id"`
+	FolderID   FolderID       `json:"folder_id"`
+	Stage      Stage          `json:"document_status"`
+	Fields     []Field        `json:"fields"`
+	CreatedAt  Time           `json:"created_at"`
+	UpdatedAt  Time           `json:"updated_at"`
+	// Raw is the object as it came, with the members that are not modelled.
+	Raw json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON decodes a document and keeps it in Raw. An object without any
+// identifier is no document.
+func (d *Document) UnmarshalJSON(data []byte) error {
+	type plain Document
+	if err := unmarshalRaw(data, (*plain)(d), &d.Raw); err != nil {
+		return err
+	}
+	if d.ID == 0 && d.Number == "" && d.ObjectID == "" {
+		return fmt.Errorf("a document without id, doc_no and object_id")
+	}
+	return nil
+}
+
+// Field is a named field of a document. What the service calls its types is not
+// known, apart from text and date.
+type Field struct {
+	Name     string          `json:"name"`
+	Type     string          `json:"type"`
+	Required bool            `json:"required"`
+	Value    string          `json:"value"` // numbers and booleans as their JSON text
+	Raw      json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON decodes a field and keeps it in Raw.
+func (f *Field) UnmarshalJSON(data []byte) error {
+	type plain Field
+	wire := struct {
+		*plain
+
+		Value json.RawMessage `json:"value"`
+	}{plain: (*plain)(f)}
+	if err := unmarshalRaw(data, &wire, &f.Raw); err != nil {
+		return err
+	}
+	text, ok := scalarText(wire.Value)
+	if !ok && wire.Value != nil {
+		text = string(wire.Value)
+	}
+	f.Value = text
+	return nil
+}
+
+// DocumentEntry is a document in a list. It carries the document's number, not
+// its id: [DocumentsService.GetByNumber] leads on.
+type DocumentEntry struct {
+	EntryID EntryID        `json:"id"` // of the entry; not the id of the document
+	Name    string         `json:"name"`
+	Type    string         `json:"type"` // "f" for documents
+	Number  DocumentNumber `json:"doc_no"`
+	Stage   Stage          `json:"document_status"`
+	Tag     Tag            `json:"document_tag"`
+	// Raw is the object as it came, with the members that are not modelled.
+	Raw json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON decodes an entry and keeps it in Raw.
+func (e *DocumentEntry) UnmarshalJSON(data []byte) error {
+	type plain DocumentEntry
+	return unmarshalRaw(data, (*plain)(e), &e.Raw)
+}
+
+// Tag is the tag of a document, "" for none.
+type Tag string
+
+// UnmarshalJSON accepts {"name":"…"}, which was observed, a text, and null.
+func (t *Tag) UnmarshalJSON(data []byte) error {
+	name, ok := nameOf(data)
+	if !ok {
+		return misfit[Tag](data)
+	}
+	*t = Tag(name)
+	return nil
+}
+
+// Activity is something that happened to a document.
+type Activity struct {
+	Event     string    `json:"event"` // as DOCUMENT_CREATED; an open set
+	Timestamp Time      `json:"timestamp"`
+	Actor     Actor     `json:"actor"`
+	Subjects  []Subject `json:"subjects"`
+	// Raw is the object as it came, with the members that are not modelled.
+	Raw json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON decodes an activity and keeps it in Raw.
+func (a *Activity) UnmarshalJSON(data []byte) error {
+	type plain Activity
+	return unmarshalRaw(data, (*plain)(a), &a.Raw)
+}
+
+// Actor is who did something.
+type Actor struct {
+	Name     string `json:"name"`
+	ImageURL string `json:"image_url"`
+	Email    string `json:"user_email"`
+}
+
+// Subject is whom something was done to.
+type Subject struct {
+	Name string `json:"name"`
+}
+
+// CreateDocumentParams are the arguments of [DocumentsService.Create].
+type CreateDocumentParams struct {
+	TemplateID TemplateID `json:"template_id"`        // required
+	Title      string     `json:"title,omitzero"`     // "" leaves it to the service
+	FolderID   FolderID   `json:"folder_id,omitzero"` // 0 means the main folder
+}
+
+func (p CreateDocumentParams) validate() (name, rule string) {
+	switch {
+	case p.TemplateID <= 0:
+		return "TemplateID", "must be positive"
+	case p.FolderID < 0:
+		return "FolderID", "must not be negative"
+	}
+	return "", ""
+}
+
+// Create makes a document from a template. A write with consequences: it is
+// not repeated when its outcome is unknown ([ErrOutcomeUnknown]).
+func (s *DocumentsService) Create(ctx context.Context, params CreateDocumentParams, opts ...CallOption) (*Document, error) {
+	return fetch[Document](ctx, s.root(), opCreateDocument, input{body: params}, "Document", opts)
+}
+
+// Get reads a document by its id. [ErrNotFound] if there is none. A read.
+func (s *DocumentsService) Get(ctx context.Context, id DocumentID, opts ...CallOption) (*Document, error) {
+	return fetch[Document](ctx, s.root(), opGetDocument, input{id: numeric("id", id)}, "Document", opts)
+}
+
+// GetByNumber reads a document by the number that people see. [ErrNotFound] if
+// there is none. A read.
+func (s *DocumentsService) GetByNumber(ctx context.Context, number DocumentNumber, opts ...CallOption) (*Document, error) {
+	return fetch[Document](ctx, s.root(), opGetDocumentByNumber, input{id: textual("number", number)}, "Document", opts)
+}
+
+// ListDocumentsParams are the arguments of [DocumentsService.List] and
+// [DocumentsService.All].
+type ListDocumentsParams struct {
+	Page         int      `url:"page_num"`                  // from 1; 0 means 1
+	SortByNumber bool     `url:"sort_by_doc_num,omitempty"` // as the service sorts by it
+	FolderID     FolderID `url:"-"`                         // 0 lists the account, another id the content of a folder (a stand-in)
+	Prefetch     int      `url:"-"`                         // pages All reads ahead: 0 means 4, negative means none
+}
+
+func (p ListDocumentsParams) validate() (name, rule string) {
+	if p.FolderID < 0 {
+		return "FolderID", "must not be negative"
+	}
+	return validatePaging(p.Page, p.Prefetch)
+}
+
+// documentType is the type of the entries that are documents.
+const documentType = "f"
+
+// List returns one page of the documents of the account or of a folder. A page
+// can be empty of documents and still not be the last: folders stand in the
+// same listing; see [Page.Last]. A read.
+func (s *DocumentsService) List(ctx context.Context, params ListDocumentsParams, opts ...CallOption) (*Page[DocumentEntry], error) {
+	params.Page = firstPage(params.Page)
+	op, in := opListDocuments, input{query: params}
+	if params.FolderID != 0 {
+		op, in.id = opListFolderContents, numeric("FolderID", params.FolderID)
+	}
+	isDocument := func(e *DocumentEntry) bool { return e.Type == documentType }
+	return fetchEntries(ctx, s.root(), op, in, params.Page, isDocument, opts)
+}
+
+// All ranges over the documents of the account or of a folder, page by page,
+// some pages ahead. The second value is an error, which ends the range. A read.
+func (s *DocumentsService) All(ctx context.Context, params ListDocumentsParams, opts ...CallOption) iter.Seq2[DocumentEntry, error] {
+	return allPages(ctx, operations[opListDocuments].name, params.Page, params.Prefetch, func(ctx context.Context, number int) (*Page[DocumentEntry], error) {
+		params.Page = number
+		return s.List(ctx, params, opts...)
+	})
+}
+
+// FieldValue sets one field.
+type FieldValue struct {
+	Name  string `json:"name"` // required
+	Value string `json:"value"`
+}
+
+type setFieldsBody struct {
+	Fields []FieldValue `json:"fields"`
+}
+
+func (b setFieldsBody) validate() (name, rule string) {
+	if len(b.Fields) == 0 {
+		return "fields", "must not be empty"
+	}
+	seen := make(map[string]bool, len(b.Fields))
+	for i, f := range b.Fields {
+		name := fmt.Sprintf("fields[%d].Name", i)
+		switch {
+		case strings.TrimSpace(f.Name) == "":
+			return name, "must not be empty"
+		case seen[f.Name]:
+			return name, "must not occur twice"
+		}
+		seen[f.Name] = true
+	}
+	return "", ""
+}
+
+// SetFields writes the values of named fields and leaves the others alone. An
+// idempotent write. The route is a stand-in.
+func (s *DocumentsService) SetFields(ctx context.Context, id DocumentID, fields []FieldValue, opts ...CallOption) (*Document, error) {
+	return fetch[Document](ctx, s.root(), opSetFields, input{id: numeric("id", id), body: setFieldsBody{fields}}, "Document", opts)
+}
+
+// CloneDocumentParams are the arguments of [DocumentsService.Clone].
+type CloneDocumentParams struct {
+	Title string `json:"title,omitzero"` // "" leaves it to the service
+}
+
+// Clone copies a document. A write with consequences: it is not repeated when
+// its outcome is unknown ([ErrOutcomeUnknown]).
+func (s *DocumentsService) Clone(ctx context.Context, id DocumentID, params CloneDocumentParams, opts ...CallOption) (*Document, error) {
+	return fetch[Document](ctx, s.root(), opCloneDocument, input{id: numeric("id", id), body: params}, "Document", opts)
+}
+
+// ListActivitiesParams are the arguments of [DocumentsService.Activities]. The
+// zero value asks for what the service gives by itself.
+type ListActivitiesParams struct {
+	After time.Time // only what happened later; inferred
+	Limit int       // at most so many; 0 leaves it to the service; inferred
+}
+
+type activitiesQuery struct {
+	After string `url:"after,omitempty"`
+	Limit int    `url:"limit,omitempty"`
+}
+
+func (q activitiesQuery) validate() (name, rule string) {
+	if q.Limit < 0 {
+		return "Limit", "must not be negative"
+	}
+	return "", ""
+}
+
+// Activities returns what happened to a document. A read.
+func (s *DocumentsService) Activities(ctx context.Context, id ObjectID, params ListActivitiesParams, opts ...CallOption) ([]Activity, error) {
+	q := activitiesQuery{Limit: params.Limit}
+	if !params.After.IsZero() {
+		q.After = wireTime(params.After)
+	}
+	return fetchList[Activity](ctx, s.root(), opListActivities, input{id: textual("id", id), query: q}, "", opts)
+}
+
+type moveBody struct {
+	FolderID FolderID `json:"folder_id"`
+}
+
+func (b moveBody) validate() (name, rule string) {
+	if b.FolderID <= 0 {
+		return "folder", "must be positive"
+	}
+	return "", ""
+}
+
+// Move puts a document into a folder. An idempotent write. The route is a stand-in.
+func (s *DocumentsService) Move(ctx context.Context, id DocumentID, folder FolderID, opts ...CallOption) (*Document, error) {
+	return fetch[Document](ctx, s.root(), opMoveDocument, input{id: numeric("id", id), body: moveBody{folder}}, "Document", opts)
+}
+
+// Download writes the PDF of a document to w as it comes. See [Download] for
+// what is verified. If it fails, what was written so far is of no use. A read.
+// The route is a stand-in.
+func (s *DocumentsService) Download(ctx context.Context, id DocumentID, w io.Writer, opts ...CallOption) (*Download, error) {
+	return s.root().download(ctx, id, w, opts)
+}
+
+// DownloadFile writes the PDF of a document to a file with mode 0600. The file
+// appears under its path when it is whole and verified, not before; an existing
+// file is kept, with an error that is [io/fs.ErrExist], unless [WithOverwrite]
+// is given. A read. The route is a stand-in.
+func (s *DocumentsService) DownloadFile(ctx context.Context, id DocumentID, path string, opts ...CallOption) (*Download, error) {
+	return s.root().downloadFile(ctx, id, path, opts)
+}

@@ -1,0 +1,376 @@
+package revv
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"mime"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/revv-go/revv/internal/retry"
+)
+
+// Download describes a PDF that has arrived whole: its length is the declared
+// one where one was declared, it begins with %PDF- and ends with %%EOF.
+type Download struct {
+	Size        int64  // bytes
+	SHA256      string // in hexadecimal
+	ContentType string // as declared
+	// FileName is the name that the service suggests, "" if it suggests none. It
+	// is a bare name without any directory; nothing is ever stored under it.
+	FileName string
+}
+
+const (
+	stallLimit  = 30 * time.Second
+	copyBuffer  = 64 << 10
+	tailLength  = 1024 // where %%EOF must stand, as readers of PDF look for it
+	maxFileName = 255
+)
+
+// The errors of a stream that is not what it should be.
+var (
+	errStalled = fmt.Errorf("no bytes for %v: %w", stallLimit, os.ErrDeadlineExceeded)
+	errNoEnd   = errors.New("the PDF has no end (%%EOF)")
+)
+
+// stream is a download across its attempts.
+type stream struct {
+	sink     io.Writer
+	rewind   func() error // empties the sink; nil if that cannot be done
+	progress func(done, total int64)
+
+	done      int64
+	total     int64 // -1 while not known
+	sum       hash.Hash
+	tail      []byte
+	validator string // the strong ETag, or "": then nothing can be resumed
+	result    Download
+}
+
+func (c *core) download(ctx context.Context, id DocumentID, w io.Writer, opts []CallOption) (*Download, error) {
+	if w == nil {
+		return nil, argument(operations[opDownloadDocument].name, "w", "must not be nil")
+	}
+	return c.stream(ctx, id, opts, &stream{sink: w})
+}
+
+func (c *core) stream(ctx context.Context, id DocumentID, opts []CallOption, s *stream) (*Download, error) {
+	row := &operations[opDownloadDocument]
+	if c == nil {
+		return nil, errNoClient(row.name)
+	}
+	if err := checkContext(ctx, row.name); err != nil {
+		return nil, err
+	}
+	p, err := c.prepare(&call{
+		name: row.name, class: row.class, route: c.routes[opDownloadDocument], accept: pdfAccept, input: input{id: numeric("id", id)},
+	}, opts)
+	if err != nil {
+		return nil, err
+	}
+	s.progress, s.total, s.sum = p.settings.progress, -1, sha256.New()
+	if err := c.loop(ctx, p, func(ctx context.Context, a *attempt) result { return c.streamAttempt(ctx, p, a, s) }); err != nil {
+		return nil, err
+	}
+	s.result.Size, s.result.SHA256 = s.done, hex.EncodeToString(s.sum.Sum(nil))
+	return &s.result, nil
+}
+
+// streamAttempt sends one request and copies what comes, from where the last
+// attempt was cut if the service can continue there.
+func (c *core) streamAttempt(ctx context.Context, p *prepared, a *attempt, s *stream) result {
+	bounded, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	watchdog := time.AfterFunc(stallLimit, func() { cancel(errStalled) })
+	defer watchdog.Stop()
+
+	extra := http.Header{"Accept-Encoding": {"identity"}}
+	if s.done > 0 && s.validator != "" {
+		extra["Range"] = []string{"bytes=" + strconv.FormatInt(s.done, 10) + "-"}
+		extra["If-Range"] = []string{s.validator}
+	}
+	resp, r := c.exchange(ctx, bounded, p, a, extra)
+	if resp != nil && isRedirect(resp.StatusCode) {
+		resp, r = c.follow(ctx, bounded, resp, r, extra)
+	}
+	if resp == nil {
+		if errors.Is(context.Cause(bounded), errStalled) && ctx.Err() == nil {
+			r.outcome, r.err = retry.Cut, errStalled
+		}
+		return r
+	}
+	if r.status == http.StatusRequestedRangeNotSatisfiable {
+		discard(resp.Body)
+		s.validator = "" // what was resumed is gone; begin again
+		r.outcome = retry.BodyCut
+		return r
+	}
+	if r.outcome != retry.Success {
+		r.problem = readProblem(resp)
+		return r
+	}
+	defer resp.Body.Close() //nolint:errcheck // nothing is lost with it
+	r.outcome, r.err = s.receive(resp, func() { watchdog.Reset(stallLimit) })
+	if r.outcome == retry.BodyCut {
+		switch {
+		case ctx.Err() != nil:
+			r.outcome, r.err = retry.Done, ctx.Err()
+		case errors.Is(context.Cause(bounded), errStalled):
+			r.err = fmt.Errorf("%w: %w", ErrTruncated, errStalled)
+		default:
+			r.err = fmt.Errorf("%w after %d bytes: %w", ErrTruncated, s.done, r.err)
+		}
+	}
+	return r
+}
+
+// receive copies the body of a 200 or 206 into the sink.
+func (s *stream) receive(resp *http.Response, alive func()) (retry.Outcome, error) {
+	if coding := resp.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+		return retry.BodyUnusable, fmt.Errorf("%w: a coding that was not asked for", ErrUnexpectedContent)
+	}
+	body := io.Reader(resp.Body)
+	if resp.StatusCode == http.StatusPartialContent {
+		if !s.continues(resp) {
+			s.validator = ""
+			return retry.BodyCut, errors.New("the service continues elsewhere")
+		}
+	} else {
+		s.total = resp.ContentLength
+		s.validator = strongETag(resp.Header)
+		s.result.ContentType = printable(resp.Header.Get("Content-Type"), maxErrorText)
+		s.result.FileName = suggestedName(resp.Header.Get("Content-Disposition"))
+		if s.done > 0 {
+			if outcome, err := s.again(body); err != nil {
+				return outcome, err
+			}
+		}
+	}
+	if s.done == 0 {
+		head := make([]byte, len(pdfHead))
+		n, err := io.ReadFull(body, head)
+		switch {
+		case string(head[:n]) == pdfHead:
+		case err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF):
+			return retry.BodyCut, err
+		case n == 0:
+			return retry.BodyUnusable, ErrEmptyResponse
+		case strings.HasPrefix(pdfHead, string(head[:n])):
+			return retry.BodyCut, io.ErrUnexpectedEOF
+		case isHTML(resp.Header.Get("Content-Type"), head[:n]):
+			return retry.BodyUnusable, fmt.Errorf("%w: an HTML page in the place of a PDF; is this the address of the API?", ErrUnexpectedContent)
+		default:
+			return retry.BodyUnusable, fmt.Errorf("%w: no PDF", ErrUnexpectedContent)
+		}
+		body = io.MultiReader(bytes.NewReader(head), body)
+	}
+	return s.copy(body, alive)
+}
+
+const pdfHead = "%PDF-"
+
+// copy moves bytes to the sink until the end, and checks the end.
+func (s *stream) copy(body io.Reader, alive func()) (retry.Outcome, error) {
+	buffer := make([]byte, copyBuffer)
+	for {
+		n, err := body.Read(buffer)
+		if n > 0 {
+			alive()
+			if s.total >= 0 && s.done+int64(n) > s.total {
+				return retry.BodyUnusable, fmt.Errorf("%w: more bytes than declared", ErrMalformedResponse)
+			}
+			if outcome, err := s.take(buffer[:n]); err != nil {
+				return outcome, err
+			}
+		}
+		switch {
+		case err == nil:
+			continue
+		case !errors.Is(err, io.EOF):
+			return retry.BodyCut, err
+		case s.total >= 0 && s.done < s.total:
+			return retry.BodyCut, io.ErrUnexpectedEOF
+		case !bytes.Contains(s.tail, []byte("%%EOF")):
+			s.validator = "" // the end was silent: the rest cannot be asked for
+			return retry.BodyCut, errNoEnd
+		}
+		return retry.Success, nil
+	}
+}
+
+// take writes bytes to the sink and keeps account of them.
+func (s *stream) take(b []byte) (retry.Outcome, error) {
+	n, err := s.sink.Write(b)
+	if err == nil && n != len(b) {
+		err = io.ErrShortWrite
+	}
+	if err != nil {
+		return retry.BodyUnusable, fmt.Errorf("write: %w", err)
+	}
+	s.sum.Write(b)
+	s.done += int64(n)
+	if s.tail = append(s.tail, b[max(0, len(b)-tailLength):]...); len(s.tail) > tailLength {
+		s.tail = append(s.tail[:0], s.tail[len(s.tail)-tailLength:]...)
+	}
+	if s.progress != nil {
+		s.progress(s.done, s.total)
+	}
+	return retry.Success, nil
+}
+
+// continues reports whether a 206 goes on exactly where the stream was cut, in
+// the same version of the file.
+func (s *stream) continues(resp *http.Response) bool {
+	if tag := resp.Header.Get("Etag"); tag != "" && tag != s.validator || s.validator == "" {
+		return false
+	}
+	span, ok := strings.CutPrefix(resp.Header.Get("Content-Range"), "bytes ")
+	first, rest, ok2 := strings.Cut(span, "-")
+	last, total, ok3 := strings.Cut(rest, "/")
+	if !ok || !ok2 || !ok3 || first != strconv.FormatInt(s.done, 10) {
+		return false
+	}
+	end, err := strconv.ParseInt(last, 10, 64)
+	if err != nil || total == "*" && s.total < 0 {
+		return err == nil
+	}
+	if total != "*" {
+		whole, err := strconv.ParseInt(total, 10, 64)
+		if err != nil || s.total >= 0 && whole != s.total {
+			return false
+		}
+		s.total = whole
+	}
+	return end == s.total-1
+}
+
+// again makes ready for a file that comes from its beginning although a part of
+// it is here already. A sink that can be emptied is emptied. For any other, the
+// part that is here is compared with what comes, by SHA-256: equal, the rest is
+// appended; different, the two versions are not spliced.
+func (s *stream) again(body io.Reader) (retry.Outcome, error) {
+	if s.rewind != nil {
+		if err := s.rewind(); err != nil {
+			return retry.BodyUnusable, fmt.Errorf("rewind: %w", err)
+		}
+		s.sum.Reset()
+		s.done, s.tail = 0, s.tail[:0]
+		return retry.Success, nil
+	}
+	fresh := sha256.New()
+	if _, err := io.CopyN(fresh, body, s.done); err != nil {
+		return retry.BodyCut, err
+	}
+	if !bytes.Equal(fresh.Sum(nil), s.sum.Sum(nil)) {
+		return retry.BodyUnusable, fmt.Errorf("%w: the file changed between two attempts", ErrTruncated)
+	}
+	return retry.Success, nil
+}
+
+// strongETag returns the entity tag that a range can be bound to, "" without one.
+func strongETag(header http.Header) string {
+	if tag := header.Get("Etag"); strings.HasPrefix(tag, `"`) && len(tag) > 1 && strings.HasSuffix(tag, `"`) {
+		return tag
+	}
+	return ""
+}
+
+// suggestedName makes a bare file name of a Content-Disposition header.
+func suggestedName(disposition string) string {
+	_, params, err := mime.ParseMediaType(disposition)
+	if err != nil {
+		return ""
+	}
+	name := params["filename"]
+	name = name[strings.LastIndexAny(name, `/\:`)+1:]
+	name = strings.Map(func(r rune) rune {
+		if r == utf8.RuneError || !strconv.IsPrint(r) || strings.ContainsRune(`<>"|?*`, r) {
+			return -1
+		}
+		return r
+	}, name)
+	if name = strings.Trim(name, ". "); len(name) > maxFileName {
+		return ""
+	}
+	return name
+}
+
+func (c *core) downloadFile(ctx context.Context, id DocumentID, path string, opts []CallOption) (*Download, error) {
+	op := operations[opDownloadDocument].name
+	if c == nil {
+		return nil, errNoClient(op)
+	}
+	if err := checkContext(ctx, op); err != nil {
+		return nil, err
+	}
+	if path == "" || strings.ContainsRune(path, 0) {
+		return nil, argument(op, "path", "must be the name of a file")
+	}
+	settings, err := c.settingsOf(op, opts)
+	if err != nil {
+		return nil, err
+	}
+	if id <= 0 {
+		return nil, argument(op, "id", "must be positive")
+	}
+	if _, err := os.Lstat(path); err == nil && !settings.overwrite {
+		return nil, &Error{Op: op, Message: "WithOverwrite replaces it", cause: &fs.PathError{Op: "create", Path: path, Err: fs.ErrExist}}
+	}
+	temp, err := os.CreateTemp(filepath.Dir(path), ".revv-*.part") // mode 0600
+	if err != nil {
+		return nil, &Error{Op: op, cause: err}
+	}
+	defer os.Remove(temp.Name()) //nolint:errcheck // after the rename there is nothing left to remove
+	done, err := c.stream(ctx, id, opts, &stream{sink: temp, rewind: func() error {
+		if _, err := temp.Seek(0, io.SeekStart); err != nil {
+			return err
+		}
+		return temp.Truncate(0)
+	}})
+	if err == nil {
+		err = temp.Sync()
+	}
+	if closing := temp.Close(); err == nil {
+		err = closing
+	}
+	if err == nil {
+		err = publish(temp.Name(), path, settings.overwrite)
+	}
+	if err != nil {
+		if _, ok := errors.AsType[*Error](err); !ok {
+			err = &Error{Op: op, cause: err}
+		}
+		return nil, err
+	}
+	return done, nil
+}
+
+// publish gives a whole file its name. Without overwrite the name is taken with
+// a hard link, which fails if somebody else has taken it in the meantime; file
+// systems without links get a check and a rename.
+func publish(temp, path string, overwrite bool) error {
+	if overwrite {
+		return os.Rename(temp, path)
+	}
+	err := os.Link(temp, path)
+	if err == nil || errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if _, err := os.Lstat(path); err == nil {
+		return &fs.PathError{Op: "create", Path: path, Err: fs.ErrExist}
+	}
+	return os.Rename(temp, path)
+}

@@ -1,0 +1,184 @@
+package revv
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/revv-go/revv/internal/wire"
+)
+
+// maxEvent is the largest payload of a webhook that is accepted, in bytes.
+const maxEvent = 1 << 20
+
+// eventLimits are stricter than those of an answer: an event comes from a sender
+// that nothing authenticates, and a repeated member could show one value to a
+// gateway that checks events, and another one here.
+//
+//nolint:gochecknoglobals // a constant; Go has no constant structs
+var eventLimits = wire.Limits{Depth: wire.DefaultDepth, DuplicateKeys: true, FoldKeys: true}
+
+// EventType is what happened: [EventStageChanged] and so on, or any other name.
+type EventType string
+
+// The types of events. That the service reports these four moments was
+// observed; their names on the wire are not known. The values are stand-ins,
+// shaped after the events that [Activity] shows.
+const (
+	// EventStageChanged: the document has moved to another stage.
+	EventStageChanged EventType = "DOCUMENT_STAGE_CHANGED"
+	// EventClosed: every signer has signed.
+	EventClosed EventType = "DOCUMENT_CLOSED"
+	// EventSigned: one recipient has signed; others may still have to.
+	EventSigned EventType = "DOCUMENT_SIGNED"
+	// EventAccepted: the document was accepted.
+	EventAccepted EventType = "DOCUMENT_ACCEPTED"
+)
+
+// Event is what a webhook delivers. The payload of the service is not known: its
+// shape is a stand-in, and members that are missing leave their fields zero.
+//
+// An event is a hint, not a fact. No signature is documented, so that whoever
+// knows the address of a handler and its secret can make one up; read the
+// document back before anything depends on it. [WithReadBack] does that.
+type Event struct {
+	ID            string          `json:"id"` // "" if the sender gave none; see [Event.Key]
+	Type          EventType       `json:"event"`
+	Timestamp     Time            `json:"timestamp"`
+	Document      EventDocument   `json:"document"`
+	PreviousStage Stage           `json:"previous_status"` // of EventStageChanged
+	Recipient     Person          `json:"recipient"`       // of EventSigned and EventAccepted
+	Raw           json.RawMessage `json:"-"`               // the event as it came
+}
+
+// EventDocument is what an event says about its document.
+type EventDocument struct {
+	ID       DocumentID     `json:"id"`
+	Number   DocumentNumber `json:"doc_no"`
+	ObjectID ObjectID       `json:"object_id"`
+	Title    string         `json:"title"`
+	Stage    Stage          `json:"document_status"`
+}
+
+// eventOnWire is an event whose id may be a number as well as a text.
+type eventOnWire struct {
+	ID            eventID       `json:"id"`
+	Type          EventType     `json:"event"`
+	Timestamp     Time          `json:"timestamp"`
+	Document      EventDocument `json:"document"`
+	PreviousStage Stage         `json:"previous_status"`
+	Recipient     Person        `json:"recipient"`
+}
+
+// eventID keeps a text or a number as it came.
+type eventID string
+
+// UnmarshalJSON accepts a text, a number and null.
+func (id *eventID) UnmarshalJSON(data []byte) error {
+	text, ok := scalarText(data)
+	if !ok || len(data) > 0 && (data[0] == 't' || data[0] == 'f') {
+		return misfit[string](data)
+	}
+	*id = eventID(text)
+	return nil
+}
+
+func (in *eventOnWire) event(raw []byte) Event {
+	return Event{
+		ID: string(in.ID), Type: in.Type, Timestamp: in.Timestamp, Document: in.Document,
+		PreviousStage: in.PreviousStage, Recipient: in.Recipient, Raw: bytes.Clone(bytes.TrimSpace(raw)),
+	}
+}
+
+// UnmarshalJSON reads an event that is known to be good, as one that was stored
+// in a queue. What comes from outside belongs into [ParseEvent], which is strict.
+func (e *Event) UnmarshalJSON(data []byte) error {
+	var in eventOnWire
+	if wire.Kind(data) != '{' {
+		return misfit[Event](data)
+	}
+	if err := json.Unmarshal(data, &in); err != nil {
+		return err
+	}
+	*e = in.event(data)
+	return nil
+}
+
+// ParseEvent reads the body of a webhook request: one JSON object of at most
+// 1 MiB and 1,000 levels, in which no object has a member twice, not even in
+// another case. Unknown members, unknown types of events and missing members are
+// no errors, and an id can be a number or a text; but without a type, there is
+// no event. The event keeps nothing of body.
+//
+// The error is [ErrInvalidArgument], and [ErrMalformedResponse] or, for a body
+// that is too large, [ErrResponseTooLarge]. It names the member that does not
+// fit and quotes nothing of the body.
+func ParseEvent(body []byte) (*Event, error) {
+	in, err := parseEvent(body)
+	if err != nil {
+		return nil, &Error{Op: "ParseEvent", Argument: "body", kinds: []error{ErrInvalidArgument}, cause: err}
+	}
+	event := in.event(body)
+	return &event, nil
+}
+
+func parseEvent(body []byte) (in eventOnWire, err error) {
+	if len(body) > maxEvent {
+		return in, fmt.Errorf("%w: more than %d bytes", ErrResponseTooLarge, maxEvent)
+	}
+	if err := wire.Scan(body, eventLimits); err != nil {
+		return in, malformed(err)
+	}
+	if wire.Kind(body) != '{' {
+		return in, malformed(wire.ErrNotObject)
+	}
+	if err := unmarshal(body, "", &in); err != nil {
+		return in, err
+	}
+	if in.Type == "" {
+		return in, malformed(errors.New(`the member "event" is missing or empty`))
+	}
+	return in, nil
+}
+
+// maxPlainKey is the longest id, in bytes, that stands in a key as it is.
+const maxPlainKey = 128
+
+// Key identifies what was delivered, so that a delivery that comes again can be
+// recognised: two deliveries of an event have the same key, today and in another
+// process. It is short printable text. It is made of the event's id if there is
+// one, else of a SHA-256 digest of the event as it came, without regard to white
+// space between its parts. The key of a nil event is empty.
+func (e *Event) Key() string {
+	switch {
+	case e == nil:
+		return ""
+	case e.ID == "":
+		return "body-sha256:" + hexSHA256(e.canonical())
+	case printable(e.ID, maxPlainKey) != e.ID:
+		return "id-sha256:" + hexSHA256([]byte(e.ID)) // too long or too strange for the column of a table
+	}
+	return "id:" + e.ID
+}
+
+// canonical returns the event without insignificant white space. An event that
+// did not come over the wire has no other form than the one it is encoded in.
+func (e *Event) canonical() []byte {
+	raw := []byte(e.Raw)
+	if len(raw) == 0 {
+		raw, _ = json.Marshal(e)
+	}
+	var b bytes.Buffer
+	if json.Compact(&b, raw) != nil {
+		return raw
+	}
+	return b.Bytes()
+}
+
+func hexSHA256(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}

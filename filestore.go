@@ -1,0 +1,287 @@
+package revv
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"golang.org/x/oauth2"
+
+	"github.com/revv-go/revv/internal/filelock"
+)
+
+// FileStore keeps the token of each account in a file of its own that only the
+// owner may read. Processes on one machine can share the directory: a lock, which
+// the operating system releases if its holder dies, admits one Update of an account
+// at a time. Files are replaced, never rewritten, so that a crash leaves the old
+// token or the new one, whole. NewFileStore makes a FileStore.
+//
+// The name of a file is the SHA-256 of the account, in hexadecimal digits. Remove
+// the .json file of an account to forget its token. The .lock files are empty and
+// stay; a .tmp file is left only by a crash, until the next Update of the account.
+//
+// A file that holds no token of its account gives an error that Is
+// ErrTokenStoreCorrupt, from Load and Update alike, and is left for a person to look
+// at. Wrap the store in an [EncryptedStore] where a copy of the directory, as a
+// backup, must not give access.
+type FileStore struct {
+	dir   string
+	locks accountLocks
+}
+
+// NewFileStore returns a store that keeps its files in dir, which is created for
+// the owner alone if it does not exist. On systems without file locks the error Is
+// errors.ErrUnsupported.
+func NewFileStore(dir string) (*FileStore, error) {
+	const op = "NewFileStore"
+	if dir == "" {
+		return nil, argument(op, "dir", "must not be empty")
+	}
+	if !filelock.Supported {
+		return nil, storeError(op, fmt.Errorf("file locks on %s: %w", runtime.GOOS, errors.ErrUnsupported))
+	}
+	// The store must not move when the process changes its working directory.
+	absolute, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, storeError(op, err)
+	}
+	if err := os.MkdirAll(absolute, 0o700); err != nil {
+		return nil, storeError(op, err)
+	}
+	return &FileStore{dir: absolute}, nil
+}
+
+// Load returns the token of the account, or an error that Is ErrNoToken or
+// ErrTokenStoreCorrupt. A file that others may read is made private first. See
+// [TokenStore].
+func (s *FileStore) Load(ctx context.Context, account string) (*oauth2.Token, error) {
+	const op = "FileStore.Load"
+	if err := s.check(ctx, op, account); err != nil {
+		return nil, err
+	}
+	token, _, err := readTokenFile(s.files(account), account)
+	if err != nil {
+		return nil, storeError(op, err)
+	}
+	if token == nil {
+		return nil, noToken(op)
+	}
+	return token, nil
+}
+
+// Update saves what fn makes of the token of the account, one call at a time in all
+// processes that share the directory. Before it calls fn it claims the room on the
+// disk that saving can need. An error Is ErrTokenStoreCorrupt when the file holds no
+// token, and ErrConflict when somebody replaced the file while fn ran; both leave
+// the file as it is. See [TokenStore].
+func (s *FileStore) Update(
+	ctx context.Context, account string, fn func(current *oauth2.Token) (*oauth2.Token, error),
+) (*oauth2.Token, error) {
+	const op = "FileStore.Update"
+	if err := s.check(ctx, op, account); err != nil {
+		return nil, err
+	}
+	unlock, err := s.lock(ctx, account)
+	if err != nil {
+		return nil, storeError(op, err)
+	}
+	defer unlock()
+
+	files := s.files(account)
+	stored, before, err := readTokenFile(files, account)
+	if err != nil {
+		return nil, storeError(op, err)
+	}
+	draft, err := newTokenDraft(files, before)
+	if err != nil {
+		return nil, storeError(op, err)
+	}
+	defer draft.discard()
+
+	next, changed, err := rotate(ctx, op, stored, fn)
+	if err != nil || !changed {
+		return next, err
+	}
+	data, err := encodeToken(op, account, next)
+	if err != nil {
+		return nil, err
+	}
+	if err := draft.save(data); err != nil {
+		return nil, storeError(op, err)
+	}
+	return next, nil
+}
+
+func (s *FileStore) check(ctx context.Context, op, account string) error {
+	if s == nil || s.dir == "" {
+		return argument(op, "store", "must come from NewFileStore")
+	}
+	return checkStoreCall(ctx, op, account)
+}
+
+// lock queues up within the process first, so that only one goroutine of each
+// process asks for the lock of the file.
+func (s *FileStore) lock(ctx context.Context, account string) (unlock func(), err error) {
+	leave, err := s.locks.lock(ctx, account)
+	if err != nil {
+		return nil, err
+	}
+	lock, err := filelock.Acquire(ctx, s.files(account).lock)
+	if err != nil {
+		leave()
+		return nil, err
+	}
+	return func() { lock.Release(); leave() }, nil
+}
+
+// tokenFiles are the paths that belong to one account.
+type tokenFiles struct{ dir, token, lock, temp string }
+
+func (s *FileStore) files(account string) tokenFiles {
+	path := filepath.Join(s.dir, accountID(account))
+	return tokenFiles{dir: s.dir, token: path + ".json", lock: path + ".lock", temp: path + ".tmp"}
+}
+
+// readTokenFile returns the token and the file that it was in, both nil when there
+// is no file.
+func readTokenFile(files tokenFiles, account string) (token *oauth2.Token, info fs.FileInfo, err error) {
+	var data []byte
+	err = patiently(briefly, func() (failed error) {
+		data, info, failed = readPrivate(files.token)
+		return failed
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		// A directory that has gone, as with a volume that is not mounted, does not
+		// mean that nobody ever authorized the account.
+		_, err = os.Stat(files.dir)
+		return nil, nil, err
+	}
+	if err == nil {
+		token, err = decodeToken(account, data)
+	}
+	if errors.Is(err, ErrTokenStoreCorrupt) {
+		err = fmt.Errorf("%q: %w", files.token, err)
+	}
+	return token, info, err
+}
+
+// readPrivate reads at most a little more than a stored token may have. It opens
+// nothing but regular files: reading a pipe would never end, and a symbolic link
+// would let whoever can write to the directory choose what is read.
+func readPrivate(path string) ([]byte, fs.FileInfo, error) {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, nil, corrupt("is not a regular file")
+	}
+	file, err := os.Open(path) //nolint:gosec // the name is made of digits
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { _ = file.Close() }()
+	if info, err = file.Stat(); err != nil {
+		return nil, nil, err
+	}
+	if err := makePrivate(file, info); err != nil {
+		return nil, nil, fmt.Errorf("others may read the tokens, and that cannot be changed: %w", err)
+	}
+	data, err := io.ReadAll(io.LimitReader(file, maxStoredToken+1))
+	return data, info, err
+}
+
+// tokenDraft is the file that will take the place of a token file. While the
+// account is locked nobody else uses its name.
+type tokenDraft struct {
+	files  tokenFiles
+	file   *os.File
+	before fs.FileInfo // the token file that is to be replaced, nil when there is none
+}
+
+// newTokenDraft does everything that can fail about saving, short of the content:
+// creating a file, filling as much of the disk as the largest token takes, and
+// waiting until that is durable. It also clears away what a crash left.
+func newTokenDraft(files tokenFiles, before fs.FileInfo) (*tokenDraft, error) {
+	if err := os.Remove(files.temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	file, err := os.OpenFile(files.temp, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	draft := &tokenDraft{files: files, file: file, before: before}
+	if err = draft.write(make([]byte, maxStoredToken)); err == nil {
+		err = syncDir(files.dir)
+	}
+	if err != nil {
+		draft.discard()
+		return nil, err
+	}
+	return draft, nil
+}
+
+func (d *tokenDraft) write(data []byte) error {
+	if _, err := d.file.WriteAt(data, 0); err != nil {
+		return err
+	}
+	if err := d.file.Truncate(int64(len(data))); err != nil {
+		return err
+	}
+	return d.file.Sync()
+}
+
+// save puts data in the place of the token file.
+func (d *tokenDraft) save(data []byte) error {
+	if err := d.write(data); err != nil {
+		return err
+	}
+	draft, err := d.file.Stat()
+	if err != nil {
+		return err
+	}
+	// Windows renames closed files only.
+	if err := d.file.Close(); err != nil {
+		return err
+	}
+	if err := checkUntouched(d.files.token, d.before); err != nil {
+		return err
+	}
+	if err := checkUntouched(d.files.temp, draft); err != nil {
+		return err
+	}
+	err = patiently(persistently, func() error { return os.Rename(d.files.temp, d.files.token) })
+	if err != nil {
+		return err
+	}
+	return syncDir(d.files.dir)
+}
+
+// discard removes what save has not put in place.
+func (d *tokenDraft) discard() {
+	_ = d.file.Close()
+	_ = os.Remove(d.files.temp)
+}
+
+// checkUntouched notices who does not respect the lock: a person who restores a
+// backup, or a process whose lock file was removed. A before of nil is a file that
+// did not exist. A system can give the number of a removed file to the next one;
+// size and time tell such files apart.
+func checkUntouched(path string, before fs.FileInfo) error {
+	now, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && before == nil:
+		return nil
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return err
+	case err != nil, before == nil, !os.SameFile(now, before),
+		now.Size() != before.Size(), !now.ModTime().Equal(before.ModTime()):
+		return fmt.Errorf("%w: %q was replaced while the account was locked", ErrConflict, path)
+	}
+	return nil
+}

@@ -1,0 +1,86 @@
+package revv
+
+import (
+	"context"
+	"encoding/json"
+	"iter"
+	"strings"
+)
+
+// FoldersService creates, lists and deletes folders.
+type FoldersService service
+
+func (s *FoldersService) root() *core { return (*service)(s).root() }
+
+// Folder is a folder of the account.
+type Folder struct {
+	ID   FolderID `json:"id"`
+	Name string   `json:"name"`
+	// Type is the type of the folder's entry in a listing, "" elsewhere. That
+	// folders are "d" is inferred; what is not a document counts as a folder.
+	Type string `json:"type"`
+	// Raw is the object as it came, with the members that are not modelled.
+	Raw json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON decodes a folder and keeps it in Raw.
+func (f *Folder) UnmarshalJSON(data []byte) error {
+	type plain Folder
+	return unmarshalRaw(data, (*plain)(f), &f.Raw)
+}
+
+// CreateFolderParams are the arguments of [FoldersService.Create].
+type CreateFolderParams struct {
+	Name     string   `json:"name"`               // required
+	ParentID FolderID `json:"parent_id,omitzero"` // 0 means the main folder
+}
+
+func (p CreateFolderParams) validate() (name, rule string) {
+	switch {
+	case strings.TrimSpace(p.Name) == "":
+		return "Name", "must not be empty"
+	case p.ParentID < 0:
+		return "ParentID", "must not be negative"
+	}
+	return "", ""
+}
+
+// Create makes a folder. A write with consequences: it is not repeated when its
+// outcome is unknown ([ErrOutcomeUnknown]). The route is a stand-in.
+func (s *FoldersService) Create(ctx context.Context, params CreateFolderParams, opts ...CallOption) (*Folder, error) {
+	return fetch[Folder](ctx, s.root(), opCreateFolder, input{body: params}, "Folder", opts)
+}
+
+// ListFoldersParams are the arguments of [FoldersService.List] and
+// [FoldersService.All].
+type ListFoldersParams struct {
+	Page     int `url:"page_num"` // from 1; 0 means 1
+	Prefetch int `url:"-"`        // pages All reads ahead: 0 means 4, negative means none
+}
+
+func (p ListFoldersParams) validate() (name, rule string) { return validatePaging(p.Page, p.Prefetch) }
+
+// List returns one page of the folders. A page can be empty of folders and
+// still not be the last: documents stand in the same listing; see [Page.Last].
+// A read.
+func (s *FoldersService) List(ctx context.Context, params ListFoldersParams, opts ...CallOption) (*Page[Folder], error) {
+	params.Page = firstPage(params.Page)
+	isFolder := func(f *Folder) bool { return f.Type != documentType }
+	return fetchEntries(ctx, s.root(), opListFolders, input{query: params}, params.Page, isFolder, opts)
+}
+
+// All ranges over the folders, page by page, some pages ahead. The second value
+// is an error, which ends the range. A read.
+func (s *FoldersService) All(ctx context.Context, params ListFoldersParams, opts ...CallOption) iter.Seq2[Folder, error] {
+	return allPages(ctx, operations[opListFolders].name, params.Page, params.Prefetch, func(ctx context.Context, number int) (*Page[Folder], error) {
+		params.Page = number
+		return s.List(ctx, params, opts...)
+	})
+}
+
+// Delete removes a folder. [ErrNotFound] if there is none, but success if an
+// earlier attempt of the same call has lost its answer. An idempotent write.
+// The route is a stand-in.
+func (s *FoldersService) Delete(ctx context.Context, id FolderID, opts ...CallOption) error {
+	return send(ctx, s.root(), opDeleteFolder, input{id: numeric("id", id)}, opts)
+}

@@ -1,0 +1,95 @@
+// Package filelock lets one process at a time hold a lock that has a path. The
+// operating system releases the lock when its holder dies, so that nothing has to
+// be cleaned up and no lock goes stale.
+package filelock
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"time"
+)
+
+// Lock is a lock that is held until Release.
+type Lock struct{ file *os.File }
+
+var (
+	// errHeld says that somebody else holds the lock.
+	errHeld = errors.New("lock is held")
+	// errNotRegular says that the path leads elsewhere, or to something else.
+	errNotRegular = errors.New("lock file is not a regular file")
+)
+
+// The lock is asked for again after a delay that doubles from the first to the last.
+const (
+	firstDelay = time.Millisecond
+	lastDelay  = 25 * time.Millisecond
+)
+
+// Acquire waits for the lock until ctx is done. It creates the file at path, which
+// must not be removed while processes use it: whoever creates it again holds another
+// lock. Acquire notices a file that was replaced while it waited.
+//
+// Locks exclude one another within a process, too.
+func Acquire(ctx context.Context, path string) (*Lock, error) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for delay := firstDelay; ; delay = min(2*delay, lastDelay) {
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-timer.C:
+		}
+		lock, err := try(path)
+		if !errors.Is(err, errHeld) {
+			return lock, err
+		}
+		// No call that waits for a lock can be given up, hence the polling; chance
+		// keeps the processes from asking in step.
+		timer.Reset(delay/2 + rand.N(delay)) //nolint:gosec // no secret
+	}
+}
+
+// Release gives the lock back.
+func (l *Lock) Release() {
+	_ = unlock(l.file)
+	_ = l.file.Close()
+}
+
+func try(path string) (*Lock, error) {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the caller's path
+	if err != nil {
+		return nil, err
+	}
+	if err = lock(file); err == nil {
+		err = inPlace(file, path)
+	}
+	if err != nil {
+		_ = file.Close()
+		return nil, err
+	}
+	return &Lock{file: file}, nil
+}
+
+// inPlace says whether the file still is the one at path: a lock on a file that was
+// removed excludes nobody.
+func inPlace(file *os.File, path string) error {
+	locked, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	now, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return errHeld
+	case err != nil:
+		return err
+	case !now.Mode().IsRegular():
+		return fmt.Errorf("%w: %q", errNotRegular, path)
+	case !os.SameFile(locked, now):
+		return errHeld
+	}
+	return nil
+}

@@ -1,0 +1,218 @@
+// Package retry decides what follows an attempt. It knows classes of calls and
+// outcomes of attempts, not HTTP, and it neither sends nor waits.
+package retry
+
+import (
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"sync/atomic"
+	"time"
+)
+
+// Class says what a repetition of a call would do.
+type Class uint8
+
+// The classes.
+const (
+	Read         Class = iota // changes nothing
+	Idempotent                // leads to the same state
+	Consequences              // may send a second contract
+	classes
+)
+
+// Outcome says how an attempt ended.
+type Outcome uint8
+
+// The outcomes.
+const (
+	Success      Outcome = iota
+	Unsent               // failed before a connection was there; may pass
+	Hopeless             // failed before a connection was there; will not pass
+	Unauthorized         // 401
+	Throttled            // 429, or 503 with Retry-After: refused, and told so
+	Faulty               // 408, 500, 502, 503, 504: applied or not
+	Cut                  // the connection ended after bytes may have left
+	BodyCut              // 2xx, but the body ended early
+	BodyUnusable         // 2xx, but the body is not what is due
+	Refused              // any other status: not applied
+	Done                 // the caller's context ended
+	outcomes
+)
+
+// Decision says what to do after an attempt.
+type Decision uint8
+
+// The decisions.
+const (
+	Stop        Decision = iota
+	Again                // wait, then repeat
+	Refresh              // renew the token, then repeat, once
+	StopUnknown          // stop: the request may have been applied
+	StopApplied          // stop: the request was applied, its answer is lost
+)
+
+// Decide looks an outcome up in the table. sent says whether bytes of the
+// request may have left, and matters only where the caller's context ended.
+func Decide(class Class, outcome Outcome, sent bool) Decision {
+	if class >= classes || outcome >= outcomes {
+		return Stop
+	}
+	if outcome == Done && class == Consequences && sent {
+		return StopUnknown
+	}
+	return decisions[outcome][class]
+}
+
+//nolint:gochecknoglobals // a constant table; Go has no constant arrays
+var decisions = [outcomes][classes]Decision{
+	//             Read     Idempotent   Consequences
+	Success:      {Stop, Stop, Stop},
+	Unsent:       {Again, Again, Again},
+	Hopeless:     {Stop, Stop, Stop},
+	Unauthorized: {Refresh, Refresh, Refresh},
+	Throttled:    {Again, Again, Again},
+	Faulty:       {Again, Again, StopUnknown},
+	Cut:          {Again, Again, StopUnknown},
+	BodyCut:      {Again, StopApplied, StopApplied},
+	BodyUnusable: {Stop, StopApplied, StopApplied},
+	Refused:      {Stop, Stop, Stop},
+	Done:         {Stop, Stop, Stop},
+}
+
+// OfStatus maps the status of an answer to an outcome; hasRetryAfter says
+// whether the answer named a time to come back at.
+func OfStatus(status int, hasRetryAfter bool) Outcome {
+	switch status {
+	case http.StatusUnauthorized:
+		return Unauthorized
+	case http.StatusTooManyRequests:
+		return Throttled
+	case http.StatusServiceUnavailable:
+		if hasRetryAfter {
+			return Throttled
+		}
+		return Faulty
+	case http.StatusRequestTimeout:
+		return Faulty
+	case http.StatusNotImplemented, http.StatusHTTPVersionNotSupported:
+		return Refused
+	}
+	switch {
+	case status >= 200 && status <= 299:
+		return Success
+	case status >= 500:
+		return Faulty
+	}
+	return Refused
+}
+
+// Backoff returns the wait before the n-th repetition, n from 1: a random time
+// up to base·2ⁿ⁻¹, at most limit. The whole of it is random ("full jitter"), so
+// that callers that failed together do not come back together.
+func Backoff(n int, base, limit time.Duration) time.Duration {
+	ceiling := base
+	for range n - 1 {
+		if ceiling >= limit/2 {
+			ceiling = limit
+			break
+		}
+		ceiling *= 2
+	}
+	if ceiling = min(ceiling, limit); ceiling <= 0 {
+		return 0
+	}
+	return rand.N(ceiling + 1) //nolint:gosec // spreads load; nothing secret depends on it
+}
+
+// maxSeconds keeps a Retry-After in seconds far from the overflow of a Duration.
+const maxSeconds = 1 << 31
+
+// ParseAfter reads a Retry-After header: a number of seconds or a date in one of
+// the three formats of RFC 9110, section 5.6.7. A date that has passed means 0.
+func ParseAfter(value string, now time.Time) (wait time.Duration, ok bool) {
+	if value == "" {
+		return 0, false
+	}
+	if isDigits(value) {
+		seconds, err := strconv.ParseInt(value, 10, 64)
+		if err != nil || seconds > maxSeconds {
+			seconds = maxSeconds
+		}
+		return time.Duration(seconds) * time.Second, true
+	}
+	date, err := http.ParseTime(value)
+	if err != nil {
+		return 0, false
+	}
+	return min(max(date.Sub(now), 0), maxSeconds*time.Second), true
+}
+
+func isDigits(s string) bool {
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// Budget is a token bucket that ends retry storms: a repetition takes a token, a
+// success gives one back. While the service is down, a program of many callers
+// sends little more than one request per call.
+type Budget struct {
+	size  int64
+	spent atomic.Int64
+}
+
+// NewBudget returns a full bucket of n tokens.
+func NewBudget(n int) *Budget { return &Budget{size: int64(n)} }
+
+// Take reports whether a repetition may go out, and takes its token.
+func (b *Budget) Take() bool {
+	for {
+		spent := b.spent.Load()
+		if spent >= b.size {
+			return false
+		}
+		if b.spent.CompareAndSwap(spent, spent+1) {
+			return true
+		}
+	}
+}
+
+// Refill gives one token back.
+func (b *Budget) Refill() {
+	for {
+		spent := b.spent.Load()
+		if spent <= 0 || b.spent.CompareAndSwap(spent, spent-1) {
+			return
+		}
+	}
+}
+
+// Gate holds all calls of a client back until a time that the service named.
+// The zero Gate is open.
+type Gate struct {
+	until atomic.Int64 // nanoseconds since 1970
+}
+
+// Close keeps the gate shut until t, or longer if it was shut for longer already.
+func (g *Gate) Close(t time.Time) {
+	for {
+		until := g.until.Load()
+		if t.UnixNano() <= until || g.until.CompareAndSwap(until, t.UnixNano()) {
+			return
+		}
+	}
+}
+
+// Wait returns how long the gate stays shut. now is asked only if it was ever
+// closed.
+func (g *Gate) Wait(now func() time.Time) time.Duration {
+	until := g.until.Load()
+	if until == 0 {
+		return 0
+	}
+	return max(time.Duration(until-now().UnixNano()), 0)
+}

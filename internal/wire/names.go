@@ -1,0 +1,210 @@
+package wire
+
+import (
+	"bytes"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// fewNames is up to how many keys of one object are compared one by one. A map
+// takes over beyond, or a hostile object would cost the square of its size.
+const fewNames = 16
+
+// names holds the keys of the objects that are open, unescaped.
+type names struct {
+	fold    bool
+	text    []byte   // the names of all open objects, one after the other
+	ends    []int    // where each name ends in text
+	objects []object // the open objects, outermost first
+}
+
+type object struct {
+	first int                 // the index of its first name in ends
+	many  map[string]struct{} // all its names, once they are more than a few
+}
+
+// newNames takes the memory for an ordinary document at once.
+func newNames(fold bool) *names {
+	return &names{fold: fold, text: make([]byte, 0, 256), ends: make([]int, 0, 2*fewNames), objects: make([]object, 0, 8)}
+}
+
+func (n *names) open() { n.objects = append(n.objects, object{first: len(n.ends)}) }
+
+func (n *names) close() {
+	last := len(n.objects) - 1
+	n.drop(n.objects[last].first)
+	n.objects = n.objects[:last]
+}
+
+// drop forgets the names from index first on.
+func (n *names) drop(first int) {
+	n.text = n.text[:n.start(first)]
+	n.ends = n.ends[:first]
+}
+
+// start is where the name with this index begins in text.
+func (n *names) start(index int) int {
+	if index == 0 {
+		return 0
+	}
+	return n.ends[index-1]
+}
+
+// add takes a key, as it stands between its quotes, into the innermost object.
+// It reports false if the object has the key already.
+func (n *names) add(raw []byte) bool {
+	current := &n.objects[len(n.objects)-1]
+	start := len(n.text)
+	n.text = appendName(n.text, raw, n.fold)
+	name := n.text[start:]
+	if current.many != nil {
+		_, known := current.many[string(name)]
+		current.many[string(name)] = struct{}{}
+		n.text = n.text[:start]
+		return !known
+	}
+	for i := current.first; i < len(n.ends); i++ {
+		if bytes.Equal(n.text[n.start(i):n.ends[i]], name) {
+			return false
+		}
+	}
+	n.ends = append(n.ends, len(n.text))
+	if len(n.ends)-current.first > fewNames {
+		current.many = make(map[string]struct{}, 4*fewNames)
+		for i := current.first; i < len(n.ends); i++ {
+			current.many[string(n.text[n.start(i):n.ends[i]])] = struct{}{}
+		}
+		n.drop(current.first)
+	}
+	return true
+}
+
+// appendName appends the name that raw, the valid inside of a JSON string, stands
+// for. Broken UTF-8 and lone surrogates become U+FFFD, as decoders make of them.
+// With fold, names that differ in case only come out the same.
+func appendName(dst, raw []byte, fold bool) []byte {
+	for len(raw) > 0 {
+		if c := raw[0]; c < utf8.RuneSelf && c != '\\' {
+			if fold && c >= 'a' && c <= 'z' {
+				c -= 'a' - 'A'
+			}
+			dst, raw = append(dst, c), raw[1:]
+			continue
+		}
+		r, size := unescape(raw)
+		raw = raw[size:]
+		if fold {
+			r = foldRune(r)
+		}
+		dst = utf8.AppendRune(dst, r)
+	}
+	return dst
+}
+
+// appendFolded appends name as appendName with fold does for a key that stands for it.
+func appendFolded(dst []byte, name string) []byte {
+	for _, r := range name {
+		dst = utf8.AppendRune(dst, foldRune(r))
+	}
+	return dst
+}
+
+// foldRune returns the least of the runes that differ from r in case only. These
+// cross the border of ASCII: "ſ" is a kind of "s", the Kelvin sign a kind of "k".
+func foldRune(r rune) rune {
+	for {
+		next := unicode.SimpleFold(r)
+		if next <= r {
+			return next
+		}
+		r = next
+	}
+}
+
+// unescape reads the rune that raw begins with, or the valid escape of one.
+func unescape(raw []byte) (r rune, size int) {
+	if raw[0] != '\\' {
+		return utf8.DecodeRune(raw)
+	}
+	switch raw[1] {
+	case 'b':
+		return '\b', 2
+	case 'f':
+		return '\f', 2
+	case 'n':
+		return '\n', 2
+	case 'r':
+		return '\r', 2
+	case 't':
+		return '\t', 2
+	case 'u':
+	default:
+		return rune(raw[1]), 2
+	}
+	r = codeUnit(raw)
+	if !utf16.IsSurrogate(r) {
+		return r, 6
+	}
+	if len(raw) >= 12 && raw[6] == '\\' && raw[7] == 'u' {
+		if pair := utf16.DecodeRune(r, codeUnit(raw[6:])); pair != utf8.RuneError {
+			return pair, 12
+		}
+	}
+	return utf8.RuneError, 6
+}
+
+// codeUnit is the value of \uXXXX.
+func codeUnit(raw []byte) (r rune) {
+	for _, c := range raw[2:6] {
+		digit, _ := hexDigit(c)
+		r = r<<4 | digit
+	}
+	return r
+}
+
+// member looks for one member of the outermost object.
+type member struct {
+	key    string
+	folded []byte // the key without regard to case
+
+	exact, other span
+	current      *span // where the value that is being read belongs, nil if nowhere
+	name         []byte
+}
+
+type span struct {
+	start, end int
+	found      bool
+}
+
+// match decides, by a key as it stands between its quotes, whether the value
+// behind it is wanted.
+func (m *member) match(raw []byte) {
+	m.current = nil
+	if string(raw) == m.key {
+		m.current = &m.exact
+		return
+	}
+	if m.name = appendName(m.name[:0], raw, true); !bytes.Equal(m.name, m.folded) {
+		return
+	}
+	m.current = &m.other
+	if m.name = appendName(m.name[:0], raw, false); string(m.name) == m.key {
+		m.current = &m.exact
+	}
+}
+
+// begin and end mark the value of the key that was matched last.
+func (m *member) begin(i int) {
+	if m.current != nil {
+		m.current.start = i
+	}
+}
+
+func (m *member) end(i int) {
+	if m.current != nil {
+		m.current.end, m.current.found = i, true
+		m.current = nil
+	}
+}

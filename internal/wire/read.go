@@ -1,0 +1,61 @@
+package wire
+
+import (
+	"errors"
+	"io"
+)
+
+// ErrTooLarge: a body exceeds the limit it is read with.
+var ErrTooLarge = errors.New("body exceeds the limit")
+
+const (
+	firstChunk = 4 << 10
+	// trusted is the largest declared length that is allocated before a byte of
+	// it has come.
+	trusted = 1 << 20
+)
+
+// ReadAll reads body to its end, at most limit bytes of it, and returns a slice
+// that nothing else refers to. size is the declared length, negative if there is
+// none. Chunks are kept apart until the whole is there: a body that turns out
+// too large costs its limit in memory and not the double of it.
+func ReadAll(body io.Reader, size, limit int64) ([]byte, error) {
+	if size > limit {
+		return nil, ErrTooLarge
+	}
+	capacity := int64(firstChunk)
+	if size >= 0 {
+		// One byte more than declared lets the last Read see the end.
+		capacity = min(size, trusted) + 1
+	}
+	var (
+		full  [][]byte
+		total int64
+		chunk = make([]byte, 0, capacity)
+	)
+	for {
+		n, err := body.Read(chunk[len(chunk):cap(chunk)])
+		chunk = chunk[:len(chunk)+n]
+		if total += int64(n); total > limit {
+			return nil, ErrTooLarge
+		}
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		if len(chunk) == cap(chunk) {
+			full = append(full, chunk)
+			chunk = make([]byte, 0, min(2*int64(cap(chunk)), limit-total+1))
+		}
+	}
+	if full == nil {
+		return chunk, nil
+	}
+	whole := make([]byte, 0, total)
+	for _, c := range full {
+		whole = append(whole, c...)
+	}
+	return append(whole, chunk...), nil
+}

@@ -1,0 +1,356 @@
+package revv
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"golang.org/x/oauth2"
+)
+
+// loginLimit is how long a person may take to authorize in a web application.
+const loginLimit = 10 * time.Minute
+
+// SaveToken puts a pair into a store as the pair of account, in the place of the
+// one that is there: after [OAuthConfig.Exchange] or [OAuthConfig.Login].
+func SaveToken(ctx context.Context, store TokenStore, account string, token *oauth2.Token) error {
+	const op = "SaveToken"
+	if err := checkContext(ctx, op); err != nil {
+		return err
+	}
+	switch {
+	case store == nil:
+		return argument(op, "store", "must not be nil")
+	case token == nil || token.AccessToken == "":
+		return argument(op, "token", "must not be empty")
+	}
+	_, err := store.Update(ctx, account, func(*oauth2.Token) (*oauth2.Token, error) { return token, nil })
+	return err
+}
+
+// Login authorizes a program that runs on a person's own machine. It listens on
+// 127.0.0.1 for the callback, hands the URL to open, which shows it to the
+// person or starts a browser, waits for the callback with the right state, and
+// returns the token pair, which the caller saves ([SaveToken]).
+//
+// RedirectURL must be an http URL on loopback, as it is registered; if it is
+// empty, a free port is taken, for services that do not compare ports (RFC 8252,
+// section 7.3). ctx bounds the wait. A person who declines gives an error that
+// is [ErrForbidden].
+func (c OAuthConfig) Login(ctx context.Context, open func(authURL string) error) (*oauth2.Token, error) {
+	const op = "OAuth.Login"
+	if err := checkContext(ctx, op); err != nil {
+		return nil, err
+	}
+	if open == nil {
+		return nil, argument(op, "open", "must not be nil")
+	}
+	if err := c.checkLogin(op); err != nil {
+		return nil, err
+	}
+	listener, path, err := c.listen(ctx, op)
+	if err != nil {
+		return nil, err
+	}
+	if c.RedirectURL == "" {
+		c.RedirectURL = "http://" + listener.Addr().String() + path
+	}
+	l := &loopback{config: c, state: rand.Text(), verifier: oauth2.GenerateVerifier(), path: path, done: make(chan loginResult, 1)}
+	server := &http.Server{Handler: l, ReadHeaderTimeout: 10 * time.Second, BaseContext: func(net.Listener) context.Context { return ctx }}
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = server.Serve(listener) })
+	defer serving.Wait()
+	defer func() {
+		// The page that tells the person how it went is still on its way.
+		ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		if server.Shutdown(ending) != nil {
+			_ = server.Close()
+		}
+	}()
+
+	if err := open(c.AuthCodeURL(l.state, l.verifier)); err != nil {
+		return nil, &Error{Op: op, Message: "the browser could not be opened", cause: withoutURL(err)}
+	}
+	select {
+	case r := <-l.done:
+		return r.token, r.err
+	case <-ctx.Done():
+		return nil, &Error{Op: op, Message: "nobody has authorized the application", cause: ctx.Err()}
+	}
+}
+
+// checkLogin checks what every way of logging in needs.
+func (c OAuthConfig) checkLogin(op string) error {
+	var problems []error
+	for _, arg := range []struct{ name, value string }{{"ClientID", c.ClientID}, {"ClientSecret", c.ClientSecret}} {
+		if arg.value == "" {
+			problems = append(problems, argument(op, arg.name, "must not be empty"))
+		}
+	}
+	for _, arg := range []struct{ name, value string }{{"Endpoint.AuthURL", c.Endpoint.AuthURL}, {"Endpoint.TokenURL", c.Endpoint.TokenURL}} {
+		if _, err := parseEndpoint(arg.value); err != nil {
+			problems = append(problems, argument(op, arg.name, err.Error()))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// listen opens the port of the redirect URL, on 127.0.0.1 where it says localhost.
+func (c OAuthConfig) listen(ctx context.Context, op string) (net.Listener, string, error) {
+	address, path := "127.0.0.1:0", "/callback"
+	if c.RedirectURL != "" {
+		u, err := parseEndpoint(c.RedirectURL)
+		if err != nil || u.Scheme != "http" || u.Port() == "" {
+			return nil, "", argument(op, "RedirectURL", "must be empty or an http URL on loopback with a port, as http://127.0.0.1:8765/callback")
+		}
+		host := u.Hostname()
+		if net.ParseIP(host) == nil {
+			host = "127.0.0.1"
+		}
+		address, path = net.JoinHostPort(host, u.Port()), u.Path
+		if path == "" {
+			path = "/"
+		}
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, "", &Error{Op: op, cause: err}
+	}
+	return listener, path, nil
+}
+
+// loopback answers the browser during Login.
+type loopback struct {
+	unprintable
+
+	config          OAuthConfig
+	state, verifier string
+	path            string
+	done            chan loginResult
+
+	mu   sync.Mutex
+	used bool
+}
+
+type loginResult struct {
+	token *oauth2.Token
+	err   error
+}
+
+// ServeHTTP implements [http.Handler]. A request with another state is none of
+// ours: it is refused, and the wait goes on.
+func (l *loopback) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path != l.path {
+		page(w, http.StatusNotFound, "There is nothing here.")
+		return
+	}
+	if r.Method != http.MethodGet {
+		w.Header().Set("Allow", http.MethodGet)
+		page(w, http.StatusMethodNotAllowed, "This address takes GET requests only.")
+		return
+	}
+	answer, err := readCallback(r.URL.RawQuery)
+	if err != nil || subtle.ConstantTimeCompare([]byte(answer.state), []byte(l.state)) != 1 || !l.take() {
+		page(w, http.StatusBadRequest, "This request does not belong to the authorization that was started. Please use the link that the program has shown.")
+		return
+	}
+	token, err := answer.exchange(r.Context(), l.config, l.verifier)
+	if err != nil {
+		page(w, http.StatusBadGateway, "The authorization did not succeed. The program says why.")
+	} else {
+		page(w, http.StatusOK, "The authorization succeeded. You can close this window.")
+	}
+	l.done <- loginResult{token, err}
+}
+
+// take reports whether this is the first use of the state.
+func (l *loopback) take() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	first := !l.used
+	l.used = true
+	return first
+}
+
+// callbackAnswer is what the authorization server sends through the browser.
+type callbackAnswer struct {
+	state, code, failure string
+}
+
+// readCallback reads the query of a callback. A parameter that comes twice is
+// an attempt at something.
+func readCallback(rawQuery string) (callbackAnswer, error) {
+	query, err := url.ParseQuery(rawQuery)
+	if err != nil {
+		return callbackAnswer{}, err
+	}
+	for _, name := range []string{"state", "code", "error"} {
+		if len(query[name]) > 1 {
+			return callbackAnswer{}, errors.New(name + " comes twice")
+		}
+	}
+	a := callbackAnswer{query.Get("state"), query.Get("code"), query.Get("error")}
+	if a.state == "" || a.code == "" && a.failure == "" {
+		return callbackAnswer{}, errors.New("state or code is missing")
+	}
+	return a, nil
+}
+
+// exchange makes a token pair of the answer.
+func (a callbackAnswer) exchange(ctx context.Context, c OAuthConfig, verifier string) (*oauth2.Token, error) {
+	if a.failure != "" {
+		e := &Error{Op: "OAuth.Login", Code: knownCode(a.failure), Message: "the authorization was not granted"}
+		if e.Code == "access_denied" {
+			e.kinds = []error{ErrForbidden}
+		}
+		return nil, e
+	}
+	return c.Exchange(ctx, a.code, verifier)
+}
+
+// page writes a page of fixed text. Nothing of the request gets into it.
+func page(w http.ResponseWriter, status int, text string) {
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>Revv</title><p>"+text+"</p></html>\n")
+}
+
+// Handlers returns the two handlers of a web application whose users authorize
+// it: start sends the browser to the service, callback belongs at RedirectURL.
+// done is called after a callback with the right state, with the token pair,
+// which it saves ([SaveToken]) under the account of its own user, or with the
+// error; it writes the answer. Callbacks with a missing, wrong, old or used
+// state are answered with 400 and do not reach done.
+//
+// Nothing is kept on the server but the states that were used, so any number of
+// replicas can serve the two handlers: state and PKCE verifier are derived from
+// a random cookie and the client secret.
+func (c OAuthConfig) Handlers(done func(w http.ResponseWriter, r *http.Request, token *oauth2.Token, err error)) (start, callback http.Handler, err error) {
+	const op = "OAuthConfig.Handlers"
+	problems := []error{c.checkLogin(op)}
+	redirect, err := parseEndpoint(c.RedirectURL)
+	if err != nil {
+		problems = append(problems, argument(op, "RedirectURL", err.Error()))
+	}
+	if done == nil {
+		problems = append(problems, argument(op, "done", "must not be nil"))
+	}
+	if err := errors.Join(problems...); err != nil {
+		return nil, nil, err
+	}
+	w := &webLogin{config: c, done: done, secure: redirect.Scheme == "https", path: redirect.Path, used: make(map[string]time.Time)}
+	return http.HandlerFunc(w.start), http.HandlerFunc(w.callback), nil
+}
+
+const loginCookie = "revv_login"
+
+// webLogin serves the handlers of a web application.
+type webLogin struct {
+	unprintable
+
+	config OAuthConfig
+	done   func(w http.ResponseWriter, r *http.Request, token *oauth2.Token, err error)
+	secure bool
+	path   string
+
+	mu   sync.Mutex
+	used map[string]time.Time // cookies that were used, until they are too old anyway
+}
+
+func (l *webLogin) cookie(value string, age int) *http.Cookie {
+	path := l.path
+	if path == "" {
+		path = "/"
+	}
+	return &http.Cookie{ //nolint:gosec // Secure follows the redirect URL, which is plain http on loopback alone
+		Name: loginCookie, Value: value, Path: path, MaxAge: age, HttpOnly: true, Secure: l.secure, SameSite: http.SameSiteLaxMode,
+	}
+}
+
+// derive makes a secret of the cookie for one purpose.
+func (l *webLogin) derive(purpose, cookie string) string {
+	mac := hmac.New(sha256.New, []byte(l.config.ClientSecret))
+	_, _ = io.WriteString(mac, "revv login "+purpose+"\x00"+cookie)
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+}
+
+func (l *webLogin) start(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet && r.Method != http.MethodPost {
+		w.Header().Set("Allow", "GET, POST")
+		page(w, http.StatusMethodNotAllowed, "This address takes GET and POST requests only.")
+		return
+	}
+	var nonce [24]byte
+	_, _ = rand.Read(nonce[:16])
+	binary.BigEndian.PutUint64(nonce[16:], uint64(time.Now().Unix())) //nolint:gosec // a time after 1970
+	cookie := base64.RawURLEncoding.EncodeToString(nonce[:])
+	http.SetCookie(w, l.cookie(cookie, int(loginLimit/time.Second)))
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Referrer-Policy", "no-referrer")
+	http.Redirect(w, r, l.config.AuthCodeURL(l.derive("state", cookie), l.derive("verifier", cookie)), http.StatusFound)
+}
+
+func (l *webLogin) callback(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet {
+		w.Header().Set("Allow", http.MethodGet)
+		page(w, http.StatusMethodNotAllowed, "This address takes GET requests only.")
+		return
+	}
+	w.Header().Set("Referrer-Policy", "no-referrer") // the query holds the code
+	w.Header().Set("Cache-Control", "no-store")
+	answer, err := readCallback(r.URL.RawQuery)
+	cookie, missing := r.Cookie(loginCookie)
+	if err != nil || missing != nil || !l.belongs(cookie.Value, answer.state) {
+		page(w, http.StatusBadRequest, "This request does not belong to an authorization that was started here. Please start again.")
+		return
+	}
+	http.SetCookie(w, l.cookie("", -1))
+	token, err := answer.exchange(r.Context(), l.config, l.derive("verifier", cookie.Value))
+	l.done(w, r, token, err)
+}
+
+// belongs reports whether the state is the one that was made with the cookie,
+// not too long ago, and not used before.
+func (l *webLogin) belongs(cookie, state string) bool {
+	if !hmac.Equal([]byte(l.derive("state", cookie)), []byte(state)) {
+		return false
+	}
+	nonce, err := base64.RawURLEncoding.DecodeString(cookie)
+	if err != nil || len(nonce) != 24 {
+		return false
+	}
+	now := time.Now()
+	started := time.Unix(int64(binary.BigEndian.Uint64(nonce[16:])), 0) //nolint:gosec // authenticated by the state
+	if now.Sub(started) > loginLimit || started.Sub(now) > time.Minute {
+		return false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for old, until := range l.used {
+		if now.After(until) {
+			delete(l.used, old)
+		}
+	}
+	if _, again := l.used[cookie]; again {
+		return false
+	}
+	l.used[cookie] = started.Add(loginLimit + time.Minute)
+	return true
+}

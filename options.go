@@ -1,0 +1,460 @@
+package revv
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/revv-go/revv/internal/secret"
+	"github.com/revv-go/revv/internal/wire"
+)
+
+// Option configures a [Client]. The order of options does not matter.
+type Option interface{ applyClient(*settings) }
+
+// CallOption configures a single call.
+type CallOption interface{ applyCall(*callSettings) }
+
+// SharedOption configures a client, as the default of all its calls, or a
+// single call, where it wins over the client's.
+type SharedOption interface {
+	Option
+	CallOption
+}
+
+type (
+	clientOption func(*settings)
+	callOption   func(*callSettings)
+	sharedOption func(*callSettings)
+)
+
+func (f clientOption) applyClient(s *settings)   { f(s) }
+func (f callOption) applyCall(s *callSettings)   { f(s) }
+func (f sharedOption) applyClient(s *settings)   { f(&s.call) }
+func (f sharedOption) applyCall(s *callSettings) { f(s) }
+func (s *callSettings) reject(option, rule string) {
+	s.problems = append(s.problems, refusal{option, rule})
+}
+
+// refusal is an option that broke a rule, before it is known which operation it
+// was given to.
+type refusal struct{ option, rule string }
+
+// settings collects what options say, and every rule they break.
+type settings struct {
+	given     map[string]bool
+	baseURL   string
+	subdomain string
+	routes    Routes
+	http      *http.Client
+	userAgent string
+	logger    *slog.Logger
+	chain     []Middleware
+	limiter   limiter
+	bearer    bool
+	call      callSettings
+}
+
+// callSettings is what a single call can set for itself.
+type callSettings struct {
+	retry     RetryPolicy
+	timeout   time.Duration
+	header    secret.Value[http.Header]
+	query     secret.Value[url.Values]
+	capture   *Response
+	progress  func(done, total int64)
+	overwrite bool
+	problems  []refusal
+}
+
+// limiter is what [WithRateLimiter] takes; golang.org/x/time/rate has one.
+type limiter interface {
+	Wait(ctx context.Context) error
+}
+
+// once records an option that a client can be given a single time: with two,
+// their order would decide.
+func (s *settings) once(option string) {
+	if s.given[option] {
+		s.call.reject(option, "must not be given twice")
+	}
+	if s.given == nil {
+		s.given = make(map[string]bool)
+	}
+	s.given[option] = true
+}
+
+// WithBaseURL sets where the API is: an https URL, or an http one on loopback,
+// without user, query or fragment. There is no default: the hosts of 2020 may
+// one day be a stranger's, and no token must go there by omission.
+func WithBaseURL(base string) Option {
+	return clientOption(func(s *settings) {
+		s.once("WithBaseURL")
+		s.baseURL = base
+	})
+}
+
+// WithSubdomain sets the base URL to https://{subdomain}.revv.so, where accounts
+// live since 2021. That the API is served there is inferred.
+func WithSubdomain(subdomain string) Option {
+	return clientOption(func(s *settings) {
+		s.once("WithSubdomain")
+		s.subdomain = subdomain
+	})
+}
+
+// WithRoutes replaces the routes whose fields are set; see [Routes].
+func WithRoutes(routes Routes) Option {
+	return clientOption(func(s *settings) {
+		s.once("WithRoutes")
+		s.routes = routes
+	})
+}
+
+// WithHTTPClient makes the calls go through the transport of client, which is
+// not modified. A timeout of the client bounds each attempt. Its cookie jar and
+// its redirect policy are not used: redirects are never followed with
+// credentials, whatever the client allows.
+func WithHTTPClient(client *http.Client) Option {
+	return clientOption(func(s *settings) {
+		s.once("WithHTTPClient")
+		if client == nil {
+			s.call.reject("WithHTTPClient", "must not be nil")
+			return
+		}
+		s.http = client
+	})
+}
+
+// WithUserAgent puts text before the client's own user agent.
+func WithUserAgent(text string) Option {
+	return clientOption(func(s *settings) {
+		s.once("WithUserAgent")
+		if text == "" || !isHeaderValue(text) {
+			s.call.reject("WithUserAgent", "must be printable ASCII on one line")
+			return
+		}
+		s.userAgent = text
+	})
+}
+
+// WithLogger logs each attempt at debug level: operation, route, status,
+// attempt, duration, request id. Headers, queries and bodies are not logged.
+func WithLogger(logger *slog.Logger) Option {
+	return clientOption(func(s *settings) {
+		s.once("WithLogger")
+		if logger == nil {
+			s.call.reject("WithLogger", "must not be nil")
+			return
+		}
+		s.logger = logger
+	})
+}
+
+// Middleware wraps the sending of every attempt. It sees no credentials, they
+// are added behind it, and finds what is sent in [CallInfoFrom].
+type Middleware func(next http.RoundTripper) http.RoundTripper
+
+// WithMiddleware adds middleware, the first one outermost.
+func WithMiddleware(chain ...Middleware) Option {
+	return clientOption(func(s *settings) {
+		for _, m := range chain {
+			if m == nil {
+				s.call.reject("WithMiddleware", "must not be nil")
+				return
+			}
+		}
+		s.chain = append(s.chain, chain...)
+	})
+}
+
+// WithRateLimiter makes every attempt wait for the limiter first, for example
+// for a rate.Limiter of golang.org/x/time.
+func WithRateLimiter(limiter interface {
+	Wait(ctx context.Context) error
+},
+) Option {
+	return clientOption(func(s *settings) {
+		s.once("WithRateLimiter")
+		if limiter == nil {
+			s.call.reject("WithRateLimiter", "must not be nil")
+			return
+		}
+		s.limiter = limiter
+	})
+}
+
+// WithBearerHeader sends the token as "Authorization: Bearer" in the place of
+// the AccessToken header that was observed.
+func WithBearerHeader() Option {
+	return clientOption(func(s *settings) { s.bearer = true })
+}
+
+// RetryPolicy says how often and how patiently calls are repeated. What may be
+// repeated at all depends on the call and on the failure, not on the policy. A
+// field of zero means the default.
+type RetryPolicy struct {
+	MaxAttempts   int           // requests per call, default 3; 1 never repeats
+	BaseDelay     time.Duration // the first wait is random up to this, default 200 ms
+	MaxDelay      time.Duration // no wait is longer, default 10 s
+	MaxRetryAfter time.Duration // a longer Retry-After is returned as ErrRateLimited at once, default 60 s
+}
+
+// The defaults, as the table in the README has them.
+const (
+	defaultAttempts       = 3
+	defaultBaseDelay      = 200 * time.Millisecond
+	defaultMaxDelay       = 10 * time.Second
+	defaultMaxRetryAfter  = 60 * time.Second
+	defaultAttemptTimeout = 60 * time.Second
+	maxAttempts           = 10
+)
+
+func (p RetryPolicy) withDefaults(d RetryPolicy) RetryPolicy {
+	if p.MaxAttempts == 0 {
+		p.MaxAttempts = d.MaxAttempts
+	}
+	if p.BaseDelay == 0 {
+		p.BaseDelay = d.BaseDelay
+	}
+	if p.MaxDelay == 0 {
+		p.MaxDelay = d.MaxDelay
+	}
+	if p.MaxRetryAfter == 0 {
+		p.MaxRetryAfter = d.MaxRetryAfter
+	}
+	return p
+}
+
+// WithRetry sets the retry policy.
+func WithRetry(policy RetryPolicy) SharedOption {
+	return sharedOption(func(s *callSettings) {
+		switch {
+		case policy.MaxAttempts < 0 || policy.MaxAttempts > maxAttempts:
+			s.reject("WithRetry", "MaxAttempts must be from 1 to 10, or 0 for the default")
+		case policy.BaseDelay < 0 || policy.MaxDelay < 0 || policy.MaxRetryAfter < 0:
+			s.reject("WithRetry", "durations must not be negative")
+		default:
+			s.retry = policy
+		}
+	})
+}
+
+// WithAttemptTimeout bounds each request with its answer, by default to 60 s.
+// Downloads are not bounded by it; they have a stall limit.
+func WithAttemptTimeout(timeout time.Duration) SharedOption {
+	return sharedOption(func(s *callSettings) {
+		if timeout <= 0 {
+			s.reject("WithAttemptTimeout", "must be positive")
+			return
+		}
+		s.timeout = timeout
+	})
+}
+
+// ownHeaders are set by the client or by net/http. Idempotency-Key is among
+// them because net/http silently repeats a POST that carries one.
+//
+//nolint:gochecknoglobals // a constant list; Go has no constant slices
+var ownHeaders = []string{
+	"Accept", "Accept-Encoding", "Accesstoken", "Authorization", "Connection", "Content-Length", "Content-Type", "Cookie", "Expect",
+	"Host", "Idempotency-Key", "If-Range", "Proxy-Authorization", "Proxy-Connection", "Range", "Refreshtoken", "Te", "Trailer",
+	"Transfer-Encoding", "Upgrade", "User-Agent", "X-Idempotency-Key",
+}
+
+// WithHeader adds a header to requests. The headers that the client sets itself
+// are refused, the credentials and Idempotency-Key among them.
+func WithHeader(key, value string) SharedOption {
+	return sharedOption(func(s *callSettings) {
+		name := http.CanonicalHeaderKey(key)
+		switch {
+		case !isToken(key):
+			s.reject("WithHeader", "the key must be a header name")
+		case slices.Contains(ownHeaders, name):
+			s.reject("WithHeader", name+" is set by the client alone")
+		case !isHeaderValue(value):
+			s.reject("WithHeader", "the value of "+name+" must be printable ASCII on one line")
+		default:
+			header := s.header.Reveal().Clone()
+			if header == nil {
+				header = make(http.Header)
+			}
+			header[name] = []string{value}
+			s.header = secret.New(header)
+		}
+	})
+}
+
+// WithQuery adds a parameter to the query of requests, or replaces one that the
+// call sets itself.
+func WithQuery(key, value string) SharedOption {
+	return sharedOption(func(s *callSettings) {
+		if key == "" {
+			s.reject("WithQuery", "the key must not be empty")
+			return
+		}
+		query := make(url.Values)
+		for k, v := range s.query.Reveal() {
+			query[k] = v
+		}
+		query[key] = []string{value}
+		s.query = secret.New(query)
+	})
+}
+
+// Response is what a call leaves behind beside its result; see [CaptureResponse].
+type Response struct {
+	StatusCode int         // of the last answer, 0 if there was none
+	Header     http.Header // of the last answer, without cookies and Location
+	RequestID  string      // the service's id of the request, "" if it gave none
+	Attempts   int         // how many requests were sent
+}
+
+// CaptureResponse fills into when the call ends, whether it succeeds or fails.
+func CaptureResponse(into *Response) CallOption {
+	return callOption(func(s *callSettings) {
+		if into == nil {
+			s.reject("CaptureResponse", "must not be nil")
+			return
+		}
+		s.capture = into
+	})
+}
+
+// WithProgress reports the progress of a download in bytes. total is -1 while
+// the length is not known. The function is called from the goroutine of the
+// call and should return soon.
+func WithProgress(report func(done, total int64)) CallOption {
+	return callOption(func(s *callSettings) {
+		if report == nil {
+			s.reject("WithProgress", "must not be nil")
+			return
+		}
+		s.progress = report
+	})
+}
+
+// WithOverwrite lets [DocumentsService.DownloadFile] replace an existing file.
+func WithOverwrite() CallOption {
+	return callOption(func(s *callSettings) { s.overwrite = true })
+}
+
+// isLabel reports whether s is a DNS label in lower case.
+func isLabel(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		inner := c == '-' && i > 0 && i < len(s)-1
+		if !inner && (c < '0' || c > '9') && (c < 'a' || c > 'z') {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 63
+}
+
+// base resolves WithBaseURL and WithSubdomain to the base URL of the API, or
+// returns the option at fault and the rule that it breaks.
+func (s *settings) base() (base *url.URL, option, rule string) {
+	switch {
+	case s.given["WithBaseURL"] && s.given["WithSubdomain"]:
+		return nil, "WithBaseURL and WithSubdomain", "exclude each other"
+	case s.given["WithSubdomain"]:
+		if !isLabel(s.subdomain) {
+			return nil, "WithSubdomain", "must be one DNS label in lower case, as acme"
+		}
+		return &url.URL{Scheme: "https", Host: s.subdomain + ".revv.so"}, "", ""
+	case s.given["WithBaseURL"]:
+		base, err := parseEndpoint(s.baseURL)
+		if err == nil && strings.TrimRight(base.Path, "/") != "" {
+			err = wire.CheckPath(base.Path)
+		}
+		if err != nil {
+			return nil, "WithBaseURL", err.Error()
+		}
+		base.Path = strings.TrimRight(base.Path, "/")
+		return base, "", ""
+	}
+	return nil, "WithBaseURL or WithSubdomain", "is required: there is no default host"
+}
+
+// checkTarget checks a URL that the service is to call. Unlike the base URL it
+// may carry a user or a query: that is where a shared secret can stand.
+func checkTarget(text string) error {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Opaque != "" || u.Hostname() == "":
+		return errors.New("must be an absolute URL, as https://example.com/hooks")
+	case u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())):
+		return errors.New("must be https; http is for loopback addresses alone")
+	case u.Fragment != "":
+		return errors.New("must not contain a fragment")
+	}
+	return nil
+}
+
+// parseEndpoint parses the URL of a server that credentials are sent to. Its
+// errors do not repeat the text: it may hold a password by mistake.
+func parseEndpoint(text string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Opaque != "" || u.Hostname() == "":
+		return nil, errors.New("must be an absolute URL, as https://acme.example.com")
+	case u.User != nil:
+		return nil, errors.New("must not contain a user or a password")
+	case u.RawQuery != "" || u.ForceQuery:
+		return nil, errors.New("must not contain a query")
+	case u.Fragment != "" || strings.Contains(text, "#"):
+		return nil, errors.New("must not contain a fragment")
+	case u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())):
+		return nil, errors.New("must be https; http is for loopback addresses alone")
+	case u.RawPath != "":
+		return nil, errors.New("must not contain escaped characters in its path")
+	}
+	u.Host = strings.ToLower(u.Host)
+	return u, nil
+}
+
+func isLoopback(host string) bool {
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.Unmap().IsLoopback()
+}
+
+// origin is scheme, host and port with the port spelled out.
+func origin(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	return u.Scheme + "://" + net.JoinHostPort(strings.ToLower(u.Hostname()), port)
+}
+
+// isToken reports whether s is a token of RFC 9110, section 5.6.2.
+func isToken(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if c <= ' ' || c >= 0x7f || strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) >= 0 {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// isHeaderValue reports whether s is printable ASCII; line breaks would start
+// another header.
+func isHeaderValue(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' && s[i] != '\t' || s[i] >= 0x7f {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,194 @@
+package revv
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"hash/maphash"
+	"iter"
+	"strconv"
+	"sync"
+
+	"github.com/revv-go/revv/internal/wire"
+)
+
+// Page is one page of a list.
+type Page[T any] struct {
+	Items  []T
+	Number int // the page's number, from 1
+	// Entries is how many entries the service sent for this page. It can be more
+	// than len(Items): documents and folders stand in one listing.
+	Entries int
+	// Count is the page.count of a folder listing, 0 elsewhere. One client took
+	// it for the number of pages; what it means is not known, and nothing here
+	// depends on it.
+	Count int
+
+	raw []byte // the list as it came, to recognise a page that comes again
+}
+
+// Last reports whether the list ends here: the service sent no entries. That an
+// empty page is the end was observed; other counters are not known.
+func (p *Page[T]) Last() bool { return p == nil || p.Entries == 0 }
+
+// defaultPrefetch is how many pages a range reads ahead.
+const defaultPrefetch = 4
+
+// maxPrefetch bounds what a caller can ask for: each page ahead is a request in
+// flight.
+const maxPrefetch = 32
+
+func firstPage(number int) int {
+	if number == 0 {
+		return 1
+	}
+	return number
+}
+
+func validatePaging(page, prefetch int) (name, rule string) {
+	switch {
+	case page < 0:
+		return "Page", "must not be negative"
+	case prefetch > maxPrefetch:
+		return "Prefetch", fmt.Sprintf("must not be more than %d", maxPrefetch)
+	}
+	return "", ""
+}
+
+// fetchEntries runs an operation that answers with a folder listing, and keeps
+// the entries that keep accepts.
+func fetchEntries[T any](ctx context.Context, c *core, op opID, in input, number int, keep func(*T) bool, opts []CallOption) (*Page[T], error) {
+	var listing struct {
+		Inodes json.RawMessage `json:"inodes"`
+		Count  json.RawMessage `json:"count"`
+	}
+	page := &Page[T]{Number: number}
+	err := c.runOp(ctx, op, in, opts, func(body []byte) error {
+		if err := decodeMember(body, "page", &listing); err != nil {
+			return err
+		}
+		if wire.Kind(listing.Inodes) != '[' && string(listing.Inodes) != "null" {
+			return malformed(fmt.Errorf("the member %q must be an array", "page.inodes"))
+		}
+		return unmarshal(listing.Inodes, "page.inodes", &page.Items)
+	})
+	if err != nil {
+		return nil, err
+	}
+	page.Entries, page.raw = len(page.Items), listing.Inodes
+	if text, ok := scalarText(listing.Count); ok {
+		page.Count, _ = strconv.Atoi(text)
+	}
+	kept := page.Items[:0]
+	for i := range page.Items {
+		if keep(&page.Items[i]) {
+			kept = append(kept, page.Items[i])
+		}
+	}
+	clear(page.Items[len(kept):])
+	page.Items = kept
+	return page, nil
+}
+
+// fetchPage runs an operation that answers with a list under a key.
+func fetchPage[T any](ctx context.Context, c *core, op opID, in input, number int, key string, opts []CallOption) (*Page[T], error) {
+	page := &Page[T]{Number: number}
+	err := c.runOp(ctx, op, in, opts, func(body []byte) error {
+		page.raw = body
+		return decodeMember(body, key, &page.Items)
+	})
+	if err != nil {
+		return nil, err
+	}
+	page.Entries = len(page.Items)
+	return page, nil
+}
+
+// fetched is a page on its way to the range.
+type fetched[T any] struct {
+	page *Page[T]
+	err  error
+}
+
+// allPages ranges over the items of all pages in their order. Pages are fetched
+// ahead of the range, the more the longer the list turns out to be, so that a
+// list of one page costs no more requests than without. The range ends at the
+// first page without entries, at the first error, which it yields once, and at
+// a page that came before. When it returns, no request of it is under way.
+func allPages[T any](ctx context.Context, op string, first, prefetch int, list func(context.Context, int) (*Page[T], error)) iter.Seq2[T, error] {
+	first = firstPage(first)
+	if prefetch == 0 {
+		prefetch = defaultPrefetch
+	}
+	return func(yield func(T, error) bool) {
+		var zero T
+		if err := checkContext(ctx, op); err != nil {
+			yield(zero, err)
+			return
+		}
+		within, cancel := context.WithCancel(ctx)
+		var flights sync.WaitGroup
+		defer flights.Wait()
+		defer cancel()
+
+		var (
+			queue  []chan fetched[T]
+			next   = first
+			window = 0 // pages ahead of the one that the range waits for
+			seen   = pageSet{seed: maphash.MakeSeed(), numbers: make(map[uint64]int)}
+		)
+		for number := first; ; number++ {
+			for len(queue) <= window {
+				queue = append(queue, launch(within, &flights, next, list))
+				next++
+			}
+			got := <-queue[0]
+			queue = queue[1:]
+			if got.err != nil {
+				yield(zero, got.err)
+				return
+			}
+			if got.page.Last() {
+				return
+			}
+			if earlier, again := seen.add(number, got.page.raw); again {
+				yield(zero, &Error{Op: op, Message: fmt.Sprintf("page %d is page %d again", number, earlier), kinds: []error{ErrPageLoop}})
+				return
+			}
+			window = min(max(2*window, 1), max(prefetch, 0))
+			for len(queue) < window {
+				queue = append(queue, launch(within, &flights, next, list))
+				next++
+			}
+			for _, item := range got.page.Items {
+				if !yield(item, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func launch[T any](ctx context.Context, flights *sync.WaitGroup, number int, list func(context.Context, int) (*Page[T], error)) chan fetched[T] {
+	done := make(chan fetched[T], 1)
+	flights.Go(func() {
+		page, err := list(ctx, number)
+		done <- fetched[T]{page, err}
+	})
+	return done
+}
+
+// pageSet remembers the pages of a range by a hash of their bytes.
+type pageSet struct {
+	seed    maphash.Seed
+	numbers map[uint64]int
+}
+
+func (s *pageSet) add(number int, raw []byte) (earlier int, again bool) {
+	sum := maphash.Bytes(s.seed, raw)
+	if earlier, again = s.numbers[sum]; again {
+		return earlier, true
+	}
+	s.numbers[sum] = number
+	return 0, false
+}

@@ -1,0 +1,344 @@
+package revv
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net/http"
+	"strings"
+	"time"
+
+	"golang.org/x/oauth2"
+
+	"github.com/revv-go/revv/internal/retry"
+)
+
+// result is how one attempt ended.
+type result struct {
+	outcome    retry.Outcome
+	sent       bool // bytes of the request may have left
+	status     int
+	header     http.Header
+	problem    problem
+	retryAfter time.Duration
+	told       bool // the answer had a Retry-After
+	token      *oauth2.Token
+	err        error
+}
+
+// run is the pipeline: prepare, then attempt until the table says stop.
+func (c *core) run(ctx context.Context, call *call, opts []CallOption, decode decoder) error {
+	if c == nil {
+		return errNoClient(call.name)
+	}
+	if err := checkContext(ctx, call.name); err != nil {
+		return err
+	}
+	p, err := c.prepare(call, opts)
+	if err != nil {
+		return err
+	}
+	return c.loop(ctx, p, func(ctx context.Context, a *attempt) result { return c.attempt(ctx, p, a, decode) })
+}
+
+// loop repeats try as the class of the call and the outcome allow. A download
+// brings a try of its own.
+func (c *core) loop(ctx context.Context, p *prepared, try func(context.Context, *attempt) result) error {
+	var (
+		last      result
+		sent      int  // requests, for the error
+		tries     int  // attempts that count against the policy
+		refreshed bool // a 401 was answered with a new token already
+		doubtful  bool // an earlier attempt may have been applied
+	)
+	finish := func(kinds ...error) error {
+		c.capture(p, &last, sent)
+		return p.fail(&last, sent, kinds...)
+	}
+	token, err := c.admit(ctx, p)
+	for {
+		if err != nil {
+			return p.failBefore(ctx, &last, sent, err)
+		}
+		tries++
+		sent++
+		a := &attempt{info: CallInfo{p.name, p.route.Pattern, sent}, token: token}
+		start := time.Now()
+		last = try(ctx, a)
+		c.log(ctx, a, &last, time.Since(start))
+
+		if last.outcome == retry.Refused && doubtful && p.route.Method == http.MethodDelete && last.status == http.StatusNotFound {
+			last.outcome = retry.Success // an attempt whose answer was lost has done it
+		}
+		switch retry.Decide(p.class, last.outcome, last.sent) {
+		case retry.Stop:
+			if last.outcome == retry.Success {
+				c.budget.Refill()
+				c.capture(p, &last, sent)
+				return nil
+			}
+			return finish()
+		case retry.StopUnknown:
+			return finish(ErrOutcomeUnknown)
+		case retry.StopApplied:
+			return finish(ErrAppliedResponseUnreadable)
+		case retry.Refresh:
+			if refreshed {
+				return finish()
+			}
+			c.auth.Reject(ctx, token)
+			fresh, err := c.token(ctx, p.name)
+			if err != nil {
+				return p.failBefore(ctx, &last, sent, err)
+			}
+			if fresh.AccessToken == token.AccessToken {
+				return finish() // nobody has a better one
+			}
+			refreshed, token = true, fresh
+			tries--
+			continue
+		case retry.Again:
+		}
+		doubtful = doubtful || last.outcome == retry.Cut || last.outcome == retry.Faulty
+		if tries >= p.settings.retry.MaxAttempts {
+			return finish()
+		}
+		if kind := c.pause(ctx, p, &last, tries); kind != nil {
+			return finish(kind...)
+		}
+		token, err = c.admit(ctx, p)
+	}
+}
+
+// admit waits for the gate and the limiter, and fetches the token.
+func (c *core) admit(ctx context.Context, p *prepared) (*oauth2.Token, error) {
+	for wait := c.gate.Wait(time.Now); wait > 0; wait = c.gate.Wait(time.Now) {
+		if outlasts(ctx, wait) {
+			return nil, &Error{
+				Op: p.name, RetryAfter: wait, Message: "another call was told to wait longer than this one may",
+				kinds: []error{ErrRateLimited, context.DeadlineExceeded},
+			}
+		}
+		if err := sleep(ctx, wait); err != nil {
+			return nil, err
+		}
+	}
+	if c.limiter != nil {
+		if err := c.limiter.Wait(ctx); err != nil {
+			return nil, fmt.Errorf("rate limiter: %w", err)
+		}
+	}
+	return c.token(ctx, p.name)
+}
+
+// token asks the authenticator, and refuses what cannot go into a header.
+func (c *core) token(ctx context.Context, op string) (*oauth2.Token, error) {
+	token, err := c.auth.Token(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if token == nil || token.AccessToken == "" {
+		return nil, argument(op, "token", "must not be empty")
+	}
+	if !isHeaderValue(token.AccessToken) || strings.ContainsAny(token.AccessToken, " \t") {
+		return nil, argument(op, "token", "must be printable ASCII without spaces")
+	}
+	return token, nil
+}
+
+// pause waits before the next attempt. It returns the kinds of the error to
+// stop with instead: none in an empty slice, nil to go on.
+func (c *core) pause(ctx context.Context, p *prepared, last *result, tries int) []error {
+	policy := p.settings.retry
+	wait := retry.Backoff(tries, policy.BaseDelay, policy.MaxDelay)
+	if last.told {
+		wait = last.retryAfter
+		if wait > policy.MaxRetryAfter {
+			return []error{ErrRateLimited}
+		}
+	}
+	throttled := last.status == http.StatusTooManyRequests
+	if last.told && throttled {
+		c.gate.Close(time.Now().Add(wait))
+	}
+	if outlasts(ctx, wait) {
+		if last.outcome == retry.Throttled {
+			return []error{ErrRateLimited, context.DeadlineExceeded}
+		}
+		return []error{context.DeadlineExceeded}
+	}
+	// Coming back when the service said so is no storm; all else takes a token.
+	if !(throttled && last.told) && !c.budget.Take() {
+		return []error{}
+	}
+	if err := sleep(ctx, wait); err != nil {
+		return []error{err}
+	}
+	return nil
+}
+
+// outlasts reports whether a wait ends behind the deadline of ctx.
+func outlasts(ctx context.Context, wait time.Duration) bool {
+	deadline, ok := ctx.Deadline()
+	return ok && wait > 0 && time.Until(deadline) < wait
+}
+
+func sleep(ctx context.Context, wait time.Duration) error {
+	if wait <= 0 {
+		return ctx.Err()
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// attempt sends one request and reads its answer.
+func (c *core) attempt(ctx context.Context, p *prepared, a *attempt, decode decoder) result {
+	bounded, cancel := context.WithTimeout(ctx, p.settings.timeout)
+	defer cancel()
+	resp, r := c.exchange(ctx, bounded, p, a, nil)
+	if resp == nil {
+		return r
+	}
+	if r.outcome != retry.Success {
+		r.problem = readProblem(resp)
+		return r
+	}
+	r.outcome, r.err = readSuccess(resp, decode)
+	if r.outcome == retry.BodyCut && ctx.Err() != nil {
+		r.err = errors.Join(ctx.Err(), r.err)
+		if p.class == retry.Read {
+			r.outcome = retry.Done
+		}
+	}
+	return r
+}
+
+// exchange sends one request. With an answer it returns it, and the outcome of
+// its status; the caller reads and closes the body.
+func (c *core) exchange(ctx, bounded context.Context, p *prepared, a *attempt, extra http.Header) (*http.Response, result) {
+	resp, err := c.roundTrip(bounded, p, a, extra)
+	if err != nil {
+		r := result{token: a.token, err: withoutURL(err)}
+		r.outcome, r.sent = a.classify(p.class, err)
+		if ctx.Err() != nil {
+			r.outcome, r.err = retry.Done, ctx.Err()
+		}
+		return nil, r
+	}
+	r := result{token: a.token, sent: true, status: resp.StatusCode, header: resp.Header}
+	r.retryAfter, r.told = retry.ParseAfter(resp.Header.Get("Retry-After"), time.Now())
+	r.outcome = retry.OfStatus(resp.StatusCode, r.told)
+	return resp, r
+}
+
+// roundTrip builds the request anew for every attempt: the URL and the headers
+// may be changed by middleware, and must not change for the next attempt.
+func (c *core) roundTrip(ctx context.Context, p *prepared, a *attempt, extra http.Header) (*http.Response, error) {
+	if p.class == retry.Consequences {
+		ctx = a.trace(ctx)
+	}
+	if c.chain != nil {
+		ctx = context.WithValue(ctx, attemptKey{}, a)
+	}
+	req := new(http.Request).WithContext(ctx)
+	target := *p.url
+	req.Method, req.URL, req.Host = p.route.Method, &target, target.Host
+	req.Proto, req.ProtoMajor, req.ProtoMinor = "HTTP/1.1", 1, 1
+	req.Header = make(http.Header, len(p.header)+len(extra)+1)
+	maps.Copy(req.Header, p.header)
+	maps.Copy(req.Header, extra)
+	if p.body != nil {
+		req.ContentLength = int64(len(p.body))
+		req.Body = io.NopCloser(bytes.NewReader(p.body))
+		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(p.body)), nil }
+	}
+	var (
+		resp *http.Response
+		err  error
+	)
+	if c.chain != nil {
+		req.Header = req.Header.Clone() // middleware may change values in place
+		resp, err = c.chain.RoundTrip(req)
+	} else {
+		c.setCredentials(req.Header, a.token.AccessToken)
+		a.reached.Store(true)
+		resp, err = c.network.RoundTrip(req)
+	}
+	switch {
+	case err != nil && resp != nil:
+		discard(resp.Body)
+	case err == nil && resp == nil:
+		err = errors.New("the transport returned neither an answer nor an error")
+	}
+	return resp, err
+}
+
+// capture fills what [CaptureResponse] asked for.
+func (c *core) capture(p *prepared, last *result, sent int) {
+	into := p.settings.capture
+	if into == nil {
+		return
+	}
+	*into = Response{StatusCode: last.status, Header: last.header.Clone(), RequestID: printable(requestID(last.header), maxErrorText), Attempts: sent}
+	for _, name := range []string{"Set-Cookie", "Location"} {
+		into.Header.Del(name)
+	}
+}
+
+func (c *core) log(ctx context.Context, a *attempt, r *result, took time.Duration) {
+	if c.logger == nil || !c.logger.Enabled(ctx, slog.LevelDebug) {
+		return
+	}
+	c.logger.LogAttrs(ctx, slog.LevelDebug, "revv: attempt",
+		slog.String("operation", a.info.Operation), slog.String("route", a.info.Route), slog.Int("attempt", a.info.Attempt),
+		slog.Int("status", r.status), slog.Duration("took", took), slog.String("request_id", printable(requestID(r.header), maxErrorText)))
+}
+
+// fail makes the error of a call from its last attempt.
+func (p *prepared) fail(last *result, sent int, kinds ...error) error {
+	e := &Error{Op: p.name, StatusCode: last.status, Attempts: sent, RetryAfter: last.retryAfter, kinds: kinds, cause: last.err}
+	clean := func(text string) string {
+		if last.token != nil && last.token.AccessToken != "" {
+			text = strings.ReplaceAll(text, last.token.AccessToken, "[redacted]")
+		}
+		return printable(text, maxErrorText)
+	}
+	e.RequestID, e.Code, e.Message = clean(requestID(last.header)), clean(last.problem.code), clean(last.problem.message)
+	if last.status >= 300 && last.status <= 399 {
+		e.kinds = append(e.kinds, ErrRedirected)
+		e.Message = "redirects are not followed; is this the address of the API?"
+	}
+	if timeout, ok := errors.AsType[interface {
+		error
+		Timeout() bool
+	}](last.err); ok && timeout.Timeout() && !errors.Is(last.err, context.DeadlineExceeded) {
+		e.kinds = append(e.kinds, context.DeadlineExceeded)
+	}
+	return e
+}
+
+// failBefore makes the error of a call that could not send its next attempt.
+func (p *prepared) failBefore(ctx context.Context, last *result, sent int, err error) error {
+	e, ok := errors.AsType[*Error](err)
+	if ok && e.Op == p.name && sent == 0 {
+		return err
+	}
+	out := &Error{Op: p.name, Attempts: sent, StatusCode: last.status, RetryAfter: last.retryAfter, cause: withoutURL(err)}
+	if ctx.Err() != nil && !errors.Is(err, ctx.Err()) {
+		out.kinds = append(out.kinds, ctx.Err())
+	}
+	if last.err != nil {
+		out.cause = errors.Join(out.cause, last.err)
+	}
+	return out
+}

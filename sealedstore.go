@@ -1,0 +1,184 @@
+package revv
+
+import (
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"strings"
+
+	"golang.org/x/oauth2"
+
+	"github.com/revv-go/revv/internal/secret"
+)
+
+// EncryptedStore encrypts tokens before another store keeps them, so that whoever
+// reads that store's files, rows or backups has no access to any account. It uses
+// AES-256-GCM and binds each token to its account: one that was tampered with, or
+// copied from another account, is noticed. NewEncryptedStore makes one.
+//
+// The inner store keeps a token of type "sealed" with the cipher text as its access
+// token, and neither a refresh token nor an expiry. Somebody who can write to the
+// inner store can still put an earlier token of the same account back.
+type EncryptedStore struct {
+	inner TokenStore
+	keys  secret.Value[[]cipher.AEAD] // the first one seals, all of them open
+}
+
+const (
+	// sealedPrefix names the format, so that there can be a next one.
+	sealedPrefix = "revv-sealed-v1."
+	sealedType   = "sealed"
+)
+
+// NewEncryptedStore returns a store that encrypts with key, 32 random bytes that the
+// caller keeps elsewhere than the tokens, and lets inner store the result.
+//
+// To change the key, pass the new one as key and the former ones as oldKeys, which
+// are used for reading only. An old key can go once each account was saved anew: by a
+// refresh, or by an Update whose function returns a copy of the token.
+//
+// The error Is ErrInvalidArgument when inner is nil or a key is not of 32 bytes.
+func NewEncryptedStore(inner TokenStore, key []byte, oldKeys ...[]byte) (*EncryptedStore, error) {
+	const op = "NewEncryptedStore"
+	if inner == nil {
+		return nil, argument(op, "inner", "must not be nil")
+	}
+	first, err := newSealer(op, "key", key)
+	if err != nil {
+		return nil, err
+	}
+	keys := []cipher.AEAD{first}
+	for i, old := range oldKeys {
+		next, err := newSealer(op, fmt.Sprintf("oldKeys[%d]", i), old)
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, next)
+	}
+	return &EncryptedStore{inner: inner, keys: secret.New(keys)}, nil
+}
+
+func newSealer(op, name string, key []byte) (cipher.AEAD, error) {
+	if len(key) != 32 {
+		return nil, argument(op, name, "must be 32 bytes long")
+	}
+	if [32]byte(key) == [32]byte{} {
+		return nil, argument(op, name, "must be random, not all zeros")
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, storeError(op, err)
+	}
+	sealer, err := cipher.NewGCMWithRandomNonce(block)
+	if err != nil {
+		return nil, storeError(op, err)
+	}
+	return sealer, nil
+}
+
+// Load returns the token of the account. The error Is ErrNoToken when there is none,
+// and ErrTokenStoreCorrupt when no key opens it. See [TokenStore].
+func (s *EncryptedStore) Load(ctx context.Context, account string) (*oauth2.Token, error) {
+	const op = "EncryptedStore.Load"
+	if err := s.check(ctx, op, account); err != nil {
+		return nil, err
+	}
+	sealed, err := s.inner.Load(ctx, account)
+	if err != nil {
+		return nil, err
+	}
+	if sealed == nil {
+		return nil, noToken(op)
+	}
+	token, err := s.open(account, sealed)
+	if err != nil {
+		return nil, storeError(op, err)
+	}
+	return token, nil
+}
+
+// Update saves what fn makes of the token of the account, under the lock of the
+// inner store. The error Is ErrTokenStoreCorrupt when no key opens the stored token,
+// which is then left as it is. See [TokenStore].
+func (s *EncryptedStore) Update(
+	ctx context.Context, account string, fn func(current *oauth2.Token) (*oauth2.Token, error),
+) (*oauth2.Token, error) {
+	const op = "EncryptedStore.Update"
+	if err := s.check(ctx, op, account); err != nil {
+		return nil, err
+	}
+	var next *oauth2.Token
+	_, err := s.inner.Update(ctx, account, func(sealed *oauth2.Token) (*oauth2.Token, error) {
+		var stored *oauth2.Token
+		if sealed != nil {
+			var err error
+			if stored, err = s.open(account, sealed); err != nil {
+				return nil, storeError(op, err)
+			}
+		}
+		rotated, changed, err := rotate(ctx, op, stored, fn)
+		if err != nil {
+			return nil, err
+		}
+		next = rotated
+		if !changed {
+			return sealed, nil
+		}
+		return s.seal(op, account, rotated)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if next == nil {
+		return nil, argument(op, "inner", "reports a success without calling the function")
+	}
+	return next, nil
+}
+
+func (s *EncryptedStore) check(ctx context.Context, op, account string) error {
+	if s == nil || s.inner == nil {
+		return argument(op, "store", "must come from NewEncryptedStore")
+	}
+	return checkStoreCall(ctx, op, account)
+}
+
+func (s *EncryptedStore) seal(op, account string, token *oauth2.Token) (*oauth2.Token, error) {
+	plain, err := encodeToken(op, account, token)
+	if err != nil {
+		return nil, err
+	}
+	sealer := s.keys.Reveal()[0]
+	sealed := sealer.Seal(nil, nil, plain, sealedFor(account)) //nolint:gosec // it draws the nonce itself
+	return &oauth2.Token{
+		AccessToken: sealedPrefix + base64.RawURLEncoding.EncodeToString(sealed),
+		TokenType:   sealedType,
+	}, nil
+}
+
+// open undoes seal. A token that is not sealed is refused: accepting it would let
+// whoever can write to the inner store choose the token.
+func (s *EncryptedStore) open(account string, token *oauth2.Token) (*oauth2.Token, error) {
+	text, ok := strings.CutPrefix(token.AccessToken, sealedPrefix)
+	if !ok {
+		return nil, corrupt("is not sealed")
+	}
+	sealed, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil {
+		return nil, corrupt("is not sealed as it should be")
+	}
+	for _, key := range s.keys.Reveal() {
+		if plain, err := key.Open(nil, nil, sealed, sealedFor(account)); err == nil {
+			return decodeToken(account, plain)
+		}
+	}
+	return nil, corrupt("was sealed with another key or for another account, or was changed")
+}
+
+// sealedFor is what binds a sealed token to its use and its account.
+func sealedFor(account string) []byte {
+	sum := sha256.Sum256([]byte(account))
+	return append([]byte(sealedPrefix), sum[:]...)
+}

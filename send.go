@@ -1,0 +1,178 @@
+package revv
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/revv-go/revv/internal/secret"
+)
+
+// SendParams are the arguments of the calls that send a document.
+type SendParams struct {
+	Recipients []Person // at least one, no address twice
+	Message    string   // goes into the mail
+}
+
+// ShareParams are the arguments of [DocumentsService.Share].
+type ShareParams struct {
+	Recipients []Person // at least one, no address twice
+	Message    string   // goes into the mail
+	Review     bool     // asks the recipients for a review
+}
+
+// The bodies of the calls that send. Only the name of the list differs; Share
+// spells its members in camelCase, as it was observed.
+type (
+	shareBody struct {
+		Collaborators []Person `json:"collaborators"`
+		IsReview      bool     `json:"isReview"`
+		Message       string   `json:"reviewerEmailMessage"`
+	}
+	signersBody struct {
+		Signers []Person `json:"signers"`
+		Message string   `json:"email_message"`
+	}
+	acceptorsBody struct {
+		Acceptors []Person `json:"acceptors"`
+		Message   string   `json:"email_message"`
+	}
+	approversBody struct {
+		Approvers []Person `json:"approvers"`
+		Message   string   `json:"email_message"`
+	}
+)
+
+func (b shareBody) validate() (name, rule string)     { return validateRecipients(b.Collaborators, false) }
+func (b signersBody) validate() (name, rule string)   { return validateRecipients(b.Signers, true) }
+func (b acceptorsBody) validate() (name, rule string) { return validateRecipients(b.Acceptors, false) }
+func (b approversBody) validate() (name, rule string) { return validateRecipients(b.Approvers, false) }
+
+// maxAddress is the longest mail address, in bytes (RFC 5321, section 4.5.3.1.3,
+// less the angle brackets).
+const maxAddress = 254
+
+// validateRecipients names the first recipient that breaks a rule. An empty
+// list is refused everywhere: to send for approval without approvers approves
+// the document at once, and nobody should do that by accident.
+func validateRecipients(people []Person, ordered bool) (name, rule string) {
+	if len(people) == 0 {
+		return "Recipients", "must not be empty"
+	}
+	seen := make(map[string]bool, len(people))
+	for i, p := range people {
+		name = fmt.Sprintf("Recipients[%d]", i)
+		key := strings.ToLower(p.Email)
+		if rule := addressRule(p.Email); rule != "" {
+			return name + ".Email", rule
+		}
+		switch {
+		case seen[key]:
+			return name + ".Email", "must not occur twice"
+		case p.Order < 0:
+			return name + ".Order", "must not be negative"
+		case p.Order != 0 && !ordered:
+			return name + ".Order", "must be 0: only SendForESign keeps an order"
+		}
+		seen[key] = true
+	}
+	return "", ""
+}
+
+// addressRule returns the rule that a mail address breaks, "" for none. Whether
+// the address exists is for the service to find out.
+func addressRule(address string) string {
+	local, domain, ok := strings.Cut(address, "@")
+	switch {
+	case address == "":
+		return "must not be empty"
+	case len(address) > maxAddress:
+		return fmt.Sprintf("must not be longer than %d bytes", maxAddress)
+	case !ok || local == "" || domain == "" || strings.Contains(domain, "@"):
+		return "must be a mail address, as name@example.com"
+	case strings.ContainsFunc(address, func(r rune) bool { return r <= ' ' || r == 0x7f || strings.ContainsRune("<>,;\"", r) }):
+		return "must be a bare mail address, without spaces, quotes or brackets"
+	}
+	return ""
+}
+
+// Share sends a private copy of a document by mail. A write with consequences:
+// it is not repeated when its outcome is unknown ([ErrOutcomeUnknown]).
+func (s *DocumentsService) Share(ctx context.Context, id DocumentID, params ShareParams, opts ...CallOption) error {
+	return send(ctx, s.root(), opShareDocument, input{id: numeric("id", id), body: shareBody{params.Recipients, params.Review, params.Message}}, opts)
+}
+
+// SendForESign sends a document to be filled and signed. Recipients with an
+// Order sign one after the other. A write with consequences: it is not repeated
+// when its outcome is unknown ([ErrOutcomeUnknown]); read the document's stage
+// back before sending again. The route is a stand-in.
+func (s *DocumentsService) SendForESign(ctx context.Context, id DocumentID, params SendParams, opts ...CallOption) error {
+	return send(ctx, s.root(), opSendForESign, input{id: numeric("id", id), body: signersBody{params.Recipients, params.Message}}, opts)
+}
+
+// SendForAcceptance sends a document to be accepted or rejected. A write with
+// consequences, as [DocumentsService.SendForESign].
+func (s *DocumentsService) SendForAcceptance(ctx context.Context, id DocumentID, params SendParams, opts ...CallOption) error {
+	return send(ctx, s.root(), opSendForAcceptance, input{id: numeric("id", id), body: acceptorsBody{params.Recipients, params.Message}}, opts)
+}
+
+// SendForApproval sends a document to be approved. A write with consequences,
+// as [DocumentsService.SendForESign]. The route is a stand-in.
+func (s *DocumentsService) SendForApproval(ctx context.Context, id DocumentID, params SendParams, opts ...CallOption) error {
+	return send(ctx, s.root(), opSendForApproval, input{id: numeric("id", id), body: approversBody{params.Recipients, params.Message}}, opts)
+}
+
+// Link is a magic link: permanent, public and readable for everybody who has
+// it. It prints as a placeholder; [Link.URL] gives it away.
+type Link struct {
+	unprintable
+
+	url secret.Value[string]
+}
+
+// unprintable keeps a struct from being printed, logged or encoded.
+type unprintable = secret.Opaque
+
+// URL returns the link.
+func (l Link) URL() string { return l.url.Reveal() }
+
+// UnmarshalJSON reads {"url":"…"}, as it was observed.
+func (l *Link) UnmarshalJSON(data []byte) error {
+	var wire struct {
+		URL string `json:"url"`
+	}
+	if err := json.Unmarshal(data, &wire); err != nil {
+		return err
+	}
+	if u, err := url.Parse(wire.URL); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
+		return fmt.Errorf("url is no web address")
+	}
+	l.url = secret.New(wire.URL)
+	return nil
+}
+
+type magicLinkBody struct {
+	ObjectID   ObjectID `json:"object_id"`
+	ObjectType string   `json:"object_type"`
+}
+
+func (b magicLinkBody) validate() (name, rule string) {
+	if b.ObjectID == "" {
+		return "id", "must not be empty"
+	}
+	return "", ""
+}
+
+// MagicLink makes the public link of a document: whoever has it can read the
+// document, for good. A write with consequences.
+func (s *DocumentsService) MagicLink(ctx context.Context, id ObjectID, opts ...CallOption) (Link, error) {
+	var link Link
+	in := input{body: magicLinkBody{id, "DOC"}}
+	err := s.root().runOp(ctx, opCreateMagicLink, in, opts, func(body []byte) error { return decodeInto(body, &link) })
+	if err != nil {
+		return Link{}, err
+	}
+	return link, nil
+}

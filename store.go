@@ -1,0 +1,342 @@
+package revv
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"golang.org/x/oauth2"
+
+	"github.com/revv-go/revv/internal/secret"
+)
+
+// TokenStore keeps the token pair of each account, so that a program stays
+// authorized when it restarts and several processes can share one authorization.
+//
+// The service accepts a refresh token once: whoever refreshes without saving the
+// answer, or while another process refreshes too, loses the authorization of the
+// account. Update exists to make that impossible, so an implementation has to keep
+// every promise below; revvtest.TestTokenStore checks them.
+//
+// An account is any text but the empty one; two accounts that differ in a single
+// byte are two accounts. Tokens never share memory with the store: a token that it
+// gives away or takes is a copy, with the fields AccessToken, TokenType,
+// RefreshToken, Expiry and ExpiresIn. All methods are safe for concurrent use.
+//
+// [MemoryStore] and [FileStore] implement TokenStore; [EncryptedStore] wraps any
+// implementation.
+type TokenStore interface {
+	// Load returns the token of the account, or an error that Is ErrNoToken when
+	// there is none. It does not wait for an Update in progress: it returns what
+	// was saved last.
+	Load(ctx context.Context, account string) (*oauth2.Token, error)
+
+	// Update replaces the token of the account by what fn makes of it:
+	//
+	//   - It locks the account, in every process that shares the store. Waiting
+	//     for the lock ends with ctx. Accounts do not wait for one another.
+	//   - Where saving could not succeed, because the disk is full or the database
+	//     read-only, it returns an error without calling fn: fn spends the refresh
+	//     token.
+	//   - It calls fn, once, with the stored token, nil when there is none. When
+	//     fn fails, nothing is saved and Update returns the error of fn. A nil
+	//     token without an error is an error.
+	//   - It saves what fn returned, even if ctx has ended in the meantime, and
+	//     returns only when that is durable. When fn returns the very pointer that
+	//     it was handed, with the token unchanged, nothing needs to be saved.
+	//   - It unlocks the account, also when fn panics and when the process dies.
+	//
+	// If saving fails, Update returns an error and the store holds either the old
+	// token or the new one, whole. A store that finds at this point that the token
+	// was replaced behind its lock keeps the replacement and returns an error that
+	// Is ErrConflict. fn must not call Update for the same account.
+	Update(
+		ctx context.Context, account string, fn func(current *oauth2.Token) (*oauth2.Token, error),
+	) (*oauth2.Token, error)
+}
+
+// MemoryStore keeps tokens in the memory of one process: for tests, and for
+// programs that authorize anew at each start. Formatting, logging or encoding a
+// MemoryStore shows no token. NewMemoryStore makes one.
+type MemoryStore struct {
+	locks  accountLocks
+	mu     sync.RWMutex
+	tokens map[string]secret.Value[oauth2.Token]
+}
+
+// NewMemoryStore returns an empty store.
+func NewMemoryStore() *MemoryStore {
+	return &MemoryStore{tokens: make(map[string]secret.Value[oauth2.Token])}
+}
+
+// Load returns the token of the account, or an error that Is ErrNoToken. See
+// [TokenStore].
+func (s *MemoryStore) Load(ctx context.Context, account string) (*oauth2.Token, error) {
+	const op = "MemoryStore.Load"
+	if err := s.check(ctx, op, account); err != nil {
+		return nil, err
+	}
+	if stored := s.stored(account); stored != nil {
+		return stored, nil
+	}
+	return nil, noToken(op)
+}
+
+// Update saves what fn makes of the token of the account, one call at a time for
+// each account. See [TokenStore].
+func (s *MemoryStore) Update(
+	ctx context.Context, account string, fn func(current *oauth2.Token) (*oauth2.Token, error),
+) (*oauth2.Token, error) {
+	const op = "MemoryStore.Update"
+	if err := s.check(ctx, op, account); err != nil {
+		return nil, err
+	}
+	unlock, err := s.locks.lock(ctx, account)
+	if err != nil {
+		return nil, storeError(op, err)
+	}
+	defer unlock()
+
+	next, changed, err := rotate(ctx, op, s.stored(account), fn)
+	if err != nil {
+		return nil, err
+	}
+	if changed {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.tokens[account] = secret.New(*next)
+	}
+	return next, nil
+}
+
+func (s *MemoryStore) check(ctx context.Context, op, account string) error {
+	if s == nil || s.tokens == nil {
+		return argument(op, "store", "must come from NewMemoryStore")
+	}
+	return checkStoreCall(ctx, op, account)
+}
+
+func (s *MemoryStore) stored(account string) *oauth2.Token {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	value, ok := s.tokens[account]
+	if !ok {
+		return nil
+	}
+	token := value.Reveal()
+	return &token
+}
+
+// accountLocks is a lock for each account. Whoever waits for one is served in
+// order. Only accounts in use take memory. The zero value is ready.
+type accountLocks struct {
+	mu    sync.Mutex
+	inUse map[string]*accountLock
+}
+
+type accountLock struct {
+	turn  chan struct{} // holds an item while the account is locked
+	users int           // who holds the lock or waits for it
+}
+
+// lock waits for its turn until ctx is done.
+func (l *accountLocks) lock(ctx context.Context, account string) (unlock func(), err error) {
+	l.mu.Lock()
+	lock := l.inUse[account]
+	if lock == nil {
+		if l.inUse == nil {
+			l.inUse = make(map[string]*accountLock)
+		}
+		lock = &accountLock{turn: make(chan struct{}, 1)}
+		l.inUse[account] = lock
+	}
+	lock.users++
+	l.mu.Unlock()
+
+	leave := func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if lock.users--; lock.users == 0 {
+			delete(l.inUse, account)
+		}
+	}
+	select {
+	case lock.turn <- struct{}{}:
+		return func() { <-lock.turn; leave() }, nil
+	case <-ctx.Done():
+		leave()
+		return nil, ctx.Err()
+	}
+}
+
+// rotate is the part of Update that every store shares: it hands fn a copy of the
+// stored token and judges the answer. It returns a copy of the token that the
+// account has from now on, and whether that has to be saved.
+func rotate(
+	ctx context.Context, op string, stored *oauth2.Token, fn func(*oauth2.Token) (*oauth2.Token, error),
+) (next *oauth2.Token, changed bool, err error) {
+	if fn == nil {
+		return nil, false, argument(op, "fn", "must not be nil")
+	}
+	// The lock may have come in the same moment as the end of ctx. From here on ctx
+	// is not asked again: what fn returns is saved whatever happens.
+	if err := ctx.Err(); err != nil {
+		return nil, false, storeError(op, err)
+	}
+	handed := cloneToken(stored)
+	returned, err := fn(handed)
+	if err != nil {
+		return nil, false, err
+	}
+	if rule := tokenFault(returned); rule != "" {
+		return nil, false, argument(op, "fn", rule)
+	}
+	next = cloneToken(returned)
+	// A function that changes the token in place returns the same pointer, too; its
+	// change must not be lost.
+	changed = returned != handed || !sameToken(next, stored)
+	return next, changed, nil
+}
+
+// tokenFault says why fn should not have returned the token, "" if it is fine.
+func tokenFault(t *oauth2.Token) string {
+	switch {
+	case t == nil:
+		return "returned neither a token nor an error"
+	case t.AccessToken == "" && t.RefreshToken == "":
+		return "returned a token without an access token and a refresh token"
+	case !utf8.ValidString(t.AccessToken) || !utf8.ValidString(t.TokenType) || !utf8.ValidString(t.RefreshToken):
+		return "returned a token that is not valid UTF-8"
+	}
+	return ""
+}
+
+// cloneToken copies what a store keeps of a token. The time of expiry comes in the
+// form in which it returns from JSON, so that all stores give the same answer.
+func cloneToken(t *oauth2.Token) *oauth2.Token {
+	if t == nil {
+		return nil
+	}
+	expiry := t.Expiry.Round(0).UTC()
+	if expiry.Year() < 0 || expiry.Year() > 9999 {
+		// JSON has no such time. It is a hint only, and no reason to lose a pair.
+		expiry = time.Time{}
+	}
+	return &oauth2.Token{
+		AccessToken:  t.AccessToken,
+		TokenType:    t.TokenType,
+		RefreshToken: t.RefreshToken,
+		Expiry:       expiry,
+		ExpiresIn:    t.ExpiresIn,
+	}
+}
+
+func sameToken(a, b *oauth2.Token) bool {
+	return a.AccessToken == b.AccessToken && a.TokenType == b.TokenType && a.RefreshToken == b.RefreshToken &&
+		a.Expiry.Equal(b.Expiry) && a.ExpiresIn == b.ExpiresIn
+}
+
+func checkStoreCall(ctx context.Context, op, account string) error {
+	if err := checkContext(ctx, op); err != nil {
+		return err
+	}
+	if account == "" {
+		return argument(op, "account", "must not be empty")
+	}
+	return nil
+}
+
+func noToken(op string) error { return &Error{Op: op, kinds: []error{ErrNoToken}} }
+
+// storeError adds the operation to what made it fail.
+func storeError(op string, err error) error { return &Error{Op: op, cause: err} }
+
+// storedToken is the form in which a token is kept outside of memory.
+type storedToken struct {
+	Version      int       `json:"version"`
+	Account      string    `json:"account"` // the SHA-256 of the account
+	AccessToken  string    `json:"access_token"`
+	TokenType    string    `json:"token_type,omitzero"`
+	RefreshToken string    `json:"refresh_token,omitzero"`
+	Expiry       time.Time `json:"expiry,omitzero"`
+	ExpiresIn    int64     `json:"expires_in,omitzero"`
+}
+
+const (
+	storedTokenVersion = 1
+	// maxStoredToken bounds a token at rest, in bytes. Real ones have a few hundred.
+	maxStoredToken = 64 << 10
+)
+
+// accountID stands for an account where any text would be too much: 64 lower-case
+// hexadecimal digits, safe as a file name on every system.
+func accountID(account string) string {
+	sum := sha256.Sum256([]byte(account))
+	return hex.EncodeToString(sum[:])
+}
+
+func encodeToken(op, account string, t *oauth2.Token) ([]byte, error) {
+	data, err := json.Marshal(storedToken{ //nolint:gosec // a store is where secrets belong
+		Version:      storedTokenVersion,
+		Account:      accountID(account),
+		AccessToken:  t.AccessToken,
+		TokenType:    t.TokenType,
+		RefreshToken: t.RefreshToken,
+		Expiry:       t.Expiry,
+		ExpiresIn:    t.ExpiresIn,
+	})
+	if err != nil {
+		return nil, storeError(op, err)
+	}
+	if len(data) > maxStoredToken {
+		return nil, argument(op, "fn", "returned a token that takes more than 64 KiB")
+	}
+	return data, nil
+}
+
+// decodeToken reads what encodeToken wrote. The errors of encoding/json are kept
+// out of its own, since they can quote the content.
+func decodeToken(account string, data []byte) (*oauth2.Token, error) {
+	switch {
+	case len(data) == 0:
+		return nil, corrupt("is empty")
+	case len(data) > maxStoredToken:
+		return nil, corrupt("exceeds 64 KiB")
+	}
+	var stored storedToken
+	decoder := json.NewDecoder(strings.NewReader(string(data)))
+	decoder.DisallowUnknownFields()
+	if decoder.Decode(&stored) != nil {
+		return nil, corrupt("is not the JSON of a stored token")
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return nil, corrupt("goes on after the JSON of a stored token")
+	}
+	if stored.Version != storedTokenVersion {
+		return nil, corrupt("has an unknown version")
+	}
+	if stored.Account != accountID(account) {
+		return nil, corrupt("belongs to another account")
+	}
+	token := cloneToken(&oauth2.Token{
+		AccessToken:  stored.AccessToken,
+		TokenType:    stored.TokenType,
+		RefreshToken: stored.RefreshToken,
+		Expiry:       stored.Expiry,
+		ExpiresIn:    stored.ExpiresIn,
+	})
+	if tokenFault(token) != "" {
+		return nil, corrupt("holds no token")
+	}
+	return token, nil
+}
+
+func corrupt(why string) error { return fmt.Errorf("%w: it %s", ErrTokenStoreCorrupt, why) }

@@ -1,0 +1,61 @@
+package revv
+
+import (
+	"context"
+	"encoding/json"
+	"iter"
+)
+
+// TemplatesService lists templates.
+type TemplatesService service
+
+func (s *TemplatesService) root() *core { return (*service)(s).root() }
+
+// Template is what documents are made from.
+type Template struct {
+	ID        TemplateID `json:"id"`
+	Title     string     `json:"title"`
+	Thumbnail string     `json:"thumbnail"` // a URL
+	// Raw is the object as it came, with the members that are not modelled.
+	Raw json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON decodes a template and keeps it in Raw.
+func (t *Template) UnmarshalJSON(data []byte) error {
+	type plain Template
+	return unmarshalRaw(data, (*plain)(t), &t.Raw)
+}
+
+// TemplateStatus selects templates.
+type TemplateStatus string
+
+// ActiveTemplates selects the templates that documents can be made from; the
+// zero TemplateStatus selects all.
+const ActiveTemplates TemplateStatus = "ACTIVE"
+
+// ListTemplatesParams are the arguments of [TemplatesService.List] and
+// [TemplatesService.All].
+type ListTemplatesParams struct {
+	Status   TemplateStatus `url:"status,omitempty"` // "" means all (inferred)
+	Page     int            `url:"page_num"`         // from 1; 0 means 1
+	Prefetch int            `url:"-"`                // pages All reads ahead: 0 means 4, negative means none
+}
+
+func (p ListTemplatesParams) validate() (name, rule string) {
+	return validatePaging(p.Page, p.Prefetch)
+}
+
+// List returns one page of the templates. A read.
+func (s *TemplatesService) List(ctx context.Context, params ListTemplatesParams, opts ...CallOption) (*Page[Template], error) {
+	params.Page = firstPage(params.Page)
+	return fetchPage[Template](ctx, s.root(), opListTemplates, input{query: params}, params.Page, "Templates", opts)
+}
+
+// All ranges over the templates, page by page, some pages ahead. The second
+// value is an error, which ends the range. A read.
+func (s *TemplatesService) All(ctx context.Context, params ListTemplatesParams, opts ...CallOption) iter.Seq2[Template, error] {
+	return allPages(ctx, operations[opListTemplates].name, params.Page, params.Prefetch, func(ctx context.Context, number int) (*Page[Template], error) {
+		params.Page = number
+		return s.List(ctx, params, opts...)
+	})
+}

@@ -1,0 +1,287 @@
+package revv
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/oauth2"
+
+	"github.com/revv-go/revv/internal/retry"
+	"github.com/revv-go/revv/internal/secret"
+	"github.com/revv-go/revv/internal/wire"
+)
+
+// maxTokenBody bounds the answer of the token endpoint, after decompression.
+const maxTokenBody = 256 << 10
+
+// tokenEndpoint posts forms to the token endpoint. It never follows a redirect:
+// the form holds the client secret or the refresh token.
+type tokenEndpoint struct {
+	op      string
+	url     *url.URL
+	network http.RoundTripper
+	own     bool // the transport is ours to close
+}
+
+func newTokenEndpoint(op string, c OAuthConfig) (*tokenEndpoint, error) {
+	u, err := parseEndpoint(c.Endpoint.TokenURL)
+	if err != nil {
+		return nil, argument(op, "Endpoint.TokenURL", err.Error())
+	}
+	e := &tokenEndpoint{op: op, url: u}
+	if c.HTTPClient != nil {
+		e.network = c.HTTPClient.Transport
+	}
+	if e.network == nil {
+		e.network, e.own = newTransport(), true
+	}
+	return e, nil
+}
+
+// close ends the idle connections of a transport that nobody else can use.
+func (e *tokenEndpoint) close() {
+	if t, ok := e.network.(*http.Transport); ok && e.own {
+		t.CloseIdleConnections()
+	}
+}
+
+// tokenReply is what came of one form. err is nil exactly if outcome is Success.
+type tokenReply struct {
+	outcome    retry.Outcome
+	token      *oauth2.Token
+	retryAfter time.Duration
+	told       bool
+	sent       bool // bytes of the form may have left
+	err        *Error
+}
+
+// post sends a form once.
+func (e *tokenEndpoint) post(ctx context.Context, form url.Values) tokenReply {
+	a := &attempt{}
+	a.reached.Store(true)
+	target := *e.url
+	body := form.Encode()
+	req := new(http.Request).WithContext(a.trace(ctx))
+	req.Method, req.URL, req.Host = http.MethodPost, &target, target.Host
+	req.Proto, req.ProtoMajor, req.ProtoMinor = "HTTP/1.1", 1, 1
+	req.Header = http.Header{
+		"Accept": {"application/json"}, "Content-Type": {"application/x-www-form-urlencoded"}, "User-Agent": {"revv-go/" + Version},
+	}
+	req.ContentLength = int64(len(body))
+	req.Body = io.NopCloser(strings.NewReader(body))
+	req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(body)), nil }
+
+	resp, err := e.network.RoundTrip(req)
+	if err != nil || resp == nil {
+		if err == nil {
+			err = errors.New("the transport returned neither an answer nor an error")
+		}
+		outcome, sent := a.classify(retry.Consequences, err)
+		if ctx.Err() != nil {
+			outcome, err = retry.Done, ctx.Err()
+		}
+		return tokenReply{outcome: outcome, sent: sent, err: &Error{Op: e.op, cause: withoutURL(err)}}
+	}
+	return e.read(ctx, resp)
+}
+
+// read makes a token of an answer. Nothing of the body gets into the error but a
+// code that RFC 6749 knows: it may hold what was sent, or a token.
+func (e *tokenEndpoint) read(ctx context.Context, resp *http.Response) tokenReply {
+	body, err := readBody(resp, maxTokenBody)
+	r := tokenReply{sent: true, err: &Error{Op: e.op, StatusCode: resp.StatusCode, Attempts: 1}}
+	r.retryAfter, r.told = retry.ParseAfter(resp.Header.Get("Retry-After"), time.Now())
+	r.outcome = retry.OfStatus(resp.StatusCode, r.told)
+	r.err.RetryAfter = r.retryAfter
+	if resp.StatusCode >= 300 && resp.StatusCode <= 399 {
+		r.err.kinds = []error{ErrRedirected}
+		return r
+	}
+	if err == nil {
+		var code string
+		if code, r.token, err = parseToken(resp.Header.Get("Content-Type"), body); code != "" {
+			r.err.Code = code
+			if r.outcome == retry.Success {
+				r.outcome = retry.Refused
+			}
+			if code == codeInvalidGrant {
+				r.outcome = retry.Refused
+				r.err.kinds = []error{ErrReauthorizationRequired}
+			}
+			return r
+		}
+	}
+	if r.outcome != retry.Success {
+		return r
+	}
+	switch {
+	case err == nil:
+		r.err = nil
+	case ctx.Err() != nil:
+		r.outcome, r.err.cause = retry.Done, ctx.Err()
+	case errors.Is(err, wire.ErrTooLarge):
+		r.outcome, r.err.kinds = retry.BodyUnusable, []error{ErrResponseTooLarge}
+	case errors.Is(err, wire.ErrUnexpectedEnd):
+		r.outcome, r.err.cause = retry.BodyCut, err // as good as a cut: the token in it is lost
+	case errors.Is(err, ErrMalformedResponse) || errors.Is(err, ErrUnexpectedContent) || errors.Is(err, ErrEmptyResponse) || isCorrupt(err):
+		r.outcome, r.err.cause = retry.BodyUnusable, err
+	default:
+		r.outcome, r.err.cause = retry.BodyCut, err
+	}
+	return r
+}
+
+// The codes of RFC 6749, sections 4.1.2.1 and 5.2.
+const (
+	codeInvalidClient = "invalid_client"
+	codeInvalidGrant  = "invalid_grant"
+)
+
+// knownCode returns code if RFC 6749 knows it. Any other text is the server's
+// own and might be anything.
+func knownCode(code string) string {
+	if slices.Contains([]string{
+		codeInvalidClient, codeInvalidGrant, "invalid_request", "unauthorized_client", "unsupported_grant_type", "invalid_scope",
+		"access_denied", "unsupported_response_type", "server_error", "temporarily_unavailable",
+	}, code) {
+		return code
+	}
+	return ""
+}
+
+// parseToken reads the answer of the token endpoint: a code of an error, or a
+// token, or why it is neither. What is not documented is tolerated.
+func parseToken(contentType string, body []byte) (code string, token *oauth2.Token, err error) {
+	if len(body) == 0 {
+		return "", nil, ErrEmptyResponse
+	}
+	if isHTML(contentType, body) {
+		return "", nil, fmt.Errorf("%w: an HTML page in the place of JSON", ErrUnexpectedContent)
+	}
+	if err := wire.Scan(body, jsonLimits); err != nil {
+		return "", nil, malformed(err)
+	}
+	var reply struct {
+		AccessToken  json.RawMessage `json:"access_token"`
+		RefreshToken json.RawMessage `json:"refresh_token"`
+		TokenType    json.RawMessage `json:"token_type"`
+		ExpiresIn    json.RawMessage `json:"expires_in"`
+		Error        json.RawMessage `json:"error"`
+	}
+	if wire.Kind(body) != '{' || json.Unmarshal(body, &reply) != nil {
+		return "", nil, malformed(errors.New("not a JSON object"))
+	}
+	if failure := tokenText(reply.Error); failure != "" {
+		if code = knownCode(failure); code == "" {
+			return "", nil, malformed(errors.New("an error that OAuth does not know"))
+		}
+		return code, nil, nil
+	}
+	token = &oauth2.Token{AccessToken: tokenText(reply.AccessToken), RefreshToken: tokenText(reply.RefreshToken), TokenType: "Bearer"}
+	if token.AccessToken == "" || !isHeaderValue(token.AccessToken) || strings.ContainsAny(token.AccessToken, " \t") {
+		return "", nil, malformed(errors.New(`the member "access_token" must be printable ASCII without spaces`))
+	}
+	if kind := tokenText(reply.TokenType); kind != "" && !strings.EqualFold(kind, "bearer") {
+		return "", nil, malformed(errors.New(`the member "token_type" must be bearer`))
+	}
+	if seconds := lifetime(reply.ExpiresIn); seconds > 0 {
+		token.ExpiresIn = seconds
+		token.Expiry = time.Now().Add(time.Duration(seconds) * time.Second)
+	}
+	return "", token, nil
+}
+
+func tokenText(raw json.RawMessage) string {
+	text, _ := scalarText(raw)
+	return text
+}
+
+// maxLifetime is the longest life of an access token that is believed, in
+// seconds: ten years.
+const maxLifetime = 10 * 365 * 24 * 3600
+
+// lifetime reads expires_in, which is not documented: a number or a text. What
+// makes no sense is 0, "not known": expiry is a hint, the service's 401 decides.
+func lifetime(raw json.RawMessage) int64 {
+	seconds, err := strconv.ParseFloat(tokenText(raw), 64)
+	if err != nil || math.IsNaN(seconds) || seconds < 1 || seconds > maxLifetime {
+		return 0
+	}
+	return int64(seconds)
+}
+
+// pauseToken waits before a form is sent again, and reports whether it should be.
+func pauseToken(ctx context.Context, r tokenReply, try int) bool {
+	wait := retry.Backoff(try, defaultBaseDelay, defaultMaxDelay)
+	if r.told {
+		wait = r.retryAfter
+	}
+	return wait <= defaultMaxRetryAfter && !outlasts(ctx, wait) && sleep(ctx, wait) == nil
+}
+
+// refresher renews token pairs at an endpoint.
+type refresher struct {
+	endpoint *tokenEndpoint
+	config   secret.Value[OAuthConfig]
+	// authenticate is set once the endpoint has demanded client credentials,
+	// which the article does not list for a refresh.
+	authenticate bool
+}
+
+// refresh posts the refresh token: up to three times while the endpoint says it
+// has not been used or fails, and exactly once more after an answer was lost,
+// at once, for a server that rotates may accept a token again for a moment but
+// takes a late one for theft.
+func (r *refresher) refresh(ctx context.Context, refreshToken string) (*oauth2.Token, *Error) {
+	var lost bool
+	for try, posts := 1, 1; ; posts++ {
+		form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refreshToken}}
+		config := r.config.Reveal()
+		if r.authenticate {
+			form.Set("client_id", config.ClientID)
+			form.Set("client_secret", config.ClientSecret)
+		}
+		reply := r.endpoint.post(ctx, form)
+		if reply.outcome == retry.Success {
+			if reply.token.RefreshToken == "" {
+				reply.token.RefreshToken = refreshToken
+			}
+			return reply.token, nil
+		}
+		reply.err.Attempts = posts
+		switch {
+		case reply.err.Code == codeInvalidClient && !r.authenticate && config.ClientSecret != "":
+			r.authenticate = true
+			continue
+		case lost:
+			return nil, reply.err
+		case reply.outcome == retry.Cut && !isTimeout(reply.err), reply.outcome == retry.BodyCut && !isTimeout(reply.err):
+			lost = true
+			continue
+		case reply.outcome == retry.Unsent, reply.outcome == retry.Faulty, reply.outcome == retry.Throttled:
+			if try < defaultAttempts && pauseToken(ctx, reply, try) {
+				try++
+				continue
+			}
+		}
+		return nil, reply.err
+	}
+}
+
+func isTimeout(err error) bool {
+	t, ok := errors.AsType[interface {
+		error
+		Timeout() bool
+	}](err)
+	return ok && t.Timeout()
+}

@@ -1,0 +1,404 @@
+package revv
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"mime"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/revv-go/revv/internal/wire"
+)
+
+// The defaults of a webhook handler.
+const (
+	defaultWebhookReadTimeout = 10 * time.Second
+	readBackTimeout           = 15 * time.Second
+	defaultWebhookRetryAfter  = 30 * time.Second
+)
+
+// WebhookOption configures a handler of [NewWebhookHandler]. The order of
+// options does not matter.
+type WebhookOption interface{ applyWebhook(*webhookHandler) }
+
+type webhookOption func(*webhookHandler)
+
+func (f webhookOption) applyWebhook(h *webhookHandler) { f(h) }
+
+// WebhookResult is how the handling of one request ended.
+type WebhookResult struct {
+	Status int // the status that was answered, 0 if the function panicked
+	// Reason is a fixed word: "method", "content type", "size", "secret",
+	// "timeout", "body", "event", "unconfirmed" or "handler" for what a request
+	// failed at, else "ok". "unconfirmed" with a status of 204 was acknowledged
+	// but not handed on, with 503 it could not be read back and will come again.
+	Reason   string
+	Event    *Event        // nil as long as there was none
+	Err      error         // why, nil if Reason says all; the sender never sees it
+	Duration time.Duration // of the handling, until the answer was written
+}
+
+// DocumentReader reads documents; [Client.Documents] is one.
+type DocumentReader interface {
+	Get(ctx context.Context, id DocumentID, opts ...CallOption) (*Document, error)
+	GetByNumber(ctx context.Context, number DocumentNumber, opts ...CallOption) (*Document, error)
+}
+
+// WithWebhookMaxBytes sets how large a body may be, from 1 byte to the default
+// of 1 MiB.
+func WithWebhookMaxBytes(n int64) WebhookOption {
+	return webhookOption(func(h *webhookHandler) {
+		h.once("WithWebhookMaxBytes")
+		if n < 1 || n > maxEvent {
+			h.reject("WithWebhookMaxBytes", fmt.Sprintf("must be from 1 to %d", maxEvent))
+			return
+		}
+		h.maxBytes = n
+	})
+}
+
+// WithWebhookReadTimeout sets how long a sender may take to send the body, by
+// default 10 s. It takes the place of the ReadTimeout of the server. Where the
+// ResponseWriter is wrapped by one without an Unwrap method, no deadline can be
+// set on the connection: a slow body is still cut off, one that stalls only by
+// the server's own ReadTimeout.
+func WithWebhookReadTimeout(d time.Duration) WebhookOption {
+	return webhookOption(func(h *webhookHandler) {
+		h.once("WithWebhookReadTimeout")
+		if d <= 0 {
+			h.reject("WithWebhookReadTimeout", "must be positive")
+			return
+		}
+		h.readTimeout = d
+	})
+}
+
+// WithWebhookObserver calls fn once for each request, when it has been answered:
+// to count, to log, or to alarm. It must be safe for concurrent use.
+func WithWebhookObserver(fn func(WebhookResult)) WebhookOption {
+	return webhookOption(func(h *webhookHandler) {
+		h.once("WithWebhookObserver")
+		if fn == nil {
+			h.reject("WithWebhookObserver", "must not be nil")
+			return
+		}
+		h.observe = fn
+	})
+}
+
+// WithReadBack reads the document of each event from the service before the
+// event is handed on, within 15 s, and puts what was read into Event.Document:
+// an event is a hint that anybody who learns the secret can forge, the document
+// is the truth. Its Timestamp, PreviousStage and Recipient stay hints.
+//
+// Acknowledged, but not handed on, is an event that names no document or one
+// that does not exist; one that reports a stage or a closing and claims another
+// stage than the document has now; and one whose document cannot have got so
+// far: closed although it is [StageDraft] or [StageSent], signed or accepted
+// although it is [StageDraft]. That holds as well for an honest event that was
+// overtaken by a later change, which has an event of its own. Where the document
+// cannot be read, the sender is asked to come back.
+func WithReadBack(reader DocumentReader) WebhookOption {
+	return webhookOption(func(h *webhookHandler) {
+		h.once("WithReadBack")
+		if reader == nil {
+			h.reject("WithReadBack", "must not be nil")
+			return
+		}
+		h.reader = reader
+	})
+}
+
+// webhookHandler is the handler, immutable once it is made.
+type webhookHandler struct {
+	secret      WebhookSecret
+	fn          func(context.Context, *Event) error
+	maxBytes    int64
+	readTimeout time.Duration
+	observe     func(WebhookResult)
+	reader      DocumentReader
+
+	given    map[string]bool
+	problems []refusal
+}
+
+func (h *webhookHandler) reject(option, rule string) {
+	h.problems = append(h.problems, refusal{option, rule})
+}
+
+// once records an option that can be given a single time: with two, their order
+// would decide.
+func (h *webhookHandler) once(option string) {
+	if h.given[option] {
+		h.reject(option, "must not be given twice")
+	}
+	h.given[option] = true
+}
+
+// NewWebhookHandler makes a handler that receives events from the service and
+// calls fn with each. A request is refused, in this order, for its method (405),
+// its content type or an encoding (415), its declared size (413) and the secret
+// (401), all before a byte of the body is read; then for a body that is too large
+// (413), too slow (408) or no event (400; see [ParseEvent]).
+//
+// When fn returns nil, the answer is 204. When it returns an error, the answer is
+// 500 without any detail, so that the sender may deliver again: deliveries repeat
+// and overtake each other, so recognise them by [Event.Key]. fn gets the context
+// of the request, and should do no more than note the event down, for senders
+// do not wait long. A panic of fn is not recovered. fn must be safe for
+// concurrent use. Nothing that an event contains is ever fetched.
+//
+// The error is [ErrInvalidArgument] and joins all problems of secret, fn and opts.
+func NewWebhookHandler(secret WebhookSecret, fn func(context.Context, *Event) error, opts ...WebhookOption) (http.Handler, error) {
+	const op = "NewWebhookHandler"
+	h := &webhookHandler{secret: secret, fn: fn, maxBytes: maxEvent, readTimeout: defaultWebhookReadTimeout, given: make(map[string]bool)}
+	for _, rule := range secret.validate() {
+		h.reject("secret", rule)
+	}
+	if fn == nil {
+		h.reject("fn", "must not be nil")
+	}
+	for _, opt := range opts {
+		if opt == nil {
+			h.reject("option", "must not be nil")
+			continue
+		}
+		opt.applyWebhook(h)
+	}
+	problems := make([]error, 0, len(h.problems))
+	for _, p := range h.problems {
+		problems = append(problems, argument(op, p.option, p.rule))
+	}
+	if err := errors.Join(problems...); err != nil {
+		return nil, err
+	}
+	return h, nil
+}
+
+// ServeHTTP implements http.Handler.
+func (h *webhookHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	start := time.Now()
+	var result WebhookResult
+	if h.observe != nil {
+		defer func() {
+			result.Duration = time.Since(start)
+			h.observe(result)
+		}()
+	}
+	h.handle(w, r, &result)
+}
+
+// handle takes a request through all stages. It fills result step by step, so
+// that a panic of the user's function finds in it what was known by then.
+func (h *webhookHandler) handle(w http.ResponseWriter, r *http.Request, result *WebhookResult) {
+	deadline := time.Now().Add(h.readTimeout)
+	conn := http.NewResponseController(w)
+	// The deadline holds for the body of a request that is refused, too: net/http
+	// reads on for a while before it closes. An error means that the writer knows
+	// no deadlines; timedBody is what is left then.
+	_ = conn.SetReadDeadline(deadline)
+	if status, reason := h.admit(r); status != 0 {
+		h.refuseUnread(w, r, result, status, reason, nil)
+		return
+	}
+	body, err := h.read(w, r, deadline)
+	if err != nil {
+		status, reason := classifyBody(err)
+		h.refuseUnread(w, r, result, status, reason, err)
+		return
+	}
+	// The function may take longer than the body, and net/http takes an expired
+	// deadline for a sender that has left, whose context it cancels.
+	_ = conn.SetReadDeadline(time.Time{})
+	event, err := ParseEvent(body)
+	if err != nil {
+		answer(w, result, http.StatusBadRequest, "event", err)
+		return
+	}
+	result.Event = event
+	if h.reader != nil {
+		if err := h.confirm(r.Context(), event); err != nil {
+			answerUnconfirmed(w, result, err)
+			return
+		}
+	}
+	result.Reason = "handler"
+	if err := h.fn(r.Context(), event); err != nil {
+		answer(w, result, http.StatusInternalServerError, "handler", err)
+		return
+	}
+	answer(w, result, http.StatusNoContent, "ok", nil)
+}
+
+// admit checks all that can be checked before the body. A status of 0 lets the
+// request pass.
+func (h *webhookHandler) admit(r *http.Request) (status int, reason string) {
+	switch {
+	case r.Method != http.MethodPost:
+		return http.StatusMethodNotAllowed, "method"
+	case !isPlainJSON(r.Header):
+		return http.StatusUnsupportedMediaType, "content type"
+	case r.ContentLength > h.maxBytes:
+		return http.StatusRequestEntityTooLarge, "size"
+	case !h.secret.admits(r):
+		return http.StatusUnauthorized, "secret"
+	}
+	return 0, ""
+}
+
+// isPlainJSON reports whether a body is declared as JSON in UTF-8, and neither
+// compressed nor encoded in another way: what is small on the wire stays small.
+func isPlainJSON(header http.Header) bool {
+	for _, encoding := range header.Values("Content-Encoding") {
+		if encoding != "" && !strings.EqualFold(encoding, "identity") {
+			return false
+		}
+	}
+	mediaType, params, err := mime.ParseMediaType(header.Get("Content-Type"))
+	if err != nil || mediaType != "application/json" && !strings.HasSuffix(mediaType, "+json") {
+		return false
+	}
+	charset, given := params["charset"]
+	return !given || strings.EqualFold(charset, "utf-8")
+}
+
+// read reads the body within its bounds of size and time.
+func (h *webhookHandler) read(w http.ResponseWriter, r *http.Request, deadline time.Time) ([]byte, error) {
+	if r.Body == nil {
+		return nil, nil
+	}
+	// MaxBytesReader tells net/http to close the connection behind a body that is
+	// too large, where it would else read on to reuse it.
+	body := http.MaxBytesReader(w, r.Body, h.maxBytes)
+	return wire.ReadAll(timedBody{body, deadline}, r.ContentLength, h.maxBytes)
+}
+
+// timedBody ends with an error once its deadline has passed, however steadily
+// the sender goes on.
+type timedBody struct {
+	io.Reader
+
+	deadline time.Time
+}
+
+func (b timedBody) Read(p []byte) (int, error) {
+	if !time.Now().Before(b.deadline) {
+		return 0, os.ErrDeadlineExceeded
+	}
+	return b.Reader.Read(p)
+}
+
+// classifyBody says how a body that could not be read is answered.
+func classifyBody(err error) (status int, reason string) {
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok || errors.Is(err, wire.ErrTooLarge) {
+		return http.StatusRequestEntityTooLarge, "size"
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return http.StatusRequestTimeout, "timeout"
+	}
+	return http.StatusBadRequest, "body"
+}
+
+// refuseUnread refuses a request whose body was not read, or not to its end.
+func (h *webhookHandler) refuseUnread(w http.ResponseWriter, r *http.Request, result *WebhookResult, status int, reason string, err error) {
+	if r.ProtoMajor == 1 {
+		w.Header().Set("Connection", "close") // the rest of the body would stand before the next request
+	}
+	switch status {
+	case http.StatusMethodNotAllowed:
+		w.Header().Set("Allow", http.MethodPost)
+	case http.StatusUnauthorized:
+		if challenge := h.secret.challenge(); challenge != "" {
+			w.Header().Set("WWW-Authenticate", challenge)
+		}
+	}
+	answer(w, result, status, reason, err)
+}
+
+// answer writes a status, without any detail, and notes it down.
+func answer(w http.ResponseWriter, result *WebhookResult, status int, reason string, err error) {
+	result.Status, result.Reason, result.Err = status, reason, err
+	if status == http.StatusNoContent {
+		w.WriteHeader(status)
+		return
+	}
+	http.Error(w, http.StatusText(status), status)
+}
+
+// The reasons for which an event is not handed on for good.
+var (
+	errNoSuchDocument = errors.New("the event names no document that exists")
+	errOtherStage     = errors.New("the document is not in the stage that the event claims")
+)
+
+// confirm reads the document back and puts it into the event. It returns why
+// the event must not be handed on.
+func (h *webhookHandler) confirm(ctx context.Context, event *Event) error {
+	ctx, cancel := context.WithTimeout(ctx, readBackTimeout)
+	defer cancel()
+	asked := EventDocument{ID: event.Document.ID}
+	var (
+		document *Document
+		err      error
+	)
+	switch number := event.Document.Number; {
+	case asked.ID > 0:
+		document, err = h.reader.Get(ctx, asked.ID)
+	case asked.ID == 0 && wire.CheckSegment(string(number)) == nil:
+		asked.Number = number
+		document, err = h.reader.GetByNumber(ctx, number)
+	default:
+		return errNoSuchDocument
+	}
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return fmt.Errorf("%w: %w", errNoSuchDocument, err)
+	case err != nil:
+		return err
+	case document == nil:
+		return errors.New("the reader returned neither a document nor an error")
+	case contradicts(event, document.Stage):
+		return errOtherStage
+	}
+	event.Document = EventDocument{
+		ID: cmp.Or(document.ID, asked.ID), Number: cmp.Or(document.Number, asked.Number),
+		ObjectID: document.ObjectID, Title: document.Title, Stage: document.Stage,
+	}
+	return nil
+}
+
+// contradicts reports whether an event cannot be true of a document in stage.
+func contradicts(event *Event, stage Stage) bool {
+	draft, sent := stage.Is(StageDraft), stage.Is(StageSent)
+	switch event.Type {
+	case EventStageChanged:
+		return !event.Document.Stage.Is(stage)
+	case EventClosed:
+		return draft || sent || !event.Document.Stage.Is(stage)
+	case EventSigned, EventAccepted:
+		return draft
+	}
+	return false
+}
+
+// answerUnconfirmed acknowledges an event that is not true, and asks the sender
+// to repeat one of which that is not known.
+func answerUnconfirmed(w http.ResponseWriter, result *WebhookResult, err error) {
+	if errors.Is(err, errNoSuchDocument) || errors.Is(err, errOtherStage) {
+		answer(w, result, http.StatusNoContent, "unconfirmed", err)
+		return
+	}
+	wait := defaultWebhookRetryAfter
+	if e, ok := errors.AsType[*Error](err); ok && e.RetryAfter > 0 {
+		wait = e.RetryAfter
+	}
+	w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
+	answer(w, result, http.StatusServiceUnavailable, "unconfirmed", err)
+}

@@ -1,0 +1,62 @@
+package revv
+
+import (
+	"context"
+	"encoding/json"
+)
+
+// WebhooksService registers URLs that the service reports events to. That it
+// can be done is known, how is not: all three routes are stand-ins. What the
+// service posts is read by [ParseEvent] and [NewWebhookHandler].
+type WebhooksService service
+
+func (s *WebhooksService) root() *core { return (*service)(s).root() }
+
+// Webhook is a subscription.
+type Webhook struct {
+	ID    WebhookID `json:"id"`
+	Event EventType `json:"event"`
+	URL   string    `json:"url"`
+	// Raw is the object as it came, with the members that are not modelled.
+	Raw json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON decodes a subscription and keeps it in Raw.
+func (w *Webhook) UnmarshalJSON(data []byte) error {
+	type plain Webhook
+	return unmarshalRaw(data, (*plain)(w), &w.Raw)
+}
+
+// SubscribeParams are the arguments of [WebhooksService.Subscribe].
+type SubscribeParams struct {
+	Event EventType `json:"event"` // required
+	URL   string    `json:"url"`   // required; https, or http on loopback
+}
+
+func (p SubscribeParams) validate() (name, rule string) {
+	if p.Event == "" {
+		return "Event", "must not be empty"
+	}
+	if err := checkTarget(p.URL); err != nil {
+		return "URL", err.Error()
+	}
+	return "", ""
+}
+
+// Subscribe registers a URL for one type of event. A write with consequences:
+// it is not repeated when its outcome is unknown ([ErrOutcomeUnknown]).
+func (s *WebhooksService) Subscribe(ctx context.Context, params SubscribeParams, opts ...CallOption) (*Webhook, error) {
+	return fetch[Webhook](ctx, s.root(), opSubscribeWebhook, input{body: params}, "Webhook", opts)
+}
+
+// List returns the subscriptions. A read.
+func (s *WebhooksService) List(ctx context.Context, opts ...CallOption) ([]Webhook, error) {
+	return fetchList[Webhook](ctx, s.root(), opListWebhooks, input{}, "Webhooks", opts)
+}
+
+// Unsubscribe removes a subscription. [ErrNotFound] if there is none, but
+// success if an earlier attempt of the same call has lost its answer. An
+// idempotent write.
+func (s *WebhooksService) Unsubscribe(ctx context.Context, id WebhookID, opts ...CallOption) error {
+	return send(ctx, s.root(), opUnsubscribeWebhook, input{id: textual("id", id)}, opts)
+}

@@ -1,0 +1,170 @@
+package revv
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"fmt"
+	"net/http"
+	"strings"
+	"unicode"
+
+	"github.com/revv-go/revv/internal/secret"
+	"github.com/revv-go/revv/internal/wire"
+)
+
+// minWebhookSecret is the shortest secret of a webhook that is accepted, in bytes.
+const minWebhookSecret = 16
+
+// WebhookSecret is what a sender of webhooks shows to prove who it is. Make one
+// with [HeaderSecret], [BasicSecret] or [PathSecret]; they report nothing
+// themselves, [NewWebhookHandler] does. The zero value is refused there, so that
+// a handler is never open by omission.
+//
+// Each takes the secret that is valid, and while it is being changed the old one
+// beside it: start accepting the new one, change the subscription, stop accepting
+// the old one. A secret is at least 16 bytes long. Only digests of secrets are
+// kept, and nothing prints them.
+type WebhookSecret struct {
+	kind    secretKind
+	header  string // of headerSecret
+	digests secret.Value[[][sha256.Size]byte]
+	broken  []string // the rules that the values break
+}
+
+// secretKind is where a secret stands in a request.
+type secretKind int
+
+const (
+	headerSecret secretKind = iota + 1
+	basicSecret
+	pathSecret
+	openToAll
+)
+
+// HeaderSecret expects one of values in the header name, as a header that is
+// set with the subscription. The values are printable ASCII.
+func HeaderSecret(name string, values ...string) WebhookSecret {
+	s := WebhookSecret{kind: headerSecret, header: http.CanonicalHeaderKey(name)}
+	if !isToken(name) {
+		s.broken = append(s.broken, "the name must be a header name")
+	}
+	s.take("values", "", values, func(value string) string {
+		if !isHeaderValue(value) || strings.TrimSpace(value) != value {
+			return "must be printable ASCII on one line, without spaces around it"
+		}
+		return ""
+	})
+	return s
+}
+
+// BasicSecret expects Basic authentication (RFC 7617) with user and one of
+// passwords, as "https://user:password@…" in a subscription gives. The user can
+// be empty.
+func BasicSecret(user string, passwords ...string) WebhookSecret {
+	s := WebhookSecret{kind: basicSecret}
+	if strings.Contains(user, ":") || strings.ContainsFunc(user, unicode.IsControl) {
+		s.broken = append(s.broken, "the user must not contain a colon or control characters")
+	}
+	// The user has no colon, so the text that is compared is unambiguous.
+	s.take("passwords", user+":", passwords, func(password string) string {
+		if strings.ContainsFunc(password, unicode.IsControl) {
+			return "must not contain control characters"
+		}
+		return ""
+	})
+	return s
+}
+
+// PathSecret expects one of values as the last segment of the path, for senders
+// that can set nothing but a URL. A path gets into logs more easily than a
+// header: keep it out of those of the proxies on the way.
+func PathSecret(values ...string) WebhookSecret {
+	s := WebhookSecret{kind: pathSecret}
+	s.take("values", "", values, func(value string) string {
+		if err := wire.CheckSegment(value); err != nil {
+			return err.Error()
+		}
+		if strings.Contains(value, "/") {
+			return "must be one segment of a path, without a slash"
+		}
+		return ""
+	})
+	return s
+}
+
+// InsecureNoSecret lets everybody in. It is for a handler that something else
+// protects, as a gateway that authenticates the sender; anybody who can reach
+// the handler can make it believe in events that never happened.
+func InsecureNoSecret() WebhookSecret { return WebhookSecret{kind: openToAll} }
+
+// take keeps the digests of values with prefix before them, and notes which of
+// them break a rule. It names them by their place and never quotes them.
+func (s *WebhookSecret) take(name, prefix string, values []string, rule func(value string) string) {
+	if len(values) == 0 {
+		s.broken = append(s.broken, name+" must not be empty: it holds the secret")
+	}
+	digests := make([][sha256.Size]byte, 0, len(values))
+	for i, value := range values {
+		broken := rule(value)
+		if len(value) < minWebhookSecret {
+			broken = fmt.Sprintf("must be at least %d bytes long", minWebhookSecret)
+		}
+		if broken != "" {
+			s.broken = append(s.broken, fmt.Sprintf("%s[%d] %s", name, i, broken))
+		}
+		digests = append(digests, sha256.Sum256([]byte(prefix+value)))
+	}
+	s.digests = secret.New(digests)
+}
+
+// validate returns the rules that the secret breaks.
+func (s *WebhookSecret) validate() []string {
+	if s.kind == 0 {
+		return []string{"must be made by HeaderSecret, BasicSecret or PathSecret; InsecureNoSecret leaves the handler open"}
+	}
+	return s.broken
+}
+
+// admits reports whether a request shows the secret. A secret that is missing
+// costs the same work as a wrong one, and the time does not depend on how much
+// of a secret is right or on which of several it is.
+func (s *WebhookSecret) admits(r *http.Request) bool {
+	if s.kind == openToAll {
+		return true
+	}
+	shown, found := s.shown(r)
+	sum := sha256.Sum256([]byte(shown))
+	match := 0
+	for _, digest := range s.digests.Reveal() {
+		match |= subtle.ConstantTimeCompare(sum[:], digest[:])
+	}
+	return match == 1 && found
+}
+
+// shown returns what the request shows in the place of the secret.
+func (s *WebhookSecret) shown(r *http.Request) (text string, found bool) {
+	switch s.kind {
+	case headerSecret:
+		// Of two headers of this name, something on the way has added one.
+		if values := r.Header[s.header]; len(values) == 1 {
+			return values[0], true
+		}
+	case basicSecret:
+		if values := r.Header["Authorization"]; len(values) == 1 {
+			user, password, ok := r.BasicAuth()
+			return user + ":" + password, ok
+		}
+	case pathSecret:
+		return r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:], true
+	}
+	return "", false
+}
+
+// challenge is the WWW-Authenticate header that a refusal carries, "" for none:
+// some senders show their password only when they are asked.
+func (s *WebhookSecret) challenge() string {
+	if s.kind == basicSecret {
+		return `Basic realm="webhook", charset="UTF-8"`
+	}
+	return ""
+}
