@@ -56,9 +56,9 @@ func (s staticToken) Reject(context.Context, *oauth2.Token)        {}
 func (s staticToken) check() error {
 	switch token := s.token.Reveal().AccessToken; {
 	case token == "":
-		return errors.New("the access token must not be empty")
+		return errors.New("must hold an access token that is not empty")
 	case !isHeaderValue(token) || strings.ContainsAny(token, " \t"):
-		return errors.New("the access token must be printable ASCII without spaces")
+		return errors.New("must hold an access token of printable ASCII without spaces")
 	}
 	return nil
 }
@@ -85,7 +85,7 @@ type sourceAuth struct {
 
 func (a *sourceAuth) check() error {
 	if a.source.Reveal() == nil {
-		return errors.New("the token source must not be nil")
+		return errors.New("must have a token source that is not nil")
 	}
 	return nil
 }

@@ -80,7 +80,7 @@ func NewClient(auth Authenticator, opts ...Option) (*Client, error) {
 	}
 	routes, err := s.routes.compile()
 	if err != nil {
-		problems = append(problems, argument(op, "WithRoutes", err.Error()))
+		problems = append(problems, argument(op, "WithRoutes", "has a route that cannot be used: "+err.Error()))
 	}
 	if err := errors.Join(problems...); err != nil {
 		return nil, err

@@ -63,16 +63,6 @@ type EventDocument struct {
 	Stage    Stage          `json:"document_status"`
 }
 
-// eventOnWire is an event whose id may be a number as well as a text.
-type eventOnWire struct {
-	ID            eventID       `json:"id"`
-	Type          EventType     `json:"event"`
-	Timestamp     Time          `json:"timestamp"`
-	Document      EventDocument `json:"document"`
-	PreviousStage Stage         `json:"previous_status"`
-	Recipient     Person        `json:"recipient"`
-}
-
 // eventID keeps a text or a number as it came.
 type eventID string
 
@@ -86,25 +76,14 @@ func (id *eventID) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-func (in *eventOnWire) event(raw []byte) Event {
-	return Event{
-		ID: string(in.ID), Type: in.Type, Timestamp: in.Timestamp, Document: in.Document,
-		PreviousStage: in.PreviousStage, Recipient: in.Recipient, Raw: bytes.Clone(bytes.TrimSpace(raw)),
-	}
-}
-
 // UnmarshalJSON reads an event that is known to be good, as one that was stored
 // in a queue. What comes from outside belongs into [ParseEvent], which is strict.
 func (e *Event) UnmarshalJSON(data []byte) error {
-	var in eventOnWire
-	if wire.Kind(data) != '{' {
-		return misfit[Event](data)
+	event, err := decodeEvent(data)
+	if err == nil {
+		*e = event
 	}
-	if err := json.Unmarshal(data, &in); err != nil {
-		return err
-	}
-	*e = in.event(data)
-	return nil
+	return err
 }
 
 // ParseEvent reads the body of a webhook request: one JSON object of at most
@@ -117,31 +96,91 @@ func (e *Event) UnmarshalJSON(data []byte) error {
 // that is too large, [ErrResponseTooLarge]. It names the member that does not
 // fit and quotes nothing of the body.
 func ParseEvent(body []byte) (*Event, error) {
-	in, err := parseEvent(body)
+	event, err := parseEvent(body)
 	if err != nil {
 		return nil, &Error{Op: "ParseEvent", Argument: "body", kinds: []error{ErrInvalidArgument}, cause: err}
 	}
-	event := in.event(body)
 	return &event, nil
 }
 
-func parseEvent(body []byte) (in eventOnWire, err error) {
+func parseEvent(body []byte) (Event, error) {
 	if len(body) > maxEvent {
-		return in, fmt.Errorf("%w: more than %d bytes", ErrResponseTooLarge, maxEvent)
+		return Event{}, fmt.Errorf("%w: more than %d bytes", ErrResponseTooLarge, maxEvent)
 	}
 	if err := wire.Scan(body, eventLimits); err != nil {
-		return in, malformed(err)
+		return Event{}, malformed(err)
 	}
-	if wire.Kind(body) != '{' {
-		return in, malformed(wire.ErrNotObject)
+	event, err := decodeEvent(body)
+	if err == nil && event.Type == "" {
+		err = malformed(errors.New(`the member "event" is missing or empty`))
 	}
-	if err := unmarshal(body, "", &in); err != nil {
-		return in, err
+	return event, err
+}
+
+// eventMember is a member of an event, and where it goes.
+type eventMember struct {
+	name string
+	raw  json.RawMessage // nil if the event has no such member
+	into any
+}
+
+// decodeEvent decodes valid JSON member by member: of a type that decodes itself,
+// as an id or a time, not every version of encoding/json tells which member does
+// not fit.
+func decodeEvent(data []byte) (e Event, err error) {
+	if wire.Kind(data) != '{' {
+		return e, malformed(wire.ErrNotObject)
 	}
-	if in.Type == "" {
-		return in, malformed(errors.New(`the member "event" is missing or empty`))
+	var event struct {
+		ID            json.RawMessage `json:"id"`
+		Type          json.RawMessage `json:"event"`
+		Timestamp     json.RawMessage `json:"timestamp"`
+		Document      json.RawMessage `json:"document"`
+		PreviousStage json.RawMessage `json:"previous_status"`
+		Recipient     json.RawMessage `json:"recipient"`
 	}
-	return in, nil
+	var document struct {
+		ID       json.RawMessage `json:"id"`
+		Number   json.RawMessage `json:"doc_no"`
+		ObjectID json.RawMessage `json:"object_id"`
+		Title    json.RawMessage `json:"title"`
+		Stage    json.RawMessage `json:"document_status"`
+	}
+	if err := unmarshal(data, "", &event); err != nil {
+		return e, err
+	}
+	err = decodeMembers(
+		eventMember{"id", event.ID, (*eventID)(&e.ID)},
+		eventMember{"event", event.Type, &e.Type},
+		eventMember{"timestamp", event.Timestamp, &e.Timestamp},
+		eventMember{"document", event.Document, &document},
+		eventMember{"previous_status", event.PreviousStage, &e.PreviousStage},
+		eventMember{"recipient", event.Recipient, &e.Recipient},
+	)
+	if err != nil {
+		return e, err
+	}
+	err = decodeMembers(
+		eventMember{"document.id", document.ID, &e.Document.ID},
+		eventMember{"document.doc_no", document.Number, &e.Document.Number},
+		eventMember{"document.object_id", document.ObjectID, &e.Document.ObjectID},
+		eventMember{"document.title", document.Title, &e.Document.Title},
+		eventMember{"document.document_status", document.Stage, &e.Document.Stage},
+	)
+	e.Raw = bytes.Clone(bytes.TrimSpace(data))
+	return e, err
+}
+
+func decodeMembers(members ...eventMember) error {
+	for _, m := range members {
+		if m.raw == nil {
+			continue
+		}
+		if err := unmarshal(m.raw, m.name, m.into); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // maxPlainKey is the longest id, in bytes, that stands in a key as it is.
@@ -158,7 +197,7 @@ func (e *Event) Key() string {
 		return ""
 	case e.ID == "":
 		return "body-sha256:" + hexSHA256(e.canonical())
-	case printable(e.ID, maxPlainKey) != e.ID:
+	case len(e.ID) > maxPlainKey || printable(e.ID, 2*maxPlainKey) != e.ID:
 		return "id-sha256:" + hexSHA256([]byte(e.ID)) // too long or too strange for the column of a table
 	}
 	return "id:" + e.ID

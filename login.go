@@ -44,9 +44,9 @@ func SaveToken(ctx context.Context, store TokenStore, account string, token *oau
 // person or starts a browser, waits for the callback with the right state, and
 // returns the token pair, which the caller saves ([SaveToken]).
 //
-// RedirectURL must be an http URL on loopback, as it is registered; if it is
-// empty, a free port is taken, for services that do not compare ports (RFC 8252,
-// section 7.3). ctx bounds the wait. A person who declines gives an error that
+// RedirectURL must be an http URL on loopback, as it is registered. If it has no
+// port, or is empty, a free port is taken, for services that do not compare
+// ports (RFC 8252, section 7.3). ctx bounds the wait. A person who declines gives an error that
 // is [ErrForbidden].
 func (c OAuthConfig) Login(ctx context.Context, open func(authURL string) error) (*oauth2.Token, error) {
 	const op = "OAuth.Login"
@@ -63,7 +63,7 @@ func (c OAuthConfig) Login(ctx context.Context, open func(authURL string) error)
 	if err != nil {
 		return nil, err
 	}
-	if c.RedirectURL == "" {
+	if u, err := url.Parse(c.RedirectURL); err == nil && u.Port() == "" {
 		c.RedirectURL = "http://" + listener.Addr().String() + path
 	}
 	l := &loopback{config: c, state: rand.Text(), verifier: oauth2.GenerateVerifier(), path: path, done: make(chan loginResult, 1)}
@@ -112,14 +112,17 @@ func (c OAuthConfig) listen(ctx context.Context, op string) (net.Listener, strin
 	address, path := "127.0.0.1:0", "/callback"
 	if c.RedirectURL != "" {
 		u, err := parseEndpoint(c.RedirectURL)
-		if err != nil || u.Scheme != "http" || u.Port() == "" {
-			return nil, "", argument(op, "RedirectURL", "must be empty or an http URL on loopback with a port, as http://127.0.0.1:8765/callback")
+		if err != nil || u.Scheme != "http" {
+			return nil, "", argument(op, "RedirectURL", "must be empty or an http URL on loopback, as http://127.0.0.1:8765/callback")
 		}
-		host := u.Hostname()
+		host, port := u.Hostname(), u.Port()
 		if net.ParseIP(host) == nil {
 			host = "127.0.0.1"
 		}
-		address, path = net.JoinHostPort(host, u.Port()), u.Path
+		if port == "" {
+			port = "0"
+		}
+		address, path = net.JoinHostPort(host, port), u.Path
 		if path == "" {
 			path = "/"
 		}

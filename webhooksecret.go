@@ -46,7 +46,7 @@ const (
 func HeaderSecret(name string, values ...string) WebhookSecret {
 	s := WebhookSecret{kind: headerSecret, header: http.CanonicalHeaderKey(name)}
 	if !isToken(name) {
-		s.broken = append(s.broken, "the name must be a header name")
+		s.broken = append(s.broken, "name must be a header name")
 	}
 	s.take("values", "", values, func(value string) string {
 		if !isHeaderValue(value) || strings.TrimSpace(value) != value {
@@ -63,7 +63,7 @@ func HeaderSecret(name string, values ...string) WebhookSecret {
 func BasicSecret(user string, passwords ...string) WebhookSecret {
 	s := WebhookSecret{kind: basicSecret}
 	if strings.Contains(user, ":") || strings.ContainsFunc(user, unicode.IsControl) {
-		s.broken = append(s.broken, "the user must not contain a colon or control characters")
+		s.broken = append(s.broken, "user must not contain a colon or control characters")
 	}
 	// The user has no colon, so the text that is compared is unambiguous.
 	s.take("passwords", user+":", passwords, func(password string) string {

@@ -1,0 +1,188 @@
+package revv_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"net/http"
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/oauth2"
+
+	"github.com/revv-go/revv"
+	"github.com/revv-go/revv/revvtest"
+)
+
+// authenticate is the README's section on authentication.
+func authenticate(ctx context.Context, account string) (*revv.Client, error) {
+	config := revv.OAuthConfig{
+		ClientID: os.Getenv("REVV_CLIENT_ID"), ClientSecret: os.Getenv("REVV_CLIENT_SECRET"),
+		RedirectURL: "http://127.0.0.1:8765/callback", Endpoint: revv.Endpoint("https://acme.revv.so"),
+	}
+	store, err := revv.NewFileStore("tokens") // 0600, safe across processes
+	if err != nil {
+		return nil, err
+	}
+	auth, err := config.Authenticator(store, account)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := auth.Token(ctx); errors.Is(err, revv.ErrNoToken) || errors.Is(err, revv.ErrReauthorizationRequired) {
+		token, err := config.Login(ctx, func(url string) error { fmt.Println("open", url); return nil })
+		if err != nil {
+			return nil, err
+		}
+		if err := revv.SaveToken(ctx, store, account, token); err != nil {
+			return nil, err
+		}
+	}
+	return revv.NewClient(auth, revv.WithSubdomain("acme"))
+}
+
+// serveWebhooks is the README's section on webhooks.
+func serveWebhooks(client *revv.Client) error {
+	secret := revv.PathSecret(os.Getenv("REVV_WEBHOOK_SECRET")) // …/hooks/<secret>
+	handler, err := revv.NewWebhookHandler(secret, func(ctx context.Context, event *revv.Event) error {
+		if event.Type == revv.EventClosed {
+			log.Println("signed by everybody:", event.Document.Number, event.Key())
+		}
+		return nil // an error asks the service to deliver again
+	}, revv.WithReadBack(client.Documents)) // an event is a hint: the document says what is true
+	if err != nil {
+		return err
+	}
+	http.Handle("POST /hooks/", handler)
+	return http.ListenAndServe("127.0.0.1:8080", nil)
+}
+
+// send is the README's section on errors.
+func send(ctx context.Context, client *revv.Client, doc *revv.Document, people []revv.Person) error {
+	err := client.Documents.SendForESign(ctx, doc.ID, revv.SendParams{Recipients: people})
+	switch {
+	case errors.Is(err, revv.ErrOutcomeUnknown):
+		now, readErr := client.Documents.Get(ctx, doc.ID) // look before sending again
+		if readErr == nil && !now.Stage.Is(revv.StageDraft) {
+			return nil // it was sent
+		}
+	case errors.Is(err, revv.ErrReauthorizationRequired):
+		return fmt.Errorf("please connect Revv again: %w", err)
+	}
+	return err
+}
+
+// repair is the README's section on routes.
+func repair(auth revv.Authenticator) (*revv.Client, error) {
+	routes := revv.DefaultRoutes()
+	routes.SetFields = "POST /api/v2/docs/{id}/fields"
+	return revv.NewClient(auth, revv.WithSubdomain("acme"), revv.WithRoutes(routes))
+}
+
+// TestContractIsSent is the README's section on testing.
+func TestContractIsSent(t *testing.T) {
+	server := revvtest.NewServer(t) // a Revv of its own, gone when the test ends
+	client := server.Client()
+
+	template := server.AddTemplate(revvtest.Template{Title: "Lease", Fields: []revvtest.Field{{Name: "Rent", Required: true}}})
+	doc, err := client.Documents.Create(t.Context(), revv.CreateDocumentParams{TemplateID: template})
+	require.NoError(t, err)
+	_, err = client.Documents.SetFields(t.Context(), doc.ID, []revv.FieldValue{{Name: "Rent", Value: "1200"}})
+	require.NoError(t, err)
+
+	server.Fail(revvtest.Fault{Operation: "Documents.SendForESign", CutAfter: -1, Commit: true, Times: 1}) // the worst day
+	require.NoError(t, send(t.Context(), client, doc, []revv.Person{{Email: "tenant@example.com"}}))
+
+	require.Len(t, server.Outbox(), 1) // sent once, although the answer was lost
+	require.NoError(t, server.Sign(doc.ID, "tenant@example.com"))
+}
+
+func ExampleNewClient() {
+	server := revvtest.NewServer(nil)
+	defer server.Close()
+
+	client, err := revv.NewClient(revv.StaticToken(server.Token().AccessToken), revv.WithBaseURL(server.URL()))
+	if err != nil {
+		log.Fatal(err)
+	}
+	for template, err := range client.Templates.All(context.Background(), revv.ListTemplatesParams{Status: revv.ActiveTemplates}) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(template.Title)
+	}
+	// Output:
+	// Service agreement
+	// Offer letter
+	// Mutual NDA
+}
+
+func ExampleNewClient_badOptions() {
+	_, err := revv.NewClient(revv.StaticToken(""), revv.WithBaseURL("http://api.example.com"), revv.WithRoutes(revv.Routes{GetDocument: "GET /docs"}))
+	fmt.Println(err)
+	// Output:
+	// revv: NewClient: invalid argument: auth must hold an access token that is not empty
+	// revv: NewClient: invalid argument: WithBaseURL must be https; http is for loopback addresses alone
+	// revv: NewClient: invalid argument: WithRoutes has a route that cannot be used: Routes.GetDocument: "GET /docs": the placeholder {id} is missing
+}
+
+func ExampleDocumentsService_SendForESign() {
+	server := revvtest.NewServer(nil)
+	defer server.Close()
+	client, ctx := server.Client(), context.Background()
+
+	template := server.AddTemplate(revvtest.Template{Title: "Lease"})
+	doc, err := client.Documents.Create(ctx, revv.CreateDocumentParams{TemplateID: template, Title: "Lease of 1 Example Street"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	err = client.Documents.SendForESign(ctx, doc.ID, revv.SendParams{Recipients: []revv.Person{
+		{Email: "landlord@example.com", Order: 1},
+		{Email: "tenant@example.com", Order: 2},
+	}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	doc, err = client.Documents.Get(ctx, doc.ID)
+	fmt.Println(doc.Stage, err)
+	// Output: Sent <nil>
+}
+
+func ExampleError() {
+	server := revvtest.NewServer(nil)
+	defer server.Close()
+
+	_, err := server.Client().Documents.Get(context.Background(), 4711)
+	fmt.Println(errors.Is(err, revv.ErrNotFound))
+	if e, ok := errors.AsType[*revv.Error](err); ok {
+		fmt.Println(e.Op, e.StatusCode, e.Attempts)
+	}
+	// Output:
+	// true
+	// Documents.Get 404 1
+}
+
+func ExampleClient_Do() {
+	server := revvtest.NewServer(nil)
+	defer server.Close()
+
+	var answer struct {
+		Templates []struct {
+			Title string `json:"title"`
+		} `json:"Templates"`
+	}
+	err := server.Client().Do(context.Background(), http.MethodGet, "/api/docstemplate/", nil, &answer, revv.WithQuery("page_num", "1"))
+	fmt.Println(answer.Templates[0].Title, err)
+	// Output: Service agreement <nil>
+}
+
+func ExampleSaveToken() {
+	ctx, store := context.Background(), revv.NewMemoryStore()
+	if err := revv.SaveToken(ctx, store, "acme", &oauth2.Token{AccessToken: "access", RefreshToken: "refresh"}); err != nil {
+		log.Fatal(err)
+	}
+	token, err := store.Load(ctx, "acme")
+	fmt.Println(token.AccessToken, err)
+	// Output: access <nil>
+}

@@ -1,0 +1,36 @@
+package revv_test
+
+import (
+	"os"
+	"os/signal"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/revv-go/revv"
+)
+
+// A limit on the size of files fails in the same place as a full disk: a file can be
+// created, but not filled. It holds for a whole process, hence the child.
+func TestFileStore_fullDisk_isNoticedBeforeFn(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	store := newFileStore(t, dir)
+	saveToken(t, store, storeAccount, tokenPair("before"))
+	startChild(t, "meet a full disk", dir).finish(t)
+	assertStored(t, store, storeAccount, tokenPair("before"))
+	require.Equal(t, []string{".json", ".lock"}, storeFiles(t, dir))
+	saveToken(t, store, storeAccount, tokenPair("after"))
+}
+
+func meetFullDisk(t *testing.T, store *revv.FileStore) {
+	t.Helper()
+	signal.Ignore(syscall.SIGXFSZ)
+	require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 4096, Max: 4096}))
+	_, err := store.Update(t.Context(), storeAccount, notCalled(t))
+	require.ErrorIs(t, err, syscall.EFBIG)
+	assertStored(t, store, storeAccount, tokenPair("before"))
+	_, err = os.Stat(os.Getenv(childDir))
+	require.NoError(t, err)
+}

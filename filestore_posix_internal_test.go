@@ -1,0 +1,29 @@
+//go:build !windows
+
+package revv
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestMakePrivate_notPossible_isAnError(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(path, nil, 0o644)) //nolint:gosec // the mistake that is tried
+	require.NoError(t, os.Chmod(path, 0o644))          //nolint:gosec // whatever the umask is
+	file, err := os.Open(path)
+	require.NoError(t, err)
+	info, err := file.Stat()
+	require.NoError(t, err)
+	require.NoError(t, file.Close())
+	require.ErrorIs(t, makePrivate(file, info), os.ErrClosed, "rights that cannot be changed are not passed over")
+}
+
+func TestSyncDir_noDirectory_isAnError(t *testing.T) {
+	t.Parallel()
+	require.ErrorIs(t, syncDir(filepath.Join(t.TempDir(), "missing")), os.ErrNotExist)
+}

@@ -1,0 +1,113 @@
+//go:build darwin || dragonfly || freebsd || linux || netbsd || openbsd
+
+package revv_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/oauth2"
+)
+
+func permissions(t *testing.T, path string) os.FileMode {
+	t.Helper()
+	info, err := os.Lstat(path)
+	require.NoError(t, err)
+	return info.Mode().Perm()
+}
+
+func TestFileStore_files_areForTheOwnerAlone(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "a", "b")
+	store := newFileStore(t, dir)
+	assert.EqualValues(t, 0o700, permissions(t, dir))
+	assert.EqualValues(t, 0o700, permissions(t, filepath.Dir(dir)))
+	_, err := store.Update(t.Context(), storeAccount, func(*oauth2.Token) (*oauth2.Token, error) {
+		entries, err := os.ReadDir(dir)
+		require.NoError(t, err)
+		assert.Len(t, entries, 2, "the lock and the draft")
+		for _, entry := range entries {
+			assert.EqualValues(t, 0o600, permissions(t, filepath.Join(dir, entry.Name())))
+		}
+		return tokenPair("any"), nil
+	})
+	require.NoError(t, err)
+	assert.EqualValues(t, 0o600, permissions(t, tokenFile(t, dir)))
+}
+
+func TestFileStore_fileThatOthersMayRead_isMadePrivate(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []os.FileMode{0o644, 0o640, 0o604, 0o666, 0o777} {
+		store, path := storeWithToken(t, tokenPair("open"))
+		require.NoError(t, os.Chmod(path, mode))
+		assertStored(t, store, storeAccount, tokenPair("open"))
+		assert.EqualValues(t, 0o600, permissions(t, path), mode)
+
+		require.NoError(t, os.Chmod(path, mode))
+		_, err := store.Update(t.Context(), storeAccount, func(current *oauth2.Token) (*oauth2.Token, error) {
+			assert.EqualValues(t, 0o600, permissions(t, path), mode)
+			return current, nil
+		})
+		require.NoError(t, err)
+		saveToken(t, store, storeAccount, tokenPair("after"))
+	}
+	store, path := storeWithToken(t, tokenPair("read only"))
+	require.NoError(t, os.Chmod(path, 0o400))
+	assertStored(t, store, storeAccount, tokenPair("read only"))
+	assert.EqualValues(t, 0o400, permissions(t, path), "private enough")
+}
+
+func TestFileStore_symbolicLinkOrPipe_isCorruptAndKept(t *testing.T) {
+	t.Parallel()
+	for name, replace := range map[string]func(path string) error{
+		"link to a token": func(path string) error {
+			moved := path + ".moved"
+			if err := os.Rename(path, moved); err != nil {
+				return err
+			}
+			return os.Symlink(moved, path)
+		},
+		"link to nothing": func(path string) error {
+			if err := os.Remove(path); err != nil {
+				return err
+			}
+			return os.Symlink(path+".missing", path)
+		},
+		"pipe": func(path string) error {
+			if err := os.Remove(path); err != nil {
+				return err
+			}
+			return syscall.Mkfifo(path, 0o600)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			store, path := storeWithToken(t, tokenPair("sentinel"))
+			require.NoError(t, replace(path))
+			assertCorruptAndKept(t, store, path)
+		})
+	}
+}
+
+func TestFileStore_lockOrDraftIsALink_isNotFollowed(t *testing.T) {
+	t.Parallel()
+	store, path := storeWithToken(t, tokenPair("before"))
+	base := strings.TrimSuffix(path, ".json")
+	target := filepath.Join(t.TempDir(), "precious")
+	writeFile(t, target, "precious")
+	require.NoError(t, os.Symlink(target, base+".tmp"))
+	saveToken(t, store, storeAccount, tokenPair("after"))
+
+	require.NoError(t, os.Remove(base+".lock"))
+	require.NoError(t, os.Symlink(target, base+".lock"))
+	_, err := store.Update(t.Context(), storeAccount, notCalled(t))
+	require.ErrorContains(t, err, "not a regular file")
+	content, err := os.ReadFile(target)
+	require.NoError(t, err)
+	assert.Equal(t, "precious", string(content))
+}
