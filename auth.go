@@ -30,16 +30,22 @@ type Authenticator interface {
 // validateAuth says what is wrong with an authenticator, as far as it can be
 // known before it is used.
 func validateAuth(auth Authenticator) error {
-	if auth == nil {
-		return errors.New("must not be nil")
-	}
-	if v := reflect.ValueOf(auth); v.Kind() == reflect.Pointer && v.IsNil() {
+	if isNil(auth) {
 		return errors.New("must not be nil")
 	}
 	if s, ok := auth.(interface{ check() error }); ok {
 		return s.check()
 	}
 	return nil
+}
+
+// isNil reports an interface without a value, or with a pointer or function that is nil.
+func isNil(v any) bool {
+	if v == nil {
+		return true
+	}
+	value := reflect.ValueOf(v)
+	return (value.Kind() == reflect.Pointer || value.Kind() == reflect.Func) && value.IsNil()
 }
 
 // StaticToken returns an authenticator for an access token that is used as it
@@ -75,72 +81,37 @@ func FromTokenSource(source oauth2.TokenSource) Authenticator {
 }
 
 type sourceAuth struct {
-	source secret.Value[oauth2.TokenSource]
+	keeper
 
-	mu       sync.Mutex
-	current  secret.Value[*oauth2.Token]
-	rejected digest
-	flight   *flight
+	source secret.Value[oauth2.TokenSource]
 }
 
 func (a *sourceAuth) check() error {
-	if a.source.Reveal() == nil {
+	if isNil(a.source.Reveal()) {
 		return errors.New("must have a token source that is not nil")
 	}
 	return nil
 }
 
 // Token implements [Authenticator].
-func (a *sourceAuth) Token(ctx context.Context) (*oauth2.Token, error) {
-	a.mu.Lock()
-	if token := a.current.Reveal(); token != nil && digestOf(token.AccessToken) != a.rejected && remaining(token) == life {
-		a.mu.Unlock()
-		return token, nil
-	}
-	f := a.flight
-	if f == nil {
-		f = newFlight()
-		a.flight = f
-		go a.fly(f)
-	}
-	a.mu.Unlock()
-	return f.wait(ctx)
-}
+func (a *sourceAuth) Token(ctx context.Context) (*oauth2.Token, error) { return a.token(ctx, a.ask) }
 
-func (a *sourceAuth) fly(f *flight) {
+func (a *sourceAuth) ask(digest) (fresh, spare *oauth2.Token, err error) {
 	token, err := a.source.Reveal().Token()
 	if err == nil && token == nil {
 		err = errors.New("the token source returned no token")
 	}
 	if err != nil {
-		err = &Error{Op: "TokenSource", cause: withoutBody(err)}
+		return nil, nil, &Error{Op: "TokenSource", cause: withoutBody(err)}
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if err == nil {
-		a.current = secret.New(token)
-	}
-	a.flight = nil
-	f.land(token, err)
-}
-
-// Reject implements [Authenticator].
-func (a *sourceAuth) Reject(_ context.Context, bad *oauth2.Token) {
-	if bad == nil {
-		return
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if token := a.current.Reveal(); token != nil && token.AccessToken == bad.AccessToken {
-		a.rejected = digestOf(bad.AccessToken)
-	}
+	return token, nil, nil
 }
 
 // withoutBody keeps the body of the token endpoint, which x/oauth2 puts into its
 // errors, out of ours.
 func withoutBody(err error) error {
 	if e, ok := errors.AsType[*oauth2.RetrieveError](err); ok {
-		out := &Error{Op: "OAuth.Refresh", Code: knownCode(e.ErrorCode)}
+		out := &Error{Op: opRefresh, Code: knownCode(e.ErrorCode)}
 		if e.Response != nil {
 			out.StatusCode = e.Response.StatusCode
 		}
@@ -152,18 +123,94 @@ func withoutBody(err error) error {
 	return withoutURL(err)
 }
 
+// keeper holds the token of an authenticator and has it renewed, once for all
+// callers that wait.
+type keeper struct {
+	mu       sync.Mutex
+	current  secret.Value[*oauth2.Token]
+	rejected digest // the access token that the service answered 401 to
+	early    digest // the access token whose renewal ahead of time has failed
+	pending  bool   // a new pair waits to be saved, and no token goes out before
+	flight   *flight
+}
+
+// renewal returns another token than the rejected one. Beside an error it can
+// return a spare one, which is good for the time being.
+type renewal func(rejected digest) (fresh, spare *oauth2.Token, err error)
+
+// token returns the token at hand if it will do, and a renewed one otherwise. A
+// renewal ahead of time is waited for by the caller that began it alone.
+func (k *keeper) token(ctx context.Context, renew renewal) (*oauth2.Token, error) {
+	if err := checkContext(ctx, "Authenticator.Token"); err != nil {
+		return nil, err
+	}
+	k.mu.Lock()
+	if token := k.current.Reveal(); !k.pending && k.accepted(token) {
+		left := remaining(token)
+		if left == life || left == dusk && (k.flight != nil || digestOf(token.AccessToken) == k.early) {
+			k.mu.Unlock()
+			return token, nil
+		}
+	}
+	f := k.flight
+	if f == nil {
+		f = &flight{done: make(chan struct{})}
+		k.flight = f
+		go k.fly(f, renew) //nolint:contextcheck // the renewal outlives the caller that began it
+	}
+	k.mu.Unlock()
+	return f.wait(ctx)
+}
+
+func (k *keeper) fly(f *flight, renew renewal) {
+	k.mu.Lock()
+	rejected := k.rejected
+	k.mu.Unlock()
+
+	token, spare, err := renew(rejected)
+
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.pending = errors.Is(err, ErrTokenNotPersisted)
+	if err != nil && !k.pending {
+		// A token that could not be renewed ahead of time is used until its end.
+		for _, old := range []*oauth2.Token{spare, k.current.Reveal()} {
+			if k.accepted(old) && remaining(old) != night {
+				token, err, k.early = old, nil, digestOf(old.AccessToken)
+				break
+			}
+		}
+	}
+	if err == nil {
+		k.current = secret.New(token)
+	}
+	k.flight = nil
+	f.token, f.err = secret.New(token), err
+	close(f.done)
+}
+
+// accepted reports whether there is a token and the service has not rejected it.
+func (k *keeper) accepted(token *oauth2.Token) bool {
+	return token != nil && digestOf(token.AccessToken) != k.rejected
+}
+
+// Reject implements [Authenticator].
+func (k *keeper) Reject(_ context.Context, bad *oauth2.Token) {
+	if bad == nil {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if token := k.current.Reveal(); token == nil || token.AccessToken == bad.AccessToken {
+		k.rejected = digestOf(bad.AccessToken)
+	}
+}
+
 // flight is one renewal that any number of callers wait for.
 type flight struct {
 	done  chan struct{}
 	token secret.Value[*oauth2.Token]
 	err   error
-}
-
-func newFlight() *flight { return &flight{done: make(chan struct{})} }
-
-func (f *flight) land(token *oauth2.Token, err error) {
-	f.token, f.err = secret.New(token), err
-	close(f.done)
 }
 
 // wait returns with the flight, or with ctx if that ends first.
@@ -232,11 +279,12 @@ func (c OAuthConfig) Exchange(ctx context.Context, code, verifier string) (*oaut
 	}
 	defer endpoint.close()
 	form := url.Values{
-		"client_id": {c.ClientID}, "client_secret": {c.ClientSecret}, "redirect_uri": {c.RedirectURL},
-		"code": {code}, "grant_type": {"authorization_code"},
+		"client_id": {c.ClientID}, "client_secret": {c.ClientSecret}, "code": {code}, "grant_type": {"authorization_code"},
 	}
-	if verifier != "" {
-		form.Set("code_verifier", verifier)
+	for name, value := range map[string]string{"redirect_uri": c.RedirectURL, "code_verifier": verifier} {
+		if value != "" { // AuthCodeURL leaves it out as well
+			form.Set(name, value)
+		}
 	}
 	for try := 1; ; try++ {
 		reply := endpoint.post(ctx, form)
@@ -244,7 +292,7 @@ func (c OAuthConfig) Exchange(ctx context.Context, code, verifier string) (*oaut
 		case retry.Success:
 			return reply.token, nil
 		case retry.Unsent, retry.Throttled:
-			if try < defaultAttempts && pauseToken(ctx, reply, try) {
+			if reply.again(ctx, try) {
 				continue
 			}
 		case retry.Cut, retry.Faulty, retry.BodyCut, retry.BodyUnusable, retry.Done:
@@ -266,7 +314,7 @@ func (c OAuthConfig) Exchange(ctx context.Context, code, verifier string) (*oaut
 func (c OAuthConfig) Authenticator(store TokenStore, account string) (Authenticator, error) {
 	const op = "OAuthConfig.Authenticator"
 	var problems []error
-	if v := reflect.ValueOf(store); store == nil || v.Kind() == reflect.Pointer && v.IsNil() {
+	if isNil(store) {
 		problems = append(problems, argument(op, "store", "must not be nil"))
 	}
 	if account == "" {
@@ -279,5 +327,6 @@ func (c OAuthConfig) Authenticator(store TokenStore, account string) (Authentica
 	if err := errors.Join(append(problems, err)...); err != nil {
 		return nil, err
 	}
-	return &storeAuth{config: secret.New(c), endpoint: endpoint, store: store, account: account}, nil
+	endpoint.op = opRefresh
+	return &storeAuth{store: store, account: account, refresher: refresher{endpoint: endpoint, config: secret.New(c)}}, nil
 }

@@ -232,7 +232,7 @@ func (p pinned) RoundTrip(req *http.Request) (*http.Response, error) {
 		closeBody(req)
 		return nil, errNoClient(op)
 	}
-	if origin(req.URL) != origin(p.core.base) || !strings.HasPrefix(req.URL.Path, p.core.base.Path) {
+	if !p.core.covers(req.URL) {
 		closeBody(req)
 		return nil, argument(op, "URL", "must be below the base URL of the client: credentials go nowhere else")
 	}
@@ -258,6 +258,12 @@ func (p pinned) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	discard(resp.Body)
 	return p.send(again, fresh.AccessToken)
+}
+
+// covers reports whether a URL is the base URL or below it.
+func (c *core) covers(u *url.URL) bool {
+	rest, ok := strings.CutPrefix(u.Path, c.base.Path)
+	return ok && origin(u) == origin(c.base) && (rest == "" || rest[0] == '/') && !strings.Contains(rest+"/", "/../")
 }
 
 // send puts the credentials on a copy: the request is the caller's.

@@ -56,12 +56,12 @@ type Field struct {
 
 // UnmarshalJSON decodes a field and keeps it in Raw.
 func (f *Field) UnmarshalJSON(data []byte) error {
-	type plain Field
-	wire := struct {
-		*plain
-
-		Value json.RawMessage `json:"value"`
-	}{plain: (*plain)(f)}
+	var wire struct {
+		Name     string          `json:"name"`
+		Type     string          `json:"type"`
+		Required bool            `json:"required"`
+		Value    json.RawMessage `json:"value"`
+	}
 	if err := unmarshalRaw(data, &wire, &f.Raw); err != nil {
 		return err
 	}
@@ -69,7 +69,7 @@ func (f *Field) UnmarshalJSON(data []byte) error {
 	if !ok && wire.Value != nil {
 		text = string(wire.Value)
 	}
-	f.Value = text
+	f.Name, f.Type, f.Required, f.Value = wire.Name, wire.Type, wire.Required, text
 	return nil
 }
 
@@ -203,6 +203,7 @@ func (s *DocumentsService) List(ctx context.Context, params ListDocumentsParams,
 // some pages ahead. The second value is an error, which ends the range. A read.
 func (s *DocumentsService) All(ctx context.Context, params ListDocumentsParams, opts ...CallOption) iter.Seq2[DocumentEntry, error] {
 	return allPages(ctx, operations[opListDocuments].name, params.Page, params.Prefetch, func(ctx context.Context, number int) (*Page[DocumentEntry], error) {
+		params := params // pages are fetched at the same time
 		params.Page = number
 		return s.List(ctx, params, opts...)
 	})

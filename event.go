@@ -208,7 +208,9 @@ func (e *Event) Key() string {
 func (e *Event) canonical() []byte {
 	raw := []byte(e.Raw)
 	if len(raw) == 0 {
-		raw, _ = json.Marshal(e)
+		if encoded, err := json.Marshal(e); err == nil {
+			raw = encoded
+		}
 	}
 	var b bytes.Buffer
 	if json.Compact(&b, raw) != nil {

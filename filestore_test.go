@@ -2,7 +2,6 @@ package revv_test
 
 import (
 	"context"
-	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -166,7 +165,7 @@ func TestFileStore_fileThatIsNoToken_isCorruptAndKept(t *testing.T) {
 		},
 		"huge": func(t *testing.T, path, _ string) {
 			t.Helper()
-			require.NoError(t, os.Truncate(path, 1<<40))
+			require.NoError(t, os.Truncate(path, 1<<30))
 		},
 		"directory": func(t *testing.T, path, _ string) {
 			t.Helper()
@@ -294,50 +293,6 @@ func TestFileStore_replacedBehindTheLock_isAConflictAndKept(t *testing.T) {
 			assertStored(t, store, storeAccount, tokenPair("foreign"))
 			assert.Equal(t, []string{".json", ".lock"}, storeFiles(t, dir))
 			saveToken(t, store, storeAccount, tokenPair("after"))
-		})
-	}
-}
-
-func TestFileStore_savingFails_keepsTheOldToken(t *testing.T) {
-	t.Parallel()
-	for name, sabotage := range map[string]func(path string) error{
-		"token removed": os.Remove,
-		"draft removed": func(path string) error { return os.Remove(strings.TrimSuffix(path, ".json") + ".tmp") },
-		"draft replaced": func(path string) error {
-			draft := strings.TrimSuffix(path, ".json") + ".tmp"
-			return errors.Join(os.Remove(draft), os.WriteFile(draft, []byte("sentinel"), 0o600))
-		},
-		"token turned into a directory": func(path string) error {
-			return errors.Join(os.Remove(path), os.Mkdir(path, 0o700))
-		},
-		"directory moved away": func(path string) error {
-			return os.Rename(filepath.Dir(path), filepath.Dir(path)+".away")
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			dir := filepath.Join(t.TempDir(), "tokens")
-			store := newFileStore(t, dir)
-			saveToken(t, store, storeAccount, tokenPair("before"))
-			path := tokenFile(t, dir)
-			whole, err := os.ReadFile(path)
-			require.NoError(t, err)
-			got, err := store.Update(t.Context(), storeAccount, func(*oauth2.Token) (*oauth2.Token, error) {
-				require.NoError(t, sabotage(path))
-				return tokenPair("sentinel"), nil
-			})
-			require.Error(t, err)
-			assert.Nil(t, got)
-			assert.NotContains(t, err.Error(), "sentinel")
-
-			// Once the obstacle is gone, everything is as before.
-			require.NoError(t, os.RemoveAll(dir))
-			_ = os.Rename(dir+".away", dir)
-			require.NoError(t, os.MkdirAll(dir, 0o700))
-			require.NoError(t, os.WriteFile(path, whole, 0o600))
-			assertStored(t, store, storeAccount, tokenPair("before"))
-			saveToken(t, store, storeAccount, tokenPair("after"))
-			assertStored(t, store, storeAccount, tokenPair("after"))
 		})
 	}
 }

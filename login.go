@@ -1,6 +1,7 @@
 package revv
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/rand"
@@ -10,13 +11,18 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"log"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
 	"golang.org/x/oauth2"
+
+	"github.com/revv-go/revv/internal/secret"
 )
 
 // loginLimit is how long a person may take to authorize in a web application.
@@ -30,7 +36,7 @@ func SaveToken(ctx context.Context, store TokenStore, account string, token *oau
 		return err
 	}
 	switch {
-	case store == nil:
+	case isNil(store):
 		return argument(op, "store", "must not be nil")
 	case token == nil || token.AccessToken == "":
 		return argument(op, "token", "must not be empty")
@@ -41,13 +47,13 @@ func SaveToken(ctx context.Context, store TokenStore, account string, token *oau
 
 // Login authorizes a program that runs on a person's own machine. It listens on
 // 127.0.0.1 for the callback, hands the URL to open, which shows it to the
-// person or starts a browser, waits for the callback with the right state, and
-// returns the token pair, which the caller saves ([SaveToken]).
+// person or starts a browser and returns, waits for the callback with the right
+// state, and returns the token pair, which the caller saves ([SaveToken]).
 //
 // RedirectURL must be an http URL on loopback, as it is registered. If it has no
 // port, or is empty, a free port is taken, for services that do not compare
-// ports (RFC 8252, section 7.3). ctx bounds the wait. A person who declines gives an error that
-// is [ErrForbidden].
+// ports (RFC 8252, section 7.3). ctx bounds the wait. A person who declines
+// gives an error that is [ErrForbidden].
 func (c OAuthConfig) Login(ctx context.Context, open func(authURL string) error) (*oauth2.Token, error) {
 	const op = "OAuth.Login"
 	if err := checkContext(ctx, op); err != nil {
@@ -63,11 +69,11 @@ func (c OAuthConfig) Login(ctx context.Context, open func(authURL string) error)
 	if err != nil {
 		return nil, err
 	}
-	if u, err := url.Parse(c.RedirectURL); err == nil && u.Port() == "" {
-		c.RedirectURL = "http://" + listener.Addr().String() + path
-	}
 	l := &loopback{config: c, state: rand.Text(), verifier: oauth2.GenerateVerifier(), path: path, done: make(chan loginResult, 1)}
-	server := &http.Server{Handler: l, ReadHeaderTimeout: 10 * time.Second, BaseContext: func(net.Listener) context.Context { return ctx }}
+	// The exchange ends with ctx, not with the request: a browser may have closed
+	// the page before the code is exchanged.
+	answer := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { l.answer(ctx, w, r) })
+	server := &http.Server{Handler: answer, ReadHeaderTimeout: 10 * time.Second, ErrorLog: log.New(io.Discard, "", 0)}
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = server.Serve(listener) })
 	defer serving.Wait()
@@ -81,12 +87,20 @@ func (c OAuthConfig) Login(ctx context.Context, open func(authURL string) error)
 	}()
 
 	if err := open(c.AuthCodeURL(l.state, l.verifier)); err != nil {
-		return nil, &Error{Op: op, Message: "the browser could not be opened", cause: withoutURL(err)}
+		err = withoutURL(err)
+		if strings.Contains(err.Error(), l.state) { // it quotes the URL
+			err = errors.New(strings.ReplaceAll(err.Error(), l.state, secret.Redacted))
+		}
+		return nil, &Error{Op: op, Message: "the browser could not be opened", cause: err}
 	}
 	select {
 	case r := <-l.done:
 		return r.token, r.err
 	case <-ctx.Done():
+		if !l.take() { // the code is at the token endpoint: what became of it matters more
+			r := <-l.done
+			return r.token, r.err
+		}
 		return nil, &Error{Op: op, Message: "nobody has authorized the application", cause: ctx.Err()}
 	}
 }
@@ -107,31 +121,29 @@ func (c OAuthConfig) checkLogin(op string) error {
 	return errors.Join(problems...)
 }
 
-// listen opens the port of the redirect URL, on 127.0.0.1 where it says localhost.
-func (c OAuthConfig) listen(ctx context.Context, op string) (net.Listener, string, error) {
-	address, path := "127.0.0.1:0", "/callback"
+// listen opens the port of the redirect URL, on 127.0.0.1 where it says
+// localhost, and puts a free port into it where it has none.
+func (c *OAuthConfig) listen(ctx context.Context, op string) (listener net.Listener, path string, err error) {
+	redirect := &url.URL{Scheme: "http", Host: "127.0.0.1", Path: "/callback"}
 	if c.RedirectURL != "" {
-		u, err := parseEndpoint(c.RedirectURL)
-		if err != nil || u.Scheme != "http" {
+		if redirect, err = parseEndpoint(c.RedirectURL); err != nil || redirect.Scheme != "http" || redirect.Port() == "0" {
 			return nil, "", argument(op, "RedirectURL", "must be empty or an http URL on loopback, as http://127.0.0.1:8765/callback")
 		}
-		host, port := u.Hostname(), u.Port()
-		if net.ParseIP(host) == nil {
-			host = "127.0.0.1"
-		}
-		if port == "" {
-			port = "0"
-		}
-		address, path = net.JoinHostPort(host, port), u.Path
-		if path == "" {
-			path = "/"
-		}
 	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	host := redirect.Hostname()
+	if net.ParseIP(host) == nil {
+		host = "127.0.0.1"
+	}
+	listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort(host, cmp.Or(redirect.Port(), "0")))
 	if err != nil {
 		return nil, "", &Error{Op: op, cause: err}
 	}
-	return listener, path, nil
+	if redirect.Port() == "" {
+		_, port, _ := net.SplitHostPort(listener.Addr().String())
+		redirect.Host = net.JoinHostPort(redirect.Hostname(), port)
+		c.RedirectURL = redirect.String()
+	}
+	return listener, cmp.Or(redirect.Path, "/"), nil
 }
 
 // loopback answers the browser during Login.
@@ -152,9 +164,9 @@ type loginResult struct {
 	err   error
 }
 
-// ServeHTTP implements [http.Handler]. A request with another state is none of
-// ours: it is refused, and the wait goes on.
-func (l *loopback) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+// answer answers a request. One with another state is none of ours: it is
+// refused, and the wait goes on.
+func (l *loopback) answer(ctx context.Context, w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path != l.path {
 		page(w, http.StatusNotFound, "There is nothing here.")
 		return
@@ -164,12 +176,12 @@ func (l *loopback) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		page(w, http.StatusMethodNotAllowed, "This address takes GET requests only.")
 		return
 	}
-	answer, err := readCallback(r.URL.RawQuery)
-	if err != nil || subtle.ConstantTimeCompare([]byte(answer.state), []byte(l.state)) != 1 || !l.take() {
+	back, err := readCallback(r.URL.RawQuery)
+	if err != nil || subtle.ConstantTimeCompare([]byte(back.state), []byte(l.state)) != 1 || !l.take() {
 		page(w, http.StatusBadRequest, "This request does not belong to the authorization that was started. Please use the link that the program has shown.")
 		return
 	}
-	token, err := answer.exchange(r.Context(), l.config, l.verifier)
+	token, err := back.exchange(ctx, l.config, l.verifier)
 	if err != nil {
 		page(w, http.StatusBadGateway, "The authorization did not succeed. The program says why.")
 	} else {
@@ -178,7 +190,7 @@ func (l *loopback) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	l.done <- loginResult{token, err}
 }
 
-// take reports whether this is the first use of the state.
+// take reports whether this is the first use of the state, and the last.
 func (l *loopback) take() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -223,14 +235,18 @@ func (a callbackAnswer) exchange(ctx context.Context, c OAuthConfig, verifier st
 	return c.Exchange(ctx, a.code, verifier)
 }
 
-// page writes a page of fixed text. Nothing of the request gets into it.
-func page(w http.ResponseWriter, status int, text string) {
-	h := w.Header()
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-	h.Set("Referrer-Policy", "no-referrer")
+// discreet keeps an answer, and the URL that it answers, to the browser that asked.
+func discreet(h http.Header) {
+	h.Set("Referrer-Policy", "no-referrer") // the query holds the code
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store")
+}
+
+// page writes a page of fixed text. Nothing of the request gets into it.
+func page(w http.ResponseWriter, status int, text string) {
+	discreet(w.Header())
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	w.WriteHeader(status)
 	_, _ = io.WriteString(w, "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>Revv</title><p>"+text+"</p></html>\n")
 }
@@ -273,8 +289,9 @@ type webLogin struct {
 	secure bool
 	path   string
 
-	mu   sync.Mutex
-	used map[string]time.Time // cookies that were used, until they are too old anyway
+	mu    sync.Mutex
+	used  map[string]time.Time // cookies that were used, until they are too old anyway
+	swept time.Time
 }
 
 func (l *webLogin) cookie(value string, age int) *http.Cookie {
@@ -305,8 +322,7 @@ func (l *webLogin) start(w http.ResponseWriter, r *http.Request) {
 	binary.BigEndian.PutUint64(nonce[16:], uint64(time.Now().Unix())) //nolint:gosec // a time after 1970
 	cookie := base64.RawURLEncoding.EncodeToString(nonce[:])
 	http.SetCookie(w, l.cookie(cookie, int(loginLimit/time.Second)))
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("Referrer-Policy", "no-referrer")
+	discreet(w.Header())
 	http.Redirect(w, r, l.config.AuthCodeURL(l.derive("state", cookie), l.derive("verifier", cookie)), http.StatusFound)
 }
 
@@ -316,8 +332,7 @@ func (l *webLogin) callback(w http.ResponseWriter, r *http.Request) {
 		page(w, http.StatusMethodNotAllowed, "This address takes GET requests only.")
 		return
 	}
-	w.Header().Set("Referrer-Policy", "no-referrer") // the query holds the code
-	w.Header().Set("Cache-Control", "no-store")
+	discreet(w.Header())
 	answer, err := readCallback(r.URL.RawQuery)
 	cookie, missing := r.Cookie(loginCookie)
 	if err != nil || missing != nil || !l.belongs(cookie.Value, answer.state) {
@@ -346,10 +361,9 @@ func (l *webLogin) belongs(cookie, state string) bool {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for old, until := range l.used {
-		if now.After(until) {
-			delete(l.used, old)
-		}
+	if now.Sub(l.swept) > time.Minute { // not each time: there may be many
+		maps.DeleteFunc(l.used, func(_ string, until time.Time) bool { return now.After(until) })
+		l.swept = now
 	}
 	if _, again := l.used[cookie]; again {
 		return false

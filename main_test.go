@@ -242,3 +242,13 @@ func operationCalls() []operationCall {
 		}},
 	}
 }
+
+// callOf is the call of the operation behind a field of [revv.Routes].
+func callOf(field string) func(ctx context.Context, c *revv.Client, opts ...revv.CallOption) error {
+	for _, op := range operationCalls() {
+		if op.field == field {
+			return op.call
+		}
+	}
+	panic("no operation " + field)
+}

@@ -134,11 +134,11 @@ func allPages[T any](ctx context.Context, op string, first, prefetch int, list f
 		var (
 			queue  []chan fetched[T]
 			next   = first
-			window = 0 // pages ahead of the one that the range waits for
+			window = 0 // pages ahead of the one whose items are read
 			seen   = pageSet{seed: maphash.MakeSeed(), numbers: make(map[uint64]int)}
 		)
 		for number := first; ; number++ {
-			for len(queue) <= window {
+			for len(queue) < max(window, 1) {
 				queue = append(queue, launch(within, &flights, next, list))
 				next++
 			}

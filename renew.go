@@ -1,10 +1,10 @@
 package revv
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
-	"sync"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -12,6 +12,9 @@ import (
 	"github.com/revv-go/revv/internal/retry"
 	"github.com/revv-go/revv/internal/secret"
 )
+
+// opRefresh is the renewal of a token pair, as errors have it.
+const opRefresh = "OAuth.Refresh"
 
 const (
 	// flightLimit is how long a renewal may take, whoever waits for it.
@@ -24,22 +27,15 @@ const (
 
 // storeAuth keeps one account's token pair in a store, and renews it.
 type storeAuth struct {
-	config   secret.Value[OAuthConfig]
-	endpoint *tokenEndpoint
-	store    TokenStore
-	account  string
+	keeper
 
-	mu       sync.Mutex
-	current  secret.Value[*oauth2.Token]
-	rejected digest // the access token that the service answered 401 to
-	early    digest // the access token whose renewal ahead of time was tried
-	pending  bool   // a new pair waits to be saved
-	flight   *flight
+	store   TokenStore
+	account string
 
 	// What only the flight touches, and there is one at a time.
 	unsaved   secret.Value[*rotation]
 	dead      digest // the refresh token that the endpoint declared invalid
-	refresher *refresher
+	refresher refresher
 }
 
 // rotation is a pair that the endpoint has given out, and the one it replaces.
@@ -84,152 +80,83 @@ func remaining(token *oauth2.Token) span {
 }
 
 // Token implements [Authenticator].
-func (a *storeAuth) Token(ctx context.Context) (*oauth2.Token, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	a.mu.Lock()
-	token := a.current.Reveal()
-	var still bool // the token can be used if the renewal fails
-	if token != nil && !a.pending {
-		sum := digestOf(token.AccessToken)
-		if sum != a.rejected {
-			left := remaining(token)
-			still = left == dusk
-			if left == life || still && sum == a.early {
-				a.mu.Unlock()
-				return token, nil
-			}
-			a.early = sum
-		}
-	}
-	f := a.flight
-	if f == nil {
-		f = newFlight()
-		a.flight = f
-		go a.fly(f) //nolint:contextcheck // the renewal outlives the caller that began it
-	}
-	a.mu.Unlock()
-	fresh, err := f.wait(ctx)
-	if err != nil && still && ctx.Err() == nil && !errors.Is(err, ErrTokenNotPersisted) {
-		return token, nil
-	}
-	return fresh, err
-}
+func (a *storeAuth) Token(ctx context.Context) (*oauth2.Token, error) { return a.token(ctx, a.renew) }
 
-// Reject implements [Authenticator].
-func (a *storeAuth) Reject(_ context.Context, bad *oauth2.Token) {
-	if bad == nil {
-		return
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if token := a.current.Reveal(); token == nil || token.AccessToken == bad.AccessToken {
-		a.rejected = digestOf(bad.AccessToken)
-	}
-}
-
-func (a *storeAuth) fly(f *flight) {
+// renew returns the token in the store if somebody else has put a usable one
+// there, and has the pair replaced otherwise.
+func (a *storeAuth) renew(rejected digest) (fresh, spare *oauth2.Token, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), flightLimit)
 	defer cancel()
-	a.mu.Lock()
-	rejected := a.rejected
-	a.mu.Unlock()
-
-	token, err := a.renew(ctx, rejected)
-
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if err == nil {
-		a.current = secret.New(token)
+	usable := func(token *oauth2.Token) bool {
+		return token.AccessToken != "" && digestOf(token.AccessToken) != rejected && remaining(token) == life
 	}
-	a.pending = a.unsaved.Reveal() != nil
-	a.flight = nil
-	f.land(token, err)
+	var refused error
+	for {
+		if a.unsaved.Reveal() == nil {
+			stored, err := a.store.Load(ctx, a.account)
+			switch {
+			case err == nil && stored == nil:
+				err = ErrNoToken
+				fallthrough
+			case err != nil:
+				return nil, nil, cmp.Or(refused, tokenFailure(err))
+			case usable(stored):
+				return stored, nil, nil
+			}
+			if stored.AccessToken != "" {
+				spare = stored
+			}
+			if stored.RefreshToken != "" && digestOf(stored.RefreshToken) == a.dead {
+				return nil, spare, cmp.Or(refused, unrenewable("the refresh token was refused before"))
+			}
+		}
+		fresh, spent, err := a.replace(ctx, usable)
+		if spent != nil && errors.Is(err, ErrReauthorizationRequired) {
+			// That holds until the store changes. Perhaps it has: another program may
+			// have used the refresh token first.
+			a.dead = digestOf(spent.RefreshToken)
+			if refused == nil {
+				refused = err
+				continue
+			}
+		}
+		return fresh, spare, err
+	}
 }
 
-// renew returns a pair that the service has not rejected: the one in the store
-// if somebody else has put it there, a new one otherwise.
-func (a *storeAuth) renew(ctx context.Context, rejected digest) (*oauth2.Token, error) {
-	const op = "OAuth.Refresh"
-	usable := func(token *oauth2.Token) bool {
-		return token != nil && token.AccessToken != "" && digestOf(token.AccessToken) != rejected && remaining(token) == life
-	}
-	if a.unsaved.Reveal() == nil {
-		stored, err := a.store.Load(ctx, a.account)
-		switch {
-		case err != nil:
-			return nil, tokenFailure(op, err)
-		case stored == nil:
-			return nil, tokenFailure(op, ErrNoToken)
-		case usable(stored):
-			return stored, nil
-		case a.spent(stored):
-			return nil, &Error{Op: op, Message: "the refresh token was refused before", kinds: []error{ErrReauthorizationRequired}}
-		}
-	}
-	var from *oauth2.Token // what was in the store when the endpoint was asked
-	token, err := a.update(ctx, func(stored *oauth2.Token) (*oauth2.Token, error) {
-		if r := a.unsaved.Reveal(); r != nil {
-			if stored == nil || samePair(stored, r.from) {
+// replace puts a new pair into the store, saved before it is returned. spent is
+// the pair whose refresh token went to the endpoint, nil if none did.
+func (a *storeAuth) replace(ctx context.Context, usable func(*oauth2.Token) bool) (fresh, spent *oauth2.Token, err error) {
+	fresh, err = a.update(ctx, func(stored *oauth2.Token) (*oauth2.Token, error) {
+		if r := a.unsaved.Reveal(); r != nil && stored != nil {
+			if samePair(stored, r.from) {
 				return r.to, nil
 			}
 			a.unsaved = secret.New[*rotation](nil) // somebody else has saved a pair since
 		}
 		switch {
-		case stored == nil:
-			return nil, tokenFailure(op, ErrNoToken)
+		case stored == nil: // removed: a pair that is not saved yet does not bring the account back
+			return nil, tokenFailure(ErrNoToken)
 		case usable(stored):
 			return stored, nil
 		case stored.RefreshToken == "":
-			return nil, &Error{Op: op, Message: "the store holds no refresh token", kinds: []error{ErrReauthorizationRequired}}
+			return nil, unrenewable("the store holds no refresh token")
 		}
-		from = stored
-		fresh, failure := a.refresh(ctx, stored.RefreshToken)
+		spent = stored
+		next, failure := a.refresher.refresh(ctx, stored.RefreshToken)
 		if failure != nil {
 			return nil, failure
 		}
-		a.unsaved = secret.New(&rotation{stored, fresh})
-		return fresh, nil
+		a.unsaved = secret.New(&rotation{stored, next})
+		return next, nil
 	})
-	if err != nil && errors.Is(err, ErrReauthorizationRequired) && from != nil {
-		return a.adopt(ctx, from, usable, err)
-	}
-	return token, err
-}
-
-// spent reports whether the endpoint has declared the refresh token of a pair
-// invalid. That holds until the store changes.
-func (a *storeAuth) spent(token *oauth2.Token) bool {
-	return token.RefreshToken != "" && digestOf(token.RefreshToken) == a.dead
-}
-
-// refresh asks the endpoint.
-func (a *storeAuth) refresh(ctx context.Context, refreshToken string) (*oauth2.Token, *Error) {
-	if a.refresher == nil {
-		endpoint := *a.endpoint
-		endpoint.op = "OAuth.Refresh"
-		a.refresher = &refresher{endpoint: &endpoint, config: a.config}
-	}
-	return a.refresher.refresh(ctx, refreshToken)
-}
-
-// adopt looks into the store once more after the endpoint has refused a refresh
-// token: another program may have used it first and saved its pair.
-func (a *storeAuth) adopt(ctx context.Context, from *oauth2.Token, usable func(*oauth2.Token) bool, refused error) (*oauth2.Token, error) {
-	stored, err := a.store.Load(ctx, a.account)
-	if err == nil && !samePair(stored, from) && usable(stored) {
-		return stored, nil
-	}
-	a.dead = digestOf(from.RefreshToken)
-	return nil, refused
+	return fresh, spent, err
 }
 
 // update runs fn in the store. A pair that the endpoint has given out and the
 // store has failed to save is kept, and saving it is tried again: the pair that
 // it replaces is of no use to anybody.
 func (a *storeAuth) update(ctx context.Context, fn func(*oauth2.Token) (*oauth2.Token, error)) (*oauth2.Token, error) {
-	const op = "OAuth.Refresh"
 	for try := 1; ; try++ {
 		var inside error // what fn itself returned
 		token, err := a.store.Update(ctx, a.account, func(stored *oauth2.Token) (*oauth2.Token, error) {
@@ -247,15 +174,19 @@ func (a *storeAuth) update(ctx context.Context, fn func(*oauth2.Token) (*oauth2.
 			return nil, inside
 		}
 		if a.unsaved.Reveal() == nil {
-			return nil, tokenFailure(op, err)
+			return nil, tokenFailure(err)
 		}
 		if try >= saveTries || sleep(ctx, retry.Backoff(try, defaultBaseDelay, defaultMaxDelay)) != nil {
-			return nil, &Error{Op: op, kinds: []error{ErrTokenNotPersisted}, cause: err}
+			return nil, &Error{Op: opRefresh, kinds: []error{ErrTokenNotPersisted}, cause: err}
 		}
 	}
 }
 
-func tokenFailure(op string, err error) error { return &Error{Op: op, cause: err} }
+func tokenFailure(err error) error { return &Error{Op: opRefresh, cause: err} }
+
+func unrenewable(why string) error {
+	return &Error{Op: opRefresh, Message: why, kinds: []error{ErrReauthorizationRequired}}
+}
 
 func samePair(a, b *oauth2.Token) bool {
 	return a != nil && b != nil && a.AccessToken == b.AccessToken && a.RefreshToken == b.RefreshToken

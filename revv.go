@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/revv-go/revv/internal/wire"
 )
 
 // The ids of the service. There are several kinds with sequences of their own,
@@ -64,20 +66,20 @@ func (id *WebhookID) UnmarshalJSON(data []byte) error {
 // unmarshalID reads 14 and "14" exactly, over the whole range of an int64. null
 // and "" mean that there is no id.
 func unmarshalID[T ~int64](data []byte, id *T) error {
-	if string(data) == "null" {
-		*id = 0
-		return nil
+	digits := data
+	if len(data) > 0 && data[0] == '"' || string(data) == "null" {
+		text, ok := scalarText(data)
+		if !ok {
+			return misfit[T](data)
+		}
+		if text == "" {
+			*id = 0
+			return nil
+		}
+		digits = []byte(text)
 	}
-	text, ok := scalarText(data)
-	if !ok {
-		return misfit[T](data)
-	}
-	if text == "" {
-		*id = 0
-		return nil
-	}
-	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || text[0] == '+' {
+	n, err := strconv.ParseInt(string(digits), 10, 64)
+	if err != nil || digits[0] == '+' {
 		return misfit[T](data)
 	}
 	*id = T(n)
@@ -110,6 +112,9 @@ func scalarText(data []byte) (text string, ok bool) {
 		return "", false
 	}
 	if data[0] == '"' {
+		if inner := data[1:max(len(data)-1, 1)]; isPlainText(inner) {
+			return string(inner), data[len(data)-1] == '"' && len(data) > 1
+		}
 		err := json.Unmarshal(data, &text)
 		return text, err == nil
 	}
@@ -117,6 +122,17 @@ func scalarText(data []byte) (text string, ok bool) {
 		return "", true
 	}
 	return string(data), true
+}
+
+// isPlainText reports whether the inside of a JSON string stands for itself, as
+// nearly all of them do: then there is nothing to decode.
+func isPlainText(inner []byte) bool {
+	for _, c := range inner {
+		if c < ' ' || c >= 0x7f || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
 }
 
 // Stage is where a document stands: [StageDraft], [StageSent] and so on, or any
@@ -148,16 +164,11 @@ func (s *Stage) UnmarshalJSON(data []byte) error {
 // nameOf reads {"name":"…"}, "…" or null.
 func nameOf(data []byte) (name string, ok bool) {
 	if len(data) > 0 && data[0] == '{' {
-		var object struct {
-			Name json.RawMessage `json:"name"`
+		value, found, err := wire.Object(data, "name", jsonLimits)
+		if err != nil || !found {
+			return "", err == nil
 		}
-		if json.Unmarshal(data, &object) != nil {
-			return "", false
-		}
-		if object.Name == nil {
-			return "", true
-		}
-		data = object.Name
+		data = value
 	}
 	if len(data) > 0 && data[0] != '"' && data[0] != 'n' {
 		return "", false

@@ -89,6 +89,7 @@ func TestEncryptedStore_whatItDidNotSeal_isCorruptAndKept(t *testing.T) {
 			_, err := store.Load(t.Context(), storeAccount)
 			require.ErrorIs(t, err, revv.ErrTokenStoreCorrupt)
 			assert.NotContains(t, err.Error(), "sentinel")
+			assert.Contains(t, err.Error(), "sealed", "refused before it is read")
 			_, err = store.Update(t.Context(), storeAccount, notCalled(t))
 			require.ErrorIs(t, err, revv.ErrTokenStoreCorrupt)
 			assert.NotContains(t, err.Error(), "sentinel")

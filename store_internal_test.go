@@ -49,7 +49,8 @@ func TestDecodeToken_everyShorterText_isCorrupt(t *testing.T) {
 	for size := range whole {
 		_, err := decodeToken(decodedAccount, whole[:size])
 		require.ErrorIs(t, err, ErrTokenStoreCorrupt)
-		torn := append(whole[:size:size], make([]byte, len(whole)-size)...)
+		torn := make([]byte, len(whole))
+		copy(torn, whole[:size])
 		_, err = decodeToken(decodedAccount, torn)
 		require.ErrorIs(t, err, ErrTokenStoreCorrupt, "the rest is zeros")
 	}

@@ -24,13 +24,19 @@ import (
 // maxTokenBody bounds the answer of the token endpoint, after decompression.
 const maxTokenBody = 256 << 10
 
+// tokenLimit is how long one request to the token endpoint may take.
+const tokenLimit = 30 * time.Second
+
 // tokenEndpoint posts forms to the token endpoint. It never follows a redirect:
 // the form holds the client secret or the refresh token.
 type tokenEndpoint struct {
-	op      string
-	url     *url.URL
-	network http.RoundTripper
-	own     bool // the transport is ours to close
+	op    string
+	url   *url.URL
+	limit time.Duration
+	// The transport is held by its methods, which no dump looks into: the buffers
+	// of its connections hold what was sent.
+	roundTrip func(*http.Request) (*http.Response, error)
+	close     func() // ends idle connections that nobody else can use
 }
 
 func newTokenEndpoint(op string, c OAuthConfig) (*tokenEndpoint, error) {
@@ -38,21 +44,17 @@ func newTokenEndpoint(op string, c OAuthConfig) (*tokenEndpoint, error) {
 	if err != nil {
 		return nil, argument(op, "Endpoint.TokenURL", err.Error())
 	}
-	e := &tokenEndpoint{op: op, url: u}
-	if c.HTTPClient != nil {
-		e.network = c.HTTPClient.Transport
+	e := &tokenEndpoint{op: op, url: u, limit: tokenLimit, close: func() {}}
+	if c.HTTPClient != nil && c.HTTPClient.Timeout > 0 {
+		e.limit = min(e.limit, c.HTTPClient.Timeout)
 	}
-	if e.network == nil {
-		e.network, e.own = newTransport(), true
+	if c.HTTPClient != nil && c.HTTPClient.Transport != nil {
+		e.roundTrip = c.HTTPClient.Transport.RoundTrip
+		return e, nil
 	}
+	own := newTransport()
+	e.roundTrip, e.close = own.RoundTrip, own.CloseIdleConnections
 	return e, nil
-}
-
-// close ends the idle connections of a transport that nobody else can use.
-func (e *tokenEndpoint) close() {
-	if t, ok := e.network.(*http.Transport); ok && e.own {
-		t.CloseIdleConnections()
-	}
 }
 
 // tokenReply is what came of one form. err is nil exactly if outcome is Success.
@@ -71,7 +73,9 @@ func (e *tokenEndpoint) post(ctx context.Context, form url.Values) tokenReply {
 	a.reached.Store(true)
 	target := *e.url
 	body := form.Encode()
-	req := new(http.Request).WithContext(a.trace(ctx))
+	bounded, cancel := context.WithTimeout(ctx, e.limit)
+	defer cancel()
+	req := new(http.Request).WithContext(a.trace(bounded))
 	req.Method, req.URL, req.Host = http.MethodPost, &target, target.Host
 	req.Proto, req.ProtoMajor, req.ProtoMinor = "HTTP/1.1", 1, 1
 	req.Header = http.Header{
@@ -81,10 +85,16 @@ func (e *tokenEndpoint) post(ctx context.Context, form url.Values) tokenReply {
 	req.Body = io.NopCloser(strings.NewReader(body))
 	req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(body)), nil }
 
-	resp, err := e.network.RoundTrip(req)
-	if err != nil || resp == nil {
-		if err == nil {
-			err = errors.New("the transport returned neither an answer nor an error")
+	resp, err := e.roundTrip(req)
+	switch {
+	case err == nil && resp == nil:
+		err = errors.New("the transport returned neither an answer nor an error")
+	case resp != nil && resp.Body == nil:
+		resp.Body = http.NoBody
+	}
+	if err != nil {
+		if resp != nil {
+			discard(resp.Body)
 		}
 		outcome, sent := a.classify(retry.Consequences, err)
 		if ctx.Err() != nil {
@@ -220,13 +230,29 @@ func lifetime(raw json.RawMessage) int64 {
 	return int64(seconds)
 }
 
-// pauseToken waits before a form is sent again, and reports whether it should be.
-func pauseToken(ctx context.Context, r tokenReply, try int) bool {
+// again reports whether the form may be sent once more, after the wait that is
+// due. If the wait is too long, the error of the reply says so.
+func (r *tokenReply) again(ctx context.Context, try int) bool {
+	if try >= defaultAttempts {
+		return false
+	}
 	wait := retry.Backoff(try, defaultBaseDelay, defaultMaxDelay)
 	if r.told {
 		wait = r.retryAfter
 	}
-	return wait <= defaultMaxRetryAfter && !outlasts(ctx, wait) && sleep(ctx, wait) == nil
+	switch {
+	case r.told && (wait > defaultMaxRetryAfter || outlasts(ctx, wait)):
+		r.err.kinds = append(r.err.kinds, ErrRateLimited)
+	case outlasts(ctx, wait):
+		r.err.kinds = append(r.err.kinds, context.DeadlineExceeded)
+	default:
+		err := sleep(ctx, wait)
+		if err == nil {
+			return true
+		}
+		r.err.kinds = append(r.err.kinds, err)
+	}
+	return false
 }
 
 // refresher renews token pairs at an endpoint.
@@ -236,6 +262,7 @@ type refresher struct {
 	// authenticate is set once the endpoint has demanded client credentials,
 	// which the article does not list for a refresh.
 	authenticate bool
+	gate         retry.Gate // shut while the endpoint has asked for a longer wait than a flight has time for
 }
 
 // refresh posts the refresh token: up to three times while the endpoint says it
@@ -243,6 +270,9 @@ type refresher struct {
 // at once, for a server that rotates may accept a token again for a moment but
 // takes a late one for theft.
 func (r *refresher) refresh(ctx context.Context, refreshToken string) (*oauth2.Token, *Error) {
+	if wait := r.gate.Wait(time.Now); wait > 0 {
+		return nil, &Error{Op: r.endpoint.op, RetryAfter: wait, Message: "the token endpoint has asked to wait", kinds: []error{ErrRateLimited}}
+	}
 	var lost bool
 	for try, posts := 1, 1; ; posts++ {
 		form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refreshToken}}
@@ -264,14 +294,16 @@ func (r *refresher) refresh(ctx context.Context, refreshToken string) (*oauth2.T
 			r.authenticate = true
 			continue
 		case lost:
-			return nil, reply.err
 		case reply.outcome == retry.Cut && !isTimeout(reply.err), reply.outcome == retry.BodyCut && !isTimeout(reply.err):
 			lost = true
 			continue
 		case reply.outcome == retry.Unsent, reply.outcome == retry.Faulty, reply.outcome == retry.Throttled:
-			if try < defaultAttempts && pauseToken(ctx, reply, try) {
+			if reply.again(ctx, try) {
 				try++
 				continue
+			}
+			if reply.told {
+				r.gate.Close(time.Now().Add(min(reply.retryAfter, defaultMaxRetryAfter)))
 			}
 		}
 		return nil, reply.err

@@ -156,6 +156,7 @@ func (s *WebhookSecret) shown(r *http.Request) (text string, found bool) {
 		}
 	case pathSecret:
 		return r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:], true
+	case openToAll:
 	}
 	return "", false
 }

@@ -237,7 +237,7 @@ func TestWebhookSecret_isNeverPrinted(t *testing.T) {
 			}
 			slog.New(slog.NewTextHandler(&out, nil)).Info("", "secret", secret)
 			slog.New(slog.NewJSONHandler(&out, nil)).Info("", "secret", secret)
-			require.NoError(t, json.NewEncoder(&out).Encode(secret))
+			require.NoError(t, json.NewEncoder(&out).Encode(map[string]any{"secret": secret}))
 			assert.NotContains(t, out.String(), "s3ntinel")
 			assert.NotContains(t, out.String(), fmt.Sprintf("%x", "s3ntinel"))
 		})

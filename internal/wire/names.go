@@ -102,14 +102,6 @@ func appendName(dst, raw []byte, fold bool) []byte {
 	return dst
 }
 
-// appendFolded appends name as appendName with fold does for a key that stands for it.
-func appendFolded(dst []byte, name string) []byte {
-	for _, r := range name {
-		dst = utf8.AppendRune(dst, foldRune(r))
-	}
-	return dst
-}
-
 // foldRune returns the least of the runes that differ from r in case only. These
 // cross the border of ASCII: "ſ" is a kind of "s", the Kelvin sign a kind of "k".
 func foldRune(r rune) rune {
@@ -165,46 +157,51 @@ func codeUnit(raw []byte) (r rune) {
 
 // member looks for one member of the outermost object.
 type member struct {
-	key    string
-	folded []byte // the key without regard to case
-
-	exact, other span
-	current      *span // where the value that is being read belongs, nil if nowhere
-	name         []byte
+	key     string
+	values  [3]span // by likeness
+	current likeness
 }
+
+// likeness is how much a name is like the key that is looked for.
+type likeness int
+
+const (
+	unlike likeness = iota
+	alikeButCase
+	exact
+)
 
 type span struct {
 	start, end int
 	found      bool
 }
 
-// match decides, by a key as it stands between its quotes, whether the value
-// behind it is wanted.
-func (m *member) match(raw []byte) {
-	m.current = nil
-	if string(raw) == m.key {
-		m.current = &m.exact
-		return
-	}
-	if m.name = appendName(m.name[:0], raw, true); !bytes.Equal(m.name, m.folded) {
-		return
-	}
-	m.current = &m.other
-	if m.name = appendName(m.name[:0], raw, false); string(m.name) == m.key {
-		m.current = &m.exact
-	}
-}
-
 // begin and end mark the value of the key that was matched last.
-func (m *member) begin(i int) {
-	if m.current != nil {
-		m.current.start = i
-	}
-}
+func (m *member) begin(i int) { m.values[m.current].start = i }
 
 func (m *member) end(i int) {
-	if m.current != nil {
-		m.current.end, m.current.found = i, true
-		m.current = nil
+	m.values[m.current].end = i
+	m.values[m.current].found = true
+	m.current = unlike
+}
+
+// match compares a key, as it stands between its quotes, with the name that is
+// looked for.
+func match(raw []byte, name string) likeness {
+	like := exact
+	for len(raw) > 0 && name != "" {
+		r, size := unescape(raw)
+		n, width := utf8.DecodeRuneInString(name)
+		raw, name = raw[size:], name[width:]
+		if r != n {
+			if foldRune(r) != foldRune(n) {
+				return unlike
+			}
+			like = alikeButCase
+		}
 	}
+	if len(raw) > 0 || name != "" {
+		return unlike
+	}
+	return like
 }

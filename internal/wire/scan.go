@@ -69,8 +69,7 @@ func (e *scanError) Is(target error) bool {
 // allocates nothing for documents of ordinary depth without repeated-key checks.
 func Scan(data []byte, limits Limits) error {
 	s := newScanner(data, limits)
-	_, err := s.document()
-	return err
+	return s.document()
 }
 
 // Object scans data as [Scan] does and returns, from the same pass, the raw bytes
@@ -80,18 +79,17 @@ func Scan(data []byte, limits Limits) error {
 // valid document of another kind is [ErrNotObject].
 func Object(data []byte, key string, limits Limits) (value []byte, found bool, err error) {
 	s := newScanner(data, limits)
-	s.wanted = &member{key: key, folded: appendFolded(nil, key)}
-	if _, err := s.document(); err != nil {
+	s.looking, s.wanted.key = true, key
+	if err := s.document(); err != nil {
 		return nil, false, err
 	}
 	if Kind(data) != '{' {
 		return nil, false, &scanError{kind: ErrNotObject, offset: skipSpace(data, 0)}
 	}
-	switch w := s.wanted; {
-	case w.exact.found:
-		return data[w.exact.start:w.exact.end:w.exact.end], true, nil
-	case w.other.found:
-		return data[w.other.start:w.other.end:w.other.end], true, nil
+	for _, like := range []likeness{exact, alikeButCase} {
+		if v := s.wanted.values[like]; v.found {
+			return data[v.start:v.end:v.end], true, nil
+		}
 	}
 	return nil, false, nil
 }
@@ -108,11 +106,12 @@ func Kind(data []byte) byte {
 // scanner walks once over data. Its methods take an offset, and return the
 // offset behind what they have read.
 type scanner struct {
-	data   []byte
-	depth  int     // how many levels are allowed
-	open   levels  // the objects and arrays around the offset
-	names  *names  // nil unless repeated keys are refused
-	wanted *member // nil unless a member is looked for
+	data    []byte
+	depth   int    // how many levels are allowed
+	open    levels // the objects and arrays around the offset
+	names   *names // nil unless repeated keys are refused
+	looking bool   // for wanted
+	wanted  member
 }
 
 // levels is a stack with '{' or '[' for each open object or array. Ordinary
@@ -158,12 +157,12 @@ func newScanner(data []byte, limits Limits) scanner {
 }
 
 // document reads the one value and what may follow it.
-func (s *scanner) document() (int, error) {
+func (s *scanner) document() error {
 	i := 0
 	for {
 		opened, next, err := s.value(skipSpace(s.data, i))
 		if err != nil {
-			return 0, err
+			return err
 		}
 		i = next
 		if opened {
@@ -171,7 +170,7 @@ func (s *scanner) document() (int, error) {
 		}
 		more, next, err := s.afterValue(i)
 		if err != nil {
-			return 0, err
+			return err
 		}
 		i = next
 		if !more {
@@ -179,9 +178,9 @@ func (s *scanner) document() (int, error) {
 		}
 	}
 	if i = skipSpace(s.data, i); i < len(s.data) {
-		return 0, &scanError{kind: ErrTrailingData, offset: i}
+		return &scanError{kind: ErrTrailingData, offset: i}
 	}
-	return i, nil
+	return nil
 }
 
 // value reads a scalar or an empty array or object whole. Of any other array or
@@ -190,7 +189,7 @@ func (s *scanner) value(i int) (opened bool, next int, err error) {
 	if i >= len(s.data) {
 		return false, 0, s.unexpectedEnd()
 	}
-	if s.wanted != nil && s.open.count == 1 {
+	if s.looking && s.open.count == 1 {
 		s.wanted.begin(i)
 	}
 	switch c := s.data[i]; c {
@@ -236,7 +235,7 @@ func (s *scanner) container(i int, bracket byte) (opened bool, next int, err err
 // behind it the next key in an object. more says that another value is due.
 func (s *scanner) afterValue(i int) (more bool, next int, err error) {
 	for s.open.count > 0 {
-		if s.wanted != nil && s.open.count == 1 {
+		if s.looking && s.open.count == 1 {
 			s.wanted.end(i)
 		}
 		if i = skipSpace(s.data, i); i >= len(s.data) {
@@ -279,8 +278,8 @@ func (s *scanner) key(i int) (int, error) {
 	if s.names != nil && !s.names.add(raw) {
 		return 0, &scanError{kind: ErrDuplicateKey, offset: i}
 	}
-	if s.wanted != nil && s.open.count == 1 && s.open.innermost() == '{' {
-		s.wanted.match(raw)
+	if s.looking && s.open.count == 1 && s.open.innermost() == '{' {
+		s.wanted.current = match(raw, s.wanted.key)
 	}
 	if end = skipSpace(s.data, end); end >= len(s.data) {
 		return 0, s.unexpectedEnd()

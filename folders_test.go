@@ -1,0 +1,65 @@
+package revv_test
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/revv-go/revv"
+	"github.com/revv-go/revv/revvtest"
+)
+
+func TestCreateFolder_sendsNameAndParent(t *testing.T) {
+	t.Parallel()
+	p := insert(t, "CreateFolder", func(_ *testing.T, s *revvtest.Server) { s.AddFolder("Offers", 0) })
+	folder, err := p.Folders.Create(t.Context(), revv.CreateFolderParams{Name: "Offers of 2021", ParentID: 100001})
+	require.NoError(t, err)
+	p.sent(`POST /api/folders/ {"name":"Offers of 2021","parent_id":100001}`)
+	assert.Equal(t, &revv.Folder{ID: 100002, Name: "Offers of 2021", Raw: json.RawMessage(`{"id":100002,"name":"Offers of 2021"}`)}, folder)
+}
+
+func TestCreateFolder_withoutParent_sendsTheNameAlone(t *testing.T) {
+	t.Parallel()
+	p := insert(t, "CreateFolder_bare", nil)
+	folder, err := p.Folders.Create(t.Context(), revv.CreateFolderParams{Name: "Offers"})
+	require.NoError(t, err)
+	p.sent(`POST /api/folders/ {"name":"Offers"}`)
+	assert.Equal(t, &revv.Folder{ID: 100001, Name: "Offers", Raw: json.RawMessage(`{"id":100001,"name":"Offers"}`)}, folder)
+}
+
+func TestListFolders_keepsWhatIsNoDocument(t *testing.T) {
+	t.Parallel()
+	p := insert(t, "ListFolders", withListing)
+	page, err := p.Folders.List(t.Context(), revv.ListFoldersParams{})
+	require.NoError(t, err)
+	p.sent("GET /api/folders/?page_num=1")
+	assert.Equal(t, []revv.Folder{{
+		ID: 100001, Name: "Offers", Type: "d",
+		Raw: json.RawMessage(`{"id":100001,"name":"Offers","type":"d","document_status":null,"document_tag":null}`),
+	}}, page.Items)
+	assert.Equal(t, 1, page.Number)
+	assert.Equal(t, 3, page.Entries)
+	assert.Equal(t, 1, page.Count)
+	assert.False(t, page.Last())
+}
+
+func TestFoldersAll_rangesUntilTheEmptyPage(t *testing.T) {
+	t.Parallel()
+	p := insert(t, "ListFolders_all", withListing)
+	var names []string
+	for folder, err := range p.Folders.All(t.Context(), revv.ListFoldersParams{Prefetch: -1}) {
+		require.NoError(t, err)
+		names = append(names, folder.Name)
+	}
+	p.sent("GET /api/folders/?page_num=1", "GET /api/folders/?page_num=2")
+	assert.Equal(t, []string{"Offers"}, names)
+}
+
+func TestDeleteFolder_sendsNoBody(t *testing.T) {
+	t.Parallel()
+	p := insert(t, "DeleteFolder", func(_ *testing.T, s *revvtest.Server) { s.AddFolder("Offers", 0) })
+	require.NoError(t, p.Folders.Delete(t.Context(), 100001))
+	p.sent("DELETE /api/folders/100001")
+}

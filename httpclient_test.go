@@ -1,0 +1,289 @@
+package revv_test
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/oauth2"
+
+	"github.com/revv-go/revv"
+)
+
+func TestDo_sendsAndDecodesWhatIsNotModelled(t *testing.T) {
+	t.Parallel()
+	type answer struct {
+		Name string `json:"name"`
+	}
+	s := always(http.StatusOK, ` {"name":"Ann","extra":[1]} `)
+	client := s.client(t)
+	var out answer
+	require.NoError(t, client.Do(t.Context(), "PATCH", "/api/users/7", map[string]any{"name": "Ann <&>"}, &out, revv.WithQuery("full", "yes")))
+	assert.Equal(t, answer{"Ann"}, out)
+
+	var raw json.RawMessage
+	require.NoError(t, client.Do(t.Context(), http.MethodPost, "/api/users", json.RawMessage(`{"name": "as it is"}`), &raw))
+	assert.Equal(t, ` {"name":"Ann","extra":[1]} `, string(raw))
+
+	var text []byte
+	require.NoError(t, client.Do(t.Context(), http.MethodGet, "/api/users/", nil, &text))
+	assert.Equal(t, ` {"name":"Ann","extra":[1]} `, string(text))
+
+	require.NoError(t, client.Do(t.Context(), http.MethodDelete, "/api/users/7", nil, nil))
+	assert.Equal(t, []string{
+		`PATCH /api/users/7?full=yes {"name":"Ann <&>"}`, `POST /api/users {"name": "as it is"}`, `GET /api/users/`, `DELETE /api/users/7`,
+	}, s.Lines())
+	for _, r := range s.Sent() {
+		assert.Equal(t, []string{anyToken}, r.Header["AccessToken"])
+		assert.Equal(t, r.Body != "", r.Header.Get("Content-Type") == "application/json")
+	}
+}
+
+func TestDo_belowABasePath_staysBelowIt(t *testing.T) {
+	t.Parallel()
+	s := always(http.StatusOK, `{}`)
+	client, err := revv.NewClient(revv.StaticToken(anyToken), revv.WithBaseURL(apiBase+"/tenants/acme/"), revv.WithHTTPClient(&http.Client{Transport: s}))
+	require.NoError(t, err)
+	assert.Equal(t, apiBase+"/tenants/acme", client.BaseURL())
+	require.NoError(t, client.Do(t.Context(), http.MethodGet, "/api/users", nil, nil))
+	require.NoError(t, client.Folders.Delete(t.Context(), 3))
+	assert.Equal(t, []string{"GET /tenants/acme/api/users", "DELETE /tenants/acme/api/folders/3"}, s.Lines())
+}
+
+func TestDo_withoutAnOut_takesAnyJSONAndNothing(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{``, `{}`, `7`, `null`} {
+		require.NoError(t, always(http.StatusOK, body).client(t).Do(t.Context(), http.MethodGet, "/api/users", nil, nil), body)
+	}
+	require.ErrorIs(t, always(http.StatusOK, `{`).client(t).Do(t.Context(), http.MethodGet, "/api/users", nil, nil), revv.ErrMalformedResponse)
+	var out struct{}
+	require.ErrorIs(t, always(http.StatusOK, ``).client(t).Do(t.Context(), http.MethodGet, "/api/users", nil, &out), revv.ErrEmptyResponse)
+}
+
+func TestDo_answerThatDoesNotFit_namesTheMember(t *testing.T) {
+	t.Parallel()
+	var out struct {
+		User struct{ Age int } `json:"user"`
+	}
+	err := always(http.StatusOK, `{"user":{"Age":"secret"}}`).client(t).Do(t.Context(), http.MethodGet, "/api/users/7", nil, &out)
+	require.ErrorIs(t, err, revv.ErrMalformedResponse)
+	assert.ErrorContains(t, err, `the member "user.Age" cannot be a string`)
+	assert.NotContains(t, err.Error(), "secret")
+}
+
+func TestDo_badMethodsAndPaths_areRefused(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct{ method, path string }{
+		"no method":            {"", "/api/users"},
+		"small letters":        {"get", "/api/users"},
+		"space in the method":  {"GET X", "/api/users"},
+		"break in the method":  {"GET\r\nX: y", "/api/users"},
+		"no path":              {"GET", ""},
+		"relative path":        {"GET", "api/users"},
+		"another host":         {"GET", "https://evil.example.com/api/users"},
+		"host without scheme":  {"GET", "//evil.example.com/api/users"},
+		"query":                {"GET", "/api/users?page=1"},
+		"fragment":             {"GET", "/api/users#1"},
+		"escape":               {"GET", "/api/users/%2e%2e"},
+		"space":                {"GET", "/api/my users"},
+		"backslash":            {"GET", `/api\users`},
+		"dots":                 {"GET", "/api/../../etc/passwd"},
+		"one dot":              {"GET", "/api/./users"},
+		"empty segment":        {"GET", "/api//users"},
+		"placeholder":          {"GET", "/api/users/{id}"},
+		"break in the path":    {"GET", "/api/users\r\nHost: evil.example.com"},
+		"invalid UTF-8":        {"GET", "/api/users/\xff"},
+		"method with a letter": {"GÉT", "/api/users"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			err := silent(t).client(t).Do(t.Context(), test.method, test.path, nil, nil)
+			require.ErrorIs(t, err, revv.ErrInvalidArgument)
+			assert.Equal(t, "Do", failure(t, err).Op)
+			assert.Equal(t, "method and path", failure(t, err).Argument)
+			assert.NotContains(t, err.Error(), "\n")
+		})
+	}
+}
+
+func TestDo_bodyThatCannotBeEncoded_isRefused(t *testing.T) {
+	t.Parallel()
+	for name, in := range map[string]any{
+		"function": func() {}, "channel": make(chan int), "broken raw JSON": json.RawMessage(`{"a":`), "empty raw JSON": json.RawMessage(``),
+		"raw JSON with more": json.RawMessage(`{}{}`), "cycle of maps": func() any { m := map[string]any{}; m["m"] = m; return m }(),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			err := silent(t).client(t).Do(t.Context(), http.MethodPost, "/api/users", in, nil)
+			require.ErrorIs(t, err, revv.ErrInvalidArgument)
+			assert.Equal(t, "body", failure(t, err).Argument)
+		})
+	}
+}
+
+// The method says what a repetition would do.
+func TestDo_afterAFailure_repeatsByTheMethod(t *testing.T) {
+	t.Parallel()
+	for method, attempts := range map[string]int{"GET": 2, "HEAD": 2, "OPTIONS": 2, "PUT": 2, "DELETE": 2, "POST": 1, "PATCH": 1, "LINK": 1} {
+		s := always(http.StatusBadGateway, ``)
+		err := s.client(t).Do(t.Context(), method, "/api/users", nil, nil, revv.WithRetry(revv.RetryPolicy{MaxAttempts: 2, BaseDelay: 1}))
+		require.ErrorIs(t, err, revv.ErrServer)
+		assert.Len(t, s.Sent(), attempts, method)
+	}
+}
+
+// renewing is an authenticator whose tokens are renewed when they are rejected.
+type renewing struct {
+	tokens   []string
+	rejected []string
+}
+
+func (a *renewing) Token(context.Context) (*oauth2.Token, error) {
+	return &oauth2.Token{AccessToken: a.tokens[0]}, nil
+}
+
+func (a *renewing) Reject(_ context.Context, bad *oauth2.Token) {
+	a.rejected = append(a.rejected, bad.AccessToken)
+	if len(a.tokens) > 1 {
+		a.tokens = a.tokens[1:]
+	}
+}
+
+// pinnedClient is the [revv.Client.HTTPClient] of a client whose API accepts the
+// token "new" alone.
+func pinnedClient(t *testing.T, auth revv.Authenticator) (*http.Client, *service) {
+	t.Helper()
+	s := &service{answer: func(r *http.Request) (*http.Response, error) {
+		if strings.Join(r.Header["AccessToken"], "") != "new" {
+			return reply(http.StatusUnauthorized, `{"error":"EXPIRED"}`), nil
+		}
+		return reply(http.StatusOK, `{"ok":true}`), nil
+	}}
+	client, err := revv.NewClient(auth, revv.WithBaseURL(apiBase+"/tenant"), revv.WithHTTPClient(&http.Client{Transport: s}))
+	require.NoError(t, err)
+	return client.HTTPClient(), s
+}
+
+func request(t *testing.T, method, target, body string) *http.Request {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, target, http.NoBody)
+	require.NoError(t, err)
+	if body != "" {
+		r, err = http.NewRequestWithContext(t.Context(), method, target, strings.NewReader(body))
+		require.NoError(t, err)
+	}
+	return r
+}
+
+func TestHTTPClient_addsTheTokenToACopy(t *testing.T) {
+	t.Parallel()
+	client, s := pinnedClient(t, revv.StaticToken("new"))
+	r := request(t, http.MethodPost, apiBase+"/tenant/api/users?page=1", `{"name":"Ann"}`)
+	r.Header.Set("Authorization", "Bearer other")
+	r.Header.Set("AccessToken", "other")
+	r.Header.Set("Idempotency-Key", "1")
+	r.Header.Set("X-Own", "1")
+	before := r.Header.Clone()
+	resp, err := client.Do(r)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	assert.Equal(t, http.StatusOK, resp.StatusCode)
+	assert.Equal(t, before, r.Header, "the request is the caller's")
+	assert.Equal(t, []string{`POST /tenant/api/users?page=1 {"name":"Ann"}`}, s.Lines())
+	assert.Equal(t, http.Header{"AccessToken": {"new"}, "X-Own": {"1"}, "User-Agent": {"revv-go/" + revv.Version}}, s.Sent()[0].Header)
+}
+
+func TestHTTPClient_after401_renewsTheTokenOnceAndRepeats(t *testing.T) {
+	t.Parallel()
+	auth := &renewing{tokens: []string{"old", "new"}}
+	client, s := pinnedClient(t, auth)
+	resp, err := client.Do(request(t, http.MethodPost, apiBase+"/tenant/api/users", `{"name":"Ann"}`))
+	require.NoError(t, err)
+	body, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	assert.Equal(t, `{"ok":true}`, string(body))
+	assert.Equal(t, []string{"old"}, auth.rejected)
+	assert.Equal(t, []string{`POST /tenant/api/users {"name":"Ann"}`, `POST /tenant/api/users {"name":"Ann"}`}, s.Lines())
+}
+
+func TestHTTPClient_401ThatStays_isReturned(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		auth revv.Authenticator
+		body func(*http.Request)
+		sent int
+	}{
+		"no other token":            {revv.StaticToken("old"), nil, 1},
+		"another that is as bad":    {&renewing{tokens: []string{"old", "older", "oldest"}}, nil, 2},
+		"a body that is gone":       {&renewing{tokens: []string{"old", "new"}}, func(r *http.Request) { r.GetBody = nil }, 1},
+		"a body that cannot be had": {&renewing{tokens: []string{"old", "new"}}, func(r *http.Request) { r.GetBody = func() (io.ReadCloser, error) { return nil, io.ErrClosedPipe } }, 1},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			client, s := pinnedClient(t, test.auth)
+			r := request(t, http.MethodPost, apiBase+"/tenant/api/users", `{}`)
+			if test.body != nil {
+				test.body(r)
+			}
+			resp, err := client.Do(r)
+			require.NoError(t, err)
+			body, err := io.ReadAll(resp.Body)
+			require.NoError(t, err)
+			require.NoError(t, resp.Body.Close())
+			assert.Equal(t, http.StatusUnauthorized, resp.StatusCode)
+			assert.Equal(t, `{"error":"EXPIRED"}`, string(body), "the answer can still be read")
+			assert.Len(t, s.Sent(), test.sent)
+		})
+	}
+}
+
+func TestHTTPClient_otherTargets_getNothing(t *testing.T) {
+	t.Parallel()
+	for _, target := range []string{
+		"https://evil.example.com/tenant/api/users", "http://sandbox.example.com/tenant/api/users", "https://sandbox.example.com:8443/tenant/api/users",
+		"https://sandbox.example.com/api/users", "https://sandbox.example.com/tenants/api/users", "https://sandbox.example.com/tenant/../other/api",
+		"https://sandbox.example.com.evil.example.com/tenant/api", "https://sandbox.example.com@evil.example.com/tenant/api",
+	} {
+		t.Run(target, func(t *testing.T) {
+			t.Parallel()
+			client, s := pinnedClient(t, revv.StaticToken("new"))
+			closed := false
+			r := request(t, http.MethodPost, target, `{}`)
+			r.Body = closing{r.Body, &closed}
+			resp, err := client.Do(r)
+			require.ErrorIs(t, err, revv.ErrInvalidArgument)
+			assert.Nil(t, resp)
+			assert.Empty(t, s.Lines())
+			assert.True(t, closed)
+			assert.NotContains(t, err.Error(), "new\"")
+		})
+	}
+}
+
+func TestHTTPClient_redirects_areNotFollowed(t *testing.T) {
+	t.Parallel()
+	s := always(http.StatusFound, ``, "Location", apiBase+"/api/elsewhere")
+	resp, err := s.client(t).HTTPClient().Do(request(t, http.MethodGet, apiBase+"/api/users", ""))
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	assert.Equal(t, http.StatusFound, resp.StatusCode)
+	assert.Len(t, s.Sent(), 1)
+}
+
+func TestHTTPClient_portThatIsImplied_isTheSameOrigin(t *testing.T) {
+	t.Parallel()
+	s := always(http.StatusOK, `{}`)
+	resp, err := s.client(t, revv.WithBearerHeader()).HTTPClient().Do(request(t, http.MethodGet, "https://SANDBOX.example.com:443/api/users", ""))
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	assert.Equal(t, []string{"Bearer " + anyToken}, s.Sent()[0].Header["Authorization"])
+	assert.NotContains(t, s.Sent()[0].Header, "AccessToken")
+}

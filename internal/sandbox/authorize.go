@@ -1,0 +1,210 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+)
+
+// codeLifetime bounds both an open consent page and an authorization code.
+const codeLifetime = 10 * time.Minute
+
+// Consent is an open question to the user: may the application act for them?
+type Consent struct {
+	Ticket      string // names the question; good for one answer
+	AppName     string
+	UserEmail   string
+	RedirectURL string // where the answer goes, without its parameters
+
+	state     string
+	challenge string
+	expires   time.Time
+}
+
+// authCode is an authorization code that has not been traded yet, or that has:
+// then it is kept to notice a second try.
+type authCode struct {
+	redirectURL string
+	challenge   string
+	expires     time.Time
+	grant       *grant // set once it was traded
+}
+
+// redirect is an answer that leaves for the application.
+type redirect struct{ location string }
+
+func (r *redirect) Error() string { return "redirect to the application" }
+
+// BeginConsent checks an authorization request. A request whose application or
+// redirect URL is wrong must not redirect anywhere and is refused with a
+// [*Problem]; any other fault is told to the application, and location is then
+// where the browser goes at once.
+func (s *Sandbox) BeginConsent(rawQuery string) (c Consent, location string, err error) {
+	err = s.do(func(a *account) error {
+		consent, err := a.beginConsent(rawQuery)
+		if err == nil {
+			c = *consent
+		}
+		return err
+	})
+	if r, ok := errors.AsType[*redirect](err); ok {
+		return Consent{}, r.location, nil
+	}
+	return c, "", err
+}
+
+func (a *account) beginConsent(rawQuery string) (*Consent, error) {
+	query, err := url.ParseQuery(rawQuery)
+	if err != nil {
+		return nil, badRequest("the query is malformed: %v", err)
+	}
+	for _, name := range slices.Sorted(maps.Keys(query)) {
+		if len(query[name]) > 1 {
+			return nil, badRequest("%s: the parameter occurs twice", shorten(name))
+		}
+	}
+	if id := query.Get("client_id"); id != a.App.ClientID {
+		return nil, badRequest("client_id: no application %q is registered", shorten(id))
+	}
+	target := query.Get("redirect_uri")
+	if !slices.ContainsFunc(a.App.RedirectURLs, func(registered string) bool { return sameRedirect(registered, target) }) {
+		return nil, badRequest("redirect_uri: %q is not registered; the application has %s", shorten(target), list(a.App.RedirectURLs))
+	}
+	refuse := func(code, format string, args ...any) error {
+		return &redirect{withQuery(target, url.Values{
+			"error": {code}, "error_description": {fmt.Sprintf(format, args...)},
+		}, query.Get("state"))}
+	}
+	challenge := query.Get("code_challenge")
+	switch {
+	case query.Get("response_type") != "code":
+		return nil, refuse("unsupported_response_type", "response_type must be code")
+	case challenge == "" && query.Has("code_challenge_method"):
+		return nil, refuse("invalid_request", "code_challenge_method comes without a code_challenge")
+	case challenge != "" && query.Get("code_challenge_method") != "S256":
+		return nil, refuse("invalid_request", "code_challenge_method must be S256")
+	case challenge != "" && len(challenge) != 43:
+		return nil, refuse("invalid_request", "code_challenge must be the 43 characters of a SHA-256")
+	}
+	for _, name := range slices.Sorted(maps.Keys(query)) {
+		switch name {
+		case "client_id", "redirect_uri", "response_type", "state", "code_challenge", "code_challenge_method":
+		default:
+			if !a.sandbox.opts.Lenient {
+				return nil, refuse("invalid_request", "the parameter %s is not known", shorten(name))
+			}
+		}
+	}
+	now := a.sandbox.clock.now()
+	maps.DeleteFunc(a.consents, func(_ string, c *Consent) bool { return !now.Before(c.expires) })
+	if len(a.consents) >= ringSize {
+		return nil, problem(http.StatusServiceUnavailable, codeRateLimited, "too many consent pages are open")
+	}
+	c := &Consent{
+		Ticket: a.source.text(linkLength), AppName: a.App.Name, UserEmail: a.Owner.Email, RedirectURL: target,
+		state: query.Get("state"), challenge: challenge, expires: now.Add(codeLifetime),
+	}
+	a.consents[c.Ticket] = c
+	return c, nil
+}
+
+// DecideConsent answers the question once and returns where the browser goes.
+func (s *Sandbox) DecideConsent(ticket string, allow bool) (location string, err error) {
+	err = s.do(func(a *account) error {
+		location, err = a.decideConsent(ticket, allow)
+		return err
+	})
+	return location, err
+}
+
+func (a *account) decideConsent(ticket string, allow bool) (string, error) {
+	c := a.consents[ticket]
+	now := a.sandbox.clock.now()
+	if c == nil || !now.Before(c.expires) {
+		return "", badRequest("the consent page is too old or was answered already; start the authorization again")
+	}
+	delete(a.consents, ticket)
+	if !allow {
+		return withQuery(c.RedirectURL, url.Values{
+			"error": {"access_denied"}, "error_description": {"the user did not authorize the application"},
+		}, c.state), nil
+	}
+	maps.DeleteFunc(a.codes, func(_ string, code *authCode) bool { return !now.Before(code.expires) })
+	code := "code_" + a.source.text(tokenLength)
+	a.codes[hash(code)] = &authCode{redirectURL: c.RedirectURL, challenge: c.challenge, expires: now.Add(codeLifetime)}
+	return withQuery(c.RedirectURL, url.Values{"code": {code}}, c.state), nil
+}
+
+// withQuery adds parameters to a URL that was checked before.
+func withQuery(target string, params url.Values, state string) string {
+	u, err := url.Parse(target)
+	if err != nil {
+		return target
+	}
+	query := u.Query()
+	maps.Copy(query, params)
+	if state != "" {
+		query.Set("state", state)
+	}
+	u.RawQuery = query.Encode()
+	return u.String()
+}
+
+// checkRedirectURL reports why a URL cannot be registered.
+func checkRedirectURL(text string) error {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil:
+		return err
+	case u.Scheme == "" || u.Host == "" || u.Fragment != "" || u.User != nil:
+		return fmt.Errorf("%q must be an absolute URL without user and fragment", text)
+	case u.Scheme == "http" && !loopback(u.Hostname()):
+		return fmt.Errorf("%q must be https, or http on loopback", text)
+	}
+	return nil
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// sameRedirect compares character by character. The port of a loopback address
+// is free, as RFC 8252 has it: a program does not know it beforehand.
+func sameRedirect(registered, given string) bool {
+	if registered == given {
+		return true
+	}
+	r, err := url.Parse(registered)
+	if err != nil || r.Scheme != "http" || !loopback(r.Hostname()) || r.Hostname() == "localhost" {
+		return false
+	}
+	g, err := url.Parse(given)
+	if err != nil || g.Scheme != r.Scheme || g.Hostname() != r.Hostname() || g.User != nil {
+		return false
+	}
+	g.Host, r.Host = "", ""
+	return g.String() == r.String()
+}
+
+// Authorize does what a user does who opens the URL and clicks Authorize, or
+// Cancel. It returns where the browser ends up, with a code or an error in it.
+func (s *Sandbox) Authorize(authURL string, allow bool) (location string, err error) {
+	u, err := url.Parse(authURL)
+	if err != nil {
+		return "", err
+	}
+	if want := s.BaseURL() + authorizePath; u.Scheme+"://"+u.Host+u.Path != want {
+		return "", badRequest("%s is not the authorization page, which is %s", shorten(u.Scheme+"://"+u.Host+u.Path), want)
+	}
+	c, location, err := s.BeginConsent(u.RawQuery)
+	if err != nil || location != "" {
+		return location, err
+	}
+	return s.DecideConsent(c.Ticket, allow)
+}

@@ -1,0 +1,168 @@
+package sandbox
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	attemptTimeout = 10 * time.Second
+	maxQueue       = ringSize // deliveries that wait for one URL
+)
+
+// courier delivers to one URL, one event after the other. It lives while there
+// is something to deliver.
+type courier struct {
+	queue []*Delivery
+}
+
+// webhookClient returns the client that delivers. Redirects are not followed: a
+// receiver that moved has to subscribe again.
+func webhookClient(given *http.Client) (*http.Client, *http.Transport) {
+	if given != nil {
+		return given, nil
+	}
+	pool := &http.Transport{Proxy: nil, MaxIdleConnsPerHost: 1, IdleConnTimeout: attemptTimeout}
+	return &http.Client{
+		Transport:     pool,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}, pool
+}
+
+// enqueue hands a delivery to the courier of its URL; it runs under the lock.
+func (s *Sandbox) enqueue(d *Delivery) {
+	if s.closed {
+		d.State = DeliveryFailed
+		return
+	}
+	c := s.couriers[d.URL]
+	if c == nil {
+		c = &courier{}
+		s.couriers[d.URL] = c
+		s.running.Add(1)
+		go s.run(d.URL, c)
+	}
+	if len(c.queue) >= maxQueue {
+		d.State = DeliveryFailed
+		d.Attempts = append(d.Attempts, Attempt{At: s.clock.now(), Error: "too many deliveries wait for this URL"})
+		return
+	}
+	c.queue = append(c.queue, d)
+	s.pending++
+}
+
+// run delivers until the queue is empty or the sandbox is closed.
+func (s *Sandbox) run(target string, c *courier) {
+	defer s.running.Done()
+	for {
+		s.mu.Lock()
+		if len(c.queue) == 0 || s.stopped.Err() != nil {
+			for _, d := range c.queue {
+				s.settle(d, DeliveryFailed)
+			}
+			delete(s.couriers, target)
+			s.mu.Unlock()
+			return
+		}
+		d := c.queue[0]
+		c.queue[0], c.queue = nil, c.queue[1:]
+		s.mu.Unlock()
+
+		state := s.deliver(d)
+
+		s.mu.Lock()
+		s.settle(d, state)
+		s.mu.Unlock()
+	}
+}
+
+// settle notes the end of a delivery and wakes those who wait for the last one.
+func (s *Sandbox) settle(d *Delivery, state string) {
+	d.State = state
+	s.notify(Change{Kind: "delivery", ID: strconv.FormatInt(d.ID, 10)})
+	if s.pending--; s.pending == 0 {
+		close(s.settled)
+		s.settled = make(chan struct{})
+	}
+}
+
+// deliver posts until a 2xx, or until the attempts are used up.
+func (s *Sandbox) deliver(d *Delivery) string {
+	for i := 0; ; i++ {
+		attempt := s.attempt(d)
+		s.mu.Lock()
+		d.Attempts = append(d.Attempts, attempt)
+		s.notify(Change{Kind: "delivery", ID: strconv.FormatInt(d.ID, 10)})
+		s.mu.Unlock()
+		switch {
+		case attempt.Error == "":
+			return DeliveryDelivered
+		case i == len(s.opts.WebhookBackoff):
+			return DeliveryFailed
+		}
+		timer := time.NewTimer(s.opts.WebhookBackoff[i])
+		select {
+		case <-timer.C:
+		case <-s.stopped.Done():
+			timer.Stop()
+			return DeliveryFailed
+		}
+	}
+}
+
+func (s *Sandbox) attempt(d *Delivery) Attempt {
+	attempt := Attempt{At: s.clock.now()}
+	ctx, cancel := context.WithTimeout(s.stopped, attemptTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, d.URL, strings.NewReader(d.Body))
+	if err != nil {
+		attempt.Error = "the URL cannot be called"
+		return attempt
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("User-Agent", "revv-sandbox")
+	resp, err := s.client.Do(req)
+	if err != nil {
+		attempt.Error = withoutURL(err)
+		return attempt
+	}
+	defer func() { _ = resp.Body.Close() }()
+	const drained = 64 << 10
+	_, _ = io.CopyN(io.Discard, resp.Body, drained)
+	attempt.Status = resp.StatusCode
+	if resp.StatusCode < 200 || resp.StatusCode > 299 {
+		attempt.Error = "answered " + resp.Status
+	}
+	return attempt
+}
+
+// withoutURL drops the URL from an error of the client: it may carry the shared
+// secret of the receiver.
+func withoutURL(err error) string {
+	if wrapped, ok := err.(*url.Error); ok { //nolint:errorlint // the client's own wrapper, always outermost
+		return wrapped.Err.Error()
+	}
+	return err.Error()
+}
+
+// WaitDeliveries waits until every delivery has arrived or was given up.
+func (s *Sandbox) WaitDeliveries(ctx context.Context) error {
+	for {
+		s.mu.Lock()
+		pending, settled := s.pending, s.settled
+		s.mu.Unlock()
+		if pending == 0 {
+			return nil
+		}
+		select {
+		case <-settled:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}

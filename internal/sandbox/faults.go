@@ -1,0 +1,251 @@
+package sandbox
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Fault is something that goes wrong on purpose. A request meets the first fault
+// that matches it. The zero value of every field means that it is not used.
+//
+// A fault that gives an answer of its own (Status, Body, HTML, Empty, OAuthError,
+// RedirectTo, GzipBomb) or none at all (Hang, Reset, CutAfter below 0) keeps the
+// operation from being carried out, and from being checked, unless Commit is
+// set. Any other fault spoils the answer of an operation that was carried out.
+type Fault struct {
+	// Operation names what fails, as "Documents.Create" or "OAuth.Token". Empty
+	// means every operation of the API, and none of OAuth.
+	Operation string `json:"operation"`
+	// Times is how many requests fail; 0 means all until the faults are cleared.
+	Times int `json:"times,omitzero"`
+	// After lets that many requests pass first. A request that met an earlier
+	// fault does not count.
+	After int `json:"after,omitzero"`
+	// Commit carries the operation out before it fails.
+	Commit bool `json:"commit,omitzero"`
+
+	Status      int         `json:"status,omitzero"`
+	RetryAfter  string      `json:"retry_after,omitzero"` // the header, seconds or a date
+	Header      http.Header `json:"header,omitempty"`     // added to the answer
+	Body        string      `json:"body,omitzero"`
+	ContentType string      `json:"content_type,omitzero"` // of the answer, whatever it is
+	HTML        bool        `json:"html,omitzero"`         // 200 and a page, as the vendor's hosts give today
+	Empty       bool        `json:"empty,omitzero"`        // 200 and no byte of body
+	OAuthError  string      `json:"oauth_error,omitzero"`  // a code of RFC 6749, as invalid_grant
+	RedirectTo  string      `json:"redirect_to,omitzero"`  // 302, or Status, to this URL
+	GzipBomb    int64       `json:"gzip_bomb,omitzero"`    // that many bytes of JSON, compressed a thousandfold
+
+	Delay time.Duration `json:"delay,omitzero"` // before anything else
+	Hang  bool          `json:"hang,omitzero"`  // no answer until the client leaves or the sandbox is closed
+	Reset bool          `json:"reset,omitzero"` // the connection is reset instead of answered
+
+	// CutAfter ends the connection after so many bytes of the body; below 0 it
+	// ends before the headers.
+	CutAfter int `json:"cut_after,omitzero"`
+	// StallAfter stops after so many bytes of the body and keeps the connection.
+	StallAfter int `json:"stall_after,omitzero"`
+	// Drip sends the body byte by byte with that pause after each.
+	Drip time.Duration `json:"drip,omitzero"`
+	// CloseDelimited leaves out the length, so that a cut looks like an end.
+	CloseDelimited bool `json:"close_delimited,omitzero"`
+	// Truncate halves the body within a complete HTTP message.
+	Truncate bool `json:"truncate,omitzero"`
+	// Members replaces members of a JSON answer by the JSON given here; an empty
+	// text removes the member.
+	Members map[string]string `json:"members,omitempty"`
+}
+
+// replaces reports whether the fault has no use for the operation's own answer.
+func (f *Fault) replaces() bool {
+	return f.Status != 0 || f.Body != "" || f.HTML || f.Empty || f.OAuthError != "" || f.RedirectTo != "" ||
+		f.GzipBomb > 0 || f.Hang || f.Reset || f.CutAfter < 0
+}
+
+// String says what the fault does, for the log of requests.
+func (f *Fault) String() string {
+	data, err := json.Marshal(f)
+	if err != nil {
+		return "fault"
+	}
+	return "fault " + string(data)
+}
+
+// check reports what cannot be meant.
+func (f *Fault) check() error {
+	known := f.Operation == ""
+	for _, op := range operations() {
+		known = known || op.name == f.Operation
+	}
+	switch {
+	case !known:
+		return fmt.Errorf("fault: no operation is called %q", f.Operation)
+	case f.Times < 0 || f.After < 0 || f.StallAfter < 0 || f.Delay < 0 || f.Drip < 0 || f.GzipBomb < 0:
+		return fmt.Errorf("fault on %q: only CutAfter may be negative", f.Operation)
+	case f.Status != 0 && (f.Status < 200 || f.Status > 599):
+		return fmt.Errorf("fault on %q: the status %d is no final status", f.Operation, f.Status)
+	}
+	for name, text := range f.Members {
+		if text != "" && !json.Valid([]byte(text)) {
+			return fmt.Errorf("fault on %q: the member %q is no JSON: %s", f.Operation, name, text)
+		}
+	}
+	return nil
+}
+
+// Fail adds faults behind those that are there. Nothing is added if one of them
+// makes no sense.
+func (s *Sandbox) Fail(faults ...Fault) error {
+	for i := range faults {
+		if err := faults[i].check(); err != nil {
+			return err
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range faults {
+		f.Header = f.Header.Clone()
+		s.faults = append(s.faults, &f)
+	}
+	s.notify(Change{Kind: "fault"})
+	return nil
+}
+
+// ClearFaults removes all faults.
+func (s *Sandbox) ClearFaults() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = nil
+	s.notify(Change{Kind: "fault"})
+}
+
+// Faults lists what is still to go wrong, with the counts that are left.
+func (s *Sandbox) Faults() []Fault {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	faults := make([]Fault, len(s.faults))
+	for i, f := range s.faults {
+		faults[i] = *f
+		faults[i].Header = f.Header.Clone()
+	}
+	return faults
+}
+
+// pickFault returns the fault that a request for one of the operations meets.
+func (s *Sandbox) pickFault(ops []*operation) *Fault {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, f := range s.faults {
+		if !slices.ContainsFunc(ops, func(op *operation) bool {
+			return f.Operation == op.name || f.Operation == "" && op.api()
+		}) {
+			continue
+		}
+		if f.After > 0 {
+			f.After--
+			continue
+		}
+		picked := *f
+		if f.Times > 0 {
+			if f.Times--; f.Times == 0 { // it would mean for ever now
+				s.faults = slices.Delete(s.faults, i, i+1)
+			}
+		}
+		s.notify(Change{Kind: "fault"})
+		return &picked
+	}
+	return nil
+}
+
+// spoil turns the operation's answer, nil if it was not carried out, into the
+// one that is sent.
+func (f *Fault) spoil(reply *answer, op *operation) *answer {
+	if reply == nil || f.replaces() {
+		reply = f.ownAnswer(op)
+	}
+	if f.ContentType != "" {
+		reply.header.Set("Content-Type", f.ContentType)
+	}
+	if f.RetryAfter != "" {
+		reply.header.Set("Retry-After", f.RetryAfter)
+	}
+	for name, values := range f.Header {
+		reply.header[http.CanonicalHeaderKey(name)] = values
+	}
+	if len(f.Members) > 0 {
+		reply.body = f.editMembers(reply.body)
+	}
+	if f.Truncate {
+		reply.body = reply.body[:len(reply.body)/2]
+	}
+	return reply
+}
+
+// page is what the vendor's hosts give on every path since the product ended.
+const page = `<!DOCTYPE html><html lang="en"><head><title>Revv</title></head><body><div id="root"></div></body></html>`
+
+func (f *Fault) ownAnswer(op *operation) *answer {
+	status := func(usual int) int {
+		if f.Status != 0 {
+			return f.Status
+		}
+		return usual
+	}
+	switch {
+	case f.RedirectTo != "":
+		reply := newAnswer(status(http.StatusFound), "text/plain; charset=utf-8", nil)
+		reply.header.Set("Location", f.RedirectTo)
+		return reply
+	case f.OAuthError != "":
+		p := oauthProblem(f.OAuthError, "a fault that was asked for")
+		p.Status = status(p.Status)
+		return p.answer()
+	case f.HTML:
+		return newAnswer(status(http.StatusOK), "text/html; charset=utf-8", []byte(page))
+	case f.Body != "":
+		return newAnswer(status(http.StatusOK), "application/json", []byte(f.Body))
+	case f.Empty, f.Status == http.StatusNoContent, f.Status == http.StatusNotModified:
+		return newAnswer(status(http.StatusOK), "application/json", nil)
+	}
+	code := strings.ToUpper(strings.ReplaceAll(http.StatusText(status(http.StatusOK)), " ", "_"))
+	p := problem(status(http.StatusOK), code, "a fault that was asked for")
+	if p.oauth = op.name == "OAuth.Token"; p.oauth {
+		p.Code = strings.ToLower(code)
+	}
+	return p.answer()
+}
+
+// editMembers replaces and removes members of a JSON object, and leaves anything
+// else alone.
+func (f *Fault) editMembers(body []byte) []byte {
+	var members map[string]json.RawMessage
+	if json.Unmarshal(body, &members) != nil || members == nil {
+		return body
+	}
+	for name, text := range f.Members {
+		if text == "" {
+			delete(members, name)
+			continue
+		}
+		members[name] = json.RawMessage(text)
+	}
+	var b bytes.Buffer
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		quoted, err := json.Marshal(name)
+		if err != nil {
+			return body
+		}
+		fmt.Fprintf(&b, ",%s:%s", quoted, members[name])
+	}
+	edited := b.Bytes()
+	if len(edited) == 0 {
+		return []byte("{}")
+	}
+	edited[0] = '{'
+	return append(edited, '}')
+}

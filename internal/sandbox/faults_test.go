@@ -1,0 +1,279 @@
+package sandbox_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/revv-go/revv/internal/sandbox"
+)
+
+// listening puts the sandbox behind a real server, and returns a function that
+// sends a request there.
+func (a *api) listening() func(ctx context.Context, method, path, body string) (*http.Response, error) {
+	server := httptest.NewServer(a.Handler())
+	client := &http.Client{
+		Transport:     &http.Transport{},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	a.t.Cleanup(func() {
+		a.Close()
+		client.CloseIdleConnections()
+		server.Close()
+	})
+	return func(ctx context.Context, method, path, body string) (*http.Response, error) {
+		r, err := http.NewRequestWithContext(ctx, method, server.URL+path, strings.NewReader(body))
+		require.NoError(a.t, err)
+		r.Header.Set("AccessToken", a.tokens.AccessToken)
+		if body != "" {
+			r.Header.Set("Content-Type", "application/json")
+		}
+		return client.Do(r)
+	}
+}
+
+func (a *api) fail(faults ...sandbox.Fault) {
+	a.t.Helper()
+	require.NoError(a.t, a.Fail(faults...))
+}
+
+// Faults that are a complete answer.
+func TestFaults_answers(t *testing.T) {
+	cases := []struct {
+		name        string
+		fault       sandbox.Fault
+		status      int
+		contentType string
+		body        string
+		header      [2]string
+	}{
+		{"status", sandbox.Fault{Status: 503, RetryAfter: "2"}, 503, "application/json", `{"error":"SERVICE_UNAVAILABLE","message":"a fault that was asked for"}`, [2]string{"Retry-After", "2"}},
+		{"no content", sandbox.Fault{Status: 204}, 204, "application/json", ``, [2]string{}},
+		{"body", sandbox.Fault{Body: `{"x":1}`, ContentType: "text/plain"}, 200, "text/plain", `{"x":1}`, [2]string{}},
+		{"status and body", sandbox.Fault{Status: 422, Body: `[]`, Header: http.Header{"X-Request-Id": {"r1"}}}, 422, "application/json", `[]`, [2]string{"X-Request-Id", "r1"}},
+		{"page", sandbox.Fault{HTML: true}, 200, "text/html; charset=utf-8", `<!DOCTYPE html>`, [2]string{}},
+		{"empty", sandbox.Fault{Empty: true}, 200, "application/json", ``, [2]string{}},
+		{"redirect", sandbox.Fault{RedirectTo: "https://example.com/"}, 302, "text/plain; charset=utf-8", ``, [2]string{"Location", "https://example.com/"}},
+		{"other redirect", sandbox.Fault{RedirectTo: "https://example.com/", Status: 307}, 307, "text/plain; charset=utf-8", ``, [2]string{"Location", "https://example.com/"}},
+		{"oauth", sandbox.Fault{OAuthError: "invalid_grant"}, 400, "application/json", `{"error":"invalid_grant","error_description":"a fault that was asked for"}`, [2]string{}},
+		{"oauth with a strange status", sandbox.Fault{OAuthError: "invalid_client", Status: 200}, 200, "application/json", `{"error":"invalid_client"`, [2]string{}},
+		{"truncated", sandbox.Fault{Body: `{"x":1}`, Truncate: true}, 200, "application/json", `{"x`, [2]string{}},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			a := newAPI(t)
+			a.fail(c.fault)
+			w := a.do("POST", "/api/docs", `{"template_id":21}`)
+			assert.Equal(t, c.status, w.Code)
+			assert.Equal(t, c.contentType, w.Header().Get("Content-Type"))
+			assert.Contains(t, w.Body.String(), c.body)
+			if c.body == "" {
+				assert.Empty(t, w.Body.String())
+			}
+			if c.header[0] != "" {
+				assert.Equal(t, c.header[1], w.Header().Get(c.header[0]))
+			}
+			assert.Empty(t, a.Documents(), "nothing was created")
+			log := a.Requests()
+			assert.Equal(t, c.status, log[0].Status)
+			assert.Contains(t, log[0].Problem, "fault {")
+		})
+	}
+}
+
+func TestFaults_spoilTheRealAnswer(t *testing.T) {
+	a := newAPI(t)
+	a.fail(
+		sandbox.Fault{Times: 1, Members: map[string]string{"Document": "", "Extra": "[1]"}},
+		sandbox.Fault{Times: 1, Truncate: true},
+		sandbox.Fault{Times: 1, Header: http.Header{"X-Request-Id": {"r1"}}},
+		sandbox.Fault{Times: 1, Status: 500, Commit: true},
+		sandbox.Fault{Operation: "OAuth.Token", Times: 1, Members: map[string]string{"expires_in": `"3600"`, "refresh_token": ""}},
+		sandbox.Fault{Operation: "OAuth.Token", Status: 500},
+	)
+	assert.Equal(t, `{"Extra":[1]}`, a.ok("POST", "/api/docs", `{"template_id":21}`))
+	assert.Regexp(t, `^\{"Document":.*[^}]$`, a.ok("POST", "/api/docs", `{"template_id":21}`))
+	assert.Equal(t, "r1", a.do("POST", "/api/docs", `{"template_id":21}`).Header().Get("X-Request-Id"))
+	assert.Equal(t, 500, a.do("POST", "/api/docs", `{"template_id":21}`).Code)
+	assert.Len(t, a.Documents(), 4, "each was created")
+	_, members := a.token(refresh(a.tokens.RefreshToken))
+	assert.Equal(t, "3600", members["expires_in"])
+	assert.NotContains(t, members, "refresh_token")
+	_, members = a.token(refresh(a.tokens.RefreshToken))
+	assert.Equal(t, "internal_server_error", members["error"])
+	a.fail(sandbox.Fault{Operation: "Documents.Activities", Members: map[string]string{"x": "1"}})
+	assert.True(t, strings.HasPrefix(a.ok("GET", "/api/object-activities/objects/"+string(a.Documents()[0].ObjectID), ""), "["), "a list has no members")
+}
+
+func TestFaults_count(t *testing.T) {
+	a := newAPI(t)
+	a.fail(
+		sandbox.Fault{Operation: "Webhooks.List", After: 1, Times: 2, Status: 500},
+		sandbox.Fault{Operation: "Webhooks.List", Times: 1, Status: 502},
+		sandbox.Fault{Operation: "Contacts.List", Status: 418},
+	)
+	assert.Len(t, a.Faults(), 3)
+	var got []int
+	for range 5 {
+		got = append(got, a.do("GET", "/api/webhooks", "").Code)
+	}
+	assert.Equal(t, []int{502, 500, 500, 200, 200}, got)
+	for range 3 {
+		assert.Equal(t, 418, a.do("GET", "/api/contacts/all", "").Code)
+	}
+	assert.Len(t, a.Faults(), 1)
+	a.ClearFaults()
+	a.ok("GET", "/api/contacts/all", "")
+
+	a.fail(sandbox.Fault{Operation: "Folders.List", Times: 1, Status: 500})
+	assert.Equal(t, 500, a.do("GET", "/api/folders/", "").Code, "a shared route fails under either name")
+	a.fail(sandbox.Fault{Status: 500})
+	status, _ := a.token(refresh(a.tokens.RefreshToken))
+	assert.Equal(t, http.StatusOK, status, "every operation of the API, and none of OAuth")
+	assert.Equal(t, 500, a.do("GET", "/api/webhooks", "", "AccessToken", "").Code, "a fault comes before the token")
+}
+
+func TestFaults_thatMakeNoSense(t *testing.T) {
+	a := newAPI(t)
+	for _, f := range []sandbox.Fault{
+		{Operation: "Documents.create"},
+		{Times: -1},
+		{After: -1},
+		{Delay: -1},
+		{StallAfter: -1},
+		{Drip: -1},
+		{GzipBomb: -1},
+		{Status: 100},
+		{Status: 600},
+		{Members: map[string]string{"x": "{"}},
+	} {
+		require.Error(t, a.Fail(sandbox.Fault{Status: 500}, f), "%v", f)
+	}
+	assert.Empty(t, a.Faults())
+}
+
+func TestFaults_endTheConnection(t *testing.T) {
+	cases := map[string]struct {
+		fault   sandbox.Fault
+		request error // of the request
+		body    error // of reading the body
+		commit  bool
+	}{
+		"before the headers":               {fault: sandbox.Fault{CutAfter: -1}, request: io.EOF},
+		"before the headers, but applied":  {fault: sandbox.Fault{CutAfter: -1, Commit: true}, request: io.EOF, commit: true},
+		"reset":                            {fault: sandbox.Fault{Reset: true}, request: syscall.ECONNRESET},
+		"within the body":                  {fault: sandbox.Fault{CutAfter: 10}, body: io.ErrUnexpectedEOF, commit: true},
+		"behind the body":                  {fault: sandbox.Fault{CutAfter: 1 << 20}, body: io.ErrUnexpectedEOF, commit: true},
+		"within a body of unknown length":  {fault: sandbox.Fault{CutAfter: 10, CloseDelimited: true}, commit: true},
+		"at the end, without saying where": {fault: sandbox.Fault{CloseDelimited: true}, commit: true},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			a := newAPI(t)
+			send := a.listening()
+			a.fail(c.fault)
+			resp, err := send(t.Context(), "POST", "/api/docs", `{"template_id":21}`)
+			assert.Equal(t, c.commit, len(a.Documents()) == 1)
+			if c.request != nil {
+				require.ErrorIs(t, err, c.request)
+				assert.Zero(t, a.Requests()[0].Status)
+				return
+			}
+			require.NoError(t, err)
+			body, err := io.ReadAll(resp.Body)
+			require.NoError(t, resp.Body.Close())
+			if c.body == nil {
+				require.NoError(t, err)
+			} else {
+				require.ErrorIs(t, err, c.body)
+			}
+			if c.fault.CutAfter == 10 {
+				assert.Equal(t, `{"Document`, string(body))
+			}
+		})
+	}
+}
+
+func TestFaults_keepTheClientWaiting(t *testing.T) {
+	for name, fault := range map[string]sandbox.Fault{
+		"hang": {Hang: true}, "delay": {Delay: time.Hour}, "stall": {StallAfter: 5}, "drip": {Drip: time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := newAPI(t)
+			send := a.listening()
+			a.fail(fault)
+			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+			defer cancel()
+			resp, err := send(ctx, "GET", "/api/webhooks", "")
+			if err == nil {
+				_, err = io.ReadAll(resp.Body)
+				require.NoError(t, resp.Body.Close())
+			}
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+		})
+	}
+	t.Run("until the sandbox is closed", func(t *testing.T) {
+		a := newAPI(t)
+		send := a.listening()
+		a.fail(sandbox.Fault{Hang: true})
+		changes, end := a.Watch()
+		defer end()
+		done := make(chan error)
+		go func() {
+			resp, err := send(context.Background(), "GET", "/api/webhooks", "")
+			if err == nil {
+				err = errors.Join(errors.New("answered"), resp.Body.Close())
+			}
+			done <- err
+		}()
+		<-changes
+		a.Close()
+		require.ErrorIs(t, <-done, io.EOF)
+	})
+}
+
+func TestFaults_delayAndDrip_answerInTheEnd(t *testing.T) {
+	a := newAPI(t)
+	send := a.listening()
+	a.fail(sandbox.Fault{Delay: time.Millisecond, Drip: time.Microsecond})
+	resp, err := send(t.Context(), "GET", "/api/webhooks", "")
+	require.NoError(t, err)
+	body, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	assert.Equal(t, `{"Webhooks":[]}`, string(body))
+}
+
+func TestFaults_gzipBomb(t *testing.T) {
+	a := newAPI(t)
+	a.fail(sandbox.Fault{GzipBomb: 10 << 20})
+	w := a.do("GET", "/api/webhooks", "")
+	assert.Equal(t, "gzip", w.Header().Get("Content-Encoding"))
+	assert.Less(t, w.Body.Len(), 20<<10)
+	zip, err := gzip.NewReader(bytes.NewReader(w.Body.Bytes()))
+	require.NoError(t, err)
+	n, err := io.Copy(io.Discard, io.LimitReader(zip, 20<<20))
+	require.NoError(t, err)
+	assert.Greater(t, n, int64(10<<20))
+}
+
+// Without a connection to end, a handler ends as net/http expects it to.
+func TestFaults_withoutAConnection_panicAsNetHTTPExpects(t *testing.T) {
+	a := newAPI(t)
+	for _, f := range []sandbox.Fault{{Reset: true}, {CutAfter: -1}, {CutAfter: 5}, {CloseDelimited: true}} {
+		a.ClearFaults()
+		a.fail(f)
+		assert.PanicsWithError(t, http.ErrAbortHandler.Error(), func() { a.do("GET", "/api/webhooks", "") })
+	}
+}

@@ -1,0 +1,198 @@
+package sandbox
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+const (
+	maxLoggedBody  = 64 << 10 // of one request; more is cut off
+	maxLoggedBytes = 64 << 20 // of all requests together
+)
+
+// Request is a request that the sandbox received. Secrets in it are replaced by
+// a fingerprint: the same secret has the same one.
+type Request struct {
+	ID        int64       `json:"id"`
+	At        time.Time   `json:"at"`
+	Operation string      `json:"operation"` // as "Documents.Create", "" for an unknown path
+	Method    string      `json:"method"`
+	Path      string      `json:"path"`
+	RawQuery  string      `json:"raw_query"`
+	Header    http.Header `json:"header"`
+	Body      string      `json:"body"`
+	Status    int         `json:"status"`  // 0 until it is answered, and when a fault left it without answer
+	Problem   string      `json:"problem"` // why it was refused, or which fault it met
+}
+
+// requestLog keeps the last requests, within a number and a size.
+type requestLog struct {
+	entries []*Request
+	bytes   int
+	next    int64
+}
+
+func (l *requestLog) add(r *Request) {
+	l.next++
+	r.ID = l.next
+	l.entries = append(l.entries, r)
+	l.bytes += r.size()
+	if len(l.entries) <= ringSize && l.bytes <= maxLoggedBytes {
+		return
+	}
+	drop := len(l.entries)/10 + 1
+	for _, old := range l.entries[:drop] {
+		l.bytes -= old.size()
+	}
+	l.entries = slices.Clone(l.entries[drop:])
+}
+
+// size is what the entry weighs; a header line weighs about a hundred bytes.
+func (r *Request) size() int { return len(r.Body) + len(r.Path) + len(r.RawQuery) + 100*len(r.Header) }
+
+// record adds the request to the log before anything is decided about it.
+func (s *Sandbox) record(r *http.Request, op string, body []byte) *Request {
+	entry := &Request{
+		At: s.clock.now(), Operation: op, Method: r.Method, Path: r.URL.Path, RawQuery: redactForm(r.URL.RawQuery),
+		Header: redactHeader(r.Header), Body: redactBody(op, body),
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.log.add(entry)
+	s.notify(Change{Kind: "request"})
+	return entry
+}
+
+func (s *Sandbox) recordAnswer(entry *Request, status int, problem string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	entry.Status, entry.Problem = status, problem
+	s.notify(Change{Kind: "request"})
+}
+
+// Requests lists the last 10,000 requests, the oldest first.
+func (s *Sandbox) Requests() []Request {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	requests := make([]Request, len(s.log.entries))
+	for i, entry := range s.log.entries {
+		requests[i] = *entry
+		requests[i].Header = entry.Header.Clone()
+	}
+	return requests
+}
+
+// ClearRequests empties the log.
+func (s *Sandbox) ClearRequests() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.log.entries, s.log.bytes = nil, 0
+	s.notify(Change{Kind: "request"})
+}
+
+// fingerprint stands for a secret: equal secrets have equal ones.
+func fingerprint(secret string) string { return "sha256:" + hash(secret)[:8] }
+
+// redactHeader copies the header without its secrets. The scheme of
+// Authorization stays readable.
+func redactHeader(header http.Header) http.Header {
+	redacted := header.Clone()
+	for name, values := range redacted {
+		switch name {
+		case "Accesstoken", "Refreshtoken", "Cookie", "Proxy-Authorization":
+			for i, value := range values {
+				values[i] = fingerprint(value)
+			}
+		case "Authorization":
+			for i, value := range values {
+				scheme, secret, ok := strings.Cut(value, " ")
+				if !ok {
+					scheme, secret = "", value
+				}
+				values[i] = strings.TrimSpace(scheme + " " + fingerprint(secret))
+			}
+		}
+	}
+	return redacted
+}
+
+// secretField says which members of forms and bodies are never logged.
+func secretField(name string) bool {
+	switch name {
+	case "client_secret", "refresh_token", "access_token", "code", "code_verifier", "password", "ticket", "state":
+		return true
+	}
+	return false
+}
+
+// redactBody copies a body for the log, without secrets where it carries some.
+func redactBody(op string, body []byte) string {
+	switch op {
+	case "OAuth.Token", "OAuth.Consent":
+		return redactForm(string(body))
+	case "Auth.Login":
+		return redactJSON(body)
+	case "": // whatever it is, it may be a login at a wrong path
+		if bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")) {
+			return redactJSON(body)
+		}
+		return redactForm(string(body))
+	}
+	if len(body) > maxLoggedBody {
+		body = body[:maxLoggedBody]
+	}
+	if !utf8.Valid(body) {
+		body = bytes.ToValidUTF8(body, []byte("\uFFFD"))
+	}
+	return string(body)
+}
+
+// redactForm keeps keys and their order, and replaces secret values.
+func redactForm(form string) string {
+	if len(form) > maxLoggedBody {
+		return "(too long)"
+	}
+	pairs := strings.Split(form, "&")
+	for i, pair := range pairs {
+		key, value, ok := strings.Cut(pair, "=")
+		name, err := url.QueryUnescape(key)
+		if ok && (err != nil || secretField(name)) {
+			plain, err := url.QueryUnescape(value)
+			if err != nil {
+				plain = value
+			}
+			pairs[i] = key + "=" + url.QueryEscape(fingerprint(plain))
+		}
+	}
+	return strings.Join(pairs, "&")
+}
+
+// redactJSON does the same to an object. What is no object might be a secret in
+// a wrong place, so nothing of it is kept.
+func redactJSON(body []byte) string {
+	var members map[string]any
+	if len(body) == 0 {
+		return ""
+	}
+	if err := json.Unmarshal(body, &members); err != nil {
+		return "(no JSON object)"
+	}
+	for name := range maps.Keys(members) {
+		if secretField(name) {
+			text, _ := members[name].(string)
+			members[name] = fingerprint(text)
+		}
+	}
+	redacted, err := json.Marshal(members)
+	if err != nil {
+		return "(no JSON object)"
+	}
+	return string(redacted)
+}

@@ -1,0 +1,263 @@
+package sandbox
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/revv-go/revv"
+)
+
+// sendForESign sends the document for Fill & eSign.
+func (a *account) sendForESign(c *call) (any, error) {
+	d, persons, message, err := a.sendParams(c, "signers", true)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.checkSendable("signing"); err != nil {
+		return nil, err
+	}
+	if len(persons) == 0 {
+		return nil, badValue("signers: at least one signer is due")
+	}
+	a.dropLinks(d, roleSigner, roleAcceptor)
+	a.addParties(d, roleSigner, persons)
+	a.record(d, eventSentForSign, a.owner(), names(persons)...)
+	a.setStage(d, revv.StageSent)
+	a.invite(d, message)
+	return documentAnswer(d), nil
+}
+
+// sendForAcceptance sends the document to people who accept or reject it.
+// Acceptors cannot fill fields, so the required ones must be filled before;
+// programs of 2020 never did, which a lenient sandbox lets pass.
+func (a *account) sendForAcceptance(c *call) (any, error) {
+	d, persons, message, err := a.sendParams(c, "acceptors", false)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.checkSendable("acceptance"); err != nil {
+		return nil, err
+	}
+	if len(persons) == 0 {
+		return nil, badValue("acceptors: at least one acceptor is due")
+	}
+	if missing := d.missing(nil); len(missing) > 0 && !a.sandbox.opts.Lenient {
+		return nil, badValue("%s cannot be sent for acceptance before its required fields are filled: %s", d.described(), list(missing))
+	}
+	a.dropLinks(d, roleSigner, roleAcceptor)
+	a.addParties(d, roleAcceptor, persons)
+	a.record(d, eventSentForAccept, a.owner(), names(persons)...)
+	a.setStage(d, revv.StageSent)
+	a.invite(d, message)
+	return documentAnswer(d), nil
+}
+
+// sendForApproval asks colleagues for approval. Without any, and without a
+// workflow, the document is approved at once, as a help page of the vendor says.
+func (a *account) sendForApproval(c *call) (any, error) {
+	d, persons, message, err := a.sendParams(c, "approvers", false)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case d.Stage != revv.StageDraft:
+		return nil, conflict("%s is %s; only a draft is sent for approval", d.described(), d.Stage)
+	case d.Approval == ApprovalPending:
+		return nil, conflict("%s is waiting for approval already", d.described())
+	case d.Approval == ApprovalApproved:
+		return nil, conflict("%s is approved already", d.described())
+	}
+	a.dropLinks(d, roleApprover)
+	a.addParties(d, roleApprover, persons)
+	a.record(d, eventSentForApproval, a.owner(), names(persons)...)
+	d.Approval = ApprovalPending
+	if len(persons) == 0 {
+		d.Approval = ApprovalApproved
+		a.record(d, eventApproved, a.owner())
+	}
+	a.touch(d)
+	a.invite(d, message)
+	return documentAnswer(d), nil
+}
+
+// share sends private copies to readers. It spells its members in another way
+// than its siblings, as was observed.
+func (a *account) share(c *call) (any, error) {
+	d, err := a.documentByID(c.param)
+	if err != nil {
+		return nil, err
+	}
+	b, err := c.object()
+	if err != nil {
+		return nil, err
+	}
+	persons := b.persons("collaborators", false)
+	review := b.boolean("isReview")
+	message := b.text("reviewerEmailMessage", optional)
+	if err := b.end(); err != nil {
+		return nil, err
+	}
+	if len(persons) == 0 {
+		return nil, badValue("collaborators: at least one person is due")
+	}
+	for _, p := range persons {
+		if reader := d.party(roleReader, p.Email); reader != nil {
+			reader.Notified = false // shared again: the same link once more
+			continue
+		}
+		a.addParties(d, roleReader, []Person{p})
+	}
+	a.touch(d)
+	a.record(d, eventShared, a.owner(), names(persons)...)
+	for i := range d.Readers {
+		reader := &d.Readers[i]
+		if reader.Notified {
+			continue
+		}
+		reader.Notified = true
+		subject := "A copy of %q for you"
+		if review {
+			subject = "Please review %q"
+		}
+		a.mail(d, reader.Person, MailShare, fmt.Sprintf(subject, d.Title), message, map[string]string{
+			"open": a.BaseURL + "/shared/" + reader.Token,
+		})
+		a.record(d, eventShareDelivered, reader.Person)
+	}
+	return documentAnswer(d), nil
+}
+
+// sendParams reads what the three ways of sending share.
+func (a *account) sendParams(c *call, member string, ordered bool) (*Document, []Person, string, error) {
+	d, err := a.documentByID(c.param)
+	if err != nil {
+		return nil, nil, "", err
+	}
+	b, err := c.object()
+	if err != nil {
+		return nil, nil, "", err
+	}
+	persons := b.persons(member, ordered)
+	message := b.text("email_message", optional)
+	if err := b.end(); err != nil {
+		return nil, nil, "", err
+	}
+	return d, persons, message, nil
+}
+
+// checkSendable refuses to send twice: a contract that goes out a second time is
+// real harm, and the first thing that a test of a client should find.
+func (d *Document) checkSendable(purpose string) error {
+	switch {
+	case d.Approval == ApprovalPending:
+		return conflict("%s cannot be sent for %s: it is waiting for approval", d.described(), purpose)
+	case d.Stage != revv.StageDraft:
+		return conflict("%s cannot be sent for %s: it is %s already, and only a draft is sent", d.described(), purpose, d.Stage)
+	}
+	return nil
+}
+
+// addParties gives people a role and the secret of their link.
+func (a *account) addParties(d *Document, r role, persons []Person) {
+	parties := d.parties(r)
+	for _, p := range persons {
+		token := a.source.text(linkLength)
+		*parties = append(*parties, Party{Person: p, State: PartyOpen, Token: token})
+		a.links[token] = link{d, r, p.Email}
+	}
+}
+
+// dropLinks ends the links of an earlier round.
+func (a *account) dropLinks(d *Document, roles ...role) {
+	for _, r := range roles {
+		parties := d.parties(r)
+		for _, p := range *parties {
+			delete(a.links, p.Token)
+		}
+		*parties = nil
+	}
+}
+
+// invite mails everybody whose turn it is and who has no mail yet.
+func (a *account) invite(d *Document, message string) {
+	for i := range d.Signers {
+		if p := &d.Signers[i]; !p.Notified && p.State == PartyOpen && len(d.before(p)) == 0 {
+			p.Notified = true
+			a.mail(d, p.Person, MailSign, fmt.Sprintf("Please sign %q", d.Title), message, map[string]string{
+				"sign": a.BaseURL + "/sign/" + p.Token,
+			})
+			a.record(d, eventSignDelivered, p.Person)
+		}
+	}
+	for i := range d.Acceptors {
+		if p := &d.Acceptors[i]; !p.Notified {
+			p.Notified = true
+			base := a.BaseURL + acceptancePath(p.Token)
+			a.mail(d, p.Person, MailAccept, fmt.Sprintf("Please accept %q", d.Title), message, map[string]string{
+				"open": base, "accept": base + "/doc-acceptance/accept", "reject": base + "/doc-acceptance/reject",
+			})
+			a.record(d, eventAcceptDelivered, p.Person)
+		}
+	}
+	for i := range d.Approvers {
+		if p := &d.Approvers[i]; !p.Notified {
+			p.Notified = true
+			base := a.BaseURL + acceptancePath(p.Token)
+			a.mail(d, p.Person, MailApprove, fmt.Sprintf("Please approve %q", d.Title), message, map[string]string{
+				"open": base, "approve": base + "/doc-approval/approve", "reject": base + "/doc-approval/reject",
+			})
+			a.record(d, eventApproveDeliv, p.Person)
+		}
+	}
+}
+
+// acceptancePath is the shared document that a secret opens; its layout was
+// observed for acceptance, and the 1 in it never explained.
+func acceptancePath(token string) string { return "/api/shared/documents/1/" + token }
+
+// before returns who has to sign before p: everybody with a lower place in the
+// sequence. People without a place neither wait nor keep others waiting.
+func (d *Document) before(p *Party) []string {
+	if p.Order == 0 {
+		return nil
+	}
+	var waiting []string
+	for _, other := range d.Signers {
+		if other.Order > 0 && other.Order < p.Order && other.State == PartyOpen {
+			waiting = append(waiting, other.Email)
+		}
+	}
+	slices.Sort(waiting)
+	return waiting
+}
+
+// magicLink answers with the permanent public link of a document, the same one
+// every time.
+func (a *account) magicLink(c *call) (any, error) {
+	b, err := c.object()
+	if err != nil {
+		return nil, err
+	}
+	id := b.text("object_id", required)
+	kind := b.text("object_type", required)
+	if err := b.end(); err != nil {
+		return nil, err
+	}
+	if kind != "DOC" {
+		return nil, badValue("object_type: only DOC is known, not %q", shorten(kind))
+	}
+	d, err := a.documentByObject("object_id", id)
+	if err != nil {
+		return nil, err
+	}
+	if d.MagicToken == "" {
+		d.MagicToken = a.source.text(magicLinkLength)
+		a.magic[d.MagicToken] = d
+		a.touch(d)
+		a.record(d, eventLinkCreated, a.owner())
+	}
+	return struct {
+		URL string `json:"url"`
+	}{strings.Join([]string{a.BaseURL, "perma/DOC", d.MagicToken, slug(d.Title)}, "/")}, nil
+}

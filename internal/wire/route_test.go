@@ -1,0 +1,170 @@
+package wire_test
+
+import (
+	"bufio"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/revv-go/revv/internal/wire"
+)
+
+func TestParseRoute_takesPlainRoutes(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct{ text, param, method, pattern string }{
+		"no placeholder":  {"POST /api/docs", "", "POST", "/api/docs"},
+		"trailing slash":  {"GET /api/folders/", "", "GET", "/api/folders/"},
+		"placeholder":     {"PUT /api/docs/{id}/fields", "id", "PUT", "/api/docs/{id}/fields"},
+		"at the end":      {"DELETE /api/folders/{id}", "id", "DELETE", "/api/folders/{id}"},
+		"slash behind it": {"GET /api/folders/{id}/", "id", "GET", "/api/folders/{id}/"},
+		"at the start":    {"GET /{object_id}", "object_id", "GET", "/{object_id}"},
+		"other letters":   {"GET /übersicht/a;b=c,d", "", "GET", "/übersicht/a;b=c,d"},
+		"root":            {"GET /", "", "GET", "/"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			route, err := wire.ParseRoute(test.text, test.param)
+			require.NoError(t, err)
+			assert.Equal(t, test.method, route.Method)
+			assert.Equal(t, test.pattern, route.Pattern)
+		})
+	}
+}
+
+func TestParseRoute_saysWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct{ text, param, rule string }{
+		"nothing":              {"", "", "must be a method in capitals, one space and a path"},
+		"path alone":           {"/api/docs", "", "must be a method in capitals, one space and a path"},
+		"method alone":         {"GET", "", "must be a method in capitals, one space and a path"},
+		"no method":            {" /api/docs", "", "must be a method in capitals, one space and a path"},
+		"method in small":      {"Get /api/docs", "", "must be a method in capitals, one space and a path"},
+		"method with a hyphen": {"M-SEARCH /api/docs", "", "must be a method in capitals, one space and a path"},
+		"two spaces":           {"GET  /api/docs", "", `the path must begin with "/"`},
+		"relative":             {"GET api/docs", "", `the path must begin with "/"`},
+		"URL":                  {"GET https://example.com/", "", `the path must begin with "/"`},
+		"query":                {"GET /api?x", "", "the path must not carry a query or a fragment"},
+		"fragment":             {"GET /api#x", "", "the path must not carry a query or a fragment"},
+		"space":                {"GET /a b", "", "the path must be plain text"},
+		"escape":               {"GET /a%20b", "", "the path must be plain text"},
+		"backslash":            {`GET /a\b`, "", "the path must be plain text"},
+		"line break":           {"GET /a\nb", "", "the path must be plain text"},
+		"C1 control":           {"GET /a\u0085b", "", "the path must be plain text"},
+		"broken UTF-8":         {"GET /a\xff", "", "the path must be plain text"},
+		"host":                 {"GET //example.com/a", "", "the path must not contain an empty segment"},
+		"empty segment":        {"GET /a//b", "", "the path must not contain an empty segment"},
+		"dot":                  {"GET /a/./b", "", `the path must not contain "." or ".."`},
+		"dots":                 {"GET /a/..", "", `the path must not contain "." or ".."`},
+		"placeholder missing":  {"GET /api/docs", "id", "the placeholder {id} is missing"},
+		"placeholder unknown":  {"GET /api/docs/{id}", "", `the placeholder "{id}" is not known here`},
+		"placeholder of other": {"GET /api/docs/{id}/{doc_no}", "id", `the placeholder "{doc_no}" is not known here`},
+		"placeholder twice":    {"GET /api/{id}/docs/{id}", "id", `the placeholder "{id}" is not known here`},
+		"placeholder in part":  {"GET /api/docs-{id}", "id", `the placeholder "docs-{id}" is not known here`},
+		"placeholder open":     {"GET /api/docs/{id", "id", `the placeholder "{id" is not known here`},
+		"placeholder empty":    {"GET /api/docs/{}", "id", `the placeholder "{}" is not known here`},
+		"wildcard":             {"GET /api/docs/{id...}", "id", `the placeholder "{id...}" is not known here`},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			route, err := wire.ParseRoute(test.text, test.param)
+			require.ErrorContains(t, err, test.rule)
+			assert.Zero(t, route)
+		})
+	}
+}
+
+func TestPath_expandsThePlaceholder(t *testing.T) {
+	t.Parallel()
+	route, err := wire.ParseRoute("GET /api/docs/{id}/fields", "id")
+	require.NoError(t, err)
+	for id, want := range map[string]struct{ decoded, escaped string }{
+		"14":     {"/api/docs/14/fields", "/api/docs/14/fields"},
+		"a/b":    {"/api/docs/a/b/fields", "/api/docs/a%2Fb/fields"},
+		"a?b#c":  {"/api/docs/a?b#c/fields", "/api/docs/a%3Fb%23c/fields"},
+		"50%":    {"/api/docs/50%/fields", "/api/docs/50%25/fields"},
+		"%2e%2e": {"/api/docs/%2e%2e/fields", "/api/docs/%252e%252e/fields"},
+		"{id}":   {"/api/docs/{id}/fields", "/api/docs/%7Bid%7D/fields"},
+		"...":    {"/api/docs/.../fields", "/api/docs/.../fields"},
+		"ü b":    {"/api/docs/ü b/fields", "/api/docs/%C3%BC%20b/fields"},
+	} {
+		decoded, escaped, err := route.Path(id)
+		require.NoError(t, err, "%q", id)
+		assert.Equal(t, want.decoded, decoded, "%q", id)
+		assert.Equal(t, want.escaped, escaped, "%q", id)
+	}
+	for _, id := range []string{"", ".", "..", "\n", "\x7f", "\u009f", "\xff", strings.Repeat("x", wire.MaxSegment+1)} {
+		decoded, escaped, err := route.Path(id)
+		require.Error(t, err, "%q", id)
+		assert.Empty(t, decoded+escaped)
+	}
+	_, _, err = route.Path(strings.Repeat("x", wire.MaxSegment))
+	require.NoError(t, err)
+}
+
+func TestPath_withoutAPlaceholder_ignoresTheID(t *testing.T) {
+	t.Parallel()
+	route, err := wire.ParseRoute("GET /api/folders/", "")
+	require.NoError(t, err)
+	for _, id := range []string{"", "14", "..", "\n"} {
+		decoded, escaped, err := route.Path(id)
+		require.NoError(t, err)
+		assert.Equal(t, "/api/folders/", decoded)
+		assert.Equal(t, "/api/folders/", escaped)
+	}
+}
+
+// FuzzRoutePath: whatever an id is, it is refused, or a server decodes the same
+// id from exactly one segment.
+func FuzzRoutePath(f *testing.F) {
+	for _, id := range []string{"14", "", ".", "..", "a/b", "a?b", "a#b", "100%", "%2F", "%2e%2e", "..%2f", "{id}", "a b", "ü", "\x00", "\r\nX: y", "\\", ";", "//", "\u2028", "a\xffb"} {
+		f.Add(id)
+	}
+	const before, after = "/api/docs/", "/fields"
+	route, err := wire.ParseRoute("GET "+before+"{id}"+after, "id")
+	if err != nil {
+		f.Fatal(err)
+	}
+	var arrived []string
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+before+"{id}"+after, func(_ http.ResponseWriter, r *http.Request) { arrived = append(arrived, r.PathValue("id")) })
+
+	f.Fuzz(func(t *testing.T, id string) {
+		decoded, escaped, err := route.Path(id)
+		if refusal := wire.CheckSegment(id); refusal != nil {
+			require.Equal(t, refusal, err)
+			return
+		}
+		require.NoError(t, err)
+		require.NotContains(t, []string{"", ".", ".."}, id)
+
+		u := url.URL{Scheme: "https", Host: "example.com", Path: decoded, RawPath: escaped}
+		require.Equal(t, escaped, u.EscapedPath(), "net/url would write another path")
+		line := "GET " + u.RequestURI() + " HTTP/1.1\r\nHost: example.com\r\n\r\n"
+		require.Equal(t, 3, strings.Count(line, "\n"), "the id must not break the line")
+		r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(line)))
+		require.NoError(t, err)
+		require.Equal(t, before+id+after, r.URL.Path)
+		require.Empty(t, r.URL.RawQuery)
+		require.Empty(t, r.URL.Fragment)
+
+		segments := strings.Split(r.URL.EscapedPath(), "/")
+		require.Len(t, segments, 5)
+		segment, err := url.PathUnescape(segments[3])
+		require.NoError(t, err)
+		require.Equal(t, id, segment)
+
+		if id == "/" {
+			return // the mux of net/http takes this segment for the end of a path
+		}
+		arrived = nil
+		mux.ServeHTTP(httptest.NewRecorder(), r)
+		require.Equal(t, []string{id}, arrived, "a mux routes it and decodes the same")
+	})
+}

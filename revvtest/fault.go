@@ -1,0 +1,56 @@
+package revvtest
+
+import (
+	"net/http"
+	"time"
+)
+
+// Fault is something that goes wrong on purpose. A request meets the first fault
+// that matches it. The zero value of every field means that it is not used.
+//
+// A fault that gives an answer of its own (Status, Body, HTML, Empty, OAuthError,
+// RedirectTo, GzipBomb) or none at all (Hang, Reset, CutAfter below 0) keeps the
+// operation from being carried out, and from being checked, unless Commit is
+// set. Any other fault spoils the answer of an operation that was carried out.
+type Fault struct {
+	// Operation names what fails, as "Documents.Create" or "OAuth.Token". Empty
+	// means every operation of the API, and none of OAuth.
+	Operation string
+	// Times is how many requests fail; 0 means all until the faults are cleared.
+	Times int
+	// After lets that many requests pass first. A request that met an earlier
+	// fault does not count.
+	After int
+	// Commit carries the operation out before it fails.
+	Commit bool
+
+	Status      int
+	RetryAfter  string      // the header, seconds or a date
+	Header      http.Header // added to the answer
+	Body        string
+	ContentType string // of the answer, whatever it is
+	HTML        bool   // 200 and a page, as the vendor's hosts give today
+	Empty       bool   // 200 and no byte of body
+	OAuthError  string // a code of RFC 6749, as invalid_grant
+	RedirectTo  string // 302, or Status, to this URL
+	GzipBomb    int64  // that many bytes of JSON, compressed a thousandfold
+
+	Delay time.Duration // before anything else
+	Hang  bool          // no answer until the client leaves or the sandbox is closed
+	Reset bool          // the connection is reset instead of answered
+
+	// CutAfter ends the connection after so many bytes of the body; below 0 it
+	// ends before the headers.
+	CutAfter int
+	// StallAfter stops after so many bytes of the body and keeps the connection.
+	StallAfter int
+	// Drip sends the body byte by byte with that pause after each.
+	Drip time.Duration
+	// CloseDelimited leaves out the length, so that a cut looks like an end.
+	CloseDelimited bool
+	// Truncate halves the body within a complete HTTP message.
+	Truncate bool
+	// Members replaces members of a JSON answer by the JSON given here; an empty
+	// text removes the member.
+	Members map[string]string
+}

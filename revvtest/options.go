@@ -1,0 +1,104 @@
+package revvtest
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/revv-go/revv"
+	"github.com/revv-go/revv/internal/sandbox"
+)
+
+// Option changes one thing about a [Server].
+type Option func(*config)
+
+type config struct {
+	sandbox  sandbox.Options
+	inMemory bool
+}
+
+// WithClock gives the server another clock than the system's. [Server.SetTime]
+// and [Server.Advance] move any clock.
+func WithClock(now func() time.Time) Option {
+	return func(c *config) { c.sandbox.Clock = now }
+}
+
+// WithTokenLifetime sets how long access tokens live, an hour by default. With 0
+// they do not expire, and the token endpoint does not send expires_in.
+func WithTokenLifetime(d time.Duration) Option {
+	if d <= 0 {
+		d = -1
+	}
+	return func(c *config) { c.sandbox.TokenLifetime = d }
+}
+
+// WithRoutes serves other routes than [revv.DefaultRoutes]. Empty fields keep
+// their default. The client of a test needs the same value.
+func WithRoutes(routes revv.Routes) Option {
+	return func(c *config) { c.sandbox.Routes = routes }
+}
+
+// WithSeed draws other ids and tokens. The same seed draws the same ones, as
+// does a server without this option.
+func WithSeed(seed uint64) Option {
+	return func(c *config) { c.sandbox.Seed = &seed }
+}
+
+// WithoutSeedData starts with no templates and no contacts.
+func WithoutSeedData() Option {
+	return func(c *config) { c.sandbox.NoSeedData = true }
+}
+
+// WithRotation says whether a refresh answers with a new refresh token and
+// spends the old one, as it does by default. Without rotation the answer has no
+// refresh token at all.
+func WithRotation(on bool) Option {
+	return func(c *config) { c.sandbox.NoRotation = !on }
+}
+
+// WithReuseDetection says whether a spent refresh token that comes back revokes
+// all tokens of its family, as it does by default.
+func WithReuseDetection(on bool) Option {
+	return func(c *config) { c.sandbox.NoReuseDetection = !on }
+}
+
+// WithClientAuthRequired lets the token endpoint refuse a refresh that has no
+// client_id and client_secret with invalid_client.
+func WithClientAuthRequired() Option {
+	return func(c *config) { c.sandbox.ClientAuthRequired = true }
+}
+
+// WithRateLimit answers 429 with Retry-After to more than n calls of the API in
+// any window of length per.
+func WithRateLimit(n int, per time.Duration) Option {
+	return func(c *config) { c.sandbox.RateLimit = sandbox.RateLimit{Requests: n, Per: per} }
+}
+
+// WithLenientBodies accepts what the live service was seen to accept: unknown
+// members, ids as text, JSON under any content type. By default they are
+// refused, so that a slip is seen.
+func WithLenientBodies() Option {
+	return func(c *config) { c.sandbox.Lenient = true }
+}
+
+// WithPageSize sets how many entries a page of a list has, 20 by default.
+func WithPageSize(n int) Option {
+	return func(c *config) { c.sandbox.PageSize = n }
+}
+
+// WithRedirectURLs registers other redirect URLs than http://127.0.0.1/callback.
+// The port of a URL on 127.0.0.1 is free.
+func WithRedirectURLs(urls ...string) Option {
+	return func(c *config) { c.sandbox.RedirectURLs = urls }
+}
+
+// WithWebhookClient delivers webhooks through the client.
+func WithWebhookClient(client *http.Client) Option {
+	return func(c *config) { c.sandbox.WebhookClient = client }
+}
+
+// WithoutNetwork serves a network in memory instead of a port on 127.0.0.1, which
+// works inside [testing/synctest]. Only [Server.HTTPClient], and so
+// [Server.Client], reaches it.
+func WithoutNetwork() Option {
+	return func(c *config) { c.inMemory = true }
+}

@@ -1,0 +1,497 @@
+package revvtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/oauth2"
+
+	"github.com/revv-go/revv"
+)
+
+// TestTokenStore checks that a store of your own keeps the promises of
+// [revv.TokenStore]. It calls newStore once for each promise, as a subtest; every
+// store that newStore returns has to be empty and independent of the others:
+//
+//	func TestStore(t *testing.T) {
+//		revvtest.TestTokenStore(t, func(t *testing.T) revv.TokenStore {
+//			return NewStore(newDatabase(t))
+//		})
+//	}
+//
+// A store that hangs fails the test after some seconds. What needs a second process
+// or a failing disk is not checked: that the lock excludes other processes, ends with
+// its holder's death, and that a store which cannot save says so before fn runs.
+func TestTokenStore(t *testing.T, newStore func(t *testing.T) revv.TokenStore) {
+	t.Helper()
+	for _, promise := range tokenStorePromises() {
+		t.Run(promise.name, func(t *testing.T) {
+			promise.check(&storeCheck{TB: t, store: newStore(t), patience: 10 * time.Second})
+		})
+	}
+}
+
+type tokenStorePromise struct {
+	name  string
+	check func(c *storeCheck)
+}
+
+func tokenStorePromises() []tokenStorePromise {
+	return []tokenStorePromise{
+		{"an empty store has no token", checkNoToken},
+		{"what fn returns is saved", checkRoundTrip},
+		{"a token is replaced as a whole", checkReplacedAsAWhole},
+		{"fn is called once", checkCalledOnce},
+		{"a failure of fn saves nothing", checkFailureSavesNothing},
+		{"neither a token nor an error is an error", checkNilToken},
+		{"the same token stays", checkSameToken},
+		{"a token that fn changes in place is saved", checkChangedInPlace},
+		{"tokens are copies", checkCopies},
+		{"accounts that look alike are kept apart", checkAccountsApart},
+		{"updates of an account happen one after the other", checkSerial},
+		{"accounts do not wait for one another", checkAccountsIndependent},
+		{"Load does not wait for Update", checkLoadDoesNotWait},
+		{"waiting for the lock ends with the context", checkWaiterLeaves},
+		{"a context that is done calls nothing", checkDoneContext},
+		{"a token is saved although the context ended", checkSavedAfterContext},
+		{"a panic of fn unlocks the account", checkPanicUnlocks},
+	}
+}
+
+// storeCheck checks one promise of one store.
+type storeCheck struct {
+	testing.TB
+
+	store    revv.TokenStore
+	patience time.Duration
+}
+
+type updateFunc = func(current *oauth2.Token) (*oauth2.Token, error)
+
+// outcome is what a call of the store returned.
+type outcome struct {
+	token *oauth2.Token
+	err   error
+}
+
+// begin makes a call in the background.
+func begin(call func() (*oauth2.Token, error)) <-chan outcome {
+	done := make(chan outcome, 1)
+	go func() {
+		token, err := call()
+		done <- outcome{token, err}
+	}()
+	return done
+}
+
+// end waits for a call, and for one that ignores its context not for ever.
+func (c *storeCheck) end(what string, call <-chan outcome) (*oauth2.Token, error) {
+	c.Helper()
+	select {
+	case got := <-call:
+		return got.token, got.err
+	case <-time.After(2 * c.patience):
+		c.Fatalf("%s hangs", what)
+		return nil, nil //nolint:nilnil // not reached
+	}
+}
+
+func (c *storeCheck) beginUpdate(ctx context.Context, account string, fn updateFunc) <-chan outcome {
+	return begin(func() (*oauth2.Token, error) { return c.store.Update(ctx, account, fn) })
+}
+
+func (c *storeCheck) update(account string, fn updateFunc) (*oauth2.Token, error) {
+	c.Helper()
+	ctx, cancel := context.WithTimeout(c.Context(), c.patience)
+	defer cancel()
+	return c.end("Update", c.beginUpdate(ctx, account, fn))
+}
+
+func (c *storeCheck) load(account string) (*oauth2.Token, error) {
+	c.Helper()
+	ctx, cancel := context.WithTimeout(c.Context(), c.patience)
+	defer cancel()
+	return c.end("Load", begin(func() (*oauth2.Token, error) { return c.store.Load(ctx, account) }))
+}
+
+// save stores a token, which has to succeed.
+func (c *storeCheck) save(account string, token *oauth2.Token) {
+	c.Helper()
+	got, err := c.update(account, func(*oauth2.Token) (*oauth2.Token, error) { return token, nil })
+	if err != nil {
+		c.Fatalf("Update: %v", err)
+	}
+	c.wantToken("Update", got, token)
+}
+
+// stored checks what is stored, nil for nothing.
+func (c *storeCheck) stored(account string, want *oauth2.Token) {
+	c.Helper()
+	got, err := c.load(account)
+	if want != nil {
+		if err != nil {
+			c.Fatalf("Load: %v", err)
+		}
+		c.wantToken("Load", got, want)
+		return
+	}
+	if !errors.Is(err, revv.ErrNoToken) {
+		c.Fatalf("Load of an account without a token returns the error %v, want one that Is ErrNoToken", err)
+	}
+	if got != nil {
+		c.Errorf("Load returns a token and ErrNoToken")
+	}
+}
+
+// wantToken compares tokens. Databases round times, which does no harm.
+func (c *storeCheck) wantToken(what string, got, want *oauth2.Token) {
+	c.Helper()
+	if got == nil || want == nil {
+		if got != want {
+			c.Fatalf("%s: the token is missing: %t, want %t", what, got == nil, want == nil)
+		}
+		return
+	}
+	c.wantText(what, "AccessToken", got.AccessToken, want.AccessToken)
+	c.wantText(what, "TokenType", got.TokenType, want.TokenType)
+	c.wantText(what, "RefreshToken", got.RefreshToken, want.RefreshToken)
+	apart := got.Expiry.Sub(want.Expiry).Abs()
+	if got.Expiry.IsZero() != want.Expiry.IsZero() || apart > time.Second {
+		c.Errorf("%s: Expiry is %v, want %v", what, got.Expiry, want.Expiry)
+	}
+}
+
+func (c *storeCheck) wantText(what, field, got, want string) {
+	c.Helper()
+	if got != want {
+		c.Errorf("%s: %s is %s, want %s", what, field, shortened(got), shortened(want))
+	}
+}
+
+// shortened keeps a failure readable; the tokens are those of this file.
+func shortened(text string) string {
+	if len(text) > 40 {
+		return fmt.Sprintf("%q… (%d bytes)", text[:40], len(text))
+	}
+	return strconv.Quote(text)
+}
+
+func samplePair(name string) *oauth2.Token {
+	return &oauth2.Token{
+		AccessToken:  "access " + name,
+		TokenType:    "Bearer",
+		RefreshToken: "refresh " + name,
+		Expiry:       time.Date(2030, time.May, 17, 12, 30, 15, 0, time.FixedZone("", 5400)),
+	}
+}
+
+const sampleAccount = "someone@example.com"
+
+var errSample = errors.New("the refresh failed")
+
+func checkNoToken(c *storeCheck) {
+	c.stored(sampleAccount, nil)
+	_, err := c.update(sampleAccount, func(current *oauth2.Token) (*oauth2.Token, error) {
+		if current != nil {
+			c.Errorf("fn gets a token from an empty store, want nil")
+		}
+		return nil, errSample
+	})
+	if !errors.Is(err, errSample) {
+		c.Errorf("Update returns the error %v, want that of fn", err)
+	}
+	c.stored(sampleAccount, nil)
+}
+
+func checkRoundTrip(c *storeCheck) {
+	long := samplePair("long")
+	long.AccessToken = strings.Repeat("0123456789abcdef", 256)
+	odd := samplePair(`odd "'\ <&> %s ü 令牌 😀`)
+	noExpiry := samplePair("without expiry")
+	noExpiry.Expiry = time.Time{}
+	for _, want := range []*oauth2.Token{samplePair("first"), long, odd, noExpiry} {
+		c.save(sampleAccount, want)
+		c.stored(sampleAccount, want)
+		_, err := c.update(sampleAccount, func(current *oauth2.Token) (*oauth2.Token, error) {
+			c.wantToken("the argument of fn", current, want)
+			return current, nil
+		})
+		if err != nil {
+			c.Errorf("Update: %v", err)
+		}
+	}
+}
+
+func checkReplacedAsAWhole(c *storeCheck) {
+	c.save(sampleAccount, samplePair("first"))
+	bare := &oauth2.Token{AccessToken: "access only"}
+	c.save(sampleAccount, bare)
+	c.stored(sampleAccount, bare)
+}
+
+func checkCalledOnce(c *storeCheck) {
+	for _, err := range []error{nil, errSample} {
+		calls := 0
+		_, _ = c.update(sampleAccount, func(*oauth2.Token) (*oauth2.Token, error) {
+			calls++
+			return samplePair("once"), err
+		})
+		if calls != 1 {
+			c.Errorf("fn was called %d times, want once: every call spends a refresh token", calls)
+		}
+	}
+}
+
+func checkFailureSavesNothing(c *storeCheck) {
+	before := samplePair("before")
+	c.save(sampleAccount, before)
+	got, err := c.update(sampleAccount, func(current *oauth2.Token) (*oauth2.Token, error) {
+		current.AccessToken = "changed in place"
+		return samplePair("after"), errSample
+	})
+	if !errors.Is(err, errSample) {
+		c.Errorf("Update returns the error %v, want that of fn", err)
+	}
+	if got != nil {
+		c.Errorf("Update returns a token and an error")
+	}
+	c.stored(sampleAccount, before)
+	c.save(sampleAccount, samplePair("later"))
+}
+
+func checkNilToken(c *storeCheck) {
+	before := samplePair("before")
+	c.save(sampleAccount, before)
+	for _, account := range []string{sampleAccount, "another@example.com"} {
+		_, err := c.update(account, func(*oauth2.Token) (*oauth2.Token, error) {
+			return nil, nil //nolint:nilnil // the mistake that is tried
+		})
+		if err == nil {
+			c.Errorf("Update succeeds although fn returned neither a token nor an error")
+		}
+	}
+	c.stored(sampleAccount, before)
+	c.stored("another@example.com", nil)
+}
+
+func checkSameToken(c *storeCheck) {
+	want := samplePair("the same")
+	c.save(sampleAccount, want)
+	got, err := c.update(sampleAccount, func(current *oauth2.Token) (*oauth2.Token, error) { return current, nil })
+	if err != nil {
+		c.Fatalf("Update: %v", err)
+	}
+	c.wantToken("Update", got, want)
+	c.stored(sampleAccount, want)
+}
+
+func checkChangedInPlace(c *storeCheck) {
+	c.save(sampleAccount, samplePair("before"))
+	_, err := c.update(sampleAccount, func(current *oauth2.Token) (*oauth2.Token, error) {
+		*current = *samplePair("after")
+		return current, nil
+	})
+	if err != nil {
+		c.Fatalf("Update: %v", err)
+	}
+	c.stored(sampleAccount, samplePair("after"))
+}
+
+func checkCopies(c *storeCheck) {
+	want := samplePair("original")
+	spoil := func(token *oauth2.Token, err error) {
+		if err == nil && token != nil {
+			*token = oauth2.Token{AccessToken: "spoiled"}
+		}
+	}
+	passed := samplePair("original")
+	spoil(c.update(sampleAccount, func(*oauth2.Token) (*oauth2.Token, error) { return passed, nil }))
+	c.stored(sampleAccount, want)
+	spoil(passed, nil)
+	c.stored(sampleAccount, want)
+	spoil(c.load(sampleAccount))
+	c.stored(sampleAccount, want)
+	var kept *oauth2.Token
+	spoil(c.update(sampleAccount, func(current *oauth2.Token) (*oauth2.Token, error) {
+		kept = current
+		return current, nil
+	}))
+	c.stored(sampleAccount, want)
+	spoil(kept, nil)
+	c.stored(sampleAccount, want)
+}
+
+func checkAccountsApart(c *storeCheck) {
+	accounts := []string{
+		"acme", "Acme", "acme ", " acme", "acme/", "/acme", "../acme", "..", ".", "/", `\`, "acme.",
+		"ácme", "a\u0301cme", "%61cme", "acm_", "acm%", "'; --", "con", "acme:1", strings.Repeat("acme", 50),
+	}
+	for i, account := range accounts {
+		c.stored(account, nil)
+		c.save(account, samplePair(strconv.Itoa(i)))
+	}
+	for i, account := range accounts {
+		c.stored(account, samplePair(strconv.Itoa(i)))
+	}
+}
+
+func checkSerial(c *storeCheck) {
+	const callers, rounds = 5, 4
+	var inside atomic.Int32
+	var overlap atomic.Bool
+	increment := func(current *oauth2.Token) (*oauth2.Token, error) {
+		if inside.Add(1) != 1 {
+			overlap.Store(true)
+		}
+		defer inside.Add(-1)
+		count := 0
+		if current != nil {
+			var err error
+			if count, err = strconv.Atoi(current.RefreshToken); err != nil {
+				return nil, err
+			}
+		}
+		return &oauth2.Token{AccessToken: "access", RefreshToken: strconv.Itoa(count + 1)}, nil
+	}
+	ctx, cancel := context.WithTimeout(c.Context(), 2*c.patience)
+	defer cancel()
+	var calls []<-chan outcome
+	for range callers {
+		calls = append(calls, begin(func() (last *oauth2.Token, err error) {
+			for range rounds {
+				if last, err = c.store.Update(ctx, sampleAccount, increment); err != nil {
+					return nil, err
+				}
+			}
+			return last, nil
+		}))
+	}
+	for _, call := range calls {
+		if _, err := c.end("Update", call); err != nil {
+			c.Errorf("Update: %v", err)
+		}
+	}
+	if overlap.Load() {
+		c.Errorf("fn runs twice at a time for one account")
+	}
+	c.stored(sampleAccount, &oauth2.Token{AccessToken: "access", RefreshToken: strconv.Itoa(callers * rounds)})
+}
+
+// holding runs do while an Update of sampleAccount has its lock, and then lets that
+// Update save.
+func (c *storeCheck) holding(do func()) {
+	c.Helper()
+	ctx, cancel := context.WithTimeout(c.Context(), 4*c.patience)
+	defer cancel()
+	entered, release := make(chan struct{}), make(chan struct{})
+	holder := c.beginUpdate(ctx, sampleAccount, func(*oauth2.Token) (*oauth2.Token, error) {
+		close(entered)
+		<-release
+		return samplePair("of the holder"), nil
+	})
+	leave := func() { close(release) }
+	defer func() { leave() }()
+	select {
+	case <-entered:
+	case got := <-holder:
+		c.Fatalf("Update returns without calling fn, with the error %v", got.err)
+	case <-time.After(c.patience):
+		c.Fatalf("Update does not call fn")
+	}
+	do()
+	leave()
+	leave = func() {}
+	if _, err := c.end("Update", holder); err != nil {
+		c.Errorf("Update: %v", err)
+	}
+	c.stored(sampleAccount, samplePair("of the holder"))
+}
+
+func checkAccountsIndependent(c *storeCheck) {
+	c.holding(func() {
+		c.save("another@example.com", samplePair("another"))
+		c.stored("another@example.com", samplePair("another"))
+	})
+}
+
+func checkLoadDoesNotWait(c *storeCheck) {
+	c.save(sampleAccount, samplePair("before"))
+	c.holding(func() { c.stored(sampleAccount, samplePair("before")) })
+}
+
+// refused returns a function that must not be called, and whether it was. It does not
+// report that itself: a broken store may call it when the test is over.
+func refused() (fn updateFunc, called *atomic.Bool) {
+	called = new(atomic.Bool)
+	return func(*oauth2.Token) (*oauth2.Token, error) {
+		called.Store(true)
+		return nil, errSample
+	}, called
+}
+
+func checkWaiterLeaves(c *storeCheck) {
+	c.holding(func() {
+		ctx, cancel := context.WithTimeout(c.Context(), 50*time.Millisecond)
+		defer cancel()
+		fn, called := refused()
+		_, err := c.end("an Update whose context is done", c.beginUpdate(ctx, sampleAccount, fn))
+		if called.Load() {
+			c.Errorf("fn runs although another Update holds the lock")
+		}
+		if !errors.Is(err, context.DeadlineExceeded) {
+			c.Errorf("Update returns the error %v, want one that Is context.DeadlineExceeded", err)
+		}
+	})
+}
+
+func checkDoneContext(c *storeCheck) {
+	ctx, cancel := context.WithCancel(c.Context())
+	cancel()
+	fn, called := refused()
+	_, err := c.end("Update", c.beginUpdate(ctx, sampleAccount, fn))
+	if called.Load() {
+		c.Errorf("fn runs although the context is done")
+	}
+	if !errors.Is(err, context.Canceled) {
+		c.Errorf("Update returns the error %v, want one that Is context.Canceled", err)
+	}
+}
+
+func checkSavedAfterContext(c *storeCheck) {
+	ctx, cancel := context.WithCancel(c.Context())
+	defer cancel()
+	_, err := c.end("Update", c.beginUpdate(ctx, sampleAccount, func(*oauth2.Token) (*oauth2.Token, error) {
+		cancel()
+		return samplePair("spent"), nil
+	}))
+	if err != nil {
+		c.Errorf("Update: %v: by now the old refresh token is spent, so the new one must be saved", err)
+	}
+	c.stored(sampleAccount, samplePair("spent"))
+}
+
+func checkPanicUnlocks(c *storeCheck) {
+	before := samplePair("before")
+	c.save(sampleAccount, before)
+	_, err := c.end("Update", begin(func() (token *oauth2.Token, err error) {
+		defer func() {
+			if recover() != nil {
+				err = errSample
+			}
+		}()
+		return c.store.Update(c.Context(), sampleAccount, func(*oauth2.Token) (*oauth2.Token, error) {
+			panic("fn panics")
+		})
+	}))
+	if err == nil {
+		c.Errorf("Update succeeds although fn panicked")
+	}
+	c.stored(sampleAccount, before)
+	c.save(sampleAccount, samplePair("later"))
+}

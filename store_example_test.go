@@ -1,0 +1,75 @@
+package revv_test
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/oauth2"
+
+	"github.com/revv-go/revv"
+)
+
+func ExampleNewMemoryStore() {
+	ctx := context.Background()
+	store := revv.NewMemoryStore()
+	_, err := store.Load(ctx, "legal@example.com")
+	fmt.Println(errors.Is(err, revv.ErrNoToken))
+
+	// A pair that was obtained elsewhere is put in with Update, too.
+	_, err = store.Update(ctx, "legal@example.com", func(current *oauth2.Token) (*oauth2.Token, error) {
+		if current != nil {
+			return current, nil // keep what is there
+		}
+		return &oauth2.Token{AccessToken: "access", RefreshToken: "refresh"}, nil
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	token, err := store.Load(ctx, "legal@example.com")
+	fmt.Println(token.RefreshToken, err)
+	// Output:
+	// true
+	// refresh <nil>
+}
+
+func ExampleNewFileStore() {
+	// Every process on the machine that opens this directory shares its tokens.
+	dir := filepath.Join(os.TempDir(), "revv-example", "tokens")
+	defer func() { _ = os.RemoveAll(filepath.Dir(dir)) }()
+	store, err := revv.NewFileStore(dir)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_, err = store.Load(context.Background(), "legal@example.com")
+	fmt.Println(err)
+	// Output: revv: FileStore.Load: no token
+}
+
+func ExampleNewEncryptedStore() {
+	// In a program the key comes from a place that keeps secrets, as 32 random bytes.
+	key := make([]byte, 32)
+	_, _ = rand.Read(key)
+
+	inner := revv.NewMemoryStore() // or a FileStore, or one of your own
+	store, err := revv.NewEncryptedStore(inner, key)
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx := context.Background()
+	_, err = store.Update(ctx, "legal@example.com", func(*oauth2.Token) (*oauth2.Token, error) {
+		return &oauth2.Token{AccessToken: "access", RefreshToken: "refresh"}, nil
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	opened, _ := store.Load(ctx, "legal@example.com")
+	sealed, _ := inner.Load(ctx, "legal@example.com")
+	fmt.Println(opened.RefreshToken, "is kept as a token of type", sealed.TokenType)
+	// Output: refresh is kept as a token of type sealed
+}

@@ -1,0 +1,154 @@
+package revv_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/revv-go/revv"
+)
+
+// documents is a reader that gives one document, or an error.
+type documents struct {
+	stage revv.Stage
+	err   error
+	empty bool
+	asked atomic.Value
+}
+
+func (d *documents) answer(asked any) (*revv.Document, error) {
+	d.asked.Store(fmt.Sprint(asked))
+	if d.err != nil || d.empty {
+		return nil, d.err
+	}
+	return &revv.Document{ID: 14, Number: "DOC-000040", ObjectID: "DOC-read0back000", Title: "As read", Stage: d.stage}, nil
+}
+
+func (d *documents) Get(_ context.Context, id revv.DocumentID, _ ...revv.CallOption) (*revv.Document, error) {
+	return d.answer(id)
+}
+
+func (d *documents) GetByNumber(_ context.Context, number revv.DocumentNumber, _ ...revv.CallOption) (*revv.Document, error) {
+	return d.answer(number)
+}
+
+var _ revv.DocumentReader = (*revv.DocumentsService)(nil)
+
+func TestWithReadBack_handsOnOnlyWhatIsTrue(t *testing.T) {
+	event := func(name, stage string) string {
+		return fmt.Sprintf(`{"event":"DOCUMENT_%s","document":{"id":14,"title":"As claimed","document_status":{"name":%q}}}`, name, stage)
+	}
+	tests := map[string]struct {
+		body      string
+		stage     revv.Stage
+		asked     string // what is read back, "14" if nothing else is said
+		delivered bool
+	}{
+		"stage that is true":                   {body: event("STAGE_CHANGED", "Sent"), stage: "Sent", delivered: true},
+		"stage that is true, in other case":    {body: event("STAGE_CHANGED", "IN REVIEW"), stage: "In review", delivered: true},
+		"forged stage":                         {body: event("STAGE_CHANGED", "Completed"), stage: "Draft"},
+		"overtaken stage":                      {body: event("STAGE_CHANGED", "Sent"), stage: "Signed"},
+		"stage that is not claimed":            {body: `{"event":"DOCUMENT_STAGE_CHANGED","document":{"id":14}}`, stage: "Sent"},
+		"closing that is true":                 {body: event("CLOSED", "Signed"), stage: "Signed", delivered: true},
+		"closing in a stage of one's own":      {body: event("CLOSED", "Filed"), stage: "Filed", delivered: true},
+		"forged closing":                       {body: event("CLOSED", "Signed"), stage: "Sent"},
+		"forged closing that claims the truth": {body: event("CLOSED", "Sent"), stage: "Sent"},
+		"forged closing of a draft":            {body: event("CLOSED", "draft"), stage: "Draft"},
+		"signature":                            {body: event("SIGNED", "Sent"), stage: "Signed", delivered: true},
+		"forged signature on a draft":          {body: event("SIGNED", "Signed"), stage: "Draft"},
+		"acceptance":                           {body: event("ACCEPTED", "Sent"), stage: "Completed", delivered: true},
+		"forged acceptance of a draft":         {body: event("ACCEPTED", "Completed"), stage: "Draft"},
+		"unknown event":                        {body: event("ARCHIVED", "Gone"), stage: "Sent", delivered: true},
+		"document by its number":               {body: `{"event":"X","document":{"doc_no":"DOC-000040"}}`, stage: "Sent", asked: "DOC-000040", delivered: true},
+		"no document":                          {body: `{"event":"X"}`, asked: "nothing"},
+		"document by its object id only":       {body: `{"event":"X","document":{"object_id":"DOC-aB3dE5gH7jK9"}}`, asked: "nothing"},
+		"impossible id":                        {body: `{"event":"X","document":{"id":-1,"doc_no":"DOC-000040"}}`, asked: "nothing"},
+		"impossible number":                    {body: `{"event":"X","document":{"doc_no":".."}}`, asked: "nothing"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			reader := &documents{stage: test.stage}
+			reader.asked.Store("nothing")
+			var delivered *revv.Event
+			var result revv.WebhookResult
+			handler := newHandler(t, revv.InsecureNoSecret(), func(_ context.Context, e *revv.Event) error {
+				delivered = e
+				return nil
+			}, revv.WithReadBack(reader), revv.WithWebhookObserver(func(r revv.WebhookResult) { result = r }))
+			r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(test.body))
+			r.Header.Set("Content-Type", "application/json")
+			assert.Equal(t, http.StatusNoContent, serve(t, handler, r).StatusCode)
+			if test.asked == "" {
+				test.asked = "14"
+			}
+			assert.Equal(t, test.asked, reader.asked.Load())
+			if !test.delivered {
+				assert.Nil(t, delivered)
+				assert.Equal(t, "unconfirmed", result.Reason)
+				assert.Error(t, result.Err)
+				return
+			}
+			require.NotNil(t, delivered)
+			assert.Equal(t, "ok", result.Reason)
+			assert.Equal(t, revv.EventDocument{ID: 14, Number: "DOC-000040", ObjectID: "DOC-read0back000", Title: "As read", Stage: test.stage}, delivered.Document)
+			assert.Equal(t, test.body, string(delivered.Raw))
+		})
+	}
+}
+
+func TestWithReadBack_aDocumentThatCannotBeRead(t *testing.T) {
+	tests := map[string]struct {
+		reader     *documents
+		status     int
+		retryAfter string
+	}{
+		"does not exist":          {&documents{err: fmt.Errorf("wrapped: %w", revv.ErrNotFound)}, 204, ""},
+		"service down":            {&documents{err: &revv.Error{StatusCode: 502}}, 503, "30"},
+		"rate limited":            {&documents{err: &revv.Error{StatusCode: 429, RetryAfter: 90*time.Second + 1}}, 503, "91"},
+		"account locked out":      {&documents{err: revv.ErrReauthorizationRequired}, 503, "30"},
+		"neither error nor truth": {&documents{empty: true}, 503, "30"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			var result revv.WebhookResult
+			handler := newHandler(t, revv.InsecureNoSecret(), func(context.Context, *revv.Event) error {
+				t.Error("the function was called")
+				return nil
+			}, revv.WithReadBack(test.reader), revv.WithWebhookObserver(func(r revv.WebhookResult) { result = r }))
+			response := serve(t, handler, eventRequest("/"))
+			assert.Equal(t, test.status, response.StatusCode)
+			assert.Equal(t, test.retryAfter, response.Header.Get("Retry-After"))
+			assert.Equal(t, "unconfirmed", result.Reason)
+			require.Error(t, result.Err)
+			if test.reader.err != nil {
+				assert.ErrorIs(t, result.Err, test.reader.err)
+			}
+		})
+	}
+}
+
+// stalledDocuments never answers.
+type stalledDocuments struct{ documents }
+
+func (*stalledDocuments) Get(ctx context.Context, _ revv.DocumentID, _ ...revv.CallOption) (*revv.Document, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+func TestWithReadBack_doesNotWaitForLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		response := serve(t, newHandler(t, revv.InsecureNoSecret(), ignoreEvent, revv.WithReadBack(new(stalledDocuments))), eventRequest("/"))
+		assert.Equal(t, http.StatusServiceUnavailable, response.StatusCode)
+		assert.Equal(t, 15*time.Second, time.Since(start))
+	})
+}
