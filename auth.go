@@ -126,6 +126,8 @@ func withoutBody(err error) error {
 // keeper holds the token of an authenticator and has it renewed, once for all
 // callers that wait.
 type keeper struct {
+	unprintable // a store or a source of the program's own may show what it holds
+
 	mu       sync.Mutex
 	current  secret.Value[*oauth2.Token]
 	rejected digest // the access token that the service answered 401 to
@@ -156,7 +158,7 @@ func (k *keeper) token(ctx context.Context, renew renewal) (*oauth2.Token, error
 	if f == nil {
 		f = &flight{done: make(chan struct{})}
 		k.flight = f
-		go k.fly(f, renew) //nolint:contextcheck // the renewal outlives the caller that began it
+		go k.fly(f, renew)
 	}
 	k.mu.Unlock()
 	return f.wait(ctx)
@@ -236,7 +238,7 @@ func Endpoint(baseURL string) oauth2.Endpoint {
 
 // OAuthConfig is an OAuth application, as the settings of an account show it.
 // It prints as a placeholder, for it holds the client secret.
-type OAuthConfig struct {
+type OAuthConfig struct { //nolint:recvcheck // the embedded methods have their own receivers
 	unprintable
 
 	ClientID     string

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -115,8 +116,8 @@ func newCore(s *settings, auth Authenticator, base *url.URL, routes *routeTable)
 	}
 	if len(s.chain) > 0 {
 		c.chain = http.RoundTripper(credentialed{c})
-		for i := len(s.chain) - 1; i >= 0; i-- {
-			c.chain = s.chain[i](c.chain)
+		for _, v := range slices.Backward(s.chain) {
+			c.chain = v(c.chain)
 		}
 	}
 	return c

@@ -1,10 +1,12 @@
 package revv
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 
@@ -30,7 +32,7 @@ type decoder func(body []byte) error
 // ignored is the decoder of operations whose answer is not known: any JSON will
 // do, and nothing at all.
 func ignored(body []byte) error {
-	if len(body) == 0 {
+	if isBlank(body) {
 		return nil
 	}
 	return malformed(wire.Scan(body, jsonLimits))
@@ -38,7 +40,7 @@ func ignored(body []byte) error {
 
 // decodeInto decodes the whole body.
 func decodeInto(body []byte, out any) error {
-	if len(body) == 0 {
+	if isBlank(body) {
 		return ErrEmptyResponse
 	}
 	if err := wire.Scan(body, jsonLimits); err != nil {
@@ -50,7 +52,7 @@ func decodeInto(body []byte, out any) error {
 // decodeMember decodes the member of the body that the service puts its answer
 // under, or the whole of a body that must be an array where key is "".
 func decodeMember(body []byte, key string, out any) error {
-	if len(body) == 0 {
+	if isBlank(body) {
 		return ErrEmptyResponse
 	}
 	if key == "" {
@@ -82,7 +84,7 @@ func unmarshal(value []byte, key string, out any) error {
 	if misfit, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		path := strings.Trim(key+"."+misfit.Field, ".")
 		kind, _, _ := strings.Cut(misfit.Value, " ")
-		return malformed(fmt.Errorf("the member %q cannot be a %s", path, printable(kind, maxErrorText)))
+		return malformed(fmt.Errorf("the member %q cannot hold this %s", path, printable(kind, maxErrorText)))
 	}
 	return malformed(fmt.Errorf("the member %q: %w", key, err))
 }
@@ -99,9 +101,11 @@ func malformed(err error) error {
 // come as text.
 func unexpected(contentType string, body []byte) error {
 	switch {
+	case isBlank(body):
+		return nil // nothing is nothing, whatever it is called
 	case isHTML(contentType, body):
 		return fmt.Errorf("%w: an HTML page in the place of JSON; is this the address of the API?", ErrUnexpectedContent)
-	case len(body) == 0 || contentType == "" || strings.Contains(contentType, "json"):
+	case contentType == "" || strings.Contains(contentType, "json"):
 		return nil
 	}
 	if err := wire.Scan(body, jsonLimits); err != nil && wire.Kind(body) != '{' && wire.Kind(body) != '[' {
@@ -109,6 +113,9 @@ func unexpected(contentType string, body []byte) error {
 	}
 	return nil
 }
+
+// isBlank reports a body without anything but white space.
+func isBlank(body []byte) bool { return len(bytes.Trim(body, " \t\r\n")) == 0 }
 
 func isHTML(contentType string, body []byte) bool {
 	return wire.Kind(body) == '<' || strings.HasPrefix(strings.ToLower(contentType), "text/html") && wire.Kind(body) != '{' && wire.Kind(body) != '['
@@ -156,6 +163,12 @@ type problem struct{ code, message string }
 
 // readProblem reads the body of an error answer, as much as is sensible.
 func readProblem(resp *http.Response) problem {
+	if resp.StatusCode < http.StatusOK {
+		// After a 101 the connection itself is the body, without an end, and no
+		// context ends it.
+		_ = resp.Body.Close()
+		return problem{}
+	}
 	body, err := readBody(resp, maxErrorBody)
 	if err != nil || len(body) == 0 {
 		return problem{}
@@ -178,9 +191,7 @@ func parseProblem(body []byte) problem {
 		var inner map[string]json.RawMessage
 		if json.Unmarshal(outer["error"], &inner) == nil {
 			delete(outer, "error")
-			for name, value := range inner {
-				outer[name] = value
-			}
+			maps.Copy(outer, inner)
 		}
 	}
 	return problem{

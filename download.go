@@ -44,6 +44,7 @@ const (
 var (
 	errStalled = fmt.Errorf("no bytes for %v: %w", stallLimit, os.ErrDeadlineExceeded)
 	errNoEnd   = errors.New("the PDF has no end (%%EOF)")
+	errChanged = fmt.Errorf("%w: the file changed between two attempts", ErrTruncated)
 )
 
 // stream is a download across its attempts.
@@ -53,6 +54,7 @@ type stream struct {
 	progress func(done, total int64)
 
 	done      int64
+	shown     int64 // what progress has reported so far
 	total     int64 // -1 while not known
 	sum       hash.Hash
 	tail      []byte
@@ -85,8 +87,9 @@ func (c *core) stream(ctx context.Context, id DocumentID, opts []CallOption, s *
 	if err := c.loop(ctx, p, func(ctx context.Context, a *attempt) result { return c.streamAttempt(ctx, p, a, s) }); err != nil {
 		return nil, err
 	}
-	s.result.Size, s.result.SHA256 = s.done, hex.EncodeToString(s.sum.Sum(nil))
-	return &s.result, nil
+	whole := s.result // and not the stream, with its sink
+	whole.Size, whole.SHA256 = s.done, hex.EncodeToString(s.sum.Sum(nil))
+	return &whole, nil
 }
 
 // streamAttempt sends one request and copies what comes, from where the last
@@ -112,10 +115,10 @@ func (c *core) streamAttempt(ctx context.Context, p *prepared, a *attempt, s *st
 		}
 		return r
 	}
-	if r.status == http.StatusRequestedRangeNotSatisfiable {
+	if r.status == http.StatusRequestedRangeNotSatisfiable && extra["Range"] != nil {
 		discard(resp.Body)
 		s.validator = "" // what was resumed is gone; begin again
-		r.outcome = retry.BodyCut
+		r.outcome, r.err = retry.BodyCut, fmt.Errorf("%w: the service does not continue after %d bytes", ErrTruncated, s.done)
 		return r
 	}
 	if r.outcome != retry.Success {
@@ -123,7 +126,7 @@ func (c *core) streamAttempt(ctx context.Context, p *prepared, a *attempt, s *st
 		return r
 	}
 	defer resp.Body.Close() //nolint:errcheck // nothing is lost with it
-	r.outcome, r.err = s.receive(resp, func() { watchdog.Reset(stallLimit) })
+	r.outcome, r.err = s.receive(resp, watched{resp.Body, watchdog})
 	if r.outcome == retry.BodyCut {
 		switch {
 		case ctx.Err() != nil:
@@ -137,12 +140,25 @@ func (c *core) streamAttempt(ctx context.Context, p *prepared, a *attempt, s *st
 	return r
 }
 
+// watched is a body under a watchdog. It watches only while bytes are waited
+// for: what happens to them, and how long the sink takes, is not its business.
+type watched struct {
+	body     io.Reader
+	watchdog *time.Timer
+}
+
+// Read implements [io.Reader].
+func (w watched) Read(b []byte) (int, error) {
+	w.watchdog.Reset(stallLimit)
+	defer w.watchdog.Stop()
+	return w.body.Read(b)
+}
+
 // receive copies the body of a 200 or 206 into the sink.
-func (s *stream) receive(resp *http.Response, alive func()) (retry.Outcome, error) {
+func (s *stream) receive(resp *http.Response, body io.Reader) (retry.Outcome, error) {
 	if coding := resp.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
 		return retry.BodyUnusable, fmt.Errorf("%w: a coding that was not asked for", ErrUnexpectedContent)
 	}
-	body := io.Reader(resp.Body)
 	if resp.StatusCode == http.StatusPartialContent {
 		if !s.continues(resp) {
 			s.validator = ""
@@ -166,7 +182,7 @@ func (s *stream) receive(resp *http.Response, alive func()) (retry.Outcome, erro
 		case string(head[:n]) == pdfHead:
 		case err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF):
 			return retry.BodyCut, err
-		case n == 0:
+		case n == 0 && errors.Is(err, io.EOF):
 			return retry.BodyUnusable, ErrEmptyResponse
 		case strings.HasPrefix(pdfHead, string(head[:n])):
 			return retry.BodyCut, io.ErrUnexpectedEOF
@@ -177,18 +193,17 @@ func (s *stream) receive(resp *http.Response, alive func()) (retry.Outcome, erro
 		}
 		body = io.MultiReader(bytes.NewReader(head), body)
 	}
-	return s.copy(body, alive)
+	return s.copy(body)
 }
 
 const pdfHead = "%PDF-"
 
 // copy moves bytes to the sink until the end, and checks the end.
-func (s *stream) copy(body io.Reader, alive func()) (retry.Outcome, error) {
+func (s *stream) copy(body io.Reader) (retry.Outcome, error) {
 	buffer := make([]byte, copyBuffer)
 	for {
 		n, err := body.Read(buffer)
 		if n > 0 {
-			alive()
 			if s.total >= 0 && s.done+int64(n) > s.total {
 				return retry.BodyUnusable, fmt.Errorf("%w: more bytes than declared", ErrMalformedResponse)
 			}
@@ -225,7 +240,8 @@ func (s *stream) take(b []byte) (retry.Outcome, error) {
 	if s.tail = append(s.tail, b[max(0, len(b)-tailLength):]...); len(s.tail) > tailLength {
 		s.tail = append(s.tail[:0], s.tail[len(s.tail)-tailLength:]...)
 	}
-	if s.progress != nil {
+	if s.progress != nil && s.done > s.shown { // it never goes back, even where the download does
+		s.shown = s.done
 		s.progress(s.done, s.total)
 	}
 	return retry.Success, nil
@@ -270,12 +286,15 @@ func (s *stream) again(body io.Reader) (retry.Outcome, error) {
 		s.done, s.tail = 0, s.tail[:0]
 		return retry.Success, nil
 	}
+	if s.total >= 0 && s.total < s.done {
+		return retry.BodyUnusable, errChanged
+	}
 	fresh := sha256.New()
 	if _, err := io.CopyN(fresh, body, s.done); err != nil {
 		return retry.BodyCut, err
 	}
 	if !bytes.Equal(fresh.Sum(nil), s.sum.Sum(nil)) {
-		return retry.BodyUnusable, fmt.Errorf("%w: the file changed between two attempts", ErrTruncated)
+		return retry.BodyUnusable, errChanged
 	}
 	return retry.Success, nil
 }
@@ -334,6 +353,7 @@ func (c *core) downloadFile(ctx context.Context, id DocumentID, path string, opt
 		return nil, &Error{Op: op, cause: err}
 	}
 	defer os.Remove(temp.Name()) //nolint:errcheck // after the rename there is nothing left to remove
+	defer temp.Close()           //nolint:errcheck // closed below, unless the caller's progress function panics
 	done, err := c.stream(ctx, id, opts, &stream{sink: temp, rewind: func() error {
 		if _, err := temp.Seek(0, io.SeekStart); err != nil {
 			return err

@@ -226,6 +226,7 @@ func checkContext(ctx context.Context, op string) error {
 // and other invisible characters escaped, always valid UTF-8.
 func printable(text string, limit int) string {
 	var b strings.Builder
+	fits := 0 // how much can stay if the text turns out too long
 	for i, r := range text {
 		piece := string(r)
 		if r == utf8.RuneError || !strconv.IsPrint(r) {
@@ -235,11 +236,13 @@ func printable(text string, limit int) string {
 				piece = fmt.Sprintf(`\x%02x`, text[i])
 			}
 		}
-		if b.Len()+len(piece) > limit-len("…") && i+len(piece) < len(text) || b.Len()+len(piece) > limit {
-			b.WriteString("…")
-			break
-		}
 		b.WriteString(piece)
+		if b.Len() <= limit-len("…") {
+			fits = b.Len()
+		}
+		if b.Len() > limit {
+			return b.String()[:fits] + "…"
+		}
 	}
 	return b.String()
 }

@@ -224,7 +224,7 @@ func failureShapesOnTheWire() []failureShape {
 			cassette: "200_memberThatDoesNotFit", sent: sentGet, is: []error{revv.ErrMalformedResponse}, call: get,
 			prepare: faulty(revvtest.Fault{Members: map[string]string{"Document": `{"id":{"secret":"value"},"doc_no":"DOC-000040"}`}}),
 			want:    got(200, "", ""),
-			text:    `revv: Documents.Get: 200 OK: malformed response: the member "Document.id" cannot be a object (attempts: 1)`,
+			text:    `revv: Documents.Get: 200 OK: malformed response: the member "Document.id" cannot hold this object (attempts: 1)`,
 		},
 		{
 			cassette: "200_textInThePlaceOfJSON", sent: sentGet, is: []error{revv.ErrUnexpectedContent}, call: get,

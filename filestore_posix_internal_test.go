@@ -13,8 +13,8 @@ import (
 func TestMakePrivate_notPossible_isAnError(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "file")
-	require.NoError(t, os.WriteFile(path, nil, 0o644)) //nolint:gosec // the mistake that is tried
-	require.NoError(t, os.Chmod(path, 0o644))          //nolint:gosec // whatever the umask is
+	require.NoError(t, os.WriteFile(path, nil, 0o644))
+	require.NoError(t, os.Chmod(path, 0o644)) //nolint:gosec // whatever the umask is
 	file, err := os.Open(path)
 	require.NoError(t, err)
 	info, err := file.Stat()

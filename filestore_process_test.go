@@ -43,7 +43,7 @@ func countOf(t testing.TB, token *oauth2.Token) int {
 	t.Helper()
 	count, err := strconv.Atoi(token.RefreshToken)
 	require.NoError(t, err)
-	require.True(t, *token == *countedToken(count), "the pair is not whole")
+	require.Equal(t, *token, *countedToken(count), "the pair is not whole")
 	return count
 }
 
@@ -166,7 +166,7 @@ func TestFileStore_processKilledAtAnyMoment_leavesAWholeToken(t *testing.T) {
 		process := startChild(t, "count for ever", dir)
 		last, ok := process.says()
 		require.True(t, ok, "%s", &process.other)
-		<-time.After(rand.N(8 * time.Millisecond)) //nolint:gosec // any moment will do
+		<-time.After(rand.N(8 * time.Millisecond))
 		if later := process.kill(t); later != "" {
 			last = later
 		}

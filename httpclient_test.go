@@ -72,7 +72,7 @@ func TestDo_answerThatDoesNotFit_namesTheMember(t *testing.T) {
 	}
 	err := always(http.StatusOK, `{"user":{"Age":"secret"}}`).client(t).Do(t.Context(), http.MethodGet, "/api/users/7", nil, &out)
 	require.ErrorIs(t, err, revv.ErrMalformedResponse)
-	assert.ErrorContains(t, err, `the member "user.Age" cannot be a string`)
+	assert.ErrorContains(t, err, `the member "user.Age" cannot hold this string`)
 	assert.NotContains(t, err.Error(), "secret")
 }
 

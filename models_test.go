@@ -50,7 +50,7 @@ func TestIDs_thatAreNone_areMalformedAndNameTheMember(t *testing.T) {
 			document, err := readID(t, id)
 			require.ErrorIs(t, err, revv.ErrMalformedResponse)
 			assert.Nil(t, document)
-			assert.ErrorContains(t, err, `the member "Document.id" cannot be a `+kind)
+			assert.ErrorContains(t, err, `the member "Document.id" cannot hold this `+kind)
 			assert.NotContains(t, err.Error(), "secret")
 		})
 	}
@@ -134,7 +134,7 @@ func TestMisfits_areNamedByTheirMember(t *testing.T) {
 			t.Parallel()
 			err := callOf(test.op)(t.Context(), always(http.StatusOK, test.body).client(t))
 			require.ErrorIs(t, err, revv.ErrMalformedResponse)
-			assert.ErrorContains(t, err, `the member "`+test.member+`" cannot be a `)
+			assert.ErrorContains(t, err, `the member "`+test.member+`" cannot hold this `)
 			assert.NotContains(t, err.Error(), "secret")
 		})
 	}
@@ -185,7 +185,7 @@ func TestRaw_isACopy(t *testing.T) {
 	t.Parallel()
 	page, err := always(http.StatusOK, `{"Contacts":[{"id":1,"name":"Ann"},{"id":2,"name":"Bob"}]}`).client(t).Contacts.List(t.Context(), revv.ListContactsParams{})
 	require.NoError(t, err)
-	_ = append(page.Items[0].Raw, `garbage that would reach into the next one`...)
+	_ = append(page.Items[0].Raw, "xxxxxxxx"...) // would reach into the next one
 	for i := range page.Items[0].Raw {
 		page.Items[0].Raw[i] = 'x'
 	}

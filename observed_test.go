@@ -35,8 +35,8 @@ type observation struct {
 	Response json.RawMessage `json:"response"`
 }
 
-// observed plays an observation.
-func observed(t *testing.T, name string) (*observation, *service) {
+// playObservation plays an observation.
+func playObservation(t *testing.T, name string) (*observation, *service) {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join("testdata", "observed", name+".json"))
 	require.NoError(t, err)
@@ -197,7 +197,7 @@ func TestObserved_requestAndAnswer_areThoseOfTheContract(t *testing.T) {
 	for name, test := range observedTests() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			o, s := observed(t, name)
+			o, s := playObservation(t, name)
 			test(t, t.Context(), s.client(t))
 			o.check(t, s)
 		})
@@ -212,7 +212,7 @@ func TestObserved_tokenForms_areThoseOfTheArticle(t *testing.T) {
 			Endpoint: revv.Endpoint(apiBase), HTTPClient: &http.Client{Transport: s},
 		}
 	}
-	exchange, s := observed(t, "oauth_token")
+	exchange, s := playObservation(t, "oauth_token")
 	pair, err := config(s).Exchange(t.Context(), "a-code", "")
 	require.NoError(t, err)
 	exchange.check(t, s)
@@ -220,7 +220,7 @@ func TestObserved_tokenForms_areThoseOfTheArticle(t *testing.T) {
 	assert.Equal(t, "refresh-1", pair.RefreshToken)
 	assert.True(t, pair.Expiry.IsZero(), "no expires_in is no expiry")
 
-	refresh, s := observed(t, "oauth_refresh")
+	refresh, s := playObservation(t, "oauth_refresh")
 	store := revv.NewMemoryStore()
 	require.NoError(t, revv.SaveToken(t.Context(), store, "acme", pair))
 	auth, err := config(s).Authenticator(store, "acme")

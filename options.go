@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -39,9 +40,6 @@ func (f clientOption) applyClient(s *settings)   { f(s) }
 func (f callOption) applyCall(s *callSettings)   { f(s) }
 func (f sharedOption) applyClient(s *settings)   { f(&s.call) }
 func (f sharedOption) applyCall(s *callSettings) { f(s) }
-func (s *callSettings) reject(option, rule string) {
-	s.problems = append(s.problems, refusal{option, rule})
-}
 
 // refusal is an option that broke a rule, before it is known which operation it
 // was given to.
@@ -72,6 +70,10 @@ type callSettings struct {
 	progress  func(done, total int64)
 	overwrite bool
 	problems  []refusal
+}
+
+func (s *callSettings) reject(option, rule string) {
+	s.problems = append(s.problems, refusal{option, rule})
 }
 
 // limiter is what [WithRateLimiter] takes; golang.org/x/time/rate has one.
@@ -301,9 +303,7 @@ func WithQuery(key, value string) SharedOption {
 			return
 		}
 		query := make(url.Values)
-		for k, v := range s.query.Reveal() {
-			query[k] = v
-		}
+		maps.Copy(query, s.query.Reveal())
 		query[key] = []string{value}
 		s.query = secret.New(query)
 	})

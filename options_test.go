@@ -18,6 +18,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/oauth2"
 
 	"github.com/revv-go/revv"
 )
@@ -69,6 +70,32 @@ func TestCaptureResponse_withoutAnAnswer_hasNoStatus(t *testing.T) {
 	got := revv.Response{StatusCode: 200, RequestID: "old"}
 	require.Error(t, getOffer(t, s.client(t), unrepeated(), revv.CaptureResponse(&got)))
 	assert.Equal(t, revv.Response{Attempts: 1}, got)
+}
+
+// spentToken is an authenticator whose token cannot be renewed.
+type spentToken struct{ rejected bool }
+
+var errStoreDown = errors.New("the store is down")
+
+func (a *spentToken) Token(context.Context) (*oauth2.Token, error) {
+	if a.rejected {
+		return nil, errStoreDown
+	}
+	return &oauth2.Token{AccessToken: anyToken}, nil
+}
+
+func (a *spentToken) Reject(context.Context, *oauth2.Token) { a.rejected = true }
+
+func TestCaptureResponse_tokenThatCannotBeRenewed_keepsTheAnswer(t *testing.T) {
+	t.Parallel()
+	s := always(http.StatusUnauthorized, `{}`, "X-Request-Id", "req-1")
+	client, err := revv.NewClient(&spentToken{}, revv.WithBaseURL(apiBase), revv.WithHTTPClient(&http.Client{Transport: s}))
+	require.NoError(t, err)
+	got := revv.Response{StatusCode: 200, RequestID: "old", Attempts: 9}
+	require.ErrorIs(t, getOffer(t, client, revv.CaptureResponse(&got)), errStoreDown)
+	assert.Equal(t, revv.Response{StatusCode: 401, RequestID: "req-1", Attempts: 1, Header: got.Header}, got)
+	require.ErrorIs(t, getOffer(t, client, revv.CaptureResponse(&got)), errStoreDown)
+	assert.Equal(t, revv.Response{}, got, "nothing was sent, and nothing of an earlier call is left")
 }
 
 func TestCaptureResponse_ofADownload_isFilled(t *testing.T) {
@@ -277,8 +304,8 @@ func TestWithHTTPClient_isNotModifiedAndCannotWeakenTheRules(t *testing.T) {
 	assert.Len(t, jar.Cookies(u), 1, "the jar of the caller is not used")
 }
 
-// hanging answers when the context of the request ends.
-func hanging() *service {
+// hangingService answers when the context of the request ends.
+func hangingService() *service {
 	return &service{answer: func(r *http.Request) (*http.Response, error) {
 		<-r.Context().Done()
 		return nil, r.Context().Err()
@@ -303,7 +330,7 @@ func TestTimeouts_theShortestHolds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				s := hanging()
+				s := hangingService()
 				options := append([]revv.Option{revv.WithBaseURL(apiBase), revv.WithHTTPClient(&http.Client{Transport: s, Timeout: test.http})}, test.client...)
 				client, err := revv.NewClient(revv.StaticToken(anyToken), options...)
 				require.NoError(t, err)

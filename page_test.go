@@ -121,6 +121,74 @@ func TestAll_pagesThatArriveInDisorder_areYieldedInOrder(t *testing.T) {
 	})
 }
 
+// Every list is read by several goroutines at once.
+func TestAll_ofEveryService_yieldsInOrder(t *testing.T) {
+	t.Parallel()
+	const pages = 30
+	body := func(key string) map[int]string {
+		kind, isListing := strings.CutPrefix(key, "page ")
+		out := map[int]string{}
+		for page := 1; page <= pages+32; page++ {
+			items := ""
+			if page <= pages {
+				items = fmt.Sprintf(`{"id":%d,"type":%q}`, page, kind)
+			}
+			out[page] = `{"` + key + `":[` + items + `]}`
+			if isListing {
+				out[page] = `{"page":{"inodes":[` + items + `]}}`
+			}
+		}
+		return out
+	}
+	want := make([]int64, pages)
+	for i := range want {
+		want[i] = int64(i + 1)
+	}
+	tests := map[string]struct {
+		key  string
+		read func(t *testing.T, c *revv.Client) []int64
+	}{
+		"documents": {"page f", func(t *testing.T, c *revv.Client) (ids []int64) {
+			t.Helper()
+			for entry, err := range c.Documents.All(t.Context(), revv.ListDocumentsParams{}) {
+				require.NoError(t, err)
+				ids = append(ids, int64(entry.EntryID))
+			}
+			return ids
+		}},
+		"folders": {"page d", func(t *testing.T, c *revv.Client) (ids []int64) {
+			t.Helper()
+			for folder, err := range c.Folders.All(t.Context(), revv.ListFoldersParams{}) {
+				require.NoError(t, err)
+				ids = append(ids, int64(folder.ID))
+			}
+			return ids
+		}},
+		"templates": {"Templates", func(t *testing.T, c *revv.Client) (ids []int64) {
+			t.Helper()
+			for template, err := range c.Templates.All(t.Context(), revv.ListTemplatesParams{}) {
+				require.NoError(t, err)
+				ids = append(ids, int64(template.ID))
+			}
+			return ids
+		}},
+		"contacts": {"Contacts", func(t *testing.T, c *revv.Client) (ids []int64) {
+			t.Helper()
+			for contact, err := range c.Contacts.All(t.Context(), revv.ListContactsParams{}) {
+				require.NoError(t, err)
+				ids = append(ids, int64(contact.ID))
+			}
+			return ids
+		}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			assert.Equal(t, want, test.read(t, newLibrary(body(test.key), nil).client(t)))
+		})
+	}
+}
+
 func TestAll_rangedTwice_readsTheListTwice(t *testing.T) {
 	t.Parallel()
 	l := newLibrary(numbered(3), nil)
@@ -365,7 +433,7 @@ func TestAll_pagesOfTheOtherKind_areNotTheEnd(t *testing.T) {
 	pages := map[int]string{
 		1: `{"page":{"inodes":[{"id":1,"type":"d","name":"A"}],"count":9}}`,
 		2: `{"page":{"inodes":[{"id":2,"type":"d","name":"B"}],"count":9}}`,
-		3: `{"page":{"inodes":[{"id":3,"type":"f","name":"C"},{"id":4,"type":"d","name":"D"}],"count":9}}`,
+		3: `{"page":{"inodes":[{"id":3,"type":"f","name":"C"},{"id":4,"type":"d","name":"D"},{"id":5,"type":"x","name":"E"},{"id":6,"name":"G"}],"count":9}}`,
 		4: `{"page":{"inodes":[],"count":9}}`,
 	}
 	l := newLibrary(pages, nil)
@@ -380,7 +448,7 @@ func TestAll_pagesOfTheOtherKind_areNotTheEnd(t *testing.T) {
 		folders = append(folders, folder.Name)
 	}
 	assert.Equal(t, []string{"C"}, documents)
-	assert.Equal(t, []string{"A", "B", "D"}, folders)
+	assert.Equal(t, []string{"A", "B", "D", "E", "G"}, folders, "what is no document counts as a folder")
 	assert.Len(t, l.Sent(), 8)
 }
 

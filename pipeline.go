@@ -9,12 +9,14 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
 	"golang.org/x/oauth2"
 
 	"github.com/revv-go/revv/internal/retry"
+	"github.com/revv-go/revv/internal/secret"
 )
 
 // result is how one attempt ended.
@@ -62,6 +64,7 @@ func (c *core) loop(ctx context.Context, p *prepared, try func(context.Context, 
 	token, err := c.admit(ctx, p)
 	for {
 		if err != nil {
+			c.capture(p, &last, sent)
 			return p.failBefore(ctx, &last, sent, err)
 		}
 		tries++
@@ -69,9 +72,10 @@ func (c *core) loop(ctx context.Context, p *prepared, try func(context.Context, 
 		a := &attempt{info: CallInfo{p.name, p.route.Pattern, sent}, token: token}
 		start := time.Now()
 		last = try(ctx, a)
-		c.log(ctx, a, &last, time.Since(start))
+		c.log(ctx, p, a, &last, time.Since(start))
+		c.heed(p, &last)
 
-		if last.outcome == retry.Refused && doubtful && p.route.Method == http.MethodDelete && last.status == http.StatusNotFound {
+		if last.outcome == retry.Refused && doubtful && p.route.Method == http.MethodDelete && errors.Is(statusKind(last.status), ErrNotFound) {
 			last.outcome = retry.Success // an attempt whose answer was lost has done it
 		}
 		switch retry.Decide(p.class, last.outcome, last.sent) {
@@ -91,12 +95,12 @@ func (c *core) loop(ctx context.Context, p *prepared, try func(context.Context, 
 				return finish()
 			}
 			c.auth.Reject(ctx, token)
-			fresh, err := c.token(ctx, p.name)
-			if err != nil {
-				return p.failBefore(ctx, &last, sent, err)
-			}
-			if fresh.AccessToken == token.AccessToken {
+			fresh, failure := c.token(ctx, p.name)
+			if failure == nil && fresh.AccessToken == token.AccessToken {
 				return finish() // nobody has a better one
+			}
+			if err = failure; err == nil {
+				err = c.turn(ctx, p)
 			}
 			refreshed, token = true, fresh
 			tries--
@@ -114,25 +118,43 @@ func (c *core) loop(ctx context.Context, p *prepared, try func(context.Context, 
 	}
 }
 
-// admit waits for the gate and the limiter, and fetches the token.
+// admit waits for the turn of an attempt, and fetches the token.
 func (c *core) admit(ctx context.Context, p *prepared) (*oauth2.Token, error) {
+	if err := c.turn(ctx, p); err != nil {
+		return nil, err
+	}
+	return c.token(ctx, p.name)
+}
+
+// turn waits for the gate and the limiter.
+func (c *core) turn(ctx context.Context, p *prepared) error {
 	for wait := c.gate.Wait(time.Now); wait > 0; wait = c.gate.Wait(time.Now) {
-		if outlasts(ctx, wait) {
-			return nil, &Error{
-				Op: p.name, RetryAfter: wait, Message: "another call was told to wait longer than this one may",
-				kinds: []error{ErrRateLimited, context.DeadlineExceeded},
+		late := outlasts(ctx, wait)
+		if late || wait > p.settings.retry.MaxRetryAfter {
+			kinds := []error{ErrRateLimited}
+			if late {
+				kinds = append(kinds, context.DeadlineExceeded)
 			}
+			return &Error{Op: p.name, RetryAfter: wait, Message: "another call was told to wait longer than this one may", kinds: kinds}
 		}
 		if err := sleep(ctx, wait); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if c.limiter != nil {
 		if err := c.limiter.Wait(ctx); err != nil {
-			return nil, fmt.Errorf("rate limiter: %w", err)
+			return fmt.Errorf("rate limiter: %w", err)
 		}
 	}
-	return c.token(ctx, p.name)
+	return nil
+}
+
+// heed shuts the gate for all calls after a 429 that says for how long, whether
+// or not the call that was told so comes back itself.
+func (c *core) heed(p *prepared, last *result) {
+	if last.status == http.StatusTooManyRequests && last.told && last.retryAfter <= p.settings.retry.MaxRetryAfter {
+		c.gate.Close(time.Now().Add(last.retryAfter))
+	}
 }
 
 // token asks the authenticator, and refuses what cannot go into a header.
@@ -161,10 +183,6 @@ func (c *core) pause(ctx context.Context, p *prepared, last *result, tries int) 
 			return []error{ErrRateLimited}
 		}
 	}
-	throttled := last.status == http.StatusTooManyRequests
-	if last.told && throttled {
-		c.gate.Close(time.Now().Add(wait))
-	}
 	if outlasts(ctx, wait) {
 		if last.outcome == retry.Throttled {
 			return []error{ErrRateLimited, context.DeadlineExceeded}
@@ -172,7 +190,7 @@ func (c *core) pause(ctx context.Context, p *prepared, last *result, tries int) 
 		return []error{context.DeadlineExceeded}
 	}
 	// Coming back when the service said so is no storm; all else takes a token.
-	if !(throttled && last.told) && !c.budget.Take() {
+	if !(last.told && last.status == http.StatusTooManyRequests) && !c.budget.Take() {
 		return []error{}
 	}
 	if err := sleep(ctx, wait); err != nil {
@@ -229,6 +247,9 @@ func (c *core) exchange(ctx, bounded context.Context, p *prepared, a *attempt, e
 	resp, err := c.roundTrip(bounded, p, a, extra)
 	if err != nil {
 		r := result{token: a.token, err: withoutURL(err)}
+		if areHeadersTooLarge(err) {
+			r.err = fmt.Errorf("%w: %w", ErrResponseTooLarge, r.err)
+		}
 		r.outcome, r.sent = a.classify(p.class, err)
 		if ctx.Err() != nil {
 			r.outcome, r.err = retry.Done, ctx.Err()
@@ -244,7 +265,7 @@ func (c *core) exchange(ctx, bounded context.Context, p *prepared, a *attempt, e
 // roundTrip builds the request anew for every attempt: the URL and the headers
 // may be changed by middleware, and must not change for the next attempt.
 func (c *core) roundTrip(ctx context.Context, p *prepared, a *attempt, extra http.Header) (*http.Response, error) {
-	if p.class == retry.Consequences {
+	if p.class != retry.Read {
 		ctx = a.trace(ctx)
 	}
 	if c.chain != nil {
@@ -270,9 +291,7 @@ func (c *core) roundTrip(ctx context.Context, p *prepared, a *attempt, extra htt
 		req.Header = req.Header.Clone() // middleware may change values in place
 		resp, err = c.chain.RoundTrip(req)
 	} else {
-		c.setCredentials(req.Header, a.token.AccessToken)
-		a.reached.Store(true)
-		resp, err = c.network.RoundTrip(req)
+		resp, err = c.transmit(req, a)
 	}
 	switch {
 	case err != nil && resp != nil:
@@ -289,32 +308,31 @@ func (c *core) capture(p *prepared, last *result, sent int) {
 	if into == nil {
 		return
 	}
-	*into = Response{StatusCode: last.status, Header: last.header.Clone(), RequestID: printable(requestID(last.header), maxErrorText), Attempts: sent}
+	*into = Response{StatusCode: last.status, Header: last.header.Clone(), RequestID: p.safe(last, requestID(last.header)), Attempts: sent}
 	for _, name := range []string{"Set-Cookie", "Location"} {
 		into.Header.Del(name)
 	}
+	for _, values := range into.Header {
+		for i, value := range values {
+			values[i] = p.conceal(last.token, value)
+		}
+	}
 }
 
-func (c *core) log(ctx context.Context, a *attempt, r *result, took time.Duration) {
+func (c *core) log(ctx context.Context, p *prepared, a *attempt, r *result, took time.Duration) {
 	if c.logger == nil || !c.logger.Enabled(ctx, slog.LevelDebug) {
 		return
 	}
 	c.logger.LogAttrs(ctx, slog.LevelDebug, "revv: attempt",
 		slog.String("operation", a.info.Operation), slog.String("route", a.info.Route), slog.Int("attempt", a.info.Attempt),
-		slog.Int("status", r.status), slog.Duration("took", took), slog.String("request_id", printable(requestID(r.header), maxErrorText)))
+		slog.Int("status", r.status), slog.Duration("took", took), slog.String("request_id", p.safe(r, requestID(r.header))))
 }
 
 // fail makes the error of a call from its last attempt.
 func (p *prepared) fail(last *result, sent int, kinds ...error) error {
-	e := &Error{Op: p.name, StatusCode: last.status, Attempts: sent, RetryAfter: last.retryAfter, kinds: kinds, cause: last.err}
-	clean := func(text string) string {
-		if last.token != nil && last.token.AccessToken != "" {
-			text = strings.ReplaceAll(text, last.token.AccessToken, "[redacted]")
-		}
-		return printable(text, maxErrorText)
-	}
-	e.RequestID, e.Code, e.Message = clean(requestID(last.header)), clean(last.problem.code), clean(last.problem.message)
-	if last.status >= 300 && last.status <= 399 {
+	e := &Error{Op: p.name, StatusCode: last.status, Attempts: sent, RetryAfter: last.retryAfter, kinds: kinds, cause: p.concealed(last.token, last.err)}
+	e.RequestID, e.Code, e.Message = p.safe(last, requestID(last.header)), p.safe(last, last.problem.code), p.safe(last, last.problem.message)
+	if last.status >= 300 && last.status <= 399 && last.err == nil {
 		e.kinds = append(e.kinds, ErrRedirected)
 		e.Message = "redirects are not followed; is this the address of the API?"
 	}
@@ -333,12 +351,73 @@ func (p *prepared) failBefore(ctx context.Context, last *result, sent int, err e
 	if ok && e.Op == p.name && sent == 0 {
 		return err
 	}
-	out := &Error{Op: p.name, Attempts: sent, StatusCode: last.status, RetryAfter: last.retryAfter, cause: withoutURL(err)}
+	out := &Error{Op: p.name, Attempts: sent, StatusCode: last.status, RetryAfter: last.retryAfter, RequestID: p.safe(last, requestID(last.header))}
 	if ctx.Err() != nil && !errors.Is(err, ctx.Err()) {
 		out.kinds = append(out.kinds, ctx.Err())
 	}
+	cause := withoutURL(err)
 	if last.err != nil {
-		out.cause = errors.Join(out.cause, last.err)
+		cause = errors.Join(cause, last.err)
 	}
+	out.cause = p.concealed(last.token, cause)
 	return out
 }
+
+// shortSecret is up to which length the value of a header or of a parameter is
+// no secret: to conceal every "1" in a text would leave nothing to read.
+const shortSecret = 7
+
+// conceal takes out of a text what the caller has put into the request and must
+// not be printed: a service may repeat it in its answer, a transport in its error.
+func (p *prepared) conceal(token *oauth2.Token, text string) string {
+	if text == "" {
+		return ""
+	}
+	hide := func(hidden string, limit int) {
+		if len(hidden) > limit {
+			text = strings.ReplaceAll(text, hidden, secret.Redacted)
+		}
+	}
+	if token != nil {
+		hide(token.AccessToken, 0)
+	}
+	hide(p.url.RawQuery, shortSecret)
+	for _, values := range p.settings.query.Reveal() {
+		for _, value := range values {
+			hide(value, shortSecret)
+			hide(url.QueryEscape(value), shortSecret)
+		}
+	}
+	for _, values := range p.settings.header.Reveal() {
+		for _, value := range values {
+			hide(value, shortSecret)
+		}
+	}
+	return text
+}
+
+// safe makes a text of the service fit for an error, a log line and a terminal.
+func (p *prepared) safe(last *result, text string) string {
+	return printable(p.conceal(last.token, text), maxErrorText)
+}
+
+// concealed is err, with another text if its own gives something away.
+func (p *prepared) concealed(token *oauth2.Token, err error) error {
+	if err == nil {
+		return nil
+	}
+	text := err.Error()
+	if safe := p.conceal(token, text); safe != text {
+		return &concealedError{safe, secret.New(err)}
+	}
+	return err
+}
+
+// concealedError keeps an error for errors.Is and errors.As, but not its text.
+type concealedError struct {
+	text string
+	err  secret.Value[error]
+}
+
+func (e *concealedError) Error() string { return e.text }
+func (e *concealedError) Unwrap() error { return e.err.Reveal() }

@@ -1,3 +1,39 @@
+// Package revv is a client for the Revv Public API: documents from templates,
+// fields, sending for Fill & eSign, acceptance and approval, magic links,
+// folders, contacts, activities, webhooks and OAuth 2.0.
+//
+// The vendor publishes no API reference any more. The comments of [Routes] say
+// of each call how it is known, and [WithRoutes] repairs one that is not right.
+//
+// # Start
+//
+// [NewClient] makes a [Client] from an [Authenticator] and the base URL of the
+// account. Each resource has its service: [Client.Documents], [Client.Templates],
+// [Client.Folders], [Client.Contacts] and [Client.Webhooks]. List methods return a
+// [Page], All methods range over all pages.
+//
+// # Authentication
+//
+// [OAuthConfig.Login] (programs) or [OAuthConfig.Handlers] (web applications) ask
+// a person for permission; [SaveToken] puts the token pair into a [TokenStore];
+// [OAuthConfig.Authenticator] renews it when the service rejects it, and saves it
+// before it is used. [StaticToken] and [FromTokenSource] serve simpler needs.
+//
+// # Errors and retries
+//
+// Every failed call returns an [*Error]; errors.Is tells its kind. Reads and
+// idempotent writes are repeated, writes with consequences only if it is certain
+// that they were not received: a document is never sent twice because an answer
+// was lost. [ErrOutcomeUnknown] then says that its state should be read back.
+//
+// # Webhooks
+//
+// [NewWebhookHandler] receives events, [ParseEvent] reads one. An event is a hint:
+// [WithReadBack] reads the document before the event is handed on.
+//
+// # Testing
+//
+// Package revvtest is a Revv in memory, with faults on demand.
 package revv
 
 import (

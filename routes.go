@@ -251,7 +251,8 @@ func (r Routes) compile() (*routeTable, error) {
 		problems []error
 	)
 	defaults := DefaultRoutes()
-	for id, op := range operations {
+	for id := range operations {
+		op := &operations[id]
 		text := *op.route(&r)
 		if text == "" {
 			text = *op.route(&defaults)

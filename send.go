@@ -48,6 +48,7 @@ type (
 func (b shareBody) validate() (name, rule string)     { return validateRecipients(b.Collaborators, false) }
 func (b signersBody) validate() (name, rule string)   { return validateRecipients(b.Signers, true) }
 func (b acceptorsBody) validate() (name, rule string) { return validateRecipients(b.Acceptors, false) }
+
 func (b approversBody) validate() (name, rule string) { return validateRecipients(b.Approvers, false) }
 
 // maxAddress is the longest mail address, in bytes (RFC 5321, section 4.5.3.1.3,

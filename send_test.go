@@ -112,7 +112,7 @@ func TestMagicLink_sendsTheObjectAndReadsTheURL(t *testing.T) {
 
 func TestMagicLink_answerWithoutAWebAddress_isMalformed(t *testing.T) {
 	t.Parallel()
-	for _, body := range []string{`{}`, `{"url":""}`, `{"url":null}`, `{"url":"perma/DOC/x"}`, `{"url":"javascript:alert(1)"}`, `{"url":"https:///x"}`, `{"url":7}`, `[]`} {
+	for _, body := range []string{`{}`, `{"url":""}`, `{"url":null}`, `{"url":"perma/DOC/x"}`, `{"url":"javascript:alert(1)"}`, `{"url":"https:///x"}`, `{"url":"ftp://example.com/x"}`, `{"url":7}`, `[]`} {
 		t.Run(body, func(t *testing.T) {
 			t.Parallel()
 			link, err := always(http.StatusOK, body).client(t).Documents.MagicLink(t.Context(), offerObject)

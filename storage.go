@@ -8,8 +8,10 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strings"
 	"syscall"
 	"time"
+	"unicode/utf8"
 
 	"github.com/revv-go/revv/internal/retry"
 )
@@ -42,7 +44,7 @@ func (c *core) follow(ctx, bounded context.Context, resp *http.Response, r resul
 		req.Proto, req.ProtoMajor, req.ProtoMinor = "HTTP/1.1", 1, 1
 		req.Header = extra.Clone()
 		req.Header["User-Agent"], req.Header["Accept"] = c.agent, pdfAccept
-		resp, err = c.storage().RoundTrip(req) //nolint:bodyclose // closed by the caller, or above
+		resp, err = c.storage().RoundTrip(req)
 		if err != nil {
 			r.status, r.header, r.outcome, r.err = 0, nil, retry.Cut, withoutURL(err)
 			switch {
@@ -79,7 +81,6 @@ func (c *core) storageURL(from *url.URL, resp *http.Response) (*url.URL, error) 
 	}
 	local := isLoopback(c.base.Hostname())
 	host := target.Hostname()
-	addr, err := netip.ParseAddr(host)
 	switch {
 	case host == "" || target.User != nil || target.Opaque != "":
 		return nil, fmt.Errorf("%w to an address that is not followed", ErrRedirected)
@@ -87,10 +88,24 @@ func (c *core) storageURL(from *url.URL, resp *http.Response) (*url.URL, error) 
 		return target, nil
 	case target.Scheme != "https":
 		return nil, fmt.Errorf("%w to something else than https", ErrRedirected)
-	case isLoopback(host) || err == nil && !isPublic(addr):
+	case !isPublicHost(host):
 		return nil, fmt.Errorf("%w into a private network", ErrRedirected)
 	}
 	return target, nil
+}
+
+// isPublicHost reports whether the text of a host can stand for the public
+// Internet. What a name leads to is seen when it is dialled; but resolvers read
+// 2130706433, 0x7f.1 and 127.1 as addresses, too, so that a name must not end in
+// a number.
+func isPublicHost(host string) bool {
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	if addr, err := netip.ParseAddr(host); err == nil {
+		return isPublic(addr)
+	}
+	last := host[strings.LastIndexByte(host, '.')+1:]
+	numeric := strings.Trim(last, "0123456789") == "" || strings.HasPrefix(last, "0x") && strings.Trim(last[2:], "0123456789abcdef") == ""
+	return !numeric && last != "localhost" && !strings.ContainsFunc(host, func(r rune) bool { return r >= utf8.RuneSelf })
 }
 
 // reserved are the networks that are no part of the public Internet beyond what
@@ -100,15 +115,20 @@ func (c *core) storageURL(from *url.URL, resp *http.Response) (*url.URL, error) 
 var reserved = []netip.Prefix{
 	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("192.0.0.0/24"),
 	netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("198.51.100.0/24"),
-	netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("240.0.0.0/4"), netip.MustParsePrefix("64:ff9b::/96"),
-	netip.MustParsePrefix("64:ff9b:1::/48"), netip.MustParsePrefix("100::/64"), netip.MustParsePrefix("2001::/23"),
-	netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("2002::/16"), netip.MustParsePrefix("fec0::/10"),
+	netip.MustParsePrefix("192.88.99.0/24"), netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("240.0.0.0/4"),
+	netip.MustParsePrefix("2001::/23"), netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("2002::/16"), netip.MustParsePrefix("3fff::/20"),
 }
+
+// unicast6 is all of IPv6 that has been given out to the public. Beyond it lie,
+// among others, the many ways to write an IPv4 address as one of IPv6.
+//
+//nolint:gochecknoglobals // a constant; Go has no constant structs
+var unicast6 = netip.MustParsePrefix("2000::/3")
 
 // isPublic reports whether an address belongs to the public Internet.
 func isPublic(addr netip.Addr) bool {
 	addr = addr.Unmap().WithZone("")
-	if !addr.IsGlobalUnicast() || addr.IsPrivate() {
+	if !addr.IsGlobalUnicast() || addr.IsPrivate() || addr.Is6() && !unicast6.Contains(addr) {
 		return false
 	}
 	for _, network := range reserved {
@@ -135,6 +155,8 @@ func (c *core) storage() http.RoundTripper {
 		proxied.DisableKeepAlives = true
 		direct := proxied.Clone()
 		direct.Proxy = nil
+		direct.DialContext, direct.Dial = withContext(direct.DialContext, direct.Dial), nil             //nolint:staticcheck // callers may have set it
+		direct.DialTLSContext, direct.DialTLS = withContext(direct.DialTLSContext, direct.DialTLS), nil //nolint:staticcheck // as above
 		switch {
 		case c.own || direct.DialContext == nil && direct.DialTLSContext == nil:
 			direct.DialContext = (&net.Dialer{Timeout: dialTimeout, Control: guard.control}).DialContext
@@ -185,6 +207,15 @@ func (g guard) control(_, address string, _ syscall.RawConn) error {
 }
 
 type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
+
+// withContext returns the dialler that net/http uses of two: the older kind of
+// field is deprecated and still obeyed, so it needs the guard as well.
+func withContext(dial dialFunc, older func(network, address string) (net.Conn, error)) dialFunc {
+	if dial != nil || older == nil {
+		return dial
+	}
+	return func(_ context.Context, network, address string) (net.Conn, error) { return older(network, address) }
+}
 
 // before looks a name up before the caller's own dialler does. It cannot see
 // what that makes of it; a name that cannot be looked up here is left to it.

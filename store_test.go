@@ -25,7 +25,7 @@ const storeAccount = "legal@example.com"
 
 // storeKey is a key for tests, and nothing else.
 //
-//nolint:gochecknoglobals // Go has no constant slices
+
 var storeKey = []byte("0123456789abcdef0123456789abcdef")
 
 func newFileStore(t *testing.T, dir string) *revv.FileStore {

@@ -85,7 +85,7 @@ func (e *tokenEndpoint) post(ctx context.Context, form url.Values) tokenReply {
 	req.Body = io.NopCloser(strings.NewReader(body))
 	req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(body)), nil }
 
-	resp, err := e.roundTrip(req)
+	resp, err := e.roundTrip(req) //nolint:bodyclose // read closes it
 	switch {
 	case err == nil && resp == nil:
 		err = errors.New("the transport returned neither an answer nor an error")

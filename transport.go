@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"slices"
+	"strings"
 	"sync/atomic"
 
 	"golang.org/x/oauth2"
@@ -45,8 +47,8 @@ type attempt struct {
 	info  CallInfo
 	token *oauth2.Token
 
-	// What the transport reported. Only calls with consequences are traced: for
-	// the others it makes no difference.
+	// What the transport reported. Only writes are traced: for reads it makes no
+	// difference.
 	sought, connected atomic.Bool
 	// reached says that middleware let the request through to the network.
 	reached atomic.Bool
@@ -77,13 +79,31 @@ func (t credentialed) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, argument("WithMiddleware", "request", "must stay on the origin of the API: credentials go nowhere else")
 	}
 	out := req.Clone(req.Context())
-	for _, name := range []string{"Authorization", "Accesstoken", "Cookie", "Idempotency-Key", "X-Idempotency-Key"} {
-		out.Header.Del(name)
+	for name := range out.Header {
+		if slices.Contains(foreignHeaders, http.CanonicalHeaderKey(name)) {
+			delete(out.Header, name) // in any spelling
+		}
 	}
 	out.Host = ""
-	t.core.setCredentials(out.Header, a.token.AccessToken)
+	return t.core.transmit(out, a)
+}
+
+// foreignHeaders are not for middleware to set: credentials are the client's,
+// and with a key net/http repeats a POST by itself.
+//
+//nolint:gochecknoglobals // a constant list; Go has no constant slices
+var foreignHeaders = []string{"Authorization", "Accesstoken", "Cookie", "Idempotency-Key", "X-Idempotency-Key"}
+
+// transmit adds the credentials and hands the request to the network. A request
+// whose context has ended by then is certainly not sent.
+func (c *core) transmit(req *http.Request, a *attempt) (*http.Response, error) {
+	if err := req.Context().Err(); err != nil {
+		closeBody(req)
+		return nil, err
+	}
+	c.setCredentials(req.Header, a.token.AccessToken)
 	a.reached.Store(true)
-	return t.core.network.RoundTrip(out)
+	return c.network.RoundTrip(req)
 }
 
 // setCredentials puts the access token into one header, never into both. The
@@ -102,16 +122,14 @@ func (a *attempt) classify(class retry.Class, err error) (outcome retry.Outcome,
 	if !a.reached.Load() {
 		return retry.Hopeless, false // middleware has decided so
 	}
-	if class == retry.Consequences {
-		sent = !a.provablyUnsent(err)
-	}
+	sent = class == retry.Read || !a.provablyUnsent(err)
 	switch {
-	case !sent && isHopeless(err):
+	case isHopeless(err) && !(sent && class == retry.Consequences):
 		return retry.Hopeless, false
-	case class == retry.Consequences && !sent:
-		return retry.Unsent, false
+	case sent:
+		return retry.Cut, true
 	}
-	return retry.Cut, true
+	return retry.Unsent, false
 }
 
 // provablyUnsent: the transport looked for a connection and found none, or it
@@ -124,7 +142,7 @@ func (a *attempt) provablyUnsent(err error) bool {
 	if a.sought.Load() {
 		return true
 	}
-	if _, ok := errors.AsType[*net.DNSError](err); ok {
+	if isAny[*net.DNSError](err) || isAny[*tls.CertificateVerificationError](err) {
 		return true
 	}
 	dial, ok := errors.AsType[*net.OpError](err)
@@ -139,7 +157,26 @@ func isHopeless(err error) bool {
 	}
 	return isAny[*tls.CertificateVerificationError](err) || isAny[x509.UnknownAuthorityError](err) || isAny[x509.HostnameError](err) ||
 		isAny[x509.CertificateInvalidError](err) || isAny[x509.SystemRootsError](err) || isAny[tls.RecordHeaderError](err) ||
-		isAny[tls.AlertError](err) || isAny[*net.AddrError](err) || isAny[*net.ParseError](err) || isAny[net.UnknownNetworkError](err)
+		errors.Is(err, http.ErrSchemeMismatch) || isTLSRefusal(err) ||
+		isAny[*net.AddrError](err) || isAny[*net.ParseError](err) || isAny[net.UnknownNetworkError](err)
+}
+
+// handshakeAlerts are the alerts of RFC 8446, section 6.2, by which a server
+// refuses a handshake for good: no common version or cipher, no certificate of
+// the client that it takes, no such name.
+//
+//nolint:gochecknoglobals // a constant list; Go has no constant slices
+var handshakeAlerts = []tls.AlertError{40, 42, 43, 44, 45, 46, 48, 49, 70, 71, 112, 116, 120}
+
+// isTLSRefusal reports a handshake that one of the sides has ended on purpose.
+// crypto/tls has no exported type for alerts that come over a connection, and
+// none for what it finds wrong with a server by itself: only their texts tell.
+func isTLSRefusal(err error) bool {
+	remote, ok := errors.AsType[*net.OpError](err)
+	if ok && remote.Op == "remote error" && remote.Err != nil {
+		return slices.ContainsFunc(handshakeAlerts, func(alert tls.AlertError) bool { return remote.Err.Error() == alert.Error() })
+	}
+	return strings.HasPrefix(err.Error(), "tls: server ")
 }
 
 func isAny[E error](err error) bool {
@@ -150,6 +187,13 @@ func isAny[E error](err error) bool {
 // isCorrupt reports a body that arrived and cannot be decompressed.
 func isCorrupt(err error) bool {
 	return errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) || isAny[flate.CorruptInputError](err)
+}
+
+// areHeadersTooLarge reports an answer whose headers exceed the limit of the
+// transport. net/http says so in the text alone, HTTP/1 and HTTP/2 in turn.
+func areHeadersTooLarge(err error) bool {
+	text := err.Error()
+	return strings.Contains(text, "server response headers exceeded") || strings.Contains(text, "response header list larger than advertised limit")
 }
 
 // withoutURL removes the URL from the errors of clients that wrap themselves as

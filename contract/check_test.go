@@ -12,7 +12,7 @@ import (
 const okDocument = `{"Document":{"id":14,"doc_no":"DOC-000040","object_id":"DOC-aB3dE5gH7jK9"}}`
 
 // The check finds what it is made for: each row is an exchange with one mistake.
-func TestCheck_findsMistakes(t *testing.T) {
+func TestCheck_findsMistakes(t *testing.T) { //nolint:tparallel // the cases share what was seen
 	t.Parallel()
 	c := load(t)
 	cases := []struct {

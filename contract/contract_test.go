@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -218,11 +219,11 @@ func (c *contract) check(x *exchange) (request, response []string) {
 func describe(what string, problems []*invalid.ValidationError) []string {
 	var lines []string
 	for _, p := range problems {
-		line := what + ": " + p.Message + ": " + p.Reason
+		parts := []string{what + ": " + p.Message + ": " + p.Reason}
 		for _, s := range p.SchemaValidationErrors {
-			line += "; " + s.Reason
+			parts = append(parts, s.Reason)
 		}
-		lines = append(lines, line)
+		lines = append(lines, strings.Join(parts, "; "))
 	}
 	if lines == nil {
 		lines = []string{what + ": not valid, without a reason"}
@@ -262,7 +263,7 @@ func matches(template, path string) (placeholders int, ok bool) {
 // responseOf returns the key of the answer that is documented for a status.
 func responseOf(op *operation, status int) string {
 	documented := child(op.spec, "responses")
-	for _, key := range []string{fmt.Sprint(status), fmt.Sprintf("%dXX", status/100), "default"} {
+	for _, key := range []string{strconv.Itoa(status), fmt.Sprintf("%dXX", status/100), "default"} {
 		if documented[key] != nil {
 			return key
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -361,7 +362,7 @@ func checkSerial(c *storeCheck) {
 	}
 	ctx, cancel := context.WithTimeout(c.Context(), 2*c.patience)
 	defer cancel()
-	var calls []<-chan outcome
+	calls := make([]<-chan outcome, 0, callers)
 	for range callers {
 		calls = append(calls, begin(func() (last *oauth2.Token, err error) {
 			for range rounds {
@@ -395,8 +396,8 @@ func (c *storeCheck) holding(do func()) {
 		<-release
 		return samplePair("of the holder"), nil
 	})
-	leave := func() { close(release) }
-	defer func() { leave() }()
+	leave := sync.OnceFunc(func() { close(release) })
+	defer leave()
 	select {
 	case <-entered:
 	case got := <-holder:
@@ -406,7 +407,6 @@ func (c *storeCheck) holding(do func()) {
 	}
 	do()
 	leave()
-	leave = func() {}
 	if _, err := c.end("Update", holder); err != nil {
 		c.Errorf("Update: %v", err)
 	}
@@ -486,7 +486,7 @@ func checkPanicUnlocks(c *storeCheck) {
 			}
 		}()
 		return c.store.Update(c.Context(), sampleAccount, func(*oauth2.Token) (*oauth2.Token, error) {
-			panic("fn panics")
+			panic("fn panics") //nolint:forbidigo // a store has to survive that
 		})
 	}))
 	if err == nil {

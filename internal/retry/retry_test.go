@@ -146,6 +146,13 @@ func TestBackoff_extremes_doNotOverflow(t *testing.T) {
 			}
 		}
 	}
+	for n := range 100 { // a sum that overflows would come out as no wait at all
+		var longest time.Duration
+		for range 50 {
+			longest = max(longest, retry.Backoff(n, math.MaxInt64/3, math.MaxInt64-1))
+		}
+		assert.Greater(t, longest, time.Hour, "repetition %d", n)
+	}
 }
 
 // noon is the time that Retry-After is read at.
@@ -240,7 +247,7 @@ func TestBudget_ofNothing_lendsNothing(t *testing.T) {
 
 func TestBudget_manyCallers_loseNoTokenAndFindNone(t *testing.T) {
 	t.Parallel()
-	const size, callers, rounds = 20, 16, 2000
+	const size, callers, rounds = 3, 16, 100_000
 	b := retry.NewBudget(size)
 	var held, most atomic.Int64
 	var callersDone sync.WaitGroup

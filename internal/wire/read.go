@@ -5,7 +5,7 @@ import (
 	"io"
 )
 
-// ErrTooLarge: a body exceeds the limit it is read with.
+// ErrTooLarge means that a body exceeds the limit it is read with.
 var ErrTooLarge = errors.New("body exceeds the limit")
 
 const (
