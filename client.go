@@ -153,7 +153,7 @@ func (c *Client) BaseURL() string {
 
 // Do calls an operation that the client does not model: method and path below
 // the base URL, in encoded as the JSON body (nil for none), the answer decoded
-// into out (nil to ignore it; *[]byte and *json.RawMessage take it as it is).
+// into out (nil to ignore it; *[]byte and *json.RawMessage take the JSON as it is).
 // Use [WithQuery] for parameters. The call goes through the same pipeline as
 // all others: GET and HEAD are repeated as reads, PUT and DELETE as idempotent
 // writes, every other method as a write with consequences.
@@ -174,10 +174,10 @@ func (c *Client) Do(ctx context.Context, method, path string, in, out any, opts 
 		switch out := out.(type) {
 		case *[]byte:
 			*out = body
-			return nil
+			return malformed(wire.Scan(body, jsonLimits))
 		case *json.RawMessage:
 			*out = body
-			return nil
+			return malformed(wire.Scan(body, jsonLimits))
 		}
 		return decodeInto(body, out)
 	})

@@ -26,7 +26,11 @@ func TestFileStore_fullDisk_isNoticedBeforeFn(t *testing.T) {
 func meetFullDisk(t *testing.T, store *revv.FileStore) {
 	t.Helper()
 	signal.Ignore(syscall.SIGXFSZ)
-	require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 4096, Max: 4096}))
+	var usual syscall.Rlimit
+	require.NoError(t, syscall.Getrlimit(syscall.RLIMIT_FSIZE, &usual))
+	require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 4096, Max: usual.Max}))
+	// A process that is built to measure coverage writes a file at its end.
+	defer func() { require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &usual)) }()
 	_, err := store.Update(t.Context(), storeAccount, notCalled(t))
 	require.ErrorIs(t, err, syscall.EFBIG)
 	assertStored(t, store, storeAccount, tokenPair("before"))

@@ -148,7 +148,7 @@ func failure(t *testing.T, err error) *revv.Error {
 type operationCall struct {
 	field string // of revv.Routes
 	name  string // as errors have it
-	kind  string // R, I or W, as the table of the design has it
+	kind  string // R for a read, I for an idempotent write, W for one with consequences
 	call  func(ctx context.Context, c *revv.Client, opts ...revv.CallOption) error
 }
 

@@ -336,19 +336,19 @@ func TestScrubText_leavesNothingThatIsFoundAsASecret(t *testing.T) {
 	leaks := map[string]string{
 		"JWT":             `{"Document":{"note":"` + jwt + `"}}`,
 		"token member":    `{"access_token": "Zm9vYmFyYmF6cXV4MTIzNDU2Nzg5MA"}`,
-		"magic link":      `{"url":"https://acme.revv.so/perma/DOC/aB3dE5gH7jK9mN1/Offer"}`,
-		"host":            `{"thumbnail":"https://acme.revv.so/thumb.png?x=1"}`,
+		"magic link":      `{"url":"https://acme.test/perma/DOC/aB3dE5gH7jK9mN1/Offer"}`,
+		"host":            `{"thumbnail":"https://acme.test/thumb.png?x=1"}`,
 		"link by example": `{"url":"https://acme.example.com/perma/DOC/aB3dE5gH7jK9mN1/Offer"}`,
-		"mailbox":         `{"email":"ann.lee+x@acme.co.uk"}`,
+		"mailbox":         `{"email":"ann.lee+x@acme.test"}`,
 	}
 	for name, leak := range leaks {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			require.NotEmpty(t, secretsIn(leak))
-			clean := scrubText(leak, "https://acme.revv.so")
+			clean := scrubText(leak, "https://acme.test")
 			assert.Empty(t, secretsIn(clean), clean)
 			assert.True(t, json.Valid([]byte(clean)), clean)
-			assert.Equal(t, clean, scrubText(clean, "https://acme.revv.so"), "scrubbing twice changes nothing")
+			assert.Equal(t, clean, scrubText(clean, "https://acme.test"), "scrubbing twice changes nothing")
 		})
 	}
 	u, err := url.Parse(apiBase)

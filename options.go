@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/revv-go/revv/internal/secret"
@@ -66,7 +67,7 @@ type callSettings struct {
 	timeout   time.Duration
 	header    secret.Value[http.Header]
 	query     secret.Value[url.Values]
-	capture   *Response
+	capture   *captured
 	progress  func(done, total int64)
 	overwrite bool
 	problems  []refusal
@@ -317,15 +318,32 @@ type Response struct {
 	Attempts   int         // how many requests were sent
 }
 
-// CaptureResponse fills into when the call ends, whether it succeeds or fails.
+// CaptureResponse fills into when the call ends, whether it succeeds or fails; it
+// is empty if no request was sent. All methods leave there what the page left that
+// ended last; read it when the range is over.
 func CaptureResponse(into *Response) CallOption {
+	c := &captured{into: into}
 	return callOption(func(s *callSettings) {
 		if into == nil {
 			s.reject("CaptureResponse", "must not be nil")
 			return
 		}
-		s.capture = into
+		c.set(Response{})
+		s.capture = c
 	})
+}
+
+// captured is where a response goes. An All method has several calls under way
+// with the same option.
+type captured struct {
+	mu   sync.Mutex
+	into *Response
+}
+
+func (c *captured) set(r Response) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	*c.into = r
 }
 
 // WithProgress reports the progress of a download in bytes. total is -1 while

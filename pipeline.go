@@ -304,19 +304,19 @@ func (c *core) roundTrip(ctx context.Context, p *prepared, a *attempt, extra htt
 
 // capture fills what [CaptureResponse] asked for.
 func (c *core) capture(p *prepared, last *result, sent int) {
-	into := p.settings.capture
-	if into == nil {
+	if p.settings.capture == nil {
 		return
 	}
-	*into = Response{StatusCode: last.status, Header: last.header.Clone(), RequestID: p.safe(last, requestID(last.header)), Attempts: sent}
+	r := Response{StatusCode: last.status, Header: last.header.Clone(), RequestID: p.safe(last, requestID(last.header)), Attempts: sent}
 	for _, name := range []string{"Set-Cookie", "Location"} {
-		into.Header.Del(name)
+		r.Header.Del(name)
 	}
-	for _, values := range into.Header {
+	for _, values := range r.Header {
 		for i, value := range values {
 			values[i] = p.conceal(last.token, value)
 		}
 	}
+	p.settings.capture.set(r)
 }
 
 func (c *core) log(ctx context.Context, p *prepared, a *attempt, r *result, took time.Duration) {

@@ -16,7 +16,7 @@ import (
 	"github.com/revv-go/revv/internal/retry"
 )
 
-// decisionTable is the table of the design: what follows an attempt, for a read,
+// decisionTable says, apart from the code, what follows an attempt, for a read,
 // an idempotent write and a write with consequences.
 var decisionTable = map[retry.Outcome][3]retry.Decision{
 	retry.Success:      {retry.Stop, retry.Stop, retry.Stop},
