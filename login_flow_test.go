@@ -23,13 +23,16 @@ import (
 func get(t *testing.T, address string) (status int, page string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, http.NoBody)
-	require.NoError(t, err)
-	transport := &http.Transport{DisableKeepAlives: true}
-	resp, err := transport.RoundTrip(req)
-	require.NoError(t, err)
+	if !assert.NoError(t, err) {
+		return 0, ""
+	}
+	resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(req)
+	if !assert.NoError(t, err) {
+		return 0, ""
+	}
 	defer resp.Body.Close()
 	content, err := io.ReadAll(resp.Body)
-	require.NoError(t, err)
+	assert.NoError(t, err)
 	return resp.StatusCode, string(content)
 }
 

@@ -1,0 +1,72 @@
+package revv
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"net/url"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestGuard_looksAtTheAddressThatANameLeadsTo(t *testing.T) {
+	t.Parallel()
+	for address, public := range map[string]bool{
+		"93.184.216.34:443": true, "[2606:2800:220:1::1]:443": true, "127.0.0.1:443": false, "10.1.2.3:443": false, "169.254.169.254:80": false,
+		"[::ffff:192.168.0.1]:443": false, "[fe80::1%25eth0]:443": false, "[2002:7f00:1::]:443": false, "storage.example.com:443": false, "224.0.0.1:443": false,
+	} {
+		err := guard{}.control("tcp", address, nil)
+		assert.Equal(t, public, err == nil, "%s: %v", address, err)
+		if err != nil {
+			require.ErrorIs(t, err, ErrRedirected)
+		}
+	}
+	require.NoError(t, guard{local: true}.control("tcp", "127.0.0.1:443", nil))
+	require.ErrorIs(t, guard{local: true}.control("tcp", "10.0.0.1:443", nil), ErrRedirected)
+	assert.False(t, isPublic(netip.Addr{}))
+}
+
+func TestGuard_beforeAnotherDialler(t *testing.T) {
+	t.Parallel()
+	errDialled := errors.New("dialled")
+	dial := guard{}.before(func(context.Context, string, string) (net.Conn, error) { return nil, errDialled })
+	_, err := dial(t.Context(), "tcp", "127.0.0.1:443")
+	require.ErrorIs(t, err, ErrRedirected)
+	_, err = dial(t.Context(), "tcp", "93.184.216.34:443")
+	require.ErrorIs(t, err, errDialled)
+	_, err = dial(t.Context(), "tcp", "no port")
+	require.Error(t, err)
+	require.NotErrorIs(t, err, errDialled)
+	assert.Nil(t, guard{}.before(nil))
+}
+
+func TestStorage_keepsTheCallersProxyAndDialler(t *testing.T) {
+	t.Parallel()
+	errDialled := errors.New("dialled")
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }))
+	t.Cleanup(proxy.Close)
+	proxyURL, err := url.Parse(proxy.URL)
+	require.NoError(t, err)
+	base, err := url.Parse("https://acme.example.com")
+	require.NoError(t, err)
+
+	c := &core{base: base, network: &http.Transport{Proxy: http.ProxyURL(proxyURL)}}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://storage.example.com/", http.NoBody)
+	require.NoError(t, err)
+	resp, err := c.storage().RoundTrip(req)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	assert.Equal(t, http.StatusTeapot, resp.StatusCode)
+
+	c = &core{base: base, network: &http.Transport{Dial: func(string, string) (net.Conn, error) { return nil, errDialled }}} //nolint:staticcheck // callers may set it
+	for host, want := range map[string]error{"93.184.216.34": errDialled, "127.0.0.1": ErrRedirected} {
+		req.URL.Host = host
+		_, err = c.storage().RoundTrip(req)
+		require.ErrorIs(t, err, want, host)
+	}
+}
