@@ -1,0 +1,84 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/revv-go/revv"
+	"github.com/revv-go/revv/revvtest"
+)
+
+func TestRun_withoutAnEnvironment_walksTheWholeWayInASandbox(t *testing.T) {
+	for _, name := range []string{"REVV_BASE_URL", "REVV_ROUTES", "REVV_TEMPLATE_ID"} {
+		t.Setenv(name, "")
+	}
+	var out bytes.Buffer
+	require.NoError(t, run(t.Context(), &out))
+	text := out.String()
+	for _, line := range []string{"subscribed to DOCUMENT_CLOSED", "1. first@example.com", "all signed, stage Signed", "document_closed", "PDF verified"} {
+		assert.Contains(t, text, line)
+	}
+	assert.NotContains(t, text, "/perma/", "the magic link is not printed")
+}
+
+// person reads what the program prints, and does what it asks for.
+type person struct {
+	t      *testing.T
+	server *revvtest.Server
+	read   bytes.Buffer
+}
+
+func (p *person) Write(text []byte) (int, error) {
+	p.read.Write(text)
+	switch {
+	case bytes.Contains(text, []byte("Please authorize")):
+		for word := range strings.FieldsSeq(string(text)) {
+			if strings.HasPrefix(word, "http") {
+				assert.NoError(p.t, consent(p.server, word))
+			}
+		}
+	case bytes.Contains(text, []byte("Waiting for")):
+		for _, address := range []string{"one@example.com", "two@example.com"} {
+			assert.NoError(p.t, p.server.Sign(14, address))
+		}
+	}
+	return len(text), nil
+}
+
+func TestRun_againstAServer_logsInWithABrowserAndSendsToTheSignersOfTheEnvironment(t *testing.T) {
+	server := revvtest.NewServer(t, revvtest.WithRoutes(revv.Routes{SetFields: "PUT /api/v2/docs/{id}/fields"}))
+	config := server.OAuthConfig()
+	t.Chdir(t.TempDir())
+	for name, value := range map[string]string{
+		"PATH":          "", // no browser
+		"REVV_BASE_URL": server.URL(), "REVV_CLIENT_ID": config.ClientID, "REVV_CLIENT_SECRET": config.ClientSecret,
+		"REVV_REDIRECT_URL": "http://127.0.0.1/callback", "REVV_SIGNERS": "one@example.com, two@example.com",
+		"REVV_ROUTES": `{"SetFields":"PUT /api/v2/docs/{id}/fields"}`, "REVV_TEMPLATE_ID": "22", "REVV_WEBHOOK_URL": "",
+	} {
+		t.Setenv(name, value)
+	}
+	p := &person{t: t, server: server}
+	require.NoError(t, run(t.Context(), p))
+	assert.Contains(t, p.read.String(), "Offer letter for Example Ltd")
+	assert.Contains(t, p.read.String(), "done: ")
+	content, err := os.ReadFile("DOC-000040.pdf")
+	require.NoError(t, err)
+	assert.True(t, bytes.HasPrefix(content, []byte("%PDF-")))
+}
+
+func TestRun_againstAServer_namesWhatIsMissing(t *testing.T) {
+	t.Setenv("REVV_BASE_URL", "https://acme.example.com")
+	for _, name := range []string{"REVV_CLIENT_ID", "REVV_CLIENT_SECRET", "REVV_SIGNERS"} {
+		t.Setenv(name, "")
+	}
+	t.Setenv("REVV_ROUTES", `{"Nope":"GET /"}`)
+	err := run(t.Context(), &bytes.Buffer{})
+	for _, name := range []string{"REVV_CLIENT_ID", "REVV_CLIENT_SECRET", "REVV_SIGNERS", "REVV_ROUTES"} {
+		require.ErrorContains(t, err, name)
+	}
+}
