@@ -16,28 +16,29 @@ import (
 	"github.com/revv-go/revv/revvtest"
 )
 
-// authenticate is the README's section on authentication.
-func authenticate(ctx context.Context, account string) (*revv.Client, error) {
+// application is the OAuth application of the README's section on authentication.
+func application() revv.OAuthConfig {
 	config := revv.OAuthConfig{
 		ClientID: os.Getenv("REVV_CLIENT_ID"), ClientSecret: os.Getenv("REVV_CLIENT_SECRET"),
 		RedirectURL: "http://127.0.0.1:8765/callback", Endpoint: revv.Endpoint("https://acme.revv.so"),
 	}
-	store, err := revv.NewFileStore("tokens") // 0600, safe across processes
+	return config
+}
+
+// connect is the README's section on authentication: once.
+func connect(ctx context.Context, config revv.OAuthConfig, store revv.TokenStore, account string) error {
+	token, err := config.Login(ctx, func(url string) error { fmt.Println("open", url); return nil })
 	if err != nil {
-		return nil, err
+		return err
 	}
+	return revv.SaveToken(ctx, store, account, token)
+}
+
+// authenticate is the README's section on authentication: whenever it starts.
+func authenticate(config revv.OAuthConfig, store revv.TokenStore, account string) (*revv.Client, error) {
 	auth, err := config.Authenticator(store, account)
 	if err != nil {
 		return nil, err
-	}
-	if _, err := auth.Token(ctx); errors.Is(err, revv.ErrNoToken) || errors.Is(err, revv.ErrReauthorizationRequired) {
-		token, err := config.Login(ctx, func(url string) error { fmt.Println("open", url); return nil })
-		if err != nil {
-			return nil, err
-		}
-		if err := revv.SaveToken(ctx, store, account, token); err != nil {
-			return nil, err
-		}
 	}
 	return revv.NewClient(auth, revv.WithSubdomain("acme"))
 }
