@@ -28,7 +28,7 @@ var (
 func lock(file *os.File) error {
 	var at syscall.Overlapped
 	ok, _, err := procLockFileEx.Call(file.Fd(), lockfileExclusiveLock|lockfileFailImmediately,
-		0, 1, 0, uintptr(unsafe.Pointer(&at)))
+		0, 1, 0, uintptr(unsafe.Pointer(&at))) //nolint:gosec // how the system takes it
 	switch {
 	case ok != 0:
 		return nil
@@ -40,7 +40,7 @@ func lock(file *os.File) error {
 
 func unlock(file *os.File) error {
 	var at syscall.Overlapped
-	ok, _, err := procUnlockFileEx.Call(file.Fd(), 0, 1, 0, uintptr(unsafe.Pointer(&at)))
+	ok, _, err := procUnlockFileEx.Call(file.Fd(), 0, 1, 0, uintptr(unsafe.Pointer(&at))) //nolint:gosec // how the system takes it
 	if ok != 0 {
 		return nil
 	}
