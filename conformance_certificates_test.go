@@ -7,9 +7,14 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"io"
+	"log"
 	"math/big"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"sync"
+	"testing"
 	"time"
 )
 
@@ -99,4 +104,16 @@ func trust() *tls.Config {
 	pool := x509.NewCertPool()
 	pool.AddCert(issuers()[0].cert)
 	return &tls.Config{RootCAs: pool}
+}
+
+// newTLSServer serves HTTP/2 and HTTP/1 over TLS on a port of this machine. Its
+// own client trusts it.
+func newTLSServer(t *testing.T, handler http.Handler) *httptest.Server {
+	t.Helper()
+	server := httptest.NewUnstartedServer(handler)
+	server.EnableHTTP2 = true
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	return server
 }

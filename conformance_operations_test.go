@@ -65,9 +65,28 @@ func firstOf[T any](items iter.Seq2[T, error]) error {
 // errorOf drops the value of a call.
 func errorOf[T any](_ T, err error) error { return err }
 
+// callArguments are what the calls are made with.
+type callArguments struct {
+	template revv.TemplateID
+	document revv.DocumentID
+	number   revv.DocumentNumber
+	object   revv.ObjectID
+	folder   revv.FolderID
+	contact  revv.ContactID
+	webhook  revv.WebhookID
+	dir      string // where files can go
+}
+
+// anyArguments are for services that do not look at them.
+func anyArguments(dir string) callArguments {
+	return callArguments{
+		template: 3, document: 14, number: "DOC-000040", object: "DOC-aB3dE5gH7jK9", folder: 78, contact: 5, webhook: "w1", dir: dir,
+	}
+}
+
 // everyOperation lists the calls of the client: each operation of the API, each
-// range, and Do for each class. dir is where files can go.
-func everyOperation(dir string) []operationCase {
+// range, and Do for each class.
+func everyOperation(with callArguments) []operationCase {
 	type (
 		ctx = context.Context
 		c   = *revv.Client
@@ -75,59 +94,59 @@ func everyOperation(dir string) []operationCase {
 	send := revv.SendParams{Recipients: aRecipient(), Message: "Please sign"}
 	return []operationCase{
 		{name: "Documents.Create", op: "Documents.Create", class: consequences, method: "POST", answer: documentAnswer, call: func(x ctx, c c, o ...revv.CallOption) error {
-			return errorOf(c.Documents.Create(x, revv.CreateDocumentParams{TemplateID: 3, Title: "NDA"}, o...))
+			return errorOf(c.Documents.Create(x, revv.CreateDocumentParams{TemplateID: with.template, Title: "NDA"}, o...))
 		}},
 		{name: "Documents.List", op: "Documents.List", class: reads, method: "GET", answer: listingAnswer, call: func(x ctx, c c, o ...revv.CallOption) error {
 			return errorOf(c.Documents.List(x, revv.ListDocumentsParams{}, o...))
 		}},
 		{name: "Documents.List of a folder", op: "Documents.List", class: reads, method: "GET", answer: listingAnswer, call: func(x ctx, c c, o ...revv.CallOption) error {
-			return errorOf(c.Documents.List(x, revv.ListDocumentsParams{FolderID: 78}, o...))
+			return errorOf(c.Documents.List(x, revv.ListDocumentsParams{FolderID: with.folder}, o...))
 		}},
 		{name: "Documents.All", op: "Documents.List", class: reads, method: "GET", answer: listingAnswer, call: func(x ctx, c c, o ...revv.CallOption) error {
 			return firstOf(c.Documents.All(x, revv.ListDocumentsParams{Prefetch: -1}, o...))
 		}},
 		{name: "Documents.Get", op: "Documents.Get", class: reads, method: "GET", answer: documentAnswer, call: func(x ctx, c c, o ...revv.CallOption) error {
-			return errorOf(c.Documents.Get(x, 14, o...))
+			return errorOf(c.Documents.Get(x, with.document, o...))
 		}},
 		{name: "Documents.GetByNumber", op: "Documents.GetByNumber", class: reads, method: "GET", answer: documentAnswer, call: func(x ctx, c c, o ...revv.CallOption) error {
-			return errorOf(c.Documents.GetByNumber(x, "DOC-000040", o...))
+			return errorOf(c.Documents.GetByNumber(x, with.number, o...))
 		}},
 		{name: "Documents.SetFields", op: "Documents.SetFields", class: idempotent, method: "PUT", answer: documentAnswer, call: func(x ctx, c c, o ...revv.CallOption) error {
-			return errorOf(c.Documents.SetFields(x, 14, []revv.FieldValue{{Name: "Company", Value: "Example <Ltd>"}}, o...))
+			return errorOf(c.Documents.SetFields(x, with.document, []revv.FieldValue{{Name: "Company", Value: "Example <Ltd>"}}, o...))
 		}},
 		{name: "Documents.Clone", op: "Documents.Clone", class: consequences, method: "POST", answer: documentAnswer, call: func(x ctx, c c, o ...revv.CallOption) error {
-			return errorOf(c.Documents.Clone(x, 14, revv.CloneDocumentParams{Title: "NDA 2"}, o...))
+			return errorOf(c.Documents.Clone(x, with.document, revv.CloneDocumentParams{Title: "NDA 2"}, o...))
 		}},
 		{name: "Documents.Activities", op: "Documents.Activities", class: reads, method: "GET", answer: `[{"event":"DOCUMENT_CREATED"}]`, call: func(x ctx, c c, o ...revv.CallOption) error {
-			return errorOf(c.Documents.Activities(x, "DOC-aB3dE5gH7jK9", revv.ListActivitiesParams{Limit: 3}, o...))
+			return errorOf(c.Documents.Activities(x, with.object, revv.ListActivitiesParams{Limit: 3}, o...))
 		}},
 		{name: "Documents.Download", op: "Documents.Download", class: reads, method: "GET", answer: pdf(900), pdf: true, call: func(x ctx, c c, o ...revv.CallOption) error {
-			return errorOf(c.Documents.Download(x, 14, new(bytes.Buffer), o...))
+			return errorOf(c.Documents.Download(x, with.document, new(bytes.Buffer), o...))
 		}},
 		{name: "Documents.DownloadFile", op: "Documents.Download", class: reads, method: "GET", answer: pdf(900), pdf: true, call: func(x ctx, c c, o ...revv.CallOption) error {
-			own, err := os.MkdirTemp(dir, "")
+			own, err := os.MkdirTemp(with.dir, "")
 			if err != nil {
 				return err
 			}
-			return errorOf(c.Documents.DownloadFile(x, 14, filepath.Join(own, "nda.pdf"), o...))
+			return errorOf(c.Documents.DownloadFile(x, with.document, filepath.Join(own, "nda.pdf"), o...))
 		}},
 		{name: "Documents.Share", op: "Documents.Share", class: consequences, method: "POST", answer: sentAnswer, bare: true, call: func(x ctx, c c, o ...revv.CallOption) error {
-			return c.Documents.Share(x, 14, revv.ShareParams{Recipients: aRecipient(), Review: true}, o...)
+			return c.Documents.Share(x, with.document, revv.ShareParams{Recipients: aRecipient(), Review: true}, o...)
 		}},
 		{name: "Documents.SendForESign", op: "Documents.SendForESign", class: consequences, method: "POST", answer: sentAnswer, bare: true, call: func(x ctx, c c, o ...revv.CallOption) error {
-			return c.Documents.SendForESign(x, 14, send, o...)
+			return c.Documents.SendForESign(x, with.document, send, o...)
 		}},
 		{name: "Documents.SendForAcceptance", op: "Documents.SendForAcceptance", class: consequences, method: "POST", answer: sentAnswer, bare: true, call: func(x ctx, c c, o ...revv.CallOption) error {
-			return c.Documents.SendForAcceptance(x, 14, send, o...)
+			return c.Documents.SendForAcceptance(x, with.document, send, o...)
 		}},
 		{name: "Documents.SendForApproval", op: "Documents.SendForApproval", class: consequences, method: "POST", answer: sentAnswer, bare: true, call: func(x ctx, c c, o ...revv.CallOption) error {
-			return c.Documents.SendForApproval(x, 14, send, o...)
+			return c.Documents.SendForApproval(x, with.document, send, o...)
 		}},
 		{name: "Documents.MagicLink", op: "Documents.MagicLink", class: consequences, method: "POST", answer: `{"url":"https://acme.example.com/l/1"}`, call: func(x ctx, c c, o ...revv.CallOption) error {
-			return errorOf(c.Documents.MagicLink(x, "DOC-aB3dE5gH7jK9", o...))
+			return errorOf(c.Documents.MagicLink(x, with.object, o...))
 		}},
 		{name: "Documents.Move", op: "Documents.Move", class: idempotent, method: "PUT", answer: documentAnswer, call: func(x ctx, c c, o ...revv.CallOption) error {
-			return errorOf(c.Documents.Move(x, 14, 78, o...))
+			return errorOf(c.Documents.Move(x, with.document, with.folder, o...))
 		}},
 		{name: "Templates.List", op: "Templates.List", class: reads, method: "GET", answer: `{"Templates":[{"id":3,"title":"NDA"}]}`, call: func(x ctx, c c, o ...revv.CallOption) error {
 			return errorOf(c.Templates.List(x, revv.ListTemplatesParams{Status: revv.ActiveTemplates}, o...))
@@ -145,7 +164,7 @@ func everyOperation(dir string) []operationCase {
 			return firstOf(c.Folders.All(x, revv.ListFoldersParams{Prefetch: -1}, o...))
 		}},
 		{name: "Folders.Delete", op: "Folders.Delete", class: idempotent, method: "DELETE", answer: `{}`, bare: true, call: func(x ctx, c c, o ...revv.CallOption) error {
-			return c.Folders.Delete(x, 78, o...)
+			return c.Folders.Delete(x, with.folder, o...)
 		}},
 		{name: "Contacts.Upsert", op: "Contacts.Upsert", class: consequences, method: "POST", answer: contactAnswer, call: func(x ctx, c c, o ...revv.CallOption) error {
 			return errorOf(c.Contacts.Upsert(x, revv.UpsertContactParams{Name: "Ann Lee", Email: "ann@example.com"}, o...))
@@ -157,13 +176,13 @@ func everyOperation(dir string) []operationCase {
 			return firstOf(c.Contacts.All(x, revv.ListContactsParams{Prefetch: -1}, o...))
 		}},
 		{name: "Contacts.Get", op: "Contacts.Get", class: reads, method: "GET", answer: contactAnswer, call: func(x ctx, c c, o ...revv.CallOption) error {
-			return errorOf(c.Contacts.Get(x, 5, o...))
+			return errorOf(c.Contacts.Get(x, with.contact, o...))
 		}},
 		{name: "Contacts.GetByEmail", op: "Contacts.GetByEmail", class: reads, method: "GET", answer: contactsAnswer, call: func(x ctx, c c, o ...revv.CallOption) error {
 			return errorOf(c.Contacts.GetByEmail(x, "ann@example.com", o...))
 		}},
 		{name: "Contacts.Delete", op: "Contacts.Delete", class: idempotent, method: "DELETE", answer: ``, bare: true, call: func(x ctx, c c, o ...revv.CallOption) error {
-			return c.Contacts.Delete(x, 5, o...)
+			return c.Contacts.Delete(x, with.contact, o...)
 		}},
 		{name: "Webhooks.Subscribe", op: "Webhooks.Subscribe", class: consequences, method: "POST", answer: `{"Webhook":{"id":"w1"}}`, call: func(x ctx, c c, o ...revv.CallOption) error {
 			return errorOf(c.Webhooks.Subscribe(x, revv.SubscribeParams{Event: "DOCUMENT_CLOSED", URL: "https://example.com/hooks"}, o...))
@@ -172,7 +191,7 @@ func everyOperation(dir string) []operationCase {
 			return errorOf(c.Webhooks.List(x, o...))
 		}},
 		{name: "Webhooks.Unsubscribe", op: "Webhooks.Unsubscribe", class: idempotent, method: "DELETE", answer: `{}`, bare: true, call: func(x ctx, c c, o ...revv.CallOption) error {
-			return c.Webhooks.Unsubscribe(x, "w1", o...)
+			return c.Webhooks.Unsubscribe(x, with.webhook, o...)
 		}},
 		doCase("GET", reads), doCase("PUT", idempotent), doCase("DELETE", idempotent), doCase("POST", consequences), doCase("PATCH", consequences),
 	}

@@ -31,9 +31,12 @@ type rawService struct {
 	// tls, if set, makes the service speak TLS.
 	tls *tls.Config
 
+	conns sync.WaitGroup
+
 	mu    sync.Mutex
 	seen  []seenRequest
 	dials []string // the addresses that were asked for
+	open  []net.Conn
 }
 
 // seenRequest is a request that the service has read to its end.
@@ -64,15 +67,14 @@ func (s *rawService) dial(ctx context.Context, _, address string) (net.Conn, err
 		}
 	}
 	client, server := newPipe()
-	go s.serve(server)
+	go s.serve(server, server.reset)
 	return client, nil
 }
 
-func (s *rawService) serve(wire *pipeEnd) {
-	defer func() { _ = wire.Close() }()
-	var conn net.Conn = wire
+func (s *rawService) serve(conn net.Conn, reset func()) {
+	defer func(raw net.Conn) { _ = raw.Close() }(conn)
 	if s.tls != nil {
-		conn = tls.Server(wire, s.tls)
+		conn = tls.Server(conn, s.tls)
 	}
 	in := bufio.NewReader(conn)
 	for {
@@ -85,7 +87,7 @@ func (s *rawService) serve(wire *pipeEnd) {
 			return
 		}
 		seen := seenRequest{request.Method, request.RequestURI, request.Host, string(body), request.Header}
-		if n := s.count(seen); !s.act(n)(&exchanged{conn, seen, wire.reset}) {
+		if n := s.count(seen); !s.act(n)(&exchanged{conn, seen, reset}) {
 			return
 		}
 	}

@@ -123,7 +123,7 @@ func (c *tally) report(t *testing.T, what string) {
 func TestConformance(t *testing.T) {
 	var count tally
 	count.report(t, "conformance")
-	ops := everyOperation(t.TempDir())
+	ops := everyOperation(anyArguments(t.TempDir()))
 	few := aFew(ops)
 	for _, rows := range [][]matrixRow{
 		statusRows(), waitRows(), policyRows(), tokenRows(), cutRows(), deleteRows(), dialRows(), bodyRows(), bombRows(), redirectRows(),

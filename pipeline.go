@@ -29,6 +29,7 @@ type result struct {
 	retryAfter time.Duration
 	told       bool // the answer had a Retry-After
 	token      *oauth2.Token
+	before     *oauth2.Token // the one that a 401 has replaced, nil if none has
 	err        error
 }
 
@@ -51,11 +52,11 @@ func (c *core) run(ctx context.Context, call *call, opts []CallOption, decode de
 // brings a try of its own.
 func (c *core) loop(ctx context.Context, p *prepared, try func(context.Context, *attempt) result) error {
 	var (
-		last      result
-		sent      int  // requests, for the error
-		tries     int  // attempts that count against the policy
-		refreshed bool // a 401 was answered with a new token already
-		doubtful  bool // an earlier attempt may have been applied
+		last     result
+		sent     int           // requests, for the error
+		tries    int           // attempts that count against the policy
+		before   *oauth2.Token // what a 401 was answered to, if one was
+		doubtful bool          // an earlier attempt may have been applied
 	)
 	finish := func(kinds ...error) error {
 		c.capture(p, &last, sent)
@@ -72,6 +73,7 @@ func (c *core) loop(ctx context.Context, p *prepared, try func(context.Context, 
 		a := &attempt{info: CallInfo{p.name, p.route.Pattern, sent}, token: token}
 		start := time.Now()
 		last = try(ctx, a)
+		last.before = before
 		c.log(ctx, p, a, &last, time.Since(start))
 		c.heed(p, &last)
 
@@ -91,8 +93,8 @@ func (c *core) loop(ctx context.Context, p *prepared, try func(context.Context, 
 		case retry.StopApplied:
 			return finish(ErrAppliedResponseUnreadable)
 		case retry.Refresh:
-			if refreshed {
-				return finish()
+			if before != nil {
+				return finish() // once is enough
 			}
 			c.auth.Reject(ctx, token)
 			fresh, failure := c.token(ctx, p.name)
@@ -102,7 +104,7 @@ func (c *core) loop(ctx context.Context, p *prepared, try func(context.Context, 
 			if err = failure; err == nil {
 				err = c.turn(ctx, p)
 			}
-			refreshed, token = true, fresh
+			before, token = token, fresh
 			tries--
 			continue
 		case retry.Again:
@@ -313,7 +315,7 @@ func (c *core) capture(p *prepared, last *result, sent int) {
 	}
 	for _, values := range r.Header {
 		for i, value := range values {
-			values[i] = p.conceal(last.token, value)
+			values[i] = p.conceal(last, value)
 		}
 	}
 	p.settings.capture.set(r)
@@ -330,7 +332,7 @@ func (c *core) log(ctx context.Context, p *prepared, a *attempt, r *result, took
 
 // fail makes the error of a call from its last attempt.
 func (p *prepared) fail(last *result, sent int, kinds ...error) error {
-	e := &Error{Op: p.name, StatusCode: last.status, Attempts: sent, RetryAfter: last.retryAfter, kinds: kinds, cause: p.concealed(last.token, last.err)}
+	e := &Error{Op: p.name, StatusCode: last.status, Attempts: sent, RetryAfter: last.retryAfter, kinds: kinds, cause: p.concealed(last, last.err)}
 	e.RequestID, e.Code, e.Message = p.safe(last, requestID(last.header)), p.safe(last, last.problem.code), p.safe(last, last.problem.message)
 	if last.status >= 300 && last.status <= 399 && last.err == nil {
 		e.kinds = append(e.kinds, ErrRedirected)
@@ -359,7 +361,7 @@ func (p *prepared) failBefore(ctx context.Context, last *result, sent int, err e
 	if last.err != nil {
 		cause = errors.Join(cause, last.err)
 	}
-	out.cause = p.concealed(last.token, cause)
+	out.cause = p.concealed(last, cause)
 	return out
 }
 
@@ -369,7 +371,7 @@ const shortSecret = 7
 
 // conceal takes out of a text what the caller has put into the request and must
 // not be printed: a service may repeat it in its answer, a transport in its error.
-func (p *prepared) conceal(token *oauth2.Token, text string) string {
+func (p *prepared) conceal(last *result, text string) string {
 	if text == "" {
 		return ""
 	}
@@ -378,8 +380,10 @@ func (p *prepared) conceal(token *oauth2.Token, text string) string {
 			text = strings.ReplaceAll(text, hidden, secret.Redacted)
 		}
 	}
-	if token != nil {
-		hide(token.AccessToken, 0)
+	for _, token := range []*oauth2.Token{last.token, last.before} {
+		if token != nil {
+			hide(token.AccessToken, 0)
+		}
 	}
 	hide(p.url.RawQuery, shortSecret)
 	for _, values := range p.settings.query.Reveal() {
@@ -398,16 +402,16 @@ func (p *prepared) conceal(token *oauth2.Token, text string) string {
 
 // safe makes a text of the service fit for an error, a log line and a terminal.
 func (p *prepared) safe(last *result, text string) string {
-	return printable(p.conceal(last.token, text), maxErrorText)
+	return printable(p.conceal(last, text), maxErrorText)
 }
 
 // concealed is err, with another text if its own gives something away.
-func (p *prepared) concealed(token *oauth2.Token, err error) error {
+func (p *prepared) concealed(last *result, err error) error {
 	if err == nil {
 		return nil
 	}
 	text := err.Error()
-	if safe := p.conceal(token, text); safe != text {
+	if safe := p.conceal(last, text); safe != text {
 		return &concealedError{safe, secret.New(err)}
 	}
 	return err
