@@ -249,9 +249,9 @@ func bombRows() []matrixRow {
 func TestConformance_bombs_costLessThanTwiceTheLimit(t *testing.T) {
 	const limit = 8 << 20
 	tests := map[string]act{
-		"gzip bomb":            replying(200, zipped("["+strings.Repeat(" ", 256<<20)+"]"), "Content-Encoding: gzip"),
-		"declared without end": ending(headed(math.MaxInt) + "{"),
-		"depth bomb":           replying(200, strings.Repeat("[", limit/8)), // the answer itself is in this memory, too
+		"gzip bomb":      replying(200, zipped("["+strings.Repeat(" ", 256<<20)+"]"), "Content-Encoding: gzip"),
+		"declared 1 EiB": ending(headed(math.MaxInt) + "{"),
+		"depth bomb":     replying(200, strings.Repeat("[", limit/8)), // the answer itself is in this memory, too
 		"headers without end": func(x *exchanged) bool {
 			return endless(x, "HTTP/1.1 200 OK\r\n", "X-A: "+strings.Repeat("a", 1000)+"\r\n")
 		},
