@@ -113,7 +113,7 @@ func OfStatus(status int, hasRetryAfter bool) Outcome {
 func Backoff(n int, base, limit time.Duration) time.Duration {
 	ceiling := base
 	for range n - 1 {
-		if ceiling >= limit/2 {
+		if ceiling > limit/2 {
 			ceiling = limit
 			break
 		}

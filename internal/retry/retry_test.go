@@ -321,3 +321,12 @@ func TestGate_closedByMany_waitsForTheLast(t *testing.T) {
 	closers.Wait()
 	assert.Equal(t, 99*time.Second, g.Wait(clockAt(noon)))
 }
+
+func TestBackoff_nearTheLimit_doublesAndDoesNotJump(t *testing.T) {
+	t.Parallel()
+	var longest time.Duration
+	for range 1000 {
+		longest = max(longest, retry.Backoff(2, 2, 5))
+	}
+	assert.Equal(t, time.Duration(4), longest)
+}
