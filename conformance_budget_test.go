@@ -1,6 +1,7 @@
 package revv_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -203,13 +204,10 @@ func TestConformance_gate(t *testing.T) {
 			t.Run(name+"/"+what, func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
-					if test.status == 0 {
-						test.status = 429
-					}
 					var refused atomic.Bool
 					service := newSwitchboard(func(*http.Request) (*http.Response, error) {
 						if refused.CompareAndSwap(false, true) {
-							return reply(test.status, "", "Retry-After", test.header), nil
+							return reply(cmp.Or(test.status, http.StatusTooManyRequests), "", "Retry-After", test.header), nil
 						}
 						return reply(200, documentAnswer), nil
 					})
