@@ -173,10 +173,12 @@ func (a *storeAuth) update(ctx context.Context, fn func(*oauth2.Token) (*oauth2.
 		case inside != nil:
 			return nil, inside
 		}
-		if a.unsaved.Reveal() == nil {
+		r := a.unsaved.Reveal()
+		if r == nil {
 			return nil, tokenFailure(err)
 		}
 		if try >= saveTries || sleep(ctx, retry.Backoff(try, defaultBaseDelay, defaultMaxDelay)) != nil {
+			err = concealed(err, r.from.AccessToken, r.from.RefreshToken, r.to.AccessToken, r.to.RefreshToken)
 			return nil, &Error{Op: opRefresh, kinds: []error{ErrTokenNotPersisted}, cause: err}
 		}
 	}

@@ -67,8 +67,31 @@ type tokenReply struct {
 	err        *Error
 }
 
-// post sends a form once.
+// post sends a form once. Nothing of it gets into the error.
 func (e *tokenEndpoint) post(ctx context.Context, form url.Values) tokenReply {
+	r := e.send(ctx, form)
+	if r.err != nil && r.err.cause != nil {
+		r.err.cause = concealed(r.err.cause, form.Get("refresh_token"), form.Get("code"), form.Get("code_verifier"), form.Get("client_secret"))
+	}
+	return r
+}
+
+// concealed is err with a text that does not show the secrets: transports and
+// stores may quote what they were given.
+func concealed(err error, secrets ...string) error {
+	text := err.Error()
+	for _, s := range secrets {
+		if len(s) > 3 { // a shorter one is none, and might be part of any word
+			text = strings.NewReplacer(s, secret.Redacted, url.QueryEscape(s), secret.Redacted).Replace(text)
+		}
+	}
+	if text == err.Error() {
+		return err
+	}
+	return &concealedError{text, secret.New(err)}
+}
+
+func (e *tokenEndpoint) send(ctx context.Context, form url.Values) tokenReply {
 	a := &attempt{}
 	a.reached.Store(true)
 	target := *e.url

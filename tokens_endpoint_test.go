@@ -7,7 +7,9 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"syscall"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -299,6 +301,14 @@ func lostAnswerCases() []tokenCase {
 			w.restart()
 			broken(hangs)(w)
 		}, []tokenStep{{want: []error{context.DeadlineExceeded}, tokens: 1, api: 1, then: took(3*time.Second, 3*time.Second)}}},
+		tokenCase{"S01", "the transport quotes the form in its error", broken(func(_ *authority, r tokenRequest) (*http.Response, error) {
+			return nil, fmt.Errorf("no answer to %s, which is %v", r.form.Encode(), r.form)
+		}), []tokenStep{{want: []error{errAny}, never: errTokenKinds, tokens: 2, api: 1}}},
+		tokenCase{"S01", "an answer that never comes whole is quoted", broken(func(_ *authority, r tokenRequest) (*http.Response, error) {
+			resp := reply(http.StatusOK, "{}")
+			resp.Body = io.NopCloser(iotest.ErrReader(fmt.Errorf("no answer to %v: %w", r.form, syscall.ECONNRESET)))
+			return resp, nil
+		}), []tokenStep{{want: []error{syscall.ECONNRESET}, never: errTokenKinds, tokens: 2, api: 1}}},
 		tokenCase{"T11", "the transport returns nothing", brokenFrom(func(*authority, tokenRequest) (*http.Response, error) {
 			return nil, nil //nolint:nilnil // the fault
 		}), []tokenStep{{tokens: 2, api: 2, saves: 1}}},

@@ -39,13 +39,16 @@ func (l *ledger) Load(ctx context.Context, account string) (*oauth2.Token, error
 		return nil, err
 	}
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.loads++
-	if l.onLoad != nil {
-		if err := l.onLoad(); err != nil {
+	fault := l.onLoad
+	l.mu.Unlock()
+	if fault != nil {
+		if err := fault(); err != nil {
 			return nil, err
 		}
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	pair, ok := l.pairs[account]
 	if !ok {
 		return nil, revv.ErrNoToken
@@ -93,10 +96,10 @@ func (l *ledger) Update(
 func (l *ledger) open(account string) (*oauth2.Token, error) {
 	l.mu.Lock()
 	l.updates++
-	onUpdate := l.onUpdate
+	fault := l.onUpdate
 	l.mu.Unlock()
-	if onUpdate != nil { // without the lock: it may take its time
-		if err := onUpdate(); err != nil {
+	if fault != nil {
+		if err := fault(); err != nil {
 			return nil, err
 		}
 	}
@@ -110,13 +113,16 @@ func (l *ledger) open(account string) (*oauth2.Token, error) {
 
 func (l *ledger) save(account string, pair oauth2.Token) (*oauth2.Token, error) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.onSave != nil {
-		if err := l.onSave(pair); err != nil {
+	fault := l.onSave
+	l.mu.Unlock()
+	if fault != nil {
+		if err := fault(pair); err != nil {
 			l.events.add("save failed")
 			return nil, err
 		}
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.pairs[account] = pair
 	l.saves++
 	l.events.add("saved " + pair.AccessToken)

@@ -3,6 +3,7 @@ package revv_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -174,8 +175,13 @@ func (s *tokenStep) run(w *tokenWorld) {
 	assert.Equal(w, s.tokens, tokensAfter-tokens, "requests at the token endpoint")
 	assert.Equal(w, s.api, apiAfter-api, "requests at the API")
 	assert.Equal(w, s.saves, savesAfter-saves, "saves")
+	texts := make(map[string]bool)
 	for _, err := range errs {
 		s.check(w, err)
+		if text := fmt.Sprint(err); err != nil && !texts[text] { // a thousand callers have one error
+			texts[text] = true
+			assertKeepsSecrets(w, w.authority.hidden(), err)
+		}
 	}
 	if s.then != nil {
 		s.then(w, took, errs)
@@ -196,9 +202,6 @@ func (s *tokenStep) check(w *tokenWorld, err error) {
 	}
 	for _, kind := range s.never {
 		assert.NotErrorIs(w, err, kind)
-	}
-	if err != nil {
-		assertKeepsSecrets(w, w.authority.hidden(), err)
 	}
 }
 

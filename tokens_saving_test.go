@@ -53,7 +53,7 @@ func savingCases() []tokenCase {
 		{"T14", "the store has saved the pair and says that it has not", after(expired, func(w *tokenWorld) {
 			w.ledger.set(func() {
 				w.ledger.onSave = func(pair oauth2.Token) error {
-					w.ledger.pairs[tokenAccount] = pair
+					w.ledger.put(tokenAccount, &pair)
 					return errLedgerDown
 				}
 			})
@@ -122,13 +122,23 @@ func savingCases() []tokenCase {
 			w.left(10 * time.Second)
 			unsavable(down)(w)
 		}, []tokenStep{{want: notPersisted, tokens: 1}, {want: notPersisted}, {do: healed, api: 1, saves: 1}}},
+		{"S01", "the store quotes the pair in its error", func(w *tokenWorld) {
+			w.expire()
+			w.ledger.set(func() {
+				w.ledger.onSave = func(pair oauth2.Token) error {
+					old := w.ledger.pair(tokenAccount)
+					return fmt.Errorf("%w: duplicate key (%s)=(%s), was (%s)=(%s)", errLedgerDown, pair.AccessToken, pair.RefreshToken, old.AccessToken, old.RefreshToken)
+				}
+			})
+		}, []tokenStep{pending, still, {do: healed, api: 1, saves: 1}}},
 		{"T23", "the store was replaced behind its lock", func(w *tokenWorld) {
 			w.expire()
 			w.ledger.set(func() {
 				w.ledger.onSave = func(oauth2.Token) error {
 					pair := w.first
 					pair.AccessToken, pair.RefreshToken = w.authority.authorize()
-					w.ledger.pairs[tokenAccount], w.ledger.onSave = pair, nil
+					w.ledger.put(tokenAccount, &pair)
+					healed(w)
 					return fmt.Errorf("%w: somebody was faster", revv.ErrConflict)
 				}
 			})
@@ -177,7 +187,7 @@ func storeCases() []tokenCase {
 		{"T16", "the account is removed while its lock is waited for", func(w *tokenWorld) {
 			w.expire()
 			w.ledger.set(func() {
-				w.ledger.onUpdate = func() error { delete(w.ledger.pairs, tokenAccount); return nil }
+				w.ledger.onUpdate = func() error { w.ledger.remove(tokenAccount); return nil }
 			})
 		}, []tokenStep{{want: []error{revv.ErrNoToken}, never: but(revv.ErrNoToken), api: 1}}},
 		{"T18", "another program has put a new pair into the store", expired, []tokenStep{
@@ -201,7 +211,7 @@ func storeCases() []tokenCase {
 				w.ledger.onUpdate = func() error {
 					pair := w.first
 					pair.AccessToken, pair.RefreshToken = w.authority.authorize()
-					w.ledger.pairs[tokenAccount] = pair
+					w.ledger.put(tokenAccount, &pair)
 					return nil
 				}
 			})

@@ -58,18 +58,18 @@ func printed(value any) string {
 // as a debugger's dump shows it. It stops at types of the tests, which hold the
 // secrets for a reason.
 func contents(value any) string {
-	w := walker{seen: make(map[visit]bool)}
+	w := walker{seen: make(map[visited]bool)}
 	w.walk(reflect.ValueOf(value))
 	return w.out.String()
 }
 
-type visit struct {
+type visited struct {
 	address uintptr
 	kind    reflect.Type
 }
 
 type walker struct {
-	seen map[visit]bool
+	seen map[visited]bool
 	out  strings.Builder
 }
 
@@ -81,7 +81,7 @@ func (w *walker) walk(v reflect.Value) {
 	case reflect.String:
 		w.out.WriteString(v.String() + "\n")
 	case reflect.Pointer:
-		at := visit{v.Pointer(), v.Type()}
+		at := visited{v.Pointer(), v.Type()}
 		if !v.IsNil() && !w.seen[at] {
 			w.seen[at] = true
 			w.walk(v.Elem())
