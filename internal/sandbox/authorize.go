@@ -155,8 +155,8 @@ func withQuery(target string, params url.Values, state string) string {
 	return u.String()
 }
 
-// checkRedirectURL reports why a URL cannot be registered.
-func checkRedirectURL(text string) error {
+// CheckRedirectURL reports why a URL cannot be registered for the application.
+func CheckRedirectURL(text string) error {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil:

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -38,8 +39,13 @@ func (a *account) shared(token string, roles ...role) (SharedLink, error) {
 	if err != nil {
 		return SharedLink{}, err
 	}
-	d := l.document
-	a.record(d, eventOpened, p.Person)
+	a.record(l.document, eventOpened, p.Person)
+	return a.view(l), nil
+}
+
+// view describes a link that was found.
+func (a *account) view(l link) SharedLink {
+	d, p := l.document, l.document.party(l.role, l.email)
 	view := SharedLink{Document: d.clone(), Party: *p, Kind: l.role.kind()}
 	switch l.role {
 	case roleReader:
@@ -51,7 +57,7 @@ func (a *account) shared(token string, roles ...role) (SharedLink, error) {
 	case roleApprover:
 		view.Open = p.State == PartyOpen && d.Approval == ApprovalPending
 	}
-	return view, nil
+	return view
 }
 
 func everyRole() []role { return []role{roleReader, roleSigner, roleAcceptor, roleApprover} }
@@ -124,21 +130,24 @@ func (a *account) disapproveByLink(c *call) (any, error) {
 // replied answers a program with the document, and a person, whose browser posts
 // a form, with a page.
 func (a *account) replied(c *call, err error, r role) (any, error) {
-	fromPage := strings.Contains(c.request.Header.Get("Accept"), "text/html")
-	if err != nil {
-		if fromPage {
-			return problemPage(asProblem(err)), nil
+	l, _, gone := a.followed(c.param, r)
+	switch {
+	case !c.fromPage():
+		if err != nil {
+			return nil, err
 		}
-		return nil, err
+		return documentAnswer(l.document), gone
+	case gone != nil:
+		return a.sandbox.problemPage(asProblem(gone)), nil
+	case err != nil:
+		return a.answerForm(c, a.view(l), asProblem(err)), nil
 	}
-	l, _, err := a.followed(c.param, r)
-	if err != nil {
-		return nil, err
-	}
-	if fromPage {
-		return donePage(l.document), nil
-	}
-	return documentAnswer(l.document), nil
+	return a.donePage(l), nil
+}
+
+// fromPage reports whether a person's browser asks, and not a program.
+func (c *call) fromPage() bool {
+	return c.op.page || strings.Contains(c.request.Header.Get("Accept"), "text/html")
 }
 
 // reason reads why somebody rejects. Nothing is known of the body, so a form, a
@@ -155,7 +164,7 @@ func reason(c *call) string {
 	if json.Unmarshal(c.body, &members) == nil && members.Reason != "" {
 		text = members.Reason
 	}
-	return text[:min(len(text), most)]
+	return strings.ToValidUTF8(text[:min(len(text), most)], "")
 }
 
 // answerPage shows what is to be accepted or approved.
@@ -164,15 +173,20 @@ func (a *account) answerPage(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	return a.answerForm(c, view, nil), nil
+}
+
+// answerForm shows it, once more if there was a problem with the answer.
+func (a *account) answerForm(c *call, view SharedLink, p *Problem) *answer {
 	base := acceptancePath(c.param) + "/doc-acceptance/"
 	accept, label := base+"accept", "Accept"
 	if view.Kind == MailApprove {
 		base = acceptancePath(c.param) + "/doc-approval/"
 		accept, label = base+"approve", "Approve"
 	}
-	return htmlAnswer(http.StatusOK, "answer", map[string]any{
-		"Title": view.Document.Title, "View": view, "Accept": accept, "Reject": base + "reject", "Label": label,
-	}), nil
+	return a.sandbox.formAnswer("answer", p, map[string]any{
+		"Title": view.Document.Title, "View": view, "Accept": accept, "Reject": base + "reject", "Label": label, "Reason": reason(c),
+	})
 }
 
 // signPage shows what is to be signed, with the fields to fill.
@@ -181,12 +195,63 @@ func (a *account) signPage(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return htmlAnswer(http.StatusOK, "sign", map[string]any{"Title": view.Document.Title, "View": view}), nil
+	return a.signAnswer(view, signing{}, nil), nil
 }
 
 // fieldPrefix marks the inputs of the sign page that are fields of the document.
 const fieldPrefix = "field:"
 
+// signing is what a signer has filled in, and what is wrong with it.
+type signing struct {
+	Name      string // typed as the signature
+	NameError string
+	Inputs    []signInput
+	Reason    string // for declining
+}
+
+// signInput is a field on the sign page.
+type signInput struct {
+	Field
+
+	Input  string // the name in the form
+	Error  string
+	Locked bool // filled by an earlier signer
+}
+
+// signAnswer shows the sign page, with what was filled in if there is a problem.
+func (a *account) signAnswer(view SharedLink, filled signing, p *Problem) *answer {
+	if filled.Inputs == nil {
+		filled.Inputs = signInputs(&view.Document)
+	}
+	return a.sandbox.formAnswer("sign", p, map[string]any{
+		"Title": view.Document.Title, "View": view,
+		"Inputs": filled.Inputs, "Name": filled.Name, "NameError": filled.NameError, "Reason": filled.Reason,
+	})
+}
+
+// formAnswer shows a form, once more if there is a problem with what was sent.
+func (s *Sandbox) formAnswer(name string, p *Problem, data map[string]any) *answer {
+	status := http.StatusOK
+	if p != nil {
+		status, data["Error"] = p.Status, p.Message
+	}
+	reply := s.htmlAnswer(status, name, data)
+	if p != nil {
+		reply.problem = p.Message
+	}
+	return reply
+}
+
+func signInputs(d *Document) []signInput {
+	inputs := make([]signInput, len(d.Fields))
+	for i, f := range d.Fields {
+		inputs[i] = signInput{Field: f, Input: fieldPrefix + f.Name, Locked: d.signed() && f.Value != ""}
+	}
+	return inputs
+}
+
+// signForm signs or declines. A page that types a name as the signature must not
+// leave it empty; one that knows no such thing may.
 func (a *account) signForm(c *call) (any, error) {
 	form, err := url.ParseQuery(string(c.body))
 	if err != nil {
@@ -196,21 +261,84 @@ func (a *account) signForm(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if form.Get("answer") == "decline" {
-		err = a.refuse(l.document, roleSigner, p.Email, reason(c))
-	} else {
-		var values []FieldValue
-		for _, f := range l.document.Fields {
-			if form.Has(fieldPrefix + f.Name) {
-				values = append(values, FieldValue{f.Name, form.Get(fieldPrefix + f.Name)})
-			}
+	filled := signing{Name: strings.TrimSpace(form.Get("name")), Inputs: signInputs(l.document), Reason: reason(c)}
+	switch form.Get("answer") {
+	case "decline":
+		err = a.refuse(l.document, roleSigner, p.Email, filled.Reason)
+	case "sign", "":
+		values, wrong := filled.read(form)
+		if wrong != nil && a.view(l).Open {
+			return a.signAnswer(a.view(l), filled, wrong), nil
 		}
-		err = a.sign(l.document, p.Email, values)
+		if err = a.sign(l.document, p.Email, values); err == nil {
+			p.SignedAs = filled.Name
+		}
+	default:
+		err = badRequest("answer: it is sign or decline")
 	}
 	if err != nil {
-		return nil, err
+		return a.signAnswer(a.view(l), filled, asProblem(err)), nil
 	}
-	return donePage(l.document), nil
+	return a.donePage(l), nil
+}
+
+// read takes the values from the form and notes at each one what is wrong with it.
+func (s *signing) read(form url.Values) ([]FieldValue, *Problem) {
+	var values []FieldValue
+	wrong := 0
+	for i := range s.Inputs {
+		in := &s.Inputs[i]
+		if !form.Has(in.Input) {
+			if in.Required && in.Value == "" {
+				in.Error = "This field is required."
+				wrong++
+			}
+			continue
+		}
+		if in.Value = form.Get(in.Input); in.Type == FieldText {
+			in.Value = strings.ReplaceAll(in.Value, "\r\n", "\n") // as browsers send the lines of a text
+		}
+		values = append(values, FieldValue{in.Name, in.Value})
+		err := checkFieldValue(in.Field, in.Value)
+		switch {
+		case in.Required && in.Value == "":
+			in.Error = "This field is required."
+		case err != nil:
+			in.Error = asSentence(err)
+		default:
+			continue
+		}
+		wrong++
+	}
+	switch {
+	case form.Has("name") && s.Name == "":
+		s.NameError = "Type your name to sign."
+		wrong++
+	case checkSignature(s.Name) != nil:
+		s.NameError = asSentence(checkSignature(s.Name))
+		wrong++
+	}
+	if wrong == 0 {
+		return values, nil
+	}
+	return nil, badValue("Nothing is signed yet. Please look at the required fields and the values that are marked below.")
+}
+
+// checkSignature reports why a typed name cannot be printed. None at all can.
+func checkSignature(name string) error {
+	if name == "" {
+		return nil
+	}
+	if err := checkTitle(name); err != nil {
+		return fmt.Errorf("the name %w", err)
+	}
+	return nil
+}
+
+// asSentence turns an error into what a person reads beside a field.
+func asSentence(err error) string {
+	text := err.Error()
+	return strings.ToUpper(text[:1]) + text[1:] + "."
 }
 
 // readPage shows a private copy.
@@ -219,7 +347,7 @@ func (a *account) readPage(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return htmlAnswer(http.StatusOK, "document", map[string]any{"Title": view.Document.Title, "Document": view.Document}), nil
+	return a.sandbox.htmlAnswer(http.StatusOK, "document", map[string]any{"View": view, "Title": view.Document.Title, "Document": view.Document}), nil
 }
 
 // magicPage shows a document to the public, live and read-only, as a page or,
@@ -233,7 +361,7 @@ func (a *account) magicPage(c *call) (any, error) {
 	if c.request.URL.Query().Get("download") == "pdf" {
 		return pdfAnswer(d, c.request), nil
 	}
-	return htmlAnswer(http.StatusOK, "document", map[string]any{"Title": d.Title, "Document": d.clone(), "PDF": "?download=pdf"}), nil
+	return a.sandbox.htmlAnswer(http.StatusOK, "document", map[string]any{"Title": d.Title, "Document": d.clone(), "PDF": "?download=pdf"}), nil
 }
 
 // MagicDocument returns the document behind the secret of a magic link, and

@@ -99,8 +99,9 @@ type Party struct {
 	State    string    `json:"state"`
 	At       time.Time `json:"at,omitzero"` // when the party answered
 	Reason   string    `json:"reason,omitzero"`
-	Notified bool      `json:"notified"` // the mail with the link has been sent
-	Token    string    `json:"token"`    // the secret of the link
+	SignedAs string    `json:"signed_as,omitzero"` // the name that a signer typed
+	Notified bool      `json:"notified"`           // the mail with the link has been sent
+	Token    string    `json:"token"`              // the secret of the link
 }
 
 // The states of an approval.

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"html/template"
 	"net/http"
@@ -12,8 +13,8 @@ import (
 
 const sentStage = revv.StageSent
 
-// pages are plain and work without scripts. The program brings better ones; these
-// make every link of a mail work in a test.
+// pages are plain and work without scripts. The program brings better ones by
+// [Options.Pages]; these make every link of a mail work in a test.
 //
 //nolint:gochecknoglobals // parsed once, never changed
 var pages = template.Must(template.New("").Parse(`
@@ -27,13 +28,13 @@ dt{font-weight:600}dd{margin:0 0 .5rem}</style></head><body><main><h1>{{.}}</h1>
 {{end}}
 {{define "paper"}}<p>{{.Number}}, {{.Stage}}</p><dl>{{range .Fields}}<dt>{{.Name}}</dt><dd>{{.Value}}</dd>{{end}}</dl>{{end}}
 {{define "document"}}{{template "head" .Title}}{{template "paper" .Document}}{{with .PDF}}<p><a href="{{.}}">Download as PDF</a></p>{{end}}{{template "foot"}}{{end}}
-{{define "sign"}}{{template "head" .Title}}{{with .View}}<p>For {{.Party.Email}}</p>
-{{if .Open}}<form method="post">{{range .Document.Fields}}
-<label>{{.Name}}{{if .Required}} (required){{end}}<input name="field:{{.Name}}" value="{{.Value}}"{{if eq .Type "date"}} type="date"{{end}}{{if .Required}} required{{end}}></label>{{end}}
+{{define "sign"}}{{template "head" .Title}}<p>For {{.View.Party.Email}}</p>{{with .Error}}<p role="alert">{{.}}</p>{{end}}
+{{if .View.Open}}<form method="post">{{range .Inputs}}
+<label>{{.Name}}{{if .Required}} (required){{end}}{{with .Error}} - {{.}}{{end}}<input name="{{.Input}}" value="{{.Value}}"{{if eq .Type "date"}} type="date"{{end}}{{if .Required}} required{{end}}{{if .Locked}} readonly{{end}}></label>{{end}}
 <button name="answer" value="sign">Sign</button></form>
 <form method="post"><label>Reason<input name="reason"></label><button name="answer" value="decline">Decline</button></form>
-{{else}}{{template "paper" .Document}}<p>{{if .Waiting}}It is not your turn yet.{{else}}Nothing is left to do here.{{end}}</p>{{end}}{{end}}{{template "foot"}}{{end}}
-{{define "answer"}}{{template "head" .Title}}<p>For {{.View.Party.Email}}</p>{{template "paper" .View.Document}}
+{{else}}{{template "paper" .View.Document}}<p>{{if .View.Waiting}}It is not your turn yet.{{else}}Nothing is left to do here.{{end}}</p>{{end}}{{template "foot"}}{{end}}
+{{define "answer"}}{{template "head" .Title}}<p>For {{.View.Party.Email}}</p>{{with .Error}}<p role="alert">{{.}}</p>{{end}}{{template "paper" .View.Document}}
 {{if .View.Open}}<form method="post" action="{{.Accept}}"><button>{{.Label}}</button></form>
 <form method="post" action="{{.Reject}}"><label>Reason<input name="reason"></label><button>Reject</button></form>
 {{else}}<p>Nothing is left to do here.</p>{{end}}{{template "foot"}}{{end}}
@@ -45,25 +46,49 @@ dt{font-weight:600}dd{margin:0 0 .5rem}</style></head><body><main><h1>{{.}}</h1>
 <button name="decision" value="authorize">Authorize</button><button name="decision" value="cancel">Cancel</button></form>{{end}}{{template "foot"}}{{end}}
 `))
 
+// checkPages reports which of the templates that the sandbox renders are missing.
+func checkPages(given *template.Template) error {
+	if given == nil {
+		return nil
+	}
+	var problems []error
+	for _, name := range []string{"document", "sign", "answer", "done", "problem", "consent"} {
+		if given.Lookup(name) == nil {
+			problems = append(problems, fmt.Errorf("Pages: the template %q is missing", name))
+		}
+	}
+	return errors.Join(problems...)
+}
+
 // htmlAnswer renders one of the pages.
-func htmlAnswer(status int, name string, data map[string]any) *answer {
+func (s *Sandbox) htmlAnswer(status int, name string, data map[string]any) *answer {
+	templates, styles := s.opts.Pages, "'self'"
+	if templates == nil {
+		templates, styles = pages, "'unsafe-inline'"
+	}
 	var b bytes.Buffer
-	if err := pages.ExecuteTemplate(&b, name, data); err != nil {
+	if err := templates.ExecuteTemplate(&b, name, data); err != nil {
 		return newAnswer(http.StatusInternalServerError, "text/plain; charset=utf-8", fmt.Appendf(nil, "the sandbox could not render its page: %v", err))
 	}
 	reply := newAnswer(status, "text/html; charset=utf-8", b.Bytes())
-	reply.header.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'")
+	policy := "default-src 'none'; style-src " + styles + "; img-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+	if name != "consent" { // its form ends at the application, and browsers hold the redirect to form-action, too
+		policy += "; form-action 'self'"
+	}
+	reply.header.Set("Content-Security-Policy", policy)
 	return reply
 }
 
-func problemPage(p *Problem) *answer {
-	reply := htmlAnswer(p.Status, "problem", map[string]any{"Title": http.StatusText(p.Status), "Message": p.Message})
+func (s *Sandbox) problemPage(p *Problem) *answer {
+	reply := s.htmlAnswer(p.Status, "problem", map[string]any{"Title": http.StatusText(p.Status), "Message": p.Message})
 	reply.problem = p.Message
 	return reply
 }
 
-func donePage(d *Document) *answer {
-	return htmlAnswer(http.StatusOK, "done", map[string]any{"Title": d.Title, "Document": d.clone()})
+// donePage thanks the party that has answered.
+func (a *account) donePage(l link) *answer {
+	view := a.view(l)
+	return a.sandbox.htmlAnswer(http.StatusOK, "done", map[string]any{"Title": view.Document.Title, "Document": view.Document, "View": view})
 }
 
 // authorizePage asks the user, or sends the application its mistake.
@@ -75,7 +100,7 @@ func (a *account) authorizePage(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return htmlAnswer(http.StatusOK, "consent", map[string]any{"Title": "Authorize " + consent.AppName, "Consent": consent}), nil
+	return a.sandbox.htmlAnswer(http.StatusOK, "consent", map[string]any{"Title": "Authorize " + consent.AppName, "Consent": consent}), nil
 }
 
 // consentForm carries the user's decision back to the application.

@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"html/template"
 	"net/http"
 	"net/url"
 	"slices"
@@ -54,6 +55,15 @@ type Options struct {
 	// Fallback answers the paths that are neither API, nor OAuth, nor a link.
 	// nil answers 404.
 	Fallback http.Handler
+
+	// Pages replaces the plain pages behind the links: the templates document,
+	// sign, answer, done, problem and consent. Styles and images come from the
+	// sandbox's own origin, which is Fallback's to serve. nil keeps the plain ones.
+	Pages *template.Template
+	// Hosts are further names under which pages answer, beside those of loopback,
+	// of BaseURL and all IP addresses; "*" is any name. nil is any name, too: what
+	// only programs call need not fear a browser.
+	Hosts []string
 }
 
 // RateLimit allows Requests calls of the API per window of length Per.
@@ -83,6 +93,7 @@ type Sandbox struct {
 	log      requestLog
 	window   rateWindow
 	couriers map[string]*courier
+	revision uint64        // counts what a snapshot would show
 	pending  int           // deliveries not yet delivered or given up
 	settled  chan struct{} // closed and replaced when pending reaches 0
 	watchers map[*watcher]struct{}
@@ -105,9 +116,12 @@ func New(opts Options) (*Sandbox, error) {
 		problems = append(problems, errors.New("RateLimit needs at least one request and a positive window"))
 	}
 	for _, text := range opts.RedirectURLs {
-		if err := checkRedirectURL(text); err != nil {
+		if err := CheckRedirectURL(text); err != nil {
 			problems = append(problems, fmt.Errorf("RedirectURLs: %w", err))
 		}
+	}
+	if err := checkPages(opts.Pages); err != nil {
+		problems = append(problems, err)
 	}
 	if opts.PageSize == 0 {
 		opts.PageSize = defaultPageSize
@@ -124,7 +138,7 @@ func New(opts Options) (*Sandbox, error) {
 	if opts.WebhookBackoff == nil {
 		opts.WebhookBackoff = []time.Duration{200 * time.Millisecond, time.Second}
 	}
-	opts.RedirectURLs = slices.Clone(opts.RedirectURLs)
+	opts.RedirectURLs, opts.Hosts = slices.Clone(opts.RedirectURLs), slices.Clone(opts.Hosts)
 
 	s := &Sandbox{
 		opts:     opts,

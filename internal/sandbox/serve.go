@@ -66,8 +66,15 @@ func (rt *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.op = choose(ops, c.param, r.URL.Query())
 	refusal := c.readBody()
 	entry := s.record(r, c.op.name, c.body)
+	if refusal == nil && c.op.forPeople() && c.fromPage() {
+		refusal = s.guard(r)
+	}
 	if refusal != nil {
-		s.finish(entry, w, r, refusal.answer())
+		reply := refusal.answer()
+		if c.op.page {
+			reply = s.problemPage(refusal)
+		}
+		s.finish(entry, w, r, c.seal(reply))
 		return
 	}
 	if f := s.pickFault(ops); f != nil {
@@ -123,7 +130,7 @@ func (s *Sandbox) perform(c *call) *answer {
 		p := asProblem(err)
 		reply := p.answer()
 		if c.op.page {
-			reply = problemPage(p)
+			reply = s.problemPage(p)
 		}
 		reply.problem = p.Message
 		return c.seal(reply)
@@ -138,7 +145,7 @@ func (s *Sandbox) perform(c *call) *answer {
 func (c *call) seal(reply *answer) *answer {
 	if c.op.open {
 		reply.header.Set("Cache-Control", "no-store")
-		reply.header.Set("Referrer-Policy", "no-referrer")
+		reply.header.Set("Referrer-Policy", c.sandbox.ReferrerPolicy(c.request))
 	}
 	return reply
 }
@@ -153,8 +160,7 @@ func (s *Sandbox) serveUnknown(w http.ResponseWriter, r *http.Request) {
 	if inAPI && s.preflight(w, r) {
 		return
 	}
-	p := notFound("no operation lives at %s; did you mean %s?", shorten(r.URL.Path), s.nearest(r.Method, r.URL.Path[:min(len(r.URL.Path), maxPath)]))
-	s.refuse(w, r, p)
+	s.refuse(w, r, s.unknownPath(r))
 }
 
 // refuse records a request that reached no operation, and answers it.
@@ -203,13 +209,16 @@ func (a *answer) problemText() string {
 	return a.problem
 }
 
+// unknownLength makes net/http send a body in chunks.
+const unknownLength = -1
+
 // writeHeader sends status and header, with the length of the body if it has one.
 func (a *answer) writeHeader(w http.ResponseWriter, length int) {
 	header := w.Header()
 	for name, values := range a.header {
 		header[http.CanonicalHeaderKey(name)] = values
 	}
-	if a.status != http.StatusNoContent && a.status != http.StatusNotModified {
+	if a.status != http.StatusNoContent && a.status != http.StatusNotModified && length != unknownLength {
 		header.Set("Content-Length", strconv.Itoa(length))
 	}
 	header.Set("X-Content-Type-Options", "nosniff")

@@ -1,0 +1,101 @@
+package sandbox
+
+import (
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// Guard refuses what the page of another site makes a browser send to a page of
+// the sandbox, as a [*Problem]. It is for what people see: the API stays open to
+// every origin, since its token is in a header that no browser adds by itself.
+//
+// The sandbox knows no cookie, so nobody can borrow a session. What another site
+// could borrow is the place: a browser on this machine reaches addresses of this
+// machine. Two checks forbid that.
+//
+//   - A request that changes something is refused if the browser says that it
+//     comes from elsewhere. Every browser since 2020 sends Origin with such a
+//     request, and every one since 2023 Sec-Fetch-Site as well; a page can
+//     neither forge nor leave out either. A request without both comes from a
+//     program, which needs no browser's help to reach the sandbox, so that a
+//     token in each form would add nothing: there is nothing for it to be bound
+//     to, and a page that could read it would pass these checks, too.
+//   - A request for a name that is not ours is refused, whatever it does. A site
+//     that lets its own name point to this machine has the same origin as the
+//     sandbox under that name, and would pass the first check. An address in
+//     the place of a name cannot be pointed anywhere else.
+func (s *Sandbox) Guard(r *http.Request) error {
+	if p := s.guard(r); p != nil {
+		return p
+	}
+	return nil
+}
+
+func (s *Sandbox) guard(r *http.Request) *Problem {
+	if !s.ourName(r.Host) {
+		return problem(http.StatusMisdirectedRequest, codeForeignHost,
+			"the sandbox does not answer for the host %q; open it by the address that it printed, or allow the name when starting it", shorten(r.Host))
+	}
+	var sameOrigin http.CrossOriginProtection
+	if err := sameOrigin.Check(r); err != nil {
+		return problem(http.StatusForbidden, codeForeignOrigin, "the page of another site has sent this; nothing was changed")
+	}
+	return nil
+}
+
+// ourName reports whether pages answer under the name in a Host header.
+func (s *Sandbox) ourName(host string) bool {
+	name := hostname(host)
+	if s.opts.Hosts == nil || net.ParseIP(name) != nil || loopback(name) || strings.HasSuffix(name, ".localhost") {
+		return true
+	}
+	if base, err := url.Parse(s.BaseURL()); err == nil && base.Host != "" && hostname(base.Host) == name {
+		return true
+	}
+	return slices.ContainsFunc(s.opts.Hosts, func(ours string) bool { return ours == "*" || hostname(ours) == name })
+}
+
+// hostname is the name in host or host:port, for comparison.
+func hostname(host string) string {
+	u := url.URL{Host: host}
+	return strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
+}
+
+// ReferrerPolicy keeps the secret in the address of a page from other sites, and
+// from our own log of requests where that is possible: without a referrer,
+// browsers send "Origin: null" with a form, and only where they trust the address
+// (https, loopback) tell in another header that it is from here.
+func (s *Sandbox) ReferrerPolicy(r *http.Request) string {
+	if s.opts.Hosts == nil || r.TLS != nil || loopback(hostname(r.Host)) {
+		return "no-referrer"
+	}
+	return "same-origin"
+}
+
+// forPeople reports whether the operation is called by pages.
+func (op *operation) forPeople() bool { return op.page || strings.HasPrefix(op.name, "Shared.") }
+
+// Operations names everything that can be asked for, and that a fault can be put
+// on, in the order of the contract.
+func Operations() []string {
+	var names []string
+	for _, op := range operations() {
+		if !slices.Contains(names, op.name) {
+			names = append(names, op.name)
+		}
+	}
+	return names
+}
+
+// NotFound refuses a request that leads nowhere, with the nearest path that does,
+// and keeps it in the log. It is for a [Options.Fallback] that has no answer.
+func (s *Sandbox) NotFound(w http.ResponseWriter, r *http.Request) {
+	s.refuse(w, r, s.unknownPath(r))
+}
+
+func (s *Sandbox) unknownPath(r *http.Request) *Problem {
+	return notFound("no operation lives at %s; did you mean %s?", shorten(r.URL.Path), s.nearest(r.Method, r.URL.Path[:min(len(r.URL.Path), maxPath)]))
+}
