@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/revv-go/revv"
+)
+
+// sendContract sends the contract of a won deal to its two signers, in order. It
+// may be called any number of times, after any failure: it decides by what the
+// deal remembers and by the stage that the service shows, and sends once.
+func sendContract(ctx context.Context, documents *revv.DocumentsService, deal *record) (*revv.Document, error) {
+	defer deal.lock()()
+	doc, err := contractOf(ctx, documents, deal)
+	if err != nil {
+		return nil, err
+	}
+	switch draft := doc.Stage.Is(revv.StageDraft); {
+	case !draft:
+		return doc, deal.remember(sent, doc.Number) // an earlier call has sent it
+	case deal.Contract.State == sent:
+		return nil, fmt.Errorf("%s was sent and is a draft again: it was declined or taken back, so a person decides what happens now", doc.Number)
+	}
+	if _, err := documents.SetFields(ctx, doc.ID, deal.fields()); err != nil {
+		return nil, err
+	}
+	err = documents.SendForESign(ctx, doc.ID, revv.SendParams{Recipients: deal.people(), Message: "Please sign our agreement."})
+	if unclear(err) { // look, and do not send again: if it is a draft still, the request may be on its way
+		now, readErr := documents.Get(ctx, doc.ID)
+		if readErr == nil && !now.Stage.Is(revv.StageDraft) {
+			return now, deal.remember(sent, now.Number)
+		}
+		err = errors.Join(err, readErr)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := deal.remember(sent, doc.Number); err != nil {
+		return nil, err
+	}
+	return documents.Get(ctx, doc.ID)
+}
+
+// contractOf returns the document of the deal: the one that it remembers, one
+// that an earlier call has made without learning its number, or a new one.
+func contractOf(ctx context.Context, documents *revv.DocumentsService, deal *record) (*revv.Document, error) {
+	switch deal.Contract.State {
+	case created, sent:
+		return documents.GetByNumber(ctx, deal.Contract.Number)
+	case creating:
+		if doc, err := adopt(ctx, documents, deal); doc != nil || err != nil {
+			return doc, err
+		}
+	}
+	// The intention is written down first: a crash between the request and its
+	// answer makes the next call search before it creates a second document.
+	if err := deal.remember(creating, ""); err != nil {
+		return nil, err
+	}
+	doc, err := documents.Create(ctx, revv.CreateDocumentParams{TemplateID: deal.TemplateID, Title: deal.title()})
+	if unclear(err) {
+		found, searchErr := adopt(ctx, documents, deal)
+		if found != nil {
+			return found, nil
+		}
+		return nil, errors.Join(err, searchErr)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return doc, deal.remember(created, doc.Number)
+}
+
+// adopt searches the account for the document of the deal, by its title, which
+// holds the id of the deal. It returns nil if there is none.
+func adopt(ctx context.Context, documents *revv.DocumentsService, deal *record) (*revv.Document, error) {
+	var number revv.DocumentNumber
+	for entry, err := range documents.All(ctx, revv.ListDocumentsParams{}) {
+		switch {
+		case err != nil:
+			return nil, err
+		case entry.Name != deal.title():
+			continue
+		case number != "":
+			return nil, fmt.Errorf("%s and %s are both titled %q: a person has to remove one", number, entry.Number, entry.Name)
+		}
+		number = entry.Number
+	}
+	if number == "" {
+		return nil, nil //nolint:nilnil // nothing was found, and nothing is wrong
+	}
+	if err := deal.remember(created, number); err != nil {
+		return nil, err
+	}
+	return documents.GetByNumber(ctx, number)
+}
+
+// unclear reports whether the request may have been applied although it failed.
+func unclear(err error) bool {
+	return errors.Is(err, revv.ErrOutcomeUnknown) || errors.Is(err, revv.ErrAppliedResponseUnreadable)
+}

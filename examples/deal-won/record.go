@@ -1,0 +1,145 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/mail"
+	"os"
+	"path/filepath"
+	"regexp"
+	"sync"
+	"time"
+
+	"github.com/revv-go/revv"
+)
+
+// state is how far the contract of a deal has got, as the CRM remembers it.
+type state string
+
+const (
+	creating state = "creating" // asked for; whether it exists is not known yet
+	created  state = "created"
+	sent     state = "sent"
+)
+
+// record is a deal in the CRM, which here is a JSON file. Of a real CRM it is a
+// record with two fields of its own: the state and the number of the contract.
+type record struct {
+	ID         string          `json:"id"`
+	Customer   string          `json:"customer"`
+	Fee        string          `json:"fee"`
+	StartDate  string          `json:"start_date"`
+	TemplateID revv.TemplateID `json:"template_id"`
+	Signers    []signer        `json:"signers"`
+	Contract   contract        `json:"contract,omitzero"`
+
+	path string
+	mu   sync.Mutex
+}
+
+type signer struct {
+	Email     string `json:"email"`
+	FirstName string `json:"first_name"`
+	LastName  string `json:"last_name"`
+}
+
+type contract struct {
+	State  state               `json:"state"`
+	Number revv.DocumentNumber `json:"number,omitzero"`
+}
+
+// load reads a deal and checks all of it before anything is asked of the service.
+func load(path string) (*record, error) {
+	data, err := os.ReadFile(path) //nolint:gosec // the user names the file
+	if err != nil {
+		return nil, err
+	}
+	deal := &record{path: path}
+	if err := json.Unmarshal(data, deal); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if err := deal.check(); err != nil {
+		return nil, fmt.Errorf("%s is not complete:\n%w", path, err)
+	}
+	return deal, nil
+}
+
+var amount = regexp.MustCompile(`^[0-9]+(\.[0-9]+)?$`)
+
+func (d *record) check() error {
+	var problems []error
+	rule := func(ok bool, format string, args ...any) {
+		if !ok {
+			problems = append(problems, fmt.Errorf(format, args...))
+		}
+	}
+	rule(d.ID != "", "id must not be empty: the contract is found again by it")
+	rule(d.Customer != "", "customer must not be empty")
+	rule(amount.MatchString(d.Fee), "fee must be a number as 1200.50, not %q", d.Fee)
+	_, err := time.Parse(time.DateOnly, d.StartDate)
+	rule(err == nil, "start_date must be a date as 2026-01-15, not %q", d.StartDate)
+	rule(d.TemplateID > 0, "template_id must be the number of a template")
+	rule(len(d.Signers) == 2, "signers must be two people, in the order in which they sign, not %d", len(d.Signers))
+	for i, s := range d.Signers {
+		address, err := mail.ParseAddress(s.Email)
+		rule(err == nil && address.Address == s.Email, "signers[%d].email must be a mail address, not %q", i, s.Email)
+	}
+	switch d.Contract.State {
+	case "", creating, created, sent:
+	default:
+		rule(false, "contract.state must be absent or one of %s, %s and %s, not %q", creating, created, sent, d.Contract.State)
+	}
+	known := d.Contract.State == created || d.Contract.State == sent
+	rule(known == (d.Contract.Number != ""), "contract.number must be there if the state is %s or %s, and only then", created, sent)
+	return errors.Join(problems...)
+}
+
+// lock lets one call at a time work on the deal. Where several processes do, lock
+// the row of the database instead.
+func (d *record) lock() (unlock func()) {
+	d.mu.Lock()
+	return d.mu.Unlock
+}
+
+// remember writes the state of the contract into the CRM. The file is replaced
+// as a whole, so that a program that dies leaves the old record or the new one.
+func (d *record) remember(now state, number revv.DocumentNumber) error {
+	if d.Contract == (contract{now, number}) {
+		return nil
+	}
+	d.Contract = contract{now, number}
+	data, err := json.MarshalIndent(d, "", "  ")
+	if err != nil {
+		return err
+	}
+	file, err := os.CreateTemp(filepath.Dir(d.path), ".deal-*")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(file.Name()) }() //nolint:gosec // our own name; after the rename there is nothing to remove
+	_, err = file.Write(append(data, '\n'))
+	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
+		return err
+	}
+	return os.Rename(file.Name(), d.path) //nolint:gosec // the user names the file
+}
+
+// title is how the document is recognised in the account.
+func (d *record) title() string {
+	return fmt.Sprintf("Service agreement for %s (deal %s)", d.Customer, d.ID)
+}
+
+// fields fills the fields of the template, under the names that they have there.
+func (d *record) fields() []revv.FieldValue {
+	return []revv.FieldValue{{Name: "Client", Value: d.Customer}, {Name: "Start date", Value: d.StartDate}, {Name: "Fee", Value: d.Fee}}
+}
+
+// people are the signers, each with a place in the sequence.
+func (d *record) people() []revv.Person {
+	people := make([]revv.Person, len(d.Signers))
+	for i, s := range d.Signers {
+		people[i] = revv.Person{Email: s.Email, FirstName: s.FirstName, LastName: s.LastName, Order: i + 1}
+	}
+	return people
+}
