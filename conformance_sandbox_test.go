@@ -50,6 +50,8 @@ func sandboxRows() []sandboxRow {
 		{id: "R02 W01", fault: "cut before the headers", faults: one(revvtest.Fault{CutAfter: -1}), want: repeatable(good(2), unknown())},
 		{id: "R02 W01", fault: "carried out and reset", faults: one(revvtest.Fault{Reset: true, Commit: true}), only: isNoDelete, want: repeatable(good(2), unknown())},
 		{id: "R03 W09", fault: "body cut", faults: one(revvtest.Fault{CutAfter: 1}), only: isAnswered, want: writes(good(2), applied())},
+		{id: "R15 W09", fault: "body in chunks cut", faults: one(revvtest.Fault{CutAfter: 1, Chunked: true}), only: isAnswered, want: writes(good(2), applied())},
+		{id: "R15", fault: "body in chunks", faults: repeatedly(revvtest.Fault{Chunked: true}), want: anyClass(good(1))},
 		{id: "R24 W04", fault: "silence", faults: one(revvtest.Fault{Hang: true}), call: brief, only: isJSON, want: repeatable(good(2), unknown(context.DeadlineExceeded)), atLeast: 5 * time.Second},
 		{id: "R24 W04", fault: "carried out in silence", faults: one(revvtest.Fault{Hang: true, Commit: true}), call: brief, only: isJSONNoDelete, want: repeatable(good(2), unknown(context.DeadlineExceeded)), atLeast: 5 * time.Second},
 		{id: "R24", fault: "an answer that comes late", faults: one(revvtest.Fault{Delay: 4 * time.Second}), call: brief, want: anyClass(good(1)), atLeast: 4 * time.Second},
@@ -71,6 +73,7 @@ func sandboxRows() []sandboxRow {
 		{id: "D01", fault: "half the file", faults: one(revvtest.Fault{CutAfter: 400}), only: isPDF, want: map[class]verdict{reads: good(2)}},
 		{id: "D02", fault: "half the file, and a silent end", faults: one(revvtest.Fault{CutAfter: 400, CloseDelimited: true}), only: isPDF, want: map[class]verdict{reads: good(2)}},
 		{id: "D02", fault: "half the file, again and again", faults: repeatedly(revvtest.Fault{CutAfter: 100, CloseDelimited: true}), only: isPDF, want: map[class]verdict{reads: bad(3, revv.ErrTruncated)}},
+		{id: "D01", fault: "half the file in chunks", faults: one(revvtest.Fault{CutAfter: 400, Chunked: true}), only: isPDF, want: map[class]verdict{reads: good(2)}},
 		{id: "D08", fault: "a file that stalls", faults: one(revvtest.Fault{StallAfter: 400}), only: isPDF, want: map[class]verdict{reads: good(2)}, atLeast: 30 * time.Second},
 		{id: "D08", fault: "a file that drips", faults: one(revvtest.Fault{Drip: 100 * time.Millisecond}), only: isPDF, want: map[class]verdict{reads: good(1)}},
 	}

@@ -48,6 +48,9 @@ type Fault struct {
 	Drip time.Duration
 	// CloseDelimited leaves out the length, so that a cut looks like an end.
 	CloseDelimited bool
+	// Chunked sends the body in chunks, without its length. A cut or a stall then
+	// comes in the middle of a chunked body.
+	Chunked bool
 	// Truncate halves the body within a complete HTTP message.
 	Truncate bool
 	// Members replaces members of a JSON answer by the JSON given here; an empty

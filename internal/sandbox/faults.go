@@ -54,6 +54,9 @@ type Fault struct {
 	Drip time.Duration `json:"drip,omitzero"`
 	// CloseDelimited leaves out the length, so that a cut looks like an end.
 	CloseDelimited bool `json:"close_delimited,omitzero"`
+	// Chunked sends the body in chunks, without its length. A cut or a stall then
+	// comes in the middle of a chunked body.
+	Chunked bool `json:"chunked,omitzero"`
 	// Truncate halves the body within a complete HTTP message.
 	Truncate bool `json:"truncate,omitzero"`
 	// Members replaces members of a JSON answer by the JSON given here; an empty
@@ -112,7 +115,7 @@ func (s *Sandbox) Fail(faults ...Fault) error {
 		f.Header = f.Header.Clone()
 		s.faults = append(s.faults, &f)
 	}
-	s.notify(Change{Kind: "fault"})
+	s.notify(Change{Kind: changeFault})
 	return nil
 }
 
@@ -121,7 +124,7 @@ func (s *Sandbox) ClearFaults() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.faults = nil
-	s.notify(Change{Kind: "fault"})
+	s.notify(Change{Kind: changeFault})
 }
 
 // Faults lists what is still to go wrong, with the counts that are left.
@@ -156,7 +159,7 @@ func (s *Sandbox) pickFault(ops []*operation) *Fault {
 				s.faults = slices.Delete(s.faults, i, i+1)
 			}
 		}
-		s.notify(Change{Kind: "fault"})
+		s.notify(Change{Kind: changeFault})
 		return &picked
 	}
 	return nil

@@ -176,6 +176,8 @@ func TestFaults_endTheConnection(t *testing.T) {
 		"within the body":                  {fault: sandbox.Fault{CutAfter: 10}, body: io.ErrUnexpectedEOF, commit: true},
 		"behind the body":                  {fault: sandbox.Fault{CutAfter: 1 << 20}, body: io.ErrUnexpectedEOF, commit: true},
 		"within a body of unknown length":  {fault: sandbox.Fault{CutAfter: 10, CloseDelimited: true}, commit: true},
+		"within a body in chunks":          {fault: sandbox.Fault{CutAfter: 10, Chunked: true}, body: io.ErrUnexpectedEOF, commit: true},
+		"a body in chunks":                 {fault: sandbox.Fault{Chunked: true}, commit: true},
 		"at the end, without saying where": {fault: sandbox.Fault{CloseDelimited: true}, commit: true},
 	}
 	for name, c := range cases {

@@ -43,20 +43,33 @@ func (s *Sandbox) serveFault(f *Fault, entry *Request, w http.ResponseWriter, c 
 	case f.CloseDelimited:
 		f.writeUntilClose(w, reply)
 	case f.CutAfter > 0:
-		reply.writeHeader(w, max(len(reply.body), f.CutAfter+1))
+		f.writeHeader(w, reply, f.CutAfter+1)
 		_, _ = w.Write(reply.body[:min(f.CutAfter, len(reply.body))])
 		flush(w)
 		panic(http.ErrAbortHandler)
 	case f.StallAfter > 0:
-		reply.writeHeader(w, max(len(reply.body), f.StallAfter+1))
+		f.writeHeader(w, reply, f.StallAfter+1)
 		_, _ = w.Write(reply.body[:min(f.StallAfter, len(reply.body))])
 		flush(w)
 		s.hang(r)
 	case f.Drip > 0:
+		f.writeHeader(w, reply, 0)
 		s.drip(w, r, reply, f.Drip)
 	default:
-		reply.write(w)
+		f.writeHeader(w, reply, 0)
+		_, _ = w.Write(reply.body) //nolint:gosec // pages come from html/template, everything else says that it is no page
 	}
+}
+
+// writeHeader announces the body of an answer, with at least that many bytes, or
+// without saying how many.
+func (f *Fault) writeHeader(w http.ResponseWriter, reply *answer, least int) {
+	length := max(len(reply.body), least)
+	if f.Chunked {
+		length = unknownLength
+	}
+	reply.writeHeader(w, length)
+	flush(w)
 }
 
 // hang keeps the client waiting until it leaves or the sandbox is closed.
@@ -81,8 +94,6 @@ func reset(w http.ResponseWriter) {
 func flush(w http.ResponseWriter) { _ = http.NewResponseController(w).Flush() }
 
 func (s *Sandbox) drip(w http.ResponseWriter, r *http.Request, reply *answer, every time.Duration) {
-	reply.writeHeader(w, len(reply.body))
-	flush(w)
 	for i := range reply.body {
 		if _, err := w.Write(reply.body[i : i+1]); err != nil || s.pause(r, every) != nil {
 			panic(http.ErrAbortHandler)
