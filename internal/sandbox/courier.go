@@ -37,8 +37,7 @@ func webhookClient(given *http.Client) (*http.Client, *http.Transport) {
 // enqueue hands a delivery to the courier of its URL; it runs under the lock.
 func (s *Sandbox) enqueue(d *Delivery) {
 	if s.closed {
-		d.State = DeliveryFailed
-		return
+		return // it stays pending: whoever imports the account takes it up again
 	}
 	c := s.couriers[d.URL]
 	if c == nil {
@@ -56,14 +55,15 @@ func (s *Sandbox) enqueue(d *Delivery) {
 	s.pending++
 }
 
-// run delivers until the queue is empty or the sandbox is closed.
+// run delivers until the queue is empty or the sandbox is closed. What closing
+// interrupts stays pending: whoever imports the account takes it up again.
 func (s *Sandbox) run(target string, c *courier) {
 	defer s.running.Done()
 	for {
 		s.mu.Lock()
 		if len(c.queue) == 0 || s.stopped.Err() != nil {
 			for _, d := range c.queue {
-				s.settle(d, DeliveryFailed)
+				s.settle(d, DeliveryPending)
 			}
 			delete(s.couriers, target)
 			s.mu.Unlock()
@@ -95,6 +95,9 @@ func (s *Sandbox) settle(d *Delivery, state string) {
 func (s *Sandbox) deliver(d *Delivery) string {
 	for i := 0; ; i++ {
 		attempt := s.attempt(d)
+		if attempt.Error != "" && s.stopped.Err() != nil {
+			return DeliveryPending
+		}
 		s.mu.Lock()
 		d.Attempts = append(d.Attempts, attempt)
 		s.notify(Change{Kind: "delivery", ID: strconv.FormatInt(d.ID, 10)})
@@ -110,7 +113,7 @@ func (s *Sandbox) deliver(d *Delivery) string {
 		case <-timer.C:
 		case <-s.stopped.Done():
 			timer.Stop()
-			return DeliveryFailed
+			return DeliveryPending
 		}
 	}
 }

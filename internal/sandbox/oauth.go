@@ -114,6 +114,7 @@ func (a *account) tradeCode(form url.Values) (Tokens, error) {
 		return Tokens{}, oauthProblem("invalid_grant", "code: it is not known or has expired")
 	case code.grant != nil: // somebody else holds the code: end what came of it
 		code.grant.Revoked = true
+		a.changed("token", code.grant.ID)
 		return Tokens{}, oauthProblem("invalid_grant", "code: it was used before; the tokens that it gave are revoked now")
 	case code.redirectURL != form.Get("redirect_uri"):
 		return Tokens{}, oauthProblem("invalid_grant", "redirect_uri: it is not the one of the authorization request")

@@ -66,7 +66,7 @@ func (s *Sandbox) record(r *http.Request, op string, body []byte) *Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.log.add(entry)
-	s.notify(Change{Kind: "request"})
+	s.notify(Change{Kind: changeRequest})
 	return entry
 }
 
@@ -74,7 +74,7 @@ func (s *Sandbox) recordAnswer(entry *Request, status int, problem string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	entry.Status, entry.Problem = status, problem
-	s.notify(Change{Kind: "request"})
+	s.notify(Change{Kind: changeRequest})
 }
 
 // Requests lists the last 10,000 requests, the oldest first.
@@ -94,7 +94,7 @@ func (s *Sandbox) ClearRequests() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.log.entries, s.log.bytes = nil, 0
-	s.notify(Change{Kind: "request"})
+	s.notify(Change{Kind: changeRequest})
 }
 
 // fingerprint stands for a secret: equal secrets have equal ones.

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,6 +20,18 @@ type snapshot struct {
 // Export writes the whole account as JSON. Tokens are in it as hashes; the
 // secret of the application and those of links are in it as they are.
 func (s *Sandbox) Export() ([]byte, error) {
+	compact, err := s.export()
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer // indented without the lock: that takes as long again
+	if err := json.Indent(&b, compact, "", "\t"); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}
+
+func (s *Sandbox) export() ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	shot := snapshot{Version: snapshotVersion, Account: s.account.book}
@@ -29,12 +42,13 @@ func (s *Sandbox) Export() ([]byte, error) {
 		}
 		shot.Random = random
 	}
-	return json.MarshalIndent(shot, "", "\t")
+	return json.Marshal(shot)
 }
 
 // Import replaces the account by an exported one. Deliveries that were on their
 // way when it was exported start again; the request log and the faults stay. The
-// base URL stays too, since the sandbox may listen elsewhere now.
+// base URL and the redirect URLs of the application stay too, since the sandbox may
+// be run in another place and for another program now.
 func (s *Sandbox) Import(data []byte) error {
 	var shot snapshot
 	if err := json.Unmarshal(data, &shot); err != nil {
@@ -53,6 +67,7 @@ func (s *Sandbox) Import(data []byte) error {
 	defer s.mu.Unlock()
 	a := &account{book: shot.Account, sandbox: s, source: s.account.source}
 	a.BaseURL = s.account.BaseURL
+	a.App.RedirectURLs = s.account.App.RedirectURLs
 	if a.source.chacha != nil && len(shot.Random) > 0 {
 		if err := a.source.chacha.UnmarshalBinary(shot.Random); err != nil {
 			return fmt.Errorf("snapshot: %w", err)

@@ -70,6 +70,7 @@ func (a *account) issue(g *grant, withRefresh bool) Tokens {
 		pair.RefreshToken = "rt_" + a.source.text(tokenLength)
 		a.addToken(&token{Hash: hash(pair.RefreshToken), Grant: g.ID, Refresh: true})
 	}
+	a.changed("token", g.ID)
 	return pair
 }
 
@@ -118,6 +119,7 @@ func (a *account) refresh(text string, rotate bool) (Tokens, error) {
 		return Tokens{}, oauthProblem("invalid_grant", "the refresh token was used before")
 	case t.Spent:
 		g.Revoked = true
+		a.changed("token", g.ID)
 		return Tokens{}, oauthProblem("invalid_grant", "the refresh token was used before; every token of its family is revoked now")
 	}
 	t.Spent = rotate
@@ -127,7 +129,12 @@ func (a *account) refresh(text string, rotate bool) (Tokens, error) {
 // IssueTokens gives a fresh pair, as if the user had just authorized the
 // application.
 func (s *Sandbox) IssueTokens() Tokens {
-	return read(s, func(a *account) Tokens { return a.issue(a.newGrant(a.App.ClientID), true) })
+	var pair Tokens
+	_ = s.do(func(a *account) error { // nothing in it fails
+		pair = a.issue(a.newGrant(a.App.ClientID), true)
+		return nil
+	})
+	return pair
 }
 
 // ExpireTokens makes every access token expire now. Refresh tokens live on.
@@ -140,6 +147,7 @@ func (s *Sandbox) ExpireTokens() {
 			t.Expires = now
 		}
 	}
+	s.notify(Change{Kind: "token"})
 }
 
 // RevokeTokens ends every family: access tokens answer 401, refresh tokens
@@ -150,6 +158,7 @@ func (s *Sandbox) RevokeTokens() {
 	for _, g := range s.account.Grants {
 		g.Revoked = true
 	}
+	s.notify(Change{Kind: "token"})
 }
 
 // App returns the registered application.

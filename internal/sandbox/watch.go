@@ -3,11 +3,17 @@ package sandbox
 import "sync"
 
 // Change says that something of the kind has changed: document, folder,
-// template, contact, webhook, mail, delivery, request or fault.
+// template, contact, webhook, mail, delivery, token, request or fault.
 type Change struct {
 	Kind string `json:"kind"`
 	ID   string `json:"id"`
 }
+
+// What a snapshot does not hold.
+const (
+	changeRequest = "request"
+	changeFault   = "fault"
+)
 
 // watcher is one subscription to changes.
 type watcher struct {
@@ -38,8 +44,19 @@ func (s *Sandbox) Watch() (changes <-chan Change, end func()) {
 	}
 }
 
-// notify tells the watchers; it runs under the lock and never waits.
+// Revision grows with every change that a snapshot would show. It never misses
+// one, as a reader of [Sandbox.Watch] can.
+func (s *Sandbox) Revision() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.revision
+}
+
+// notify counts the change and tells the watchers; it runs under the lock and never waits.
 func (s *Sandbox) notify(change Change) {
+	if change.Kind != changeRequest && change.Kind != changeFault {
+		s.revision++
+	}
 	for w := range s.watchers {
 		select {
 		case w.changes <- change:

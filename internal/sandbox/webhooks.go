@@ -9,8 +9,8 @@ import (
 	"github.com/revv-go/revv"
 )
 
-// webhookEvents are the events that can be subscribed to.
-func webhookEvents() []string {
+// WebhookEvents are the events that can be subscribed to.
+func WebhookEvents() []string {
 	return []string{eventStageChanged, eventClosed, eventSigned, eventAccepted}
 }
 
@@ -116,8 +116,19 @@ func (a *account) subscribe(c *call) (any, error) {
 	if err := b.end(); err != nil {
 		return nil, err
 	}
-	if !slices.Contains(webhookEvents(), event) {
-		return nil, badValue("event: %q is not known; the events are %s", shorten(event), list(webhookEvents()))
+	hook, err := a.addWebhook(event, target)
+	if err != nil {
+		return nil, err
+	}
+	return struct {
+		Webhook Webhook `json:"Webhook"`
+	}{*hook}, nil
+}
+
+// addWebhook checks and adds a subscription.
+func (a *account) addWebhook(event, target string) (*Webhook, error) {
+	if !slices.Contains(WebhookEvents(), event) {
+		return nil, badValue("event: %q is not known; the events are %s", shorten(event), list(WebhookEvents()))
 	}
 	u, err := url.Parse(target)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Fragment != "" {
@@ -134,9 +145,21 @@ func (a *account) subscribe(c *call) (any, error) {
 	hook := &Webhook{ID: take(&a.Next.Webhook), Event: event, URL: target}
 	a.Webhooks = append(a.Webhooks, hook)
 	a.changed("webhook", hook.ID)
-	return struct {
-		Webhook Webhook `json:"Webhook"`
-	}{*hook}, nil
+	return hook, nil
+}
+
+// Subscribe has the event posted to the URL from now on. A subscription that
+// exists already is left as it is.
+func (s *Sandbox) Subscribe(event, target string) error {
+	return s.do(func(a *account) error {
+		for _, hook := range a.Webhooks {
+			if hook.Event == event && hook.URL == target {
+				return nil
+			}
+		}
+		_, err := a.addWebhook(event, target)
+		return err
+	})
 }
 
 func (a *account) listWebhooks(*call) (any, error) {

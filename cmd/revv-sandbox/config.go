@@ -1,0 +1,314 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/revv-go/revv/internal/sandbox"
+)
+
+// config is what the flags and the environment ask for.
+type config struct {
+	address     string
+	allowRemote bool
+	baseURL     string // "" means the address that it listens on
+	stateFile   string // "" means that nothing is kept
+	webhooks    []string
+	options     sandbox.Options
+}
+
+// setting is one flag, which is also a variable of the environment.
+type setting struct {
+	name     string
+	argument string // what the usage calls its value, "" for a switch
+	initial  string // what the usage calls its default, "" for none
+	usage    string
+	set      func(c *config, value string) error
+}
+
+// variable is the name of the setting in the environment.
+func (s *setting) variable() string {
+	return "REVV_SANDBOX_" + strings.ToUpper(strings.ReplaceAll(s.name, "-", "_"))
+}
+
+const (
+	defaultAddress  = "127.0.0.1:8787"
+	callbackURL     = "http://127.0.0.1/callback" // whatever its port
+	defaultLifetime = time.Hour
+)
+
+func settings() []*setting {
+	return []*setting{
+		{
+			"addr", "HOST:PORT", defaultAddress, "where to listen; port 0 takes a free one",
+			func(c *config, value string) error { c.address = value; return nil },
+		},
+		{
+			"allow-remote", "", "", "listen on an address that other machines reach; whoever reaches it can do everything",
+			func(c *config, value string) (err error) { c.allowRemote, err = parseSwitch(value); return err },
+		},
+		{
+			"base-url", "URL", "the address", "what the links in mails and answers begin with, if it is reached under another URL",
+			func(c *config, value string) (err error) { c.baseURL, err = parseBaseURL(value); return err },
+		},
+		{
+			"state", "FILE", "", "keep everything in this file, so that it survives a restart",
+			func(c *config, value string) error { c.stateFile = value; return nil },
+		},
+		{
+			"seed-data", "", "true", "begin with templates and contacts; -seed-data=false begins empty",
+			func(c *config, value string) error {
+				on, err := parseSwitch(value)
+				c.options.NoSeedData = !on
+				return err
+			},
+		},
+		{
+			"seed", "N", "", "draw ids, tokens and the client secret from this number: the same each time, and guessable",
+			func(c *config, value string) error {
+				n, err := strconv.ParseUint(value, 10, 64)
+				if err != nil {
+					return fmt.Errorf("must be a whole number from 0, not %q", value)
+				}
+				c.options.Seed = &n
+				return nil
+			},
+		},
+		{
+			"clock", "TIME", "now", "start the clock at this time, as 2021-06-18T12:00:00Z; it runs on from there",
+			func(c *config, value string) error {
+				start, err := time.Parse(time.RFC3339, value)
+				if err != nil {
+					return fmt.Errorf("must be a time as 2021-06-18T12:00:00Z, not %q", value)
+				}
+				c.options.Clock = clockFrom(start)
+				return nil
+			},
+		},
+		{
+			"token-lifetime", "DURATION", "1h", "how long access tokens live; 0 for ever",
+			func(c *config, value string) (err error) {
+				c.options.TokenLifetime, err = parseLifetime(value)
+				return err
+			},
+		},
+		{
+			"rate-limit", "N/DURATION", "none", "how many API calls are answered within each window, as 100/1m; more get 429",
+			func(c *config, value string) (err error) {
+				c.options.RateLimit, err = parseRateLimit(value)
+				return err
+			},
+		},
+		{
+			"redirect-url", "URL,…", "", "register these redirect URLs beside " + callbackURL + ", whose port is free",
+			func(c *config, value string) error { return parseRedirectURLs(c, splitList(value)) },
+		},
+		{
+			"webhook", "URL,…", "none", "subscribe these URLs to every event at the start",
+			func(c *config, value string) error { return parseWebhooks(c, splitList(value)) },
+		},
+		{
+			"strict", "", "", "refuse what only the service of 2020 was seen to tolerate: unknown members, ids as text, other content types",
+			func(c *config, value string) error {
+				on, err := parseSwitch(value)
+				c.options.Lenient = !on
+				return err
+			},
+		},
+	}
+}
+
+// readConfig reads the environment and then the flags, which win. All that is
+// wrong is reported, each with the name that it was given under. It returns
+// [flag.ErrHelp] after printing the usage to help.
+func readConfig(args, environment []string, help io.Writer) (*config, error) {
+	c := &config{address: defaultAddress}
+	c.options.Lenient = true
+	c.options.TokenLifetime = defaultLifetime
+	c.options.RedirectURLs = []string{callbackURL}
+
+	all := settings()
+	flags := flag.NewFlagSet("revv-sandbox", flag.ContinueOnError)
+	flags.SetOutput(io.Discard) // the error says it once
+	given := map[string]string{}
+	for _, s := range all {
+		take := func(value string) error { given[s.name] = value; return nil }
+		if s.argument == "" {
+			flags.BoolFunc(s.name, s.usage, take)
+			continue
+		}
+		flags.Func(s.name, s.usage, take)
+	}
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		printUsage(help, all)
+		return nil, err
+	case err != nil:
+		return nil, fmt.Errorf("%w; -h lists the flags", err)
+	case flags.NArg() > 0:
+		return nil, fmt.Errorf("%q is no flag; -h lists the flags", flags.Arg(0))
+	}
+	var problems []error
+	for _, s := range all {
+		name := "-" + s.name
+		value, ok := given[s.name]
+		if !ok {
+			if value, ok = lookup(environment, s.variable()); !ok || value == "" {
+				continue
+			}
+			name = s.variable()
+		}
+		if err := s.set(c, value); err != nil {
+			problems = append(problems, fmt.Errorf("%s: %w", name, err))
+		}
+	}
+	if err := checkAddress(c.address, c.allowRemote); err != nil {
+		problems = append(problems, fmt.Errorf("-addr: %w", err))
+	}
+	return c, errors.Join(problems...)
+}
+
+// lookup finds the last value of a variable, as the operating system has it.
+func lookup(environment []string, name string) (value string, ok bool) {
+	for _, line := range slices.Backward(environment) {
+		if key, value, found := strings.Cut(line, "="); found && key == name {
+			return value, true
+		}
+	}
+	return "", false
+}
+
+// checkAddress refuses what other machines would reach. A name could be any
+// machine's, so that apart from localhost it takes the same permission.
+func checkAddress(address string, allowRemote bool) error {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Errorf("must be HOST:PORT, not %q", address)
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || strconv.FormatUint(n, 10) != port {
+		return fmt.Errorf("the port must be a number from 0 to 65535, not %q", port)
+	}
+	if !allowRemote && !isLoopback(host) {
+		return fmt.Errorf("%q is not a loopback address, so that other machines would reach the sandbox, which knows no rights; -allow-remote permits it", address)
+	}
+	return nil
+}
+
+func isLoopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
+}
+
+func parseSwitch(value string) (bool, error) {
+	switch value {
+	case "true", "1":
+		return true, nil
+	case "false", "0":
+		return false, nil
+	}
+	return false, fmt.Errorf("must be true or false, not %q", value)
+}
+
+func parseBaseURL(value string) (string, error) {
+	u, err := url.Parse(value)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/") != "" ||
+		u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return "", errors.New("must be an http or https URL without user, path and query, as http://sandbox.example.com:8787")
+	}
+	return u.Scheme + "://" + u.Host, nil
+}
+
+// parseLifetime translates to the options of the sandbox, where 0 is the default
+// and a negative lifetime has no end.
+func parseLifetime(value string) (time.Duration, error) {
+	if value == "0" {
+		return -1, nil
+	}
+	d, err := time.ParseDuration(value)
+	if err != nil || d < time.Second {
+		return 0, fmt.Errorf("must be a duration from 1s, as 15m, or 0 for ever, not %q", value)
+	}
+	return d, nil
+}
+
+func parseRateLimit(value string) (sandbox.RateLimit, error) {
+	requests, window, _ := strings.Cut(value, "/")
+	n, err := strconv.Atoi(requests)
+	d, windowErr := time.ParseDuration(window)
+	if err != nil || windowErr != nil || n < 1 || d <= 0 {
+		return sandbox.RateLimit{}, fmt.Errorf("must be a number from 1, a slash and a duration, as 100/1m, not %q", value)
+	}
+	return sandbox.RateLimit{Requests: n, Per: d}, nil
+}
+
+func parseRedirectURLs(c *config, list []string) error {
+	for _, text := range list {
+		if err := sandbox.CheckRedirectURL(text); err != nil {
+			return err
+		}
+	}
+	c.options.RedirectURLs = append(c.options.RedirectURLs, list...)
+	return nil
+}
+
+// parseWebhooks does not quote a URL: the last part of its path may be the
+// secret that the receiver knows its sender by.
+func parseWebhooks(c *config, targets []string) error {
+	for i, target := range targets {
+		u, err := url.Parse(target)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Fragment != "" {
+			return fmt.Errorf("entry %d must be an absolute http or https URL without a fragment", i+1)
+		}
+	}
+	c.webhooks = targets
+	return nil
+}
+
+// splitList splits at commas and drops what is empty.
+func splitList(value string) []string {
+	list := []string{}
+	for part := range strings.SplitSeq(value, ",") {
+		if part = strings.TrimSpace(part); part != "" {
+			list = append(list, part)
+		}
+	}
+	return list
+}
+
+// clockFrom runs like the system's clock, but from start.
+func clockFrom(start time.Time) func() time.Time {
+	begun := time.Now()
+	return func() time.Time { return start.Add(time.Since(begun)) }
+}
+
+func printUsage(out io.Writer, all []*setting) {
+	fmt.Fprint(out, `revv-sandbox is a Revv on your own machine: the API, OAuth with a consent page,
+templates, documents, mails, pages for signers, webhooks and faults on demand.
+
+usage: revv-sandbox [flags]
+
+`)
+	for _, s := range all {
+		head := "-" + s.name
+		if s.argument != "" {
+			head += " " + s.argument
+		}
+		fmt.Fprintf(out, "  %s\n        %s", head, s.usage)
+		if s.initial != "" {
+			fmt.Fprintf(out, " (default %s)", s.initial)
+		}
+		fmt.Fprintf(out, "\n        [$%s]\n", s.variable())
+	}
+	fmt.Fprint(out, `
+A flag wins over its variable. SIGINT and SIGTERM end the program.
+`)
+}

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/revv-go/revv/internal/filelock"
+	"github.com/revv-go/revv/internal/sandbox"
+)
+
+const (
+	// saveEvery is how long a change waits, so that many of them make one file.
+	// With the time that the writing takes it stays below a second.
+	saveEvery = 500 * time.Millisecond
+	// lockTimeout is for a program before this one that is about to end.
+	lockTimeout = 2 * time.Second
+)
+
+// stateFile keeps the account of a sandbox on disk.
+type stateFile struct {
+	path    string
+	sandbox *sandbox.Sandbox
+	lock    *filelock.Lock
+	saved   uint64 // the revision that the file holds
+	failing bool   // so that a full disk is reported once
+}
+
+// openState loads the file into the sandbox, and writes it, so that a place where
+// it cannot be written is noticed at the start. A file that is not understood is
+// left as it is. An empty path keeps nothing.
+func openState(ctx context.Context, path string, s *sandbox.Sandbox) (f *stateFile, err error) {
+	if path == "" {
+		return nil, nil //nolint:nilnil // nothing is to be kept, and nothing wrong
+	}
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("-state: %w", err)
+		}
+	}()
+	f = &stateFile{path: path, sandbox: s}
+	if filelock.Supported {
+		ctx, cancel := context.WithTimeout(ctx, lockTimeout)
+		defer cancel()
+		if f.lock, err = filelock.Acquire(ctx, path+".lock"); errors.Is(err, context.DeadlineExceeded) {
+			return nil, fmt.Errorf("%s belongs to another sandbox that is running", path)
+		} else if err != nil {
+			return nil, err
+		}
+	}
+	if err := f.load(); err != nil { //nolint:contextcheck // deliveries live as long as the sandbox
+		f.release()
+		return nil, err
+	}
+	if err := f.save(); err != nil {
+		f.release()
+		return nil, err
+	}
+	return f, nil
+}
+
+func (f *stateFile) load() error {
+	content, err := os.ReadFile(f.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := f.sandbox.Import(content); err != nil {
+		return fmt.Errorf("%s does not hold the state of a sandbox and is left as it is; move it away, or name another file: %w", f.path, err)
+	}
+	return nil
+}
+
+// save writes beside the file and renames, so that whoever is interrupted leaves
+// the old state or the new one. The secret of the application is in it: nobody
+// else may read it.
+func (f *stateFile) save() error {
+	revision := f.sandbox.Revision() // before the export: what comes between is saved twice, not never
+	content, err := f.sandbox.Export()
+	if err != nil {
+		return err
+	}
+	temp, err := os.CreateTemp(filepath.Dir(f.path), "."+filepath.Base(f.path)+"-*") // 0600
+	if err != nil {
+		return err
+	}
+	_, err = temp.Write(content)
+	if err == nil {
+		err = temp.Sync() // or a crash of the machine could keep the new name and lose the content
+	}
+	err = errors.Join(err, temp.Close())
+	if err == nil {
+		err = os.Rename(temp.Name(), f.path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(temp.Name()))
+	}
+	f.saved = revision
+	return nil
+}
+
+// run saves what changes until ctx is done.
+func (f *stateFile) run(ctx context.Context, logger *log.Logger) {
+	if f == nil {
+		return
+	}
+	ticker := time.NewTicker(saveEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+		if f.sandbox.Revision() == f.saved {
+			continue
+		}
+		err := f.save()
+		if err != nil && !f.failing {
+			logger.Printf("-state: %v; it is tried again every %v", err, saveEvery)
+		}
+		f.failing = err != nil
+	}
+}
+
+// close saves the last changes and gives the file free.
+func (f *stateFile) close() error {
+	if f == nil {
+		return nil
+	}
+	defer f.release()
+	if err := f.save(); err != nil {
+		return fmt.Errorf("-state: %w", err)
+	}
+	return nil
+}
+
+func (f *stateFile) release() {
+	if f.lock != nil {
+		f.lock.Release()
+	}
+}
