@@ -1,0 +1,115 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/revv-go/revv"
+	"github.com/revv-go/revv/internal/filelock"
+)
+
+// entry is a line of the journal: how far a letter has got.
+type entry struct {
+	ID     string              `json:"id"`
+	Number revv.DocumentNumber `json:"number"`
+	Sent   bool                `json:"sent,omitzero"`
+}
+
+// journal remembers on disk what has been done. A line is there for good before
+// the next step begins, so that a run can end at any moment: a line that was cut
+// off is no line, and what it would have said is found out from the service.
+type journal struct {
+	lock *filelock.Lock
+
+	mu     sync.Mutex
+	file   *os.File
+	state  map[string]entry
+	failed error
+}
+
+// openJournal reads the journal, and keeps others from working on the same one:
+// two runs at once would send letters twice.
+func openJournal(ctx context.Context, path string) (_ *journal, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
+	defer cancel()
+	lock, err := filelock.Acquire(ctx, path+".lock")
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return nil, fmt.Errorf("another run is at work with %s", path)
+	case err != nil:
+		return nil, err
+	}
+	j := &journal{lock: lock, state: make(map[string]entry)}
+	defer func() {
+		if err != nil {
+			_ = j.close()
+		}
+	}()
+	j.file, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600) //nolint:gosec // beside the file that the user names
+	if err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(j.file)
+	if err != nil {
+		return nil, err
+	}
+	whole := bytes.LastIndexByte(data, '\n') + 1
+	if err := j.file.Truncate(int64(whole)); err != nil {
+		return nil, err
+	}
+	number := 0
+	for line := range bytes.Lines(data[:whole]) {
+		number++
+		var e entry
+		if err := json.Unmarshal(line, &e); err != nil || e.ID == "" {
+			return nil, fmt.Errorf("%s, line %d: this is no entry of the journal; nothing was sent", path, number)
+		}
+		j.state[e.ID] = e
+	}
+	return j, nil
+}
+
+// of returns how far a letter has got.
+func (j *journal) of(id string) entry {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.state[id]
+}
+
+// write adds a line. After a failure it writes nothing more, for the last line
+// may be a half one.
+func (j *journal) write(e entry) error {
+	line, err := json.Marshal(e)
+	if err != nil {
+		return err
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.failed == nil {
+		_, err := j.file.Write(append(line, '\n'))
+		j.failed = errors.Join(err, j.file.Sync())
+	}
+	if j.failed != nil {
+		return fmt.Errorf("%w: %w", errJournal, j.failed)
+	}
+	j.state[e.ID] = e
+	return nil
+}
+
+var errJournal = errors.New("the journal cannot be written")
+
+func (j *journal) close() error {
+	var err error
+	if j.file != nil {
+		err = j.file.Close()
+	}
+	j.lock.Release()
+	return err
+}

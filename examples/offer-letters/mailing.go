@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/revv-go/revv"
+)
+
+// mailing sends letters. The journal says what earlier runs did; the account
+// says what they did without learning of it.
+type mailing struct {
+	documents *revv.DocumentsService
+	template  revv.TemplateID
+	journal   *journal
+	existing  map[string][]revv.DocumentNumber // by title
+}
+
+// sendLetter brings a letter to its recipient, from wherever an earlier run has
+// left it. again is true if that had sent it already.
+func (m *mailing) sendLetter(ctx context.Context, l letter) (e entry, again bool, err error) {
+	e = m.journal.of(l.ID)
+	if e.Sent {
+		return e, true, nil
+	}
+	doc, err := m.document(ctx, l, e.Number)
+	if err != nil {
+		return e, false, err
+	}
+	e = entry{ID: l.ID, Number: doc.Number, Sent: true}
+	if !doc.Stage.Is(revv.StageDraft) {
+		return e, true, m.journal.write(e)
+	}
+	if _, err := m.documents.SetFields(ctx, doc.ID, l.fields()); err != nil {
+		return e, false, err
+	}
+	err = m.documents.SendForESign(ctx, doc.ID, revv.SendParams{
+		Recipients: []revv.Person{{Email: l.Email}}, Message: "We are glad to make you this offer.",
+	})
+	if unclear(err) { // look, and do not send again
+		now, readErr := m.documents.Get(ctx, doc.ID)
+		if readErr == nil && !now.Stage.Is(revv.StageDraft) {
+			return e, false, m.journal.write(e)
+		}
+		err = errors.Join(err, readErr)
+	}
+	if err != nil {
+		return e, false, err
+	}
+	return e, false, m.journal.write(e)
+}
+
+// document returns the document of a letter: the one that the journal names, the
+// one in the account that has its title, or a new one.
+func (m *mailing) document(ctx context.Context, l letter, number revv.DocumentNumber) (*revv.Document, error) {
+	if found := m.existing[l.title()]; number == "" && len(found) > 0 {
+		if len(found) > 1 {
+			return nil, fmt.Errorf("%w: %v have the title %q", errAmbiguous, found, l.title())
+		}
+		number = found[0]
+	}
+	if number != "" {
+		return m.documents.GetByNumber(ctx, number)
+	}
+	doc, err := m.documents.Create(ctx, revv.CreateDocumentParams{TemplateID: m.template, Title: l.title()})
+	if err != nil {
+		return nil, err // if it exists all the same, the next run finds it by its title
+	}
+	return doc, m.journal.write(entry{ID: l.ID, Number: doc.Number})
+}
+
+var errAmbiguous = errors.New("a person has to remove all but one")
+
+// survey lists the account once, for letters that were created although the run
+// never learnt of it.
+func (m *mailing) survey(ctx context.Context) error {
+	m.existing = make(map[string][]revv.DocumentNumber)
+	for doc, err := range m.documents.All(ctx, revv.ListDocumentsParams{}) {
+		if err != nil {
+			return err
+		}
+		m.existing[doc.Name] = append(m.existing[doc.Name], doc.Number)
+	}
+	return nil
+}
+
+// unclear reports whether the request may have been applied although it failed.
+func unclear(err error) bool {
+	return errors.Is(err, revv.ErrOutcomeUnknown) || errors.Is(err, revv.ErrAppliedResponseUnreadable)
+}
+
+// result is what became of a letter in this run.
+type result struct {
+	tried  bool
+	again  bool // sent by an earlier run
+	number revv.DocumentNumber
+	err    error
+}
+
+// maxFailures is how many letters may fail one after the other: then it is not
+// the letters.
+const maxFailures = 5
+
+// sendAll sends the letters with so many workers. When ctx ends, no further
+// letter is begun; those under way are finished, so that their outcome is known.
+func (m *mailing) sendAll(ctx context.Context, letters []letter, workers int, done func()) []result {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var (
+		results = make([]result, len(letters))
+		next    = make(chan int)
+		pool    sync.WaitGroup
+		mu      sync.Mutex
+		streak  int
+	)
+	for range workers {
+		pool.Go(func() {
+			for i := range next {
+				e, again, err := m.sendLetter(context.WithoutCancel(ctx), letters[i])
+				results[i] = result{tried: true, again: again, number: e.Number, err: err}
+				mu.Lock()
+				if streak++; err == nil {
+					streak = 0
+				}
+				if streak == maxFailures || errors.Is(err, errJournal) {
+					stop()
+				}
+				done()
+				mu.Unlock()
+			}
+		})
+	}
+	for i := 0; i < len(letters) && ctx.Err() == nil; i++ {
+		select {
+		case next <- i:
+		case <-ctx.Done():
+		}
+	}
+	close(next)
+	pool.Wait()
+	return results
+}

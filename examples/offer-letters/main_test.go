@@ -1,0 +1,256 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/revv-go/revv"
+	"github.com/revv-go/revv/revvtest"
+)
+
+// sampleFile is a copy of letters.csv, which has three letters.
+func sampleFile(t *testing.T) string {
+	t.Helper()
+	data, err := os.ReadFile("letters.csv")
+	require.NoError(t, err)
+	path := filepath.Join(t.TempDir(), "letters.csv")
+	require.NoError(t, os.WriteFile(path, data, 0o600))
+	return path
+}
+
+// offerLetter is the template of that name that every sandbox has.
+const offerLetter = revv.TemplateID(22)
+
+func TestRun_withoutAnEnvironment_sends300LettersOnceInASandbox(t *testing.T) {
+	t.Setenv("REVV_BASE_URL", "")
+	var out bytes.Buffer
+	require.NoError(t, run(t.Context(), nil, &out))
+	text := out.String()
+	assert.Contains(t, text, "2 unclear")
+	assert.Contains(t, text, "run 3: 300 sent before")
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	assert.Contains(t, lines[len(lines)-1], "done: 300 letters in 3 runs, each sent once")
+}
+
+func TestRun_againstAServer_sendsWhatIsMissing(t *testing.T) {
+	server := revvtest.NewServer(t)
+	t.Setenv("REVV_BASE_URL", server.URL())
+	t.Setenv("REVV_ACCESS_TOKEN", server.Token().AccessToken)
+	path := sampleFile(t)
+	server.Fail(revvtest.Fault{Operation: "Documents.SetFields", After: 1, Status: 422, Times: 1})
+
+	var out bytes.Buffer
+	err := run(t.Context(), []string{"-template", "22", "-workers", "1", path}, &out)
+	require.ErrorContains(t, err, "2 sent now, 1 failed")
+	table, err := os.ReadFile(path + ".report.csv")
+	require.NoError(t, err)
+	assert.Contains(t, string(table), "2,O-001,candidate.one@example.com,DOC-000040,sent now,\n")
+	assert.Contains(t, string(table), "3,O-002,candidate.two@example.com,DOC-000041,failed,revv: Documents.SetFields")
+
+	out.Reset()
+	require.NoError(t, run(t.Context(), []string{"-template", "22", path}, &out))
+	assert.Contains(t, out.String(), "done: 1 sent now, 2 sent before\n")
+	assert.Len(t, server.Outbox(), 3)
+	assert.Len(t, server.Requests("Documents.Create"), 3)
+}
+
+func TestRun_badInput_isToldBeforeAnythingIsSent(t *testing.T) {
+	t.Setenv("REVV_BASE_URL", "https://acme.example.com")
+	t.Setenv("REVV_ACCESS_TOKEN", "")
+	require.ErrorContains(t, run(t.Context(), []string{"letters.csv"}, &bytes.Buffer{}), "REVV_ACCESS_TOKEN")
+	t.Setenv("REVV_ACCESS_TOKEN", "token-of-a-test")
+	require.ErrorContains(t, run(t.Context(), []string{"letters.csv"}, &bytes.Buffer{}), "-template")
+	require.ErrorContains(t, run(t.Context(), []string{"-workers", "0"}, &bytes.Buffer{}), "-workers")
+	require.ErrorContains(t, run(t.Context(), []string{"-template", "22", filepath.Join(t.TempDir(), "none.csv")}, &bytes.Buffer{}), "none.csv")
+}
+
+func TestReadLetters_wrongRows_allAreNamed(t *testing.T) {
+	t.Parallel()
+	const header = "id,email,candidate,position,start_date,salary\n"
+	for name, test := range map[string]struct {
+		file string
+		want []string
+	}{
+		"empty":       {"", []string{"line 1: the names of the columns are due"}},
+		"no rows":     {header, []string{"line 2: there is no letter"}},
+		"semicolons":  {"id;email\n", []string{"line 1: the columns must be id,email", "with commas"}},
+		"extra":       {"id,email,candidate,position,start_date,salary,iban\n", []string{"line 1: the columns"}},
+		"short row":   {header + "A,a@example.com\n", []string{"line 2: 2 values, but 6 columns"}},
+		"open quote":  {header + "A,a@example.com,\"A,Engineer,2026-02-01,1\n", []string{"line 2"}},
+		"every value": {header + "a b,nobody,,,soon,much\n", []string{"line 2: id", "line 2: email", "line 2: candidate", "line 2: position", "line 2: start_date", "line 2: salary"}},
+		"twice": {
+			header + "A,a@example.com,A,Engineer,2026-02-01,1\nA,A@example.com,B,Engineer,2026-02-01,1\n",
+			[]string{"line 3: id A is in line 2 already", "line 3: email a@example.com is in line 2 already"},
+		},
+		"very many": {header + strings.Repeat("a b,nobody,,,soon,much\n", 10), []string{"and "}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "letters.csv")
+			require.NoError(t, os.WriteFile(path, []byte(test.file), 0o600))
+			server := revvtest.NewServer(t)
+			_, err := sendFile(t.Context(), server.Client(), offerLetter, path, 1, &bytes.Buffer{})
+			for _, text := range append(test.want, "nothing was sent") {
+				require.ErrorContains(t, err, text)
+			}
+			assert.Empty(t, server.Requests())
+		})
+	}
+}
+
+func TestReadLetters_fileOfASpreadsheet_isRead(t *testing.T) {
+	t.Parallel()
+	letters, err := parseLetters([]byte("\ufeffsalary,id,email,candidate,position,start_date\r\n1,A,a@example.com,\"A, the first\",Engineer,2026-02-01\r\n"))
+	require.NoError(t, err)
+	assert.Equal(t, []letter{{ID: "A", Email: "a@example.com", Candidate: "A, the first", Position: "Engineer", StartDate: "2026-02-01", Salary: "1", line: 2}}, letters)
+}
+
+// checkOnce checks that each of the three people has got one letter.
+func checkOnce(t *testing.T, server *revvtest.Server) {
+	t.Helper()
+	people := make(map[string]int)
+	for _, mail := range server.Outbox() {
+		people[mail.To]++
+	}
+	assert.Equal(t, map[string]int{"candidate.one@example.com": 1, "candidate.two@example.com": 1, "candidate.three@example.com": 1}, people)
+}
+
+func TestSendFile_answersLostFromAnyRequestOn_aRerunSendsTheRest(t *testing.T) {
+	t.Parallel()
+	for _, applied := range []bool{true, false} {
+		for lost := range 14 {
+			t.Run(fmt.Sprintf("request %d, applied %v", lost, applied), func(t *testing.T) {
+				t.Parallel()
+				server := revvtest.NewServer(t)
+				client := server.Client(revv.WithRetry(revv.RetryPolicy{MaxAttempts: 1}))
+				path := sampleFile(t)
+				server.Fail(revvtest.Fault{After: lost, CutAfter: -1, Commit: applied})
+				_, _ = sendFile(t.Context(), client, offerLetter, path, 1, &bytes.Buffer{})
+				server.ClearFaults()
+				made, err := sendFile(t.Context(), client, offerLetter, path, 2, &bytes.Buffer{})
+				require.NoError(t, err)
+				assert.Zero(t, made.missing())
+				checkOnce(t, server)
+				_, more := server.Document(17)
+				assert.False(t, more, "there are three documents, 14 to 16")
+			})
+		}
+	}
+}
+
+func TestSendFile_journalCutAnywhere_nothingIsSentTwice(t *testing.T) {
+	t.Parallel()
+	server := revvtest.NewServer(t)
+	client := server.Client()
+	path := sampleFile(t)
+	_, err := sendFile(t.Context(), client, offerLetter, path, 2, &bytes.Buffer{})
+	require.NoError(t, err)
+	whole, err := os.ReadFile(path + ".journal")
+	require.NoError(t, err)
+	for size := 0; size <= len(whole); size += 5 {
+		require.NoError(t, os.WriteFile(path+".journal", whole[:size], 0o600))
+		made, err := sendFile(t.Context(), client, offerLetter, path, 1, &bytes.Buffer{})
+		require.NoError(t, err)
+		assert.Equal(t, report{before: 3}, made)
+	}
+	checkOnce(t, server)
+}
+
+func TestSendFile_journalDamaged_nothingIsSent(t *testing.T) {
+	t.Parallel()
+	server := revvtest.NewServer(t)
+	path := sampleFile(t)
+	require.NoError(t, os.WriteFile(path+".journal", []byte("{\"id\":\"O-001\",\"number\":\"DOC-000040\"}\nnonsense\n"), 0o600))
+	_, err := sendFile(t.Context(), server.Client(), offerLetter, path, 1, &bytes.Buffer{})
+	require.ErrorContains(t, err, "line 2")
+	assert.Empty(t, server.Requests())
+}
+
+func TestSendFile_anotherRunAtWork_isRefused(t *testing.T) {
+	t.Parallel()
+	server := revvtest.NewServer(t)
+	path := sampleFile(t)
+	other, err := openJournal(t.Context(), path+".journal")
+	require.NoError(t, err)
+	_, err = sendFile(t.Context(), server.Client(), offerLetter, path, 1, &bytes.Buffer{})
+	require.ErrorContains(t, err, "another run is at work")
+	require.NoError(t, other.close())
+	_, err = sendFile(t.Context(), server.Client(), offerLetter, path, 1, &bytes.Buffer{})
+	require.NoError(t, err)
+}
+
+func TestSendAll_serviceFailsAgainAndAgain_stops(t *testing.T) {
+	t.Parallel()
+	server := revvtest.NewServer(t)
+	path := filepath.Join(t.TempDir(), "letters.csv")
+	require.NoError(t, os.WriteFile(path, generate(40), 0o600))
+	server.Fail(revvtest.Fault{Operation: "Documents.Create", Status: 403})
+	made, err := sendFile(t.Context(), server.Client(), offerLetter, path, 2, &bytes.Buffer{})
+	require.NoError(t, err)
+	assert.GreaterOrEqual(t, made.failed, maxFailures)
+	assert.LessOrEqual(t, made.failed, maxFailures+3, "those under way are finished")
+	assert.Equal(t, 40, made.failed+made.untried)
+}
+
+func TestSendAll_interrupted_finishesWhatIsUnderWay(t *testing.T) {
+	t.Parallel()
+	server := revvtest.NewServer(t)
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	client := server.Client(revv.WithMiddleware(after(2, interrupt)))
+	made, err := sendFile(ctx, client, offerLetter, sampleFile(t), 1, &bytes.Buffer{})
+	require.NoError(t, err)
+	assert.Equal(t, report{sent: 2, untried: 1}, made)
+}
+
+func TestSendAll_journalCannotBeWritten_stops(t *testing.T) {
+	t.Parallel()
+	server := revvtest.NewServer(t)
+	j, err := openJournal(t.Context(), filepath.Join(t.TempDir(), "journal"))
+	require.NoError(t, err)
+	require.NoError(t, j.file.Close()) // as a disk that has gone
+	letters, err := parseLetters(generate(10))
+	require.NoError(t, err)
+	m := &mailing{documents: server.Client().Documents, template: offerLetter, journal: j}
+	results := m.sendAll(t.Context(), letters, 1, func() {})
+	require.ErrorIs(t, results[0].err, errJournal)
+	assert.Empty(t, server.Outbox())
+	assert.LessOrEqual(t, len(server.Requests("Documents.Create")), 2)
+	require.Error(t, j.close())
+}
+
+func TestSendLetter_twoDocumentsWithItsTitle_asksAPerson(t *testing.T) {
+	t.Parallel()
+	server := revvtest.NewServer(t)
+	for range 2 {
+		server.AddDocument(offerLetter, "Offer letter for Candidate One (O-001)")
+	}
+	path := sampleFile(t)
+	made, err := sendFile(t.Context(), server.Client(), offerLetter, path, 1, &bytes.Buffer{})
+	require.NoError(t, err)
+	assert.Equal(t, report{sent: 2, failed: 1}, made)
+	table, err := os.ReadFile(path + ".report.csv")
+	require.NoError(t, err)
+	assert.Contains(t, string(table), "DOC-000040 DOC-000041")
+}
+
+func TestBar_onATerminal_growsInOneLine(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	b := bar{out: &out, terminal: true, total: 4}
+	for range 4 {
+		b.step()
+	}
+	b.end()
+	assert.Equal(t, "\r["+strings.Repeat("#", 10)+strings.Repeat(" ", 30)+"] 1 of 4", out.String()[:50])
+	assert.Equal(t, 1, strings.Count(out.String(), "\n"))
+	assert.True(t, strings.HasSuffix(out.String(), "["+strings.Repeat("#", 40)+"] 4 of 4\n"))
+}
