@@ -1,28 +1,44 @@
 // Package console is the face of the sandbox program: web pages, rendered on the
 // server, in which a developer sees what their program did, answers the mails that
-// it sent, and makes calls go wrong on purpose.
+// it sent, and makes calls go wrong on purpose. They work without scripts; a small
+// one keeps them up to date.
 package console
 
 import (
+	"fmt"
+	"html/template"
 	"net/http"
+	"strings"
 
 	"github.com/revv-go/revv/internal/sandbox"
 )
 
 // Console is a sandbox with its web pages. It is safe for concurrent use.
 type Console struct {
-	sandbox *sandbox.Sandbox
+	sandbox   *sandbox.Sandbox
+	mux       *http.ServeMux
+	pages     map[string]*template.Template // by name of the page
+	listeners chan struct{}                 // holds a token for each page that follows changes
 }
 
-// New builds the sandbox and the pages around it.
+// New builds the sandbox and the pages around it. They answer under the names of
+// loopback, under the host of the base URL, under any IP address and under the
+// names in opts.Hosts.
 func New(opts sandbox.Options) (*Console, error) {
-	c := &Console{}
-	opts.Fallback = http.HandlerFunc(c.servePage)
-	s, err := sandbox.New(opts)
+	pages, public, err := parseTemplates()
 	if err != nil {
+		return nil, fmt.Errorf("console: %w", err)
+	}
+	c := &Console{pages: pages, listeners: make(chan struct{}, maxListeners)}
+	if c.mux, err = c.routes(); err != nil {
+		return nil, fmt.Errorf("console: %w", err)
+	}
+	opts.Fallback = http.HandlerFunc(c.servePage)
+	opts.Pages = public
+	opts.Hosts = append([]string{}, opts.Hosts...) // not nil, which would be any name
+	if c.sandbox, err = sandbox.New(opts); err != nil {
 		return nil, err
 	}
-	c.sandbox = s
 	return c, nil
 }
 
@@ -35,6 +51,82 @@ func (c *Console) Handler() http.Handler { return c.sandbox.Handler() }
 // Close closes the sandbox and ends all live updates.
 func (c *Console) Close() { c.sandbox.Close() }
 
+// handler answers a request for a page. An error that is a *sandbox.Problem is
+// told on a page of its own.
+type handler func(w http.ResponseWriter, r *http.Request) error
+
+func (c *Console) routes() (*http.ServeMux, error) {
+	mux := http.NewServeMux()
+	for pattern, h := range map[string]handler{
+		"GET /{$}":                              c.documentsPage,
+		"GET /documents/{id}":                   c.documentPage,
+		"GET /documents/{id}/pdf":               c.documentPDF,
+		"POST /documents/{id}/complete":         c.completeDocument,
+		"GET /folders":                          c.foldersPage,
+		"POST /folders":                         c.createFolder,
+		"GET /contacts":                         c.contactsPage,
+		"GET /templates":                        c.templatesPage,
+		"POST /templates":                       c.createTemplate,
+		"GET /templates/new":                    c.newTemplatePage,
+		"GET /templates/{id}":                   c.templatePage,
+		"POST /templates/{id}/documents":        c.createDocument,
+		"GET /outbox":                           c.outboxPage,
+		"GET /webhooks":                         c.webhooksPage,
+		"GET /webhooks/deliveries/{id}":         c.deliveryPage,
+		"POST /webhooks/deliveries/{id}/resend": c.resendDelivery,
+		"GET /traffic":                          c.trafficPage,
+		"GET /traffic/{id}":                     c.requestPage,
+		"POST /traffic/clear":                   c.clearTraffic,
+		"GET /faults":                           c.faultsPage,
+		"POST /faults":                          c.addFault,
+		"POST /faults/clear":                    c.clearFaults,
+		"GET /help":                             c.helpPage,
+		"POST /help/secret":                     c.secretPage,
+		"GET /events":                           c.events,
+	} {
+		mux.Handle(pattern, c.page(h))
+	}
+	if err := serveAssets(mux); err != nil {
+		return nil, err
+	}
+	mux.HandleFunc("/", c.notFound)
+	return mux, nil
+}
+
+// servePage answers everything that the sandbox leaves to its pages.
 func (c *Console) servePage(w http.ResponseWriter, r *http.Request) {
-	http.NotFound(w, r)
+	header := w.Header()
+	header.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Referrer-Policy", c.sandbox.ReferrerPolicy(r))
+	header.Set("Cross-Origin-Resource-Policy", "same-origin")
+	header.Set("Cache-Control", "no-store") // nearly every page shows a secret, be it a link
+	if err := c.sandbox.Guard(r); err != nil {
+		c.problem(w, r, err)
+		return
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	c.mux.ServeHTTP(w, r)
+}
+
+const maxForm = 1 << 20 // bytes of a form
+
+// page makes a handler of net/http of h.
+func (c *Console) page(h handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := h(w, r); err != nil {
+			c.problem(w, r, err)
+		}
+	})
+}
+
+// notFound tells a person that there is no such page. A program that came here has
+// the path of an operation wrong: it is told so, and its request is among the
+// traffic.
+func (c *Console) notFound(w http.ResponseWriter, r *http.Request) {
+	if !strings.Contains(r.Header.Get("Accept"), "text/html") {
+		c.sandbox.NotFound(w, r)
+		return
+	}
+	c.problem(w, r, missing("page"))
 }

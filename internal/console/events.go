@@ -1,0 +1,78 @@
+package console
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/revv-go/revv/internal/sandbox"
+)
+
+const (
+	maxListeners = 64                     // pages that follow changes at the same time
+	eventPause   = 250 * time.Millisecond // between two events of a page
+	eventTimeout = 10 * time.Second       // for a page that does not read
+)
+
+// events tells a page what kinds of things have changed, by server-sent events. It
+// is a reason to look again: what has changed is nowhere in it, so that it needs no
+// more protection than a clock.
+func (c *Console) events(w http.ResponseWriter, r *http.Request) error {
+	select {
+	case c.listeners <- struct{}{}:
+		defer func() { <-c.listeners }()
+	default:
+		w.Header().Set("Retry-After", "10")
+		return &sandbox.Problem{Status: http.StatusServiceUnavailable, Message: "Too many pages follow changes already; reload to see what is new."}
+	}
+	changes, end := c.sandbox.Watch()
+	defer end()
+	w.Header().Set("Content-Type", "text/event-stream")
+	out := http.NewResponseController(w)
+	send := func(text string) bool {
+		_ = out.SetWriteDeadline(time.Now().Add(eventTimeout)) // not every writer has one
+		_, err := w.Write([]byte(text))
+		return err == nil && out.Flush() == nil
+	}
+	pause := time.NewTimer(0)
+	defer pause.Stop()
+	for ok := send(": hello\n\n"); ok; {
+		var kinds []string
+		select {
+		case <-r.Context().Done():
+			return nil
+		case change, open := <-changes:
+			if !open {
+				return nil
+			}
+			kinds = append(kinds, change.Kind)
+		}
+		select { // a busy program changes things a thousand times a second
+		case <-r.Context().Done():
+			return nil
+		case <-pause.C:
+			pause.Reset(eventPause)
+		}
+		kinds, open := collect(changes, kinds)
+		ok = open && send("data: "+strings.Join(kinds, " ")+"\n\n")
+	}
+	return nil
+}
+
+// collect adds the kinds of all changes that are there already, each once.
+func collect(changes <-chan sandbox.Change, kinds []string) (all []string, open bool) {
+	for {
+		select {
+		case change, open := <-changes:
+			if !open {
+				return kinds, false
+			}
+			if !slices.Contains(kinds, change.Kind) {
+				kinds = append(kinds, change.Kind)
+			}
+		default:
+			return kinds, true
+		}
+	}
+}
