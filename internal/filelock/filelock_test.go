@@ -86,3 +86,23 @@ func TestAcquire_notALockFile_isAnError(t *testing.T) {
 		require.ErrorContains(t, err, "not a regular file")
 	}
 }
+
+// Who waits asks often enough to be prompt, and not so often that waiting costs a
+// processor.
+func TestAcquire_held_asksAtIntervalsWithinBounds(t *testing.T) {
+	t.Parallel()
+	const shortest, longest = 12500 * time.Microsecond, 37500 * time.Microsecond
+	path := filepath.Join(t.TempDir(), "lock")
+	synctest.Test(t, func(t *testing.T) {
+		var latest time.Duration
+		for i := range 60 {
+			held := 200*time.Millisecond + time.Duration(i)*time.Millisecond
+			time.AfterFunc(held, acquire(t, path).Release)
+			start := time.Now()
+			acquire(t, path).Release()
+			latest = max(latest, time.Since(start)-held)
+		}
+		assert.LessOrEqual(t, latest, longest)
+		assert.Greater(t, latest, shortest, "an interval is never shorter")
+	})
+}
