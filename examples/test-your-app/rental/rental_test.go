@@ -1,0 +1,255 @@
+package rental_test
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/revv-go/revv"
+	"github.com/revv-go/revv/examples/test-your-app/rental"
+	"github.com/revv-go/revv/revvtest"
+)
+
+const (
+	send   = "Documents.SendForESign"
+	create = "Documents.Create"
+	secret = "a-secret-of-enough-bytes"
+)
+
+func lease() rental.Lease {
+	return rental.Lease{Number: "2026-17", Rent: "1200.00", Tenant: revv.Person{Email: "tenant@example.com", FirstName: "Ann", LastName: "Archer"}}
+}
+
+// world is an office and the Revv that it uses: without a network, so that the
+// time of a test is fake and waiting takes none.
+type world struct {
+	*revvtest.Server
+
+	office *rental.Office
+	store  revv.TokenStore
+
+	mu   sync.Mutex
+	keys []string // leases whose keys were handed out
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{store: revv.NewMemoryStore()}
+	w.Server = revvtest.NewServer(t, revvtest.WithoutNetwork(), revvtest.WithWebhookClient(&http.Client{Transport: w}))
+	template := w.AddTemplate(revvtest.Template{Title: "Lease", Fields: []revvtest.Field{
+		{Name: "Tenant", Required: true}, {Name: "Rent", Type: "number", Required: true},
+	}})
+	w.connect(t)
+	auth, err := w.OAuthConfig().Authenticator(w.store, "office")
+	require.NoError(t, err)
+	client, err := revv.NewClient(auth, revv.WithBaseURL(w.URL()), revv.WithHTTPClient(w.HTTPClient()))
+	require.NoError(t, err)
+	w.office = rental.New(client, template, func(number string) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.keys = append(w.keys, number)
+	})
+	return w
+}
+
+// connect does what a person does who connects Revv.
+func (w *world) connect(t *testing.T) {
+	t.Helper()
+	require.NoError(t, revv.SaveToken(t.Context(), w.store, "office", w.Token()))
+}
+
+// RoundTrip carries the webhooks to the office, each of them twice.
+func (w *world) RoundTrip(r *http.Request) (*http.Response, error) {
+	handler, err := w.office.Webhooks(revv.PathSecret(secret))
+	if err != nil {
+		return nil, err
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	var last *httptest.ResponseRecorder
+	for range 2 {
+		again := r.Clone(r.Context())
+		again.Body = io.NopCloser(bytes.NewReader(body))
+		last = httptest.NewRecorder()
+		handler.ServeHTTP(last, again)
+	}
+	return last.Result(), nil
+}
+
+// sentOnce checks the one thing that matters.
+func (w *world) sentOnce(t *testing.T) revvtest.Mail {
+	t.Helper()
+	mails := w.Outbox()
+	require.Len(t, mails, 1, "mails to the tenant")
+	page, err := w.Client().Documents.List(t.Context(), revv.ListDocumentsParams{})
+	require.NoError(t, err)
+	require.Len(t, page.Items, 1, "documents made")
+	return mails[0]
+}
+
+// bubble runs a test where time is fake.
+func bubble(t *testing.T, test func(t *testing.T, w *world)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) { test(t, newWorld(t)) })
+}
+
+func TestSendLease_aGoodDay(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		require.NoError(t, w.office.SendLease(t.Context(), lease()))
+		mail := w.sentOnce(t)
+		assert.Equal(t, "tenant@example.com", mail.To)
+		doc, _ := w.Document(mail.DocumentID)
+		assert.Equal(t, "Lease 2026-17", doc.Title)
+		assert.Equal(t, revvtest.Field{Name: "Rent", Type: "number", Required: true, Value: "1200.00"}, doc.Fields[1])
+
+		require.NoError(t, w.office.SendLease(t.Context(), lease()), "a second click")
+		w.sentOnce(t)
+	})
+}
+
+// Whatever goes wrong: the tenant gets one mail, at once or when the office tries
+// again.
+func TestSendLease_aBadDay(t *testing.T) {
+	t.Parallel()
+	for name, day := range map[string]struct {
+		faults []revvtest.Fault
+		first  error // of the first try, nil if it succeeds
+	}{
+		"the document was made, the answer lost":   {[]revvtest.Fault{{Operation: create, CutAfter: -1, Commit: true}}, nil},
+		"the document was not made, the line cut":  {[]revvtest.Fault{{Operation: create, CutAfter: -1}}, rental.ErrTryLater},
+		"the document was made, the answer a page": {[]revvtest.Fault{{Operation: create, HTML: true, Commit: true}}, nil},
+		"the document was made, the answer cut":    {[]revvtest.Fault{{Operation: create, CutAfter: 20}}, nil},
+		"the lease was sent, the answer lost":      {[]revvtest.Fault{{Operation: send, Reset: true, Commit: true}}, nil},
+		"the lease was sent, the answer a 502":     {[]revvtest.Fault{{Operation: send, Status: 502, Commit: true}}, nil},
+		"the lease was not sent, the answer a 500": {[]revvtest.Fault{{Operation: send, Status: 500}}, rental.ErrTryLater},
+		"sent, and nobody can look whether it was": {[]revvtest.Fault{
+			{Operation: send, CutAfter: -1, Commit: true}, {Operation: "Documents.Get", Status: 503, Times: 3},
+		}, rental.ErrTryLater},
+		"made, and nobody can look whether it was": {[]revvtest.Fault{
+			{Operation: create, CutAfter: -1, Commit: true}, {Operation: "Documents.List", HTML: true, Times: 8},
+		}, rental.ErrTryLater},
+		"pages everywhere": {[]revvtest.Fault{{HTML: true, Times: 10}}, rental.ErrTryLater},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bubble(t, func(t *testing.T, w *world) {
+				for _, fault := range day.faults {
+					fault.Times = max(fault.Times, 1)
+					w.Fail(fault)
+				}
+				require.ErrorIs(t, w.office.SendLease(t.Context(), lease()), day.first)
+				w.ClearFaults()
+				require.NoError(t, w.office.SendLease(t.Context(), lease()))
+				w.sentOnce(t)
+			})
+		})
+	}
+}
+
+func TestSendLease_askedToWait_waitsAWhileButNotForHours(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		start := time.Now()
+		w.Fail(revvtest.Fault{Operation: send, Status: 429, RetryAfter: "30", Times: 1})
+		require.NoError(t, w.office.SendLease(t.Context(), lease()))
+		assert.Equal(t, 30*time.Second, time.Since(start))
+		w.sentOnce(t)
+	})
+	bubble(t, func(t *testing.T, w *world) {
+		start := time.Now()
+		w.Fail(revvtest.Fault{Status: 429, RetryAfter: "7200", Times: 1})
+		require.ErrorIs(t, w.office.SendLease(t.Context(), lease()), rental.ErrTryLater)
+		assert.Zero(t, time.Since(start))
+		assert.Empty(t, w.Outbox())
+	})
+}
+
+func TestSendLease_serviceHangs_theOfficeDoesNot(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		start := time.Now()
+		w.Fail(revvtest.Fault{Operation: send, Hang: true, Times: 1})
+		require.ErrorIs(t, w.office.SendLease(t.Context(), lease()), rental.ErrTryLater)
+		assert.LessOrEqual(t, time.Since(start), time.Minute)
+		require.NoError(t, w.office.SendLease(t.Context(), lease()))
+		w.sentOnce(t)
+	})
+}
+
+func TestSendLease_tokensExpireAndAreRevoked(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		w.ExpireTokens() // nobody notices
+		require.NoError(t, w.office.SendLease(t.Context(), lease()))
+		w.sentOnce(t)
+	})
+	bubble(t, func(t *testing.T, w *world) {
+		w.RevokeTokens()
+		require.ErrorIs(t, w.office.SendLease(t.Context(), lease()), rental.ErrReconnect)
+		require.ErrorIs(t, w.office.SendLease(t.Context(), lease()), rental.ErrReconnect)
+		assert.Len(t, w.Requests("OAuth.Token"), 1, "a dead refresh token is not sent again")
+		w.connect(t)
+		require.NoError(t, w.office.SendLease(t.Context(), lease()))
+		w.sentOnce(t)
+	})
+}
+
+func TestSendLease_ofSomebodyWithoutAnAddress_isNoBadDay(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		wrong := lease()
+		wrong.Tenant.Email = "nobody"
+		err := w.office.SendLease(t.Context(), wrong)
+		require.ErrorIs(t, err, revv.ErrInvalidArgument)
+		require.NotErrorIs(t, err, rental.ErrTryLater, "later it would not be better")
+		require.NoError(t, w.office.SendLease(t.Context(), lease()), "corrected")
+		w.sentOnce(t)
+	})
+}
+
+func TestWebhooks_everyEventTwice_theKeysOnce(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		for _, event := range []revv.EventType{revv.EventClosed, revv.EventSigned, revv.EventStageChanged} {
+			_, err := w.Client().Webhooks.Subscribe(t.Context(), revv.SubscribeParams{Event: event, URL: "https://office.example.com/hooks/" + secret})
+			require.NoError(t, err)
+		}
+		require.NoError(t, w.office.SendLease(t.Context(), lease()))
+		mail := w.sentOnce(t)
+		require.NoError(t, w.WaitDeliveries(t.Context()))
+		assert.Empty(t, w.keys, "not signed yet")
+
+		w.Fail(revvtest.Fault{Operation: "Documents.Get", Status: 503, Times: 6}) // it cannot be read back at first
+		require.NoError(t, w.Sign(mail.DocumentID, "tenant@example.com"))
+		require.NoError(t, w.WaitDeliveries(t.Context()))
+		assert.Equal(t, []string{"2026-17"}, w.keys)
+	})
+}
+
+func TestWebhooks_madeUpByAStranger_noKeys(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		require.NoError(t, w.office.SendLease(t.Context(), lease()))
+		handler, err := w.office.Webhooks(revv.PathSecret(secret))
+		require.NoError(t, err)
+		for path, status := range map[string]int{"/hooks/guessed-secret-of-bytes": http.StatusUnauthorized, "/hooks/" + secret: http.StatusNoContent} {
+			r := httptest.NewRequest(http.MethodPost, path, bytes.NewBufferString(`{"event":"DOCUMENT_CLOSED","document":{"id":14,"document_status":"Signed"}}`))
+			r.Header.Set("Content-Type", "application/json")
+			answer := httptest.NewRecorder()
+			handler.ServeHTTP(answer, r)
+			assert.Equal(t, status, answer.Code)
+		}
+		assert.Empty(t, w.keys, "who knows the secret is believed only what the document says")
+	})
+}
