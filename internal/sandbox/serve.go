@@ -74,6 +74,7 @@ func (rt *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if c.op.page {
 			reply = s.problemPage(refusal)
 		}
+		reply.problem = refusal.Message
 		s.finish(entry, w, r, c.seal(reply))
 		return
 	}
@@ -167,7 +168,9 @@ func (s *Sandbox) serveUnknown(w http.ResponseWriter, r *http.Request) {
 func (s *Sandbox) refuse(w http.ResponseWriter, r *http.Request, p *Problem) {
 	c := call{request: r}
 	_ = c.readBody()
-	s.finish(s.record(r, "", c.body), w, r, p.answer())
+	reply := p.answer()
+	reply.problem = p.Message
+	s.finish(s.record(r, "", c.body), w, r, reply)
 }
 
 // preflight answers the question that a browser asks before it calls the API
@@ -176,9 +179,13 @@ func (s *Sandbox) preflight(w http.ResponseWriter, r *http.Request) bool {
 	if r.Method != http.MethodOptions || !strings.HasPrefix(r.URL.Path, apiSpace) || r.Header.Get("Access-Control-Request-Method") == "" {
 		return false
 	}
+	headers := "AccessToken, Authorization, GrantType, RefreshToken, Content-Type, If-Range, Range"
+	if asked := r.Header.Get("Access-Control-Request-Headers"); asked != "" && s.opts.Lenient {
+		headers = asked // old programs send more, Access-Control-Allow-Origin among it
+	}
 	reply := &answer{status: http.StatusNoContent, header: http.Header{
 		"Access-Control-Allow-Methods": {"GET, POST, PUT, DELETE"},
-		"Access-Control-Allow-Headers": {"AccessToken, Authorization, GrantType, RefreshToken, Content-Type, If-Range, Range"},
+		"Access-Control-Allow-Headers": {headers},
 		"Access-Control-Max-Age":       {"600"},
 	}}
 	s.finish(s.record(r, "CORS.Preflight", nil), w, r, reply)
