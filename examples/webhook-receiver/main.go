@@ -1,0 +1,144 @@
+// Webhook-receiver receives webhooks: it verifies them, puts them into an inbox
+// on disk and answers at once. Then it handles each event once, however often it
+// comes and in whatever order, by reading the document back.
+//
+// By default it shows that against a sandbox in its own process. With -serve it
+// runs until it is interrupted, for the account that the environment names.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/revv-go/revv"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "webhook-receiver:", err)
+		stop()
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string, out io.Writer) error {
+	var (
+		flags  = flag.NewFlagSet("webhook-receiver", flag.ContinueOnError)
+		serves = flags.Bool("serve", false, "run until interrupted, for the account of REVV_BASE_URL")
+		listen = flags.String("listen", "127.0.0.1:8788", "the `address` to listen on; TLS is the business of a proxy before it")
+		public = flags.String("public", "", "the `URL` that leads to that address from outside; subscribes to the events")
+		path   = flags.String("inbox", "inbox.jsonl", "the `file` that keeps the events")
+	)
+	flags.SetOutput(out)
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	switch {
+	case flags.NArg() > 0:
+		return fmt.Errorf("%q is not understood; -h lists the flags", flags.Arg(0))
+	case *serves:
+		return serve(ctx, *listen, *public, *path, out)
+	}
+	return demonstrate(ctx, out)
+}
+
+// serve runs the receiver for a real account.
+func serve(ctx context.Context, listen, public, path string, out io.Writer) (err error) {
+	secret := os.Getenv("REVV_WEBHOOK_SECRET")
+	if secret == "" {
+		return errors.New("REVV_WEBHOOK_SECRET must be set with -serve: 16 bytes or more that nobody guesses, as the end of the URL")
+	}
+	box, err := openInbox(path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, box.close()) }()
+	handler, err := revv.NewWebhookHandler(revv.PathSecret(secret), box.put)
+	if err != nil {
+		return err
+	}
+	client, err := connect(ctx, out)
+	if err != nil {
+		return err
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", listen)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "listening on http://%s/hooks/<secret>\n", listener.Addr())
+	mux := http.NewServeMux()
+	mux.Handle("/hooks/", handler)
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute}
+	r := &receiver{inbox: box, documents: client.Documents, changed: announce(out), log: slog.New(slog.NewTextHandler(out, nil))}
+
+	var running sync.WaitGroup
+	defer running.Wait()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	served := make(chan error, 1)
+	running.Go(func() { served <- server.Serve(listener) })
+	running.Go(func() { r.work(ctx) })
+	if public != "" {
+		err = subscribe(ctx, client.Webhooks, strings.TrimRight(public, "/")+"/hooks/"+secret)
+	}
+	if err == nil {
+		fmt.Fprintln(out, "ready")
+		select {
+		case <-ctx.Done():
+		case err = <-served:
+		}
+	}
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	err = errors.Join(err, server.Shutdown(grace)) // what is being received is received whole
+	all, waiting := box.counts()
+	if err == nil {
+		fmt.Fprintf(out, "done: stopped; %d events received, %d of them wait for the next start\n", all, waiting)
+	}
+	return err
+}
+
+// subscribe asks for the events, unless that was done before.
+func subscribe(ctx context.Context, webhooks *revv.WebhooksService, url string) error {
+	have, err := webhooks.List(ctx)
+	if err != nil {
+		return err
+	}
+	subscribed := make(map[revv.EventType]bool)
+	for _, hook := range have {
+		if hook.URL == url {
+			subscribed[hook.Event] = true
+		}
+	}
+	for _, event := range []revv.EventType{revv.EventStageChanged, revv.EventSigned, revv.EventClosed, revv.EventAccepted} {
+		if subscribed[event] {
+			continue
+		}
+		if _, err := webhooks.Subscribe(ctx, revv.SubscribeParams{Event: event, URL: url}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// announce is what this program does when a document has got into a new stage.
+// It can be called again for the same stage if the program dies in the middle.
+func announce(out io.Writer) func(context.Context, *revv.Document) error {
+	return func(_ context.Context, doc *revv.Document) error {
+		_, err := fmt.Fprintf(out, "%s %q is %s\n", doc.Number, doc.Title, doc.Stage)
+		return err
+	}
+}
