@@ -1,0 +1,297 @@
+package revv_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/oauth2"
+
+	"github.com/revv-go/revv"
+	"github.com/revv-go/revv/revvtest"
+)
+
+// A program on a person's own machine: it asks once, saves the pair, and from
+// then on renews it by itself.
+func ExampleOAuthConfig_Login() {
+	server := revvtest.NewServer(nil)
+	defer server.Close()
+	config := server.OAuthConfig() // in a program: the values from the settings of the account
+	ctx, store := context.Background(), revv.NewMemoryStore()
+
+	// In a program, the function opens a browser or prints the URL.
+	token, err := config.Login(ctx, func(authURL string) error {
+		callback, err := server.Authorize(authURL) // somebody clicks Authorize
+		go openCallback(callback)
+		return err
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if err := revv.SaveToken(ctx, store, "acme", token); err != nil {
+		fmt.Println(err)
+		return
+	}
+	auth, err := config.Authenticator(store, "acme")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	client, err := revv.NewClient(auth, revv.WithBaseURL(server.URL()))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	server.ExpireTokens() // an hour later
+	page, err := client.Templates.List(ctx, revv.ListTemplatesParams{Status: revv.ActiveTemplates})
+	saved, _ := store.Load(ctx, "acme")
+	fmt.Println(len(page.Items), err, saved.AccessToken != token.AccessToken)
+	// Output: 3 <nil> true
+}
+
+// openCallback is a browser that follows a redirect to the program.
+func openCallback(address string) {
+	r, err := http.NewRequestWithContext(context.Background(), http.MethodGet, address, http.NoBody)
+	if err != nil {
+		return
+	}
+	response, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(r)
+	if err == nil {
+		_ = response.Body.Close()
+	}
+}
+
+// A web application whose customers each connect their own account.
+func ExampleOAuthConfig_Handlers() {
+	server := revvtest.NewServer(nil)
+	defer server.Close()
+	store := revv.NewMemoryStore() // a TokenStore over your database in real life
+
+	mux := http.NewServeMux()
+	web := httptest.NewServer(mux)
+	defer web.Close()
+	config := server.OAuthConfig()
+	config.RedirectURL = web.URL + "/callback" // exactly as registered
+	start, callback, err := config.Handlers(func(w http.ResponseWriter, r *http.Request, token *oauth2.Token, err error) {
+		if err == nil {
+			err = revv.SaveToken(r.Context(), store, "customer-7", token) // the one who is logged in
+		}
+		if err != nil {
+			http.Error(w, "Revv is not connected.", http.StatusBadGateway)
+			return
+		}
+		http.Redirect(w, r, "/settings", http.StatusSeeOther)
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	mux.Handle("GET /connect", start)
+	mux.Handle("GET /callback", callback)
+
+	fmt.Println(connectInBrowser(server, web.URL+"/connect"))
+	token, err := store.Load(context.Background(), "customer-7")
+	fmt.Println(token.RefreshToken != "", err)
+	// Output:
+	// /settings
+	// true <nil>
+}
+
+// connectInBrowser does what a customer does: follows the link, agrees, comes
+// back. It returns where that leads.
+func connectInBrowser(server *revvtest.Server, link string) string {
+	jar, _ := cookiejar.New(nil)
+	browser := &http.Client{
+		Jar: jar, Transport: &http.Transport{DisableKeepAlives: true},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	follow := func(address string) string {
+		r, err := http.NewRequestWithContext(context.Background(), http.MethodGet, address, http.NoBody)
+		if err != nil {
+			return err.Error()
+		}
+		response, err := browser.Do(r)
+		if err != nil {
+			return err.Error()
+		}
+		_ = response.Body.Close()
+		return response.Header.Get("Location")
+	}
+	callback, err := server.Authorize(follow(link))
+	if err != nil {
+		return err.Error()
+	}
+	return follow(callback)
+}
+
+// The parts of the flow, for a program that has its own way to receive the code.
+func ExampleOAuthConfig_Exchange() {
+	server := revvtest.NewServer(nil)
+	defer server.Close()
+	config := server.OAuthConfig()
+	state, verifier := oauth2.GenerateVerifier(), oauth2.GenerateVerifier() // new ones each time
+
+	callback, err := server.Authorize(config.AuthCodeURL(state, verifier)) // the browser
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	back, err := url.Parse(callback)
+	if err != nil || back.Query().Get("state") != state {
+		fmt.Println("not an answer to this request")
+		return
+	}
+	token, err := config.Exchange(context.Background(), back.Query().Get("code"), verifier)
+	fmt.Println(err, token.AccessToken != "", token.RefreshToken != "")
+
+	_, err = config.Exchange(context.Background(), back.Query().Get("code"), verifier) // a code is good once
+	fmt.Println(errors.Is(err, revv.ErrReauthorizationRequired))
+	// Output:
+	// <nil> true true
+	// true
+}
+
+// Many processes can share the tokens of an account: one of them renews, the
+// others take over what it saved.
+func ExampleOAuthConfig_Authenticator() {
+	server := revvtest.NewServer(nil)
+	defer server.Close()
+	dir, err := os.MkdirTemp("", "revv-example-*")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	store, err := revv.NewFileStore(filepath.Join(dir, "tokens"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ctx := context.Background()
+	_, err = store.Update(ctx, "acme", func(*oauth2.Token) (*oauth2.Token, error) { return server.Token(), nil })
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	server.ExpireTokens()
+
+	for range 2 { // two programs
+		auth, err := server.OAuthConfig().Authenticator(store, "acme")
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		client, err := revv.NewClient(auth, revv.WithBaseURL(server.URL()))
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		_, err = client.Templates.List(ctx, revv.ListTemplatesParams{})
+		fmt.Println(err)
+	}
+	fmt.Println(len(server.Requests("OAuth.Token")), "renewal")
+	// Output:
+	// <nil>
+	// <nil>
+	// 1 renewal
+}
+
+// What the settings of an account show, in one value.
+func ExampleEndpoint() {
+	config := revv.OAuthConfig{
+		ClientID: "the id", ClientSecret: "the secret",
+		RedirectURL: "http://127.0.0.1:8765/callback",
+		Endpoint:    revv.Endpoint("https://acme.revv.so"),
+	}
+	fmt.Println(config.Endpoint.AuthURL)
+	fmt.Println(config.Endpoint.TokenURL)
+	// Output:
+	// https://acme.revv.so/oauth/authorize
+	// https://acme.revv.so/oauth/token
+}
+
+func ExampleFromTokenSource() {
+	server := revvtest.NewServer(nil)
+	defer server.Close()
+
+	source := oauth2.StaticTokenSource(server.Token()) // or a broker of your own
+	client, err := revv.NewClient(revv.FromTokenSource(source), revv.WithBaseURL(server.URL()))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_, err = client.Templates.List(context.Background(), revv.ListTemplatesParams{})
+	fmt.Println(err)
+	// Output: <nil>
+}
+
+// counting lets another authenticator do the work and counts what was rejected.
+type counting struct {
+	revv.Authenticator
+
+	rejected int
+}
+
+// Reject implements [revv.Authenticator].
+func (c *counting) Reject(ctx context.Context, bad *oauth2.Token) {
+	c.rejected++
+	c.Authenticator.Reject(ctx, bad)
+}
+
+// An authenticator of one's own, around another one.
+func ExampleAuthenticator() {
+	server := revvtest.NewServer(nil)
+	defer server.Close()
+	ctx, store := context.Background(), revv.NewMemoryStore()
+	if err := revv.SaveToken(ctx, store, "acme", server.Token()); err != nil {
+		fmt.Println(err)
+		return
+	}
+	inner, err := server.OAuthConfig().Authenticator(store, "acme")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	auth := &counting{Authenticator: inner}
+	client, err := revv.NewClient(auth, revv.WithBaseURL(server.URL()))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	server.ExpireTokens()
+	before, _ := auth.Token(ctx)
+	_, err = client.Templates.List(ctx, revv.ListTemplatesParams{})
+	after, _ := auth.Token(ctx)
+	fmt.Println(err, auth.rejected, before.AccessToken != after.AccessToken)
+	// Output: <nil> 1 true
+}
+
+// A refresh token is accepted once: whoever changes the stored pair does it
+// within Update, which keeps everybody else out meanwhile.
+func ExampleTokenStore() {
+	var store revv.TokenStore = revv.NewMemoryStore()
+	ctx := context.Background()
+
+	_, err := store.Update(ctx, "acme", func(current *oauth2.Token) (*oauth2.Token, error) {
+		if current != nil {
+			return current, nil // somebody else was faster
+		}
+		return &oauth2.Token{AccessToken: "access", RefreshToken: "refresh"}, nil
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	token, err := store.Load(ctx, "acme")
+	fmt.Println(token.RefreshToken, err)
+	// Output: refresh <nil>
+}

@@ -1,0 +1,279 @@
+package revv_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/revv-go/revv"
+	"github.com/revv-go/revv/revvtest"
+)
+
+func ExampleDocumentsService_Create() {
+	server := revvtest.NewServer(nil)
+	defer server.Close()
+	client, ctx := server.Client(), context.Background()
+
+	doc, err := client.Documents.Create(ctx, revv.CreateDocumentParams{TemplateID: 21, Title: "Agreement with Acme"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(doc.ID, doc.Number, doc.Title, doc.Stage)
+	// Output: 14 DOC-000040 Agreement with Acme Draft
+}
+
+func ExampleDocumentsService_SetFields() {
+	server := revvtest.NewServer(nil)
+	defer server.Close()
+	client, ctx := server.Client(), context.Background()
+	draft := server.AddDocument(21, "Agreement with Acme")
+
+	// What is not named keeps its value.
+	doc, err := client.Documents.SetFields(ctx, draft, []revv.FieldValue{{Name: "Client", Value: "Acme"}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, field := range doc.Fields {
+		fmt.Printf("%s (%s): %q\n", field.Name, field.Type, field.Value)
+	}
+	// Output:
+	// Client (text): "Acme"
+	// Start date (date): ""
+	// Fee (number): ""
+}
+
+func ExampleDocumentsService_GetByNumber() {
+	server := revvtest.NewServer(nil)
+	defer server.Close()
+	server.AddDocument(21, "Agreement with Acme")
+
+	// The number is what people see and type; the other calls want the ids.
+	doc, err := server.Client().Documents.GetByNumber(context.Background(), "DOC-000040")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(doc.ID, doc.Title)
+	// Output: 14 Agreement with Acme
+}
+
+func ExampleDocumentsService_List() {
+	server := revvtest.NewServer(nil, revvtest.WithPageSize(2))
+	defer server.Close()
+	for _, title := range []string{"First", "Second", "Third"} {
+		server.AddDocument(21, title)
+	}
+	client, ctx := server.Client(), context.Background()
+
+	for number := 1; ; number++ {
+		page, err := client.Documents.List(ctx, revv.ListDocumentsParams{Page: number})
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		if page.Last() {
+			break
+		}
+		fmt.Println("page", page.Number, "has", len(page.Items), "documents")
+	}
+	// Output:
+	// page 1 has 2 documents
+	// page 2 has 1 documents
+}
+
+// The entry of a list knows a document's number, not its id.
+func ExampleDocumentsService_All() {
+	server := revvtest.NewServer(nil)
+	defer server.Close()
+	server.AddDocument(21, "First")
+	server.AddDocument(21, "Second")
+	client, ctx := server.Client(), context.Background()
+
+	for entry, err := range client.Documents.All(ctx, revv.ListDocumentsParams{SortByNumber: true}) {
+		if err != nil {
+			fmt.Println(err) // the range ends with the first error
+			return
+		}
+		doc, err := client.Documents.GetByNumber(ctx, entry.Number)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println(doc.ID, doc.Number, doc.Title, doc.Stage.Is(revv.StageDraft))
+	}
+	// Output:
+	// 14 DOC-000040 First true
+	// 15 DOC-000041 Second true
+}
+
+func ExampleDocumentsService_Clone() {
+	server := revvtest.NewServer(nil)
+	defer server.Close()
+	draft := server.AddDocument(21, "Agreement with Acme")
+
+	doc, err := server.Client().Documents.Clone(context.Background(), draft, revv.CloneDocumentParams{Title: "Agreement with Globex"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(doc.Number, doc.Title)
+	// Output: DOC-000041 Agreement with Globex
+}
+
+func ExampleDocumentsService_Move() {
+	server := revvtest.NewServer(nil)
+	defer server.Close()
+	draft, folder := server.AddDocument(21, "Agreement with Acme"), server.AddFolder("Acme", 0)
+
+	doc, err := server.Client().Documents.Move(context.Background(), draft, folder)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(doc.FolderID == folder)
+	// Output: true
+}
+
+func ExampleDocumentsService_SendForApproval() {
+	server := revvtest.NewServer(nil)
+	defer server.Close()
+	client, ctx := server.Client(), context.Background()
+	draft := server.AddDocument(21, "Agreement with Acme")
+
+	err := client.Documents.SendForApproval(ctx, draft, revv.SendParams{
+		Recipients: []revv.Person{{Email: "legal@example.com"}},
+		Message:    "May this go out?",
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(server.Outbox()[0].Subject)
+	// Output: Please approve "Agreement with Acme"
+}
+
+func ExampleDocumentsService_SendForAcceptance() {
+	server := revvtest.NewServer(nil)
+	defer server.Close()
+	client, ctx := server.Client(), context.Background()
+	draft := server.AddDocument(server.AddTemplate(revvtest.Template{Title: "Offer"}), "Offer for Ann")
+
+	err := client.Documents.SendForAcceptance(ctx, draft, revv.SendParams{Recipients: []revv.Person{{Email: "ann@example.com", FirstName: "Ann"}}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(server.Outbox()[0].Subject)
+	// Output: Please accept "Offer for Ann"
+}
+
+func ExampleDocumentsService_Share() {
+	server := revvtest.NewServer(nil)
+	defer server.Close()
+	client, ctx := server.Client(), context.Background()
+	draft := server.AddDocument(23, "NDA with Acme")
+
+	err := client.Documents.Share(ctx, draft, revv.ShareParams{
+		Recipients: []revv.Person{{Email: "ann@example.com"}},
+		Message:    "What do you think?",
+		Review:     true,
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	mail := server.Outbox()[0]
+	fmt.Println(mail.To, mail.Text)
+	// Output: ann@example.com What do you think?
+}
+
+// A magic link opens the document for everybody who has it, for good: do not log
+// or store it. It prints as a placeholder.
+func ExampleDocumentsService_MagicLink() {
+	server := revvtest.NewServer(nil)
+	defer server.Close()
+	client, ctx := server.Client(), context.Background()
+	doc, err := client.Documents.Get(ctx, server.AddDocument(21, "Agreement with Acme"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	link, err := client.Documents.MagicLink(ctx, doc.ObjectID) // another id than doc.ID
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(strings.Contains(fmt.Sprint(link), "/perma/"), strings.Contains(link.URL(), "/perma/"))
+	// Output: false true
+}
+
+func ExampleDocumentsService_Activities() {
+	server := revvtest.NewServer(nil)
+	defer server.Close()
+	server.SetTime(time.Date(2021, time.June, 18, 10, 0, 0, 0, time.UTC))
+	client, ctx := server.Client(), context.Background()
+	doc, err := client.Documents.Get(ctx, server.AddDocument(21, "Agreement with Acme"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	activities, err := client.Documents.Activities(ctx, doc.ObjectID, revv.ListActivitiesParams{Limit: 10})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, activity := range activities {
+		fmt.Println(activity.Event, activity.Timestamp.Year(), activity.Timestamp.Text()[:19])
+	}
+	// Output: DOCUMENT_CREATED 2021 2021-06-18T10:00:00
+}
+
+func ExampleDocumentsService_Download() {
+	server := revvtest.NewServer(nil)
+	defer server.Close()
+	draft := server.AddDocument(21, "Agreement with Acme")
+
+	var pdf bytes.Buffer
+	download, err := server.Client().Documents.Download(context.Background(), draft, &pdf)
+	if err != nil {
+		fmt.Println(err) // what stands in pdf is of no use then
+		return
+	}
+	fmt.Println(download.Size == int64(pdf.Len()), len(download.SHA256), download.ContentType)
+	// Output: true 64 application/pdf
+}
+
+// The file is there when it is whole and verified, and not before.
+func ExampleDocumentsService_DownloadFile() {
+	server := revvtest.NewServer(nil)
+	defer server.Close()
+	draft := server.AddDocument(21, "Agreement with Acme")
+	dir, err := os.MkdirTemp("", "revv-example-*")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+
+	var last int64
+	path := filepath.Join(dir, "agreement.pdf")
+	download, err := server.Client().Documents.DownloadFile(context.Background(), draft, path,
+		revv.WithProgress(func(done, _ int64) { last = done }),
+		revv.WithOverwrite(), // without it, an existing file is an error that is fs.ErrExist
+	)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	info, err := os.Stat(path)
+	fmt.Println(info.Size() == download.Size, last == download.Size, err)
+	// Output: true true <nil>
+}

@@ -1,0 +1,103 @@
+package revv_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/revv-go/revv"
+	"github.com/revv-go/revv/revvtest"
+)
+
+// From the subscription to the event, with the document read back: what the
+// handler gets is what the service says about the document now.
+func ExampleWithReadBack() {
+	server := revvtest.NewServer(nil)
+	defer server.Close()
+	client, ctx := server.Client(), context.Background()
+
+	handler, err := revv.NewWebhookHandler(
+		revv.PathSecret("a-secret-of-enough-bytes", "the-secret-before-it"),
+		func(_ context.Context, event *revv.Event) error {
+			fmt.Println(event.Type, event.Document.Number, event.Document.Stage)
+			return nil
+		},
+		revv.WithReadBack(client.Documents),
+		revv.WithWebhookMaxBytes(64<<10),
+		revv.WithWebhookReadTimeout(5*time.Second),
+	)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	receiver := httptest.NewServer(handler)
+	defer receiver.Close()
+	_, err = client.Webhooks.Subscribe(ctx, revv.SubscribeParams{Event: revv.EventClosed, URL: receiver.URL + "/hooks/a-secret-of-enough-bytes"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	doc := server.AddDocument(server.AddTemplate(revvtest.Template{Title: "Lease"}), "Lease")
+	if err := client.Documents.SendForESign(ctx, doc, revv.SendParams{Recipients: []revv.Person{{Email: "tenant@example.com"}}}); err != nil {
+		fmt.Println(err)
+		return
+	}
+	if err := server.Sign(doc, "tenant@example.com"); err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(server.WaitDeliveries(ctx))
+	// Output:
+	// DOCUMENT_CLOSED DOC-000040 Signed
+	// <nil>
+}
+
+func ExampleBasicSecret() {
+	var events atomic.Int32
+	handler, err := revv.NewWebhookHandler(revv.BasicSecret("revv", "a-password-of-enough-bytes"),
+		func(context.Context, *revv.Event) error { events.Add(1); return nil })
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, password := range []string{"a-password-of-enough-bytes", "a-guess-of-somebody-else"} {
+		r := postedEvent()
+		r.SetBasicAuth("revv", password)
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		fmt.Println(w.Code, events.Load())
+	}
+	// Output:
+	// 204 1
+	// 401 1
+}
+
+// Behind something that has told the sender from strangers already.
+func ExampleInsecureNoSecret() {
+	handler, err := revv.NewWebhookHandler(revv.InsecureNoSecret(), func(_ context.Context, event *revv.Event) error {
+		fmt.Println(event.Type)
+		return nil
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	w := httptest.NewRecorder()
+	handler.ServeHTTP(w, postedEvent())
+	fmt.Println(w.Code)
+	// Output:
+	// DOCUMENT_CLOSED
+	// 204
+}
+
+// postedEvent is a delivery of an event.
+func postedEvent() *http.Request {
+	r := httptest.NewRequest(http.MethodPost, "/hooks/revv", strings.NewReader(`{"id":"evt_1","event":"DOCUMENT_CLOSED"}`))
+	r.Header.Set("Content-Type", "application/json")
+	return r
+}

@@ -1,0 +1,153 @@
+package revvtest_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"time"
+
+	"github.com/revv-go/revv"
+	"github.com/revv-go/revv/revvtest"
+)
+
+// A network in memory: it works inside a bubble of testing/synctest, where
+// waiting takes no time.
+func ExampleWithoutNetwork() {
+	handler, err := revv.NewWebhookHandler(revv.HeaderSecret("X-Hook", "a-secret-of-enough-bytes"),
+		func(context.Context, *revv.Event) error { return nil })
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	server := revvtest.NewServer(nil, revvtest.WithoutNetwork(), revvtest.WithWebhookClient(inProcess(handler)))
+	defer server.Close()
+
+	r, err := http.NewRequestWithContext(context.Background(), http.MethodGet, server.URL()+"/api/webhooks", http.NoBody)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	response, err := server.HTTPClient().Do(r) // without a token
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_ = response.Body.Close()
+	fmt.Println(response.StatusCode)
+	_, err = server.Client().Templates.List(context.Background(), revv.ListTemplatesParams{})
+	fmt.Println(err)
+	// Output:
+	// 401
+	// <nil>
+}
+
+// inProcess is a client whose requests a handler answers.
+func inProcess(handler http.Handler) *http.Client {
+	return &http.Client{Transport: handled{handler}}
+}
+
+type handled struct{ handler http.Handler }
+
+// RoundTrip implements [http.RoundTripper].
+func (h handled) RoundTrip(r *http.Request) (*http.Response, error) {
+	w := httptest.NewRecorder()
+	h.handler.ServeHTTP(w, r)
+	return w.Result(), nil
+}
+
+// A server of one's own around it, as one that terminates TLS.
+func ExampleServer_Handler() {
+	sandbox := revvtest.NewServer(nil, revvtest.WithoutNetwork())
+	defer sandbox.Close()
+	server := httptest.NewTLSServer(sandbox.Handler())
+	defer server.Close()
+
+	client, err := revv.NewClient(revv.StaticToken(sandbox.Token().AccessToken), revv.WithBaseURL(server.URL), revv.WithHTTPClient(server.Client()))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	page, err := client.Templates.List(context.Background(), revv.ListTemplatesParams{Status: revv.ActiveTemplates})
+	fmt.Println(len(page.Items), err)
+	// Output: 3 <nil>
+}
+
+// Two servers that are asked for the same things give the same ids; a seed
+// gives others, the same ones each time.
+func ExampleWithSeed() {
+	number := func(opts ...revvtest.Option) revv.ObjectID {
+		server := revvtest.NewServer(nil, opts...)
+		defer server.Close()
+		document, _ := server.Document(server.AddDocument(21, "Agreement"))
+		return document.ObjectID
+	}
+	first, second, other := number(), number(), number(revvtest.WithSeed(7))
+	fmt.Println(first == second, first == other)
+	// Output: true false
+}
+
+func ExampleWithClock() {
+	noon := time.Date(2021, time.June, 18, 12, 0, 0, 0, time.UTC)
+	server := revvtest.NewServer(nil, revvtest.WithClock(func() time.Time { return noon }))
+	defer server.Close()
+
+	fmt.Println(server.Now().Format(time.DateTime))
+	server.Advance(time.Minute)
+	fmt.Println(server.Now().Format(time.DateTime))
+	// Output:
+	// 2021-06-18 12:00:00
+	// 2021-06-18 12:01:00
+}
+
+// The second call within a minute is asked to wait longer than a client waits by
+// itself.
+func ExampleWithRateLimit() {
+	server := revvtest.NewServer(nil, revvtest.WithRateLimit(1, 2*time.Minute))
+	defer server.Close()
+	client, ctx := server.Client(), context.Background()
+
+	_, err := client.Templates.List(ctx, revv.ListTemplatesParams{})
+	fmt.Println(err)
+	_, err = client.Templates.List(ctx, revv.ListTemplatesParams{})
+	fmt.Println(errors.Is(err, revv.ErrRateLimited))
+	// Output:
+	// <nil>
+	// true
+}
+
+// Everything about tokens that is not known of the service can be had both ways.
+func ExampleWithTokenLifetime() {
+	server := revvtest.NewServer(nil,
+		revvtest.WithTokenLifetime(time.Minute),
+		revvtest.WithRotation(false),       // a refresh gives no new refresh token
+		revvtest.WithReuseDetection(false), // a spent one revokes nothing
+		revvtest.WithClientAuthRequired(),  // a refresh needs the client's credentials
+	)
+	defer server.Close()
+	client, ctx := server.Client(), context.Background()
+
+	for range 3 {
+		_, err := client.Templates.List(ctx, revv.ListTemplatesParams{})
+		fmt.Println(err)
+		server.Advance(2 * time.Minute)
+	}
+	// Output:
+	// <nil>
+	// <nil>
+	// <nil>
+}
+
+// The live service was seen to take more than it needs; by default the sandbox
+// does not, so that a slip is seen.
+func ExampleWithLenientBodies() {
+	body := map[string]any{"template_id": "21", "colour": "blue"} // a text for an id, and a member too many
+	create := func(opts ...revvtest.Option) error {
+		server := revvtest.NewServer(nil, opts...)
+		defer server.Close()
+		return server.Client().Do(context.Background(), http.MethodPost, "/api/docs", body, nil)
+	}
+	fmt.Println(errors.Is(create(), revv.ErrInvalid), create(revvtest.WithLenientBodies()))
+	// Output: true <nil>
+}
