@@ -3,6 +3,7 @@ package main
 import (
 	"log"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -34,10 +35,14 @@ func method(r *http.Request) string {
 
 // routeOf is the pattern that the request matched, which a ServeMux leaves in it.
 func routeOf(r *http.Request) string {
-	if r.Pattern == "" || r.Pattern == "/" && r.URL.Path != "/" {
+	_, route, ok := strings.Cut(r.Pattern, " ")
+	if !ok {
+		route = r.Pattern
+	}
+	if route == "" || route == "/" {
 		return "(unknown path)"
 	}
-	return r.Pattern
+	return strings.TrimSuffix(route, "{$}")
 }
 
 // statusRecorder notes the status on its way out. Flushing and hijacking reach

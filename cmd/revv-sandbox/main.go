@@ -170,7 +170,7 @@ func announce(out io.Writer, box *sandbox.Sandbox, c *config) {
 The quickstart against it, from the folder of the project:
 
 `, c.baseURL, app.ClientID, app.ClientSecret, strings.Join(app.RedirectURLs, ", "), sandbox.OwnerEmail, sandbox.OwnerPassword, sandbox.Organisation)
-	fmt.Fprintf(out, "REVV_BASE_URL=%s REVV_CLIENT_ID=%s REVV_CLIENT_SECRET=%s REVV_WEBHOOK_URL=http://127.0.0.1:8788 "+
+	fmt.Fprintf(out, "REVV_BASE_URL=%s REVV_CLIENT_ID=%s REVV_CLIENT_SECRET=%s REVV_REDIRECT_URL="+callbackURL+" REVV_WEBHOOK_URL=http://127.0.0.1:8788 "+
 		"REVV_SIGNERS=first.signer@example.com,second.signer@example.com go run ./examples/quickstart\n",
 		c.baseURL, app.ClientID, app.ClientSecret)
 }

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestState_survivesARestart(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "state.json")
+	first := start(t, "-state", path)
+	refreshToken := first.login()
+	document := at(t, first.call("POST", "/api/docs", `{"template_id":23,"title":"Lasting"}`), "Document")
+	first.end()
+
+	second := start(t, "-state", path, "-redirect-url", "https://app.example.com/callback")
+	second.token = first.token
+	assert.Equal(t, document, at(t, second.call("GET", "/api/docs/14", ""), "Document"), "as it was, for a token that was issued before")
+	assert.Equal(t, first.ready["REVV_CLIENT_SECRET"], second.ready["REVV_CLIENT_SECRET"])
+	assert.Contains(t, second.out.String(), "https://app.example.com/callback", "flags are not part of the state")
+	r := second.send("POST", "/api/v2/auth/initiate-auth", "", "GrantType", "refreshToken", "RefreshToken", refreshToken)
+	assert.Equal(t, http.StatusOK, r.status, "%s", r.body)
+	second.call("POST", "/api/docs", `{"template_id":23}`)
+	second.call("GET", "/api/docs/15", "")
+}
+
+// What was written to the disk at any time is what is left after a kill.
+func TestState_isOnDiskSoonAfterAChange(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "state.json")
+	p := start(t, "-state", path)
+	p.login()
+	p.call("POST", "/api/docs", `{"template_id":23,"title":"Not lost"}`)
+	require.Eventually(t, func() bool { return strings.Contains(read(t, path), "Not lost") }, 10*time.Second, 10*time.Millisecond)
+
+	killed := filepath.Join(dir, "killed.json")
+	require.NoError(t, os.WriteFile(killed, []byte(read(t, path)), 0o600))
+	other := start(t, "-state", killed)
+	other.token = p.token
+	assert.Equal(t, "Not lost", at(t, other.call("GET", "/api/docs/14", ""), "Document", "title"))
+
+	// A token alone is a change, too.
+	before := read(t, path)
+	p.login()
+	require.Eventually(t, func() bool { return read(t, path) != before }, 10*time.Second, 10*time.Millisecond)
+}
+
+func TestState_isPrivateAndLeavesNothingBehind(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "state.json")
+	start(t, "-state", path).end()
+	require.NoError(t, os.Chmod(path, 0o644)) //nolint:gosec // somebody was careless
+	start(t, "-state", path).end()
+	info, err := os.Stat(path)
+	require.NoError(t, err)
+	if runtime.GOOS != "windows" {
+		assert.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+	}
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	var names []string
+	for _, entry := range entries {
+		names = append(names, entry.Name())
+	}
+	assert.Equal(t, []string{"state.json", "state.json.lock"}, names)
+}
+
+func TestState_thatIsDamaged_isRefusedAndLeftAsItIs(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "state.json")
+	start(t, "-state", path).end()
+	whole := read(t, path)
+	for _, damaged := range []string{
+		"", "{}", "no JSON", whole[:len(whole)/2], strings.Replace(whole, `"version": 1`, `"version": 99`, 1), whole + "x",
+	} {
+		require.NoError(t, os.WriteFile(path, []byte(damaged), 0o600))
+		err := runRefused(t, "-state", path)
+		require.ErrorContains(t, err, "-state: "+path)
+		require.ErrorContains(t, err, "left as it is")
+		assert.Equal(t, damaged, read(t, path))
+	}
+}
+
+func TestState_whereItCannotBe_isNoticedAtTheStart(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	require.ErrorContains(t, runRefused(t, "-state", filepath.Join(dir, "missing", "state.json")), "-state: ")
+	require.ErrorContains(t, runRefused(t, "-state", dir), "-state: ")
+	path := filepath.Join(dir, "state.json")
+	start(t, "-state", path)
+	require.ErrorContains(t, runRefused(t, "-state", path), "belongs to another sandbox")
+}
+
+// runRefused runs the program, which must not come to listening.
+func runRefused(t *testing.T, args ...string) error {
+	t.Helper()
+	out := newOutput()
+	err := run(t.Context(), append([]string{"-addr", "127.0.0.1:0"}, args...), nil, out, out)
+	require.Error(t, err)
+	require.Empty(t, out.String())
+	return err
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	require.NoError(t, err)
+	return string(content)
+}
