@@ -8,32 +8,81 @@
 // # Start
 //
 // [NewClient] makes a [Client] from an [Authenticator] and the base URL of the
-// account. Each resource has its service: [Client.Documents], [Client.Templates],
-// [Client.Folders], [Client.Contacts] and [Client.Webhooks]. List methods return a
-// [Page], All methods range over all pages.
+// account, which has no default:
+//
+//	client, err := revv.NewClient(revv.StaticToken(token), revv.WithSubdomain("acme"))
+//	…
+//	doc, err := client.Documents.Create(ctx, revv.CreateDocumentParams{TemplateID: 21})
+//	…
+//	err = client.Documents.SendForESign(ctx, doc.ID, revv.SendParams{
+//		Recipients: []revv.Person{{Email: "ann@example.com"}},
+//	})
+//
+// Each resource has its service: [Client.Documents], [Client.Templates],
+// [Client.Folders], [Client.Contacts] and [Client.Webhooks]. [Client.Do] and
+// [Client.HTTPClient] reach what is not modelled. A client may be used by any
+// number of goroutines; make one for each account and keep it.
+//
+// A document has several ids that cannot stand for one another: a [DocumentID]
+// for most calls, a [DocumentNumber] that people see, an [ObjectID] for its
+// activities and its magic link. [Document] has all three.
 //
 // # Authentication
 //
 // [OAuthConfig.Login] (programs) or [OAuthConfig.Handlers] (web applications) ask
 // a person for permission; [SaveToken] puts the token pair into a [TokenStore];
 // [OAuthConfig.Authenticator] renews it when the service rejects it, and saves it
-// before it is used. [StaticToken] and [FromTokenSource] serve simpler needs.
+// before it is used. [NewFileStore] shares the pair among the processes of a
+// machine, a TokenStore of your own among machines, and [NewEncryptedStore] seals
+// either. [ErrReauthorizationRequired] means that a person has to be asked again.
+// [StaticToken] and [FromTokenSource] serve simpler needs.
 //
-// # Errors and retries
+// # Errors
 //
-// Every failed call returns an [*Error]; errors.Is tells its kind. Reads and
-// idempotent writes are repeated, writes with consequences only if it is certain
-// that they were not received: a document is never sent twice because an answer
-// was lost. [ErrOutcomeUnknown] then says that its state should be read back.
+// Every failed call returns an [*Error] with the operation, the status and the
+// service's own words; errors.Is tells its kind:
+//
+//	switch {
+//	case errors.Is(err, revv.ErrNotFound): // there is none
+//	case errors.Is(err, revv.ErrOutcomeUnknown): // look before sending again
+//	}
+//
+// Nothing secret is in an error, however it is printed.
+//
+// # Retries
+//
+// Reads and idempotent writes are repeated, writes with consequences only if it is
+// certain that they were not received: a document is never sent twice because an
+// answer was lost. [ErrOutcomeUnknown] then says that its state should be read
+// back. The comment of each method says which of the three it is. [WithRetry]
+// sets how often and how patiently, [WithAttemptTimeout] bounds each attempt, the
+// context of the call bounds all of them together.
+//
+// # Paging
+//
+// All methods range over a whole list and read some pages ahead; an error ends the
+// range:
+//
+//	for entry, err := range client.Documents.All(ctx, revv.ListDocumentsParams{}) {
+//		if err != nil {
+//			return err
+//		}
+//		fmt.Println(entry.Number, entry.Name)
+//	}
+//
+// List methods return one [Page], for a program that shows pages itself.
 //
 // # Webhooks
 //
-// [NewWebhookHandler] receives events, [ParseEvent] reads one. An event is a hint:
-// [WithReadBack] reads the document before the event is handed on.
+// [WebhooksService.Subscribe] registers a URL, [NewWebhookHandler] receives events
+// there, [ParseEvent] reads one. An event is a hint: [WithReadBack] reads the
+// document before the event is handed on. Deliveries repeat and overtake one
+// another; [Event.Key] tells one that was seen already.
 //
 // # Testing
 //
-// Package revvtest is a Revv in memory, with faults on demand.
+// Package [github.com/revv-go/revv/revvtest] is a Revv in memory: it keeps
+// documents, collects the mails, signs on behalf of people, and fails on demand.
 package revv
 
 import (
