@@ -1,0 +1,174 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/revv-go/revv"
+	"github.com/revv-go/revv/revvtest"
+)
+
+func TestRun_withoutAnEnvironment_sendsWhatWasApproved(t *testing.T) {
+	t.Setenv("REVV_BASE_URL", "")
+	var out bytes.Buffer
+	require.NoError(t, run(t.Context(), nil, &out))
+	assert.Equal(t, 2, strings.Count(out.String(), "the answer is lost"))
+	assert.Contains(t, out.String(), "finance@example.com said no")
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	assert.Contains(t, lines[len(lines)-1], "done: DOC-000040 was approved by 2 colleagues")
+}
+
+// against sets the environment for a server with one draft.
+func against(t *testing.T) (*revvtest.Server, revv.DocumentID) {
+	t.Helper()
+	server := revvtest.NewServer(t)
+	t.Setenv("REVV_BASE_URL", server.URL())
+	t.Setenv("REVV_ACCESS_TOKEN", server.Token().AccessToken)
+	id := server.AddDocument(23, "An order")
+	return server, id
+}
+
+func TestRun_againstAServer_takesAStepInEachRun(t *testing.T) {
+	server, id := against(t)
+	step := func(want string) {
+		t.Helper()
+		var out bytes.Buffer
+		require.NoError(t, run(t.Context(), []string{"-document", "DOC-000040", "-approvers", "a@example.com, b@example.com", "-supplier", "s@example.com"}, &out))
+		assert.Equal(t, "done: DOC-000040 is "+want+"\n", out.String())
+	}
+	step("waiting for approval")
+	step("waiting for approval")
+	require.NoError(t, server.Approve(id, "a@example.com"))
+	step("waiting for approval")
+	require.NoError(t, server.Approve(id, "b@example.com"))
+	step("with the supplier")
+	step("with the supplier")
+	require.NoError(t, server.Sign(id, "s@example.com"))
+	step("signed")
+	assert.Len(t, server.Requests("Documents.SendForApproval"), 1)
+	assert.Len(t, server.Requests("Documents.SendForESign"), 1)
+}
+
+func TestRun_lookingAgain_endsWhenItIsSigned(t *testing.T) {
+	server, id := against(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	ended := make(chan error, 1)
+	var out bytes.Buffer
+	go func() {
+		ended <- run(ctx, []string{"-document", "DOC-000040", "-approvers", "a@example.com", "-supplier", "s@example.com", "-every", "1ms"}, &out)
+	}()
+	// Each of the two answers as soon as the document has come.
+	for server.Approve(id, "a@example.com") != nil {
+		require.NoError(t, ctx.Err())
+	}
+	for server.Sign(id, "s@example.com") != nil {
+		require.NoError(t, ctx.Err())
+	}
+	require.NoError(t, <-ended)
+	assert.Equal(t, "done: DOC-000040 is signed\n", out.String())
+}
+
+func TestRun_badInput_isNamed(t *testing.T) {
+	t.Setenv("REVV_BASE_URL", "https://acme.example.com")
+	t.Setenv("REVV_ACCESS_TOKEN", "")
+	err := run(t.Context(), []string{"-approvers", "a@example.com,b"}, io.Discard)
+	for _, text := range []string{"REVV_ACCESS_TOKEN", "-document must", `which "b" is not`, "-supplier must"} {
+		require.ErrorContains(t, err, text)
+	}
+	require.Error(t, run(t.Context(), []string{"-nonsense"}, io.Discard))
+}
+
+// order is a purchase of a document.
+func order(number revv.DocumentNumber) purchase {
+	return purchase{number, []revv.Person{{Email: "a@example.com"}, {Email: "b@example.com"}}, revv.Person{Email: "s@example.com"}}
+}
+
+func TestAdvance_anyRequestFails_nothingIsSentTwice(t *testing.T) {
+	t.Parallel()
+	for _, operation := range []string{"Documents.GetByNumber", "Documents.Activities", "Documents.SendForApproval", "Documents.SendForESign"} {
+		for _, applied := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, applied %v", operation, applied), func(t *testing.T) {
+				t.Parallel()
+				server := revvtest.NewServer(t)
+				documents := server.Client(revv.WithRetry(revv.RetryPolicy{MaxAttempts: 1})).Documents
+				id := server.AddDocument(23, "An order")
+				server.Fail(revvtest.Fault{Operation: operation, CutAfter: -1, Commit: applied, Times: 1})
+				for range 3 {
+					_, _ = order("DOC-000040").advance(t.Context(), documents)
+				}
+				require.NoError(t, server.Approve(id, "a@example.com"))
+				require.NoError(t, server.Approve(id, "b@example.com"))
+				for range 3 {
+					_, _ = order("DOC-000040").advance(t.Context(), documents)
+				}
+				require.NoError(t, server.Sign(id, "s@example.com"))
+				now, err := order("DOC-000040").advance(t.Context(), documents)
+				require.NoError(t, err)
+				assert.Equal(t, signed, now)
+				assert.Len(t, server.Outbox(), 3)
+			})
+		}
+	}
+}
+
+func TestAdvance_refusedOrDeclined_isLeftToAPerson(t *testing.T) {
+	t.Parallel()
+	server := revvtest.NewServer(t)
+	documents := server.Client().Documents
+	refused, declined := server.AddDocument(23, "An order"), server.AddDocument(23, "An order")
+	for _, number := range []revv.DocumentNumber{"DOC-000040", "DOC-000041"} {
+		_, err := order(number).advance(t.Context(), documents)
+		require.NoError(t, err)
+	}
+	require.NoError(t, server.Approve(refused, "a@example.com"))
+	require.NoError(t, server.Reject(refused, "b@example.com", "no"))
+	require.NoError(t, server.Approve(declined, "a@example.com"))
+	require.NoError(t, server.Approve(declined, "b@example.com"))
+	now, err := order("DOC-000041").advance(t.Context(), documents)
+	require.NoError(t, err)
+	assert.Equal(t, offered, now)
+	require.NoError(t, server.Reject(declined, "s@example.com", "no"))
+	before := len(server.Outbox())
+	for range 2 {
+		_, err = order("DOC-000040").advance(t.Context(), documents)
+		require.ErrorIs(t, err, errRefused)
+		require.ErrorContains(t, err, "b@example.com")
+		_, err = order("DOC-000041").advance(t.Context(), documents)
+		require.ErrorIs(t, err, errDeclined)
+	}
+	assert.Len(t, server.Outbox(), before)
+}
+
+func TestActivities_manyOfThem_areReadToTheEnd(t *testing.T) {
+	t.Parallel()
+	server := revvtest.NewServer(t)
+	documents := server.Client().Documents
+	id := server.AddDocument(23, "An order")
+	doc, _ := server.Document(id)
+	for i := range 250 {
+		_, err := documents.SetFields(t.Context(), id, []revv.FieldValue{{Name: "Counterparty", Value: strconv.Itoa(i)}})
+		require.NoError(t, err)
+	}
+	history, err := activities(t.Context(), documents, doc.ObjectID)
+	require.NoError(t, err)
+	assert.Len(t, history, 251)
+}
+
+func TestAdvance_activitiesOfOtherNames_stopsAtOnce(t *testing.T) {
+	t.Parallel()
+	server := revvtest.NewServer(t)
+	server.AddDocument(23, "An order")
+	server.Fail(revvtest.Fault{Operation: "Documents.Activities", Body: `[]`, Status: 200})
+	_, err := order("DOC-000040").advance(t.Context(), server.Client().Documents)
+	require.ErrorIs(t, err, errUnseen)
+}
