@@ -43,6 +43,9 @@ func (c *Console) folders(w http.ResponseWriter, r *http.Request, status int, na
 
 func (c *Console) createFolder(w http.ResponseWriter, r *http.Request) error {
 	name := strings.TrimSpace(r.PostFormValue("name"))
+	if problem := titleProblem(name); problem != "" {
+		return c.folders(w, r, http.StatusUnprocessableEntity, name, problem)
+	}
 	if _, err := c.sandbox.AddFolder(sandbox.Folder{Name: name}); err != nil {
 		return c.folders(w, r, http.StatusUnprocessableEntity, name, "This name cannot be used: "+err.Error()+".")
 	}
@@ -72,10 +75,10 @@ func (c *Console) templatePage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return c.template1(w, http.StatusOK, t, "", "")
+	return c.templateView(w, http.StatusOK, t, "", "")
 }
 
-func (c *Console) template1(w http.ResponseWriter, status int, t sandbox.Template, title, problem string) error {
+func (c *Console) templateView(w http.ResponseWriter, status int, t sandbox.Template, title, problem string) error {
 	return c.render(w, status, "template", view{Title: t.Title, Nav: "templates", Data: struct {
 		Template       sandbox.Template
 		Title, Problem string
@@ -105,7 +108,7 @@ func (c *Console) createDocument(w http.ResponseWriter, r *http.Request) error {
 	title := strings.TrimSpace(r.PostFormValue("title"))
 	id, err := c.sandbox.CreateDocument(t.ID, title, 0)
 	if err != nil {
-		return c.template1(w, http.StatusUnprocessableEntity, t, title, "The document was not made: "+err.Error()+".")
+		return c.templateView(w, http.StatusUnprocessableEntity, t, title, "The document was not made: "+err.Error()+".")
 	}
 	return back(w, r, documentPath(id))
 }

@@ -31,17 +31,18 @@ func (c *Console) help(w http.ResponseWriter, r *http.Request, withSecret bool) 
 	return c.render(w, http.StatusOK, "help", view{Title: "Connect a program", Nav: "help", Data: struct {
 		App          sandbox.App
 		Base, Secret string
-		Redirect     string
 		Environment  []string
 		Email        string
 		Password     string
 		Organisation string
 	}{
-		app, base, shown, redirect,
+		app, base, shown,
 		[]string{
 			"export REVV_BASE_URL=" + base,
 			"export REVV_CLIENT_ID=" + app.ClientID,
 			"export REVV_CLIENT_SECRET=" + secret,
+			"export REVV_REDIRECT_URL=" + redirect,
+			"export REVV_WEBHOOK_URL=http://127.0.0.1:8788",
 			"export REVV_SIGNERS=first.signer@example.com,second.signer@example.com",
 			"go run ./examples/quickstart",
 		},
