@@ -25,8 +25,8 @@ import (
 )
 
 // measuring is on when REVV_SANDBOX_MEASURE is set. Then the tests of this file
-// use the full numbers and hold the times to their limits; a machine that is busy
-// with other tests could not keep them. docs/sandbox.md has the command.
+// use the full numbers and hold the medians to their limits, which a machine that
+// is busy with other tests could not keep. docs/sandbox.md has the command.
 func measuring() bool { return os.Getenv("REVV_SANDBOX_MEASURE") != "" }
 
 func fullOr(small, full int) int {
@@ -67,8 +67,8 @@ func TestMeasure_startToFirstAnswer(t *testing.T) {
 		require.Error(t, cmd.Wait())
 	}
 	slices.Sort(times)
-	t.Logf("median %v, slowest %v", times[len(times)/2], times[len(times)-1])
-	assert.Less(t, times[len(times)-1], 100*time.Millisecond)
+	t.Logf("fastest %v, median %v, slowest %v", times[0], times[len(times)/2], times[len(times)-1])
+	assert.Less(t, times[len(times)/2], 100*time.Millisecond)
 }
 
 // largeAccount writes the state of an account with many entries of each kind.
@@ -122,18 +122,20 @@ func TestMeasure_largeAccount(t *testing.T) {
 		"/api/docstemplate/?page_num=1&status=ACTIVE", "/api/contacts/all?page_num=1", "/api/contacts/all?page_num=250", "/api/contacts?email=c4999@example.com",
 		"/", "/folders", "/templates", "/contacts", "/outbox", "/webhooks", "/traffic", "/faults", "/documents/14",
 	} {
-		var slowest time.Duration
+		var times []time.Duration
 		size := 0
-		for range 10 {
+		for range 11 {
 			begun := time.Now()
 			r := p.send("GET", path, "", "AccessToken", p.token, "Accept", "*/*")
-			slowest = max(slowest, time.Since(begun))
+			times = append(times, time.Since(begun).Round(10*time.Microsecond))
 			size = len(r.body)
 			require.Equal(t, http.StatusOK, r.status, "%s: %s", path, r.body)
 		}
-		t.Logf("%8v  %7d bytes  %s", slowest.Round(10*time.Microsecond), size, path)
+		slices.Sort(times)
+		median := times[len(times)/2]
+		t.Logf("median %8v, slowest %8v, %7d bytes  %s", median, times[len(times)-1], size, path)
 		if measuring() {
-			assert.Less(t, slowest, 200*time.Millisecond, path)
+			assert.Less(t, median, 200*time.Millisecond, path)
 		}
 	}
 }
@@ -161,7 +163,9 @@ func TestMeasure_soak(t *testing.T) {
 		func(c *http.Client, _ int) error {
 			return p.attempt(c, "GET", "/api/object-activities/objects/"+object, "")
 		},
-		func(c *http.Client, _ int) error { return p.attempt(c, "POST", "/api/v2/auth/initiate-auth", ownerLogin) },
+		func(c *http.Client, _ int) error {
+			return p.attempt(c, "POST", "/api/v2/auth/initiate-auth", ownerLogin)
+		},
 		func(c *http.Client, _ int) error { return p.attempt(c, "GET", "/api/docs/14/download", "") },
 		func(c *http.Client, _ int) error { return p.attempt(c, "GET", "/api/contacts/all?page_num=1", "") },
 	}
@@ -186,10 +190,10 @@ func TestMeasure_soak(t *testing.T) {
 	took := time.Since(begun)
 	t.Logf("%d calls from %d connections in %v, %.0f a second; heap in use after each fifth: %v MiB",
 		calls, connections, took.Round(time.Millisecond), float64(calls)/took.Seconds(), mebibytes(memory))
-	// The log of requests is full after 10,000 of them. What still grows until
-	// 10,000 logins are the tokens, some 300 bytes each.
+	// The log of requests is full after 10,000 of them and the history of the
+	// document after 1,000 lines; mails and tokens fill their bounds more slowly.
 	if measuring() {
-		assert.Less(t, memory[4], memory[1]*5/4, "the heap grows: %v", mebibytes(memory))
+		assert.Less(t, memory[4], memory[2]*5/4, "the heap grows: %v", mebibytes(memory))
 	}
 }
 
