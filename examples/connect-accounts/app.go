@@ -1,0 +1,258 @@
+package main
+
+import (
+	"context"
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"html/template"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+
+	"golang.org/x/oauth2"
+
+	"github.com/revv-go/revv"
+)
+
+// app is one replica of the web application. What its customers leave behind is in
+// the store and in their cookies, so that any replica can serve any request.
+type app struct {
+	config    revv.OAuthConfig
+	baseURL   string
+	database  *sqliteStore
+	store     revv.TokenStore // the database, sealed
+	cookieKey []byte
+	secure    bool // cookies go over https alone
+	logger    *slog.Logger
+
+	mu      sync.Mutex
+	clients map[string]customerClient
+}
+
+// customerClient is the client of a customer, and the digest of the access token
+// that was stored when it was made.
+type customerClient struct {
+	*revv.Client
+
+	token [sha256.Size]byte
+}
+
+// newApp opens a replica. The tokens are sealed, and the cookies signed, with keys
+// that are made of key, which is the same for all replicas.
+func newApp(ctx context.Context, config revv.OAuthConfig, baseURL, databasePath string, key []byte, logger *slog.Logger) (*app, error) {
+	if len(key) != 32 {
+		return nil, fmt.Errorf("the key must be of 32 bytes, not %d", len(key))
+	}
+	tokenKey, err := hkdf.Key(sha256.New, key, nil, "tokens", 32)
+	if err != nil {
+		return nil, err
+	}
+	cookieKey, err := hkdf.Key(sha256.New, key, nil, "cookies", 32)
+	if err != nil {
+		return nil, err
+	}
+	database, err := openStore(ctx, databasePath)
+	if err != nil {
+		return nil, err
+	}
+	sealed, err := revv.NewEncryptedStore(database, tokenKey)
+	if err != nil {
+		return nil, errors.Join(err, database.Close())
+	}
+	return &app{
+		config: config, baseURL: baseURL, database: database, store: sealed, cookieKey: cookieKey,
+		secure: strings.HasPrefix(config.RedirectURL, "https:"), logger: logger, clients: make(map[string]customerClient),
+	}, nil
+}
+
+func (a *app) close() error { return a.database.Close() }
+
+// handler returns the pages of the application. Customers sign in, connect their
+// own account, and see what is in it.
+func (a *app) handler() (http.Handler, error) {
+	start, callback, err := a.config.Handlers(a.connected)
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", a.home)
+	mux.HandleFunc("POST /sign-in", a.signIn)
+	mux.Handle("POST /connect", a.signedIn(func(w http.ResponseWriter, r *http.Request, _ string) { start.ServeHTTP(w, r) }))
+	mux.Handle("GET /callback", callback)
+	mux.Handle("GET /templates", a.signedIn(a.templates))
+	mux.Handle("POST /disconnect", a.signedIn(a.disconnect))
+	return http.NewCrossOriginProtection().Handler(mux), nil
+}
+
+// connected is called when a customer comes back from the consent page. The pair
+// is saved as that of the customer who is signed in.
+func (a *app) connected(w http.ResponseWriter, r *http.Request, token *oauth2.Token, err error) {
+	customer, ok := a.customer(r)
+	switch {
+	case !ok:
+		a.page(w, http.StatusUnauthorized, "", "Please sign in.")
+	case errors.Is(err, revv.ErrForbidden):
+		a.page(w, http.StatusOK, customer, "You have not agreed, so nothing is connected.")
+	case err != nil:
+		a.fail(w, customer, err)
+	default:
+		if err := revv.SaveToken(r.Context(), a.store, customer, token); err != nil {
+			a.fail(w, customer, err)
+			return
+		}
+		http.Redirect(w, r, "/", http.StatusSeeOther)
+	}
+}
+
+// clientOf returns the client of a customer's own account. It is kept, so that what
+// several requests need at the same time is renewed for all, but not for longer than
+// the token in the store: a client uses a token as long as the service accepts it,
+// and would not notice that the customer has disconnected, or connected another
+// account, at another replica.
+func (a *app) clientOf(ctx context.Context, customer string) (*revv.Client, error) {
+	token, err := a.store.Load(ctx, customer)
+	if err != nil {
+		return nil, err
+	}
+	digest := sha256.Sum256([]byte(token.AccessToken))
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if kept, ok := a.clients[customer]; ok && kept.token == digest {
+		return kept.Client, nil
+	}
+	auth, err := a.config.Authenticator(a.store, customer)
+	if err != nil {
+		return nil, err
+	}
+	client, err := revv.NewClient(auth, revv.WithBaseURL(a.baseURL))
+	if err == nil {
+		a.clients[customer] = customerClient{client, digest}
+	}
+	return client, err
+}
+
+// templates lists the templates of the customer's account.
+func (a *app) templates(w http.ResponseWriter, r *http.Request, customer string) {
+	client, err := a.clientOf(r.Context(), customer)
+	if err != nil {
+		a.fail(w, customer, err)
+		return
+	}
+	var titles []string
+	for item, err := range client.Templates.All(r.Context(), revv.ListTemplatesParams{Status: revv.ActiveTemplates}) {
+		if err != nil {
+			a.fail(w, customer, err)
+			return
+		}
+		titles = append(titles, item.Title)
+	}
+	a.page(w, http.StatusOK, customer, "Your templates: "+strings.Join(titles, ", "))
+}
+
+// disconnect forgets the token of the customer.
+func (a *app) disconnect(w http.ResponseWriter, r *http.Request, customer string) {
+	if err := a.database.Forget(r.Context(), customer); err != nil {
+		a.fail(w, customer, err)
+		return
+	}
+	http.Redirect(w, r, "/", http.StatusSeeOther)
+}
+
+func (a *app) home(w http.ResponseWriter, r *http.Request) {
+	customer, ok := a.customer(r)
+	if !ok {
+		a.page(w, http.StatusOK, "", "Please sign in.")
+		return
+	}
+	switch _, err := a.store.Load(r.Context(), customer); {
+	case errors.Is(err, revv.ErrNoToken):
+		a.page(w, http.StatusOK, customer, "Your account is not connected.")
+	case err != nil:
+		a.fail(w, customer, err)
+	default:
+		a.page(w, http.StatusOK, customer, "Your account is connected.")
+	}
+}
+
+// fail tells the customer what to do, and the log what has happened.
+func (a *app) fail(w http.ResponseWriter, customer string, err error) {
+	a.logger.Warn("request failed", "customer", customer, "error", err)
+	if errors.Is(err, revv.ErrNoToken) || errors.Is(err, revv.ErrReauthorizationRequired) {
+		a.page(w, http.StatusConflict, customer, "Please connect your account.")
+		return
+	}
+	a.page(w, http.StatusBadGateway, customer, "That did not work. Please try again later.")
+}
+
+const cookieName = "customer"
+
+// signIn stands in for the login that an application has anyway: it believes the
+// name that it is told.
+func (a *app) signIn(w http.ResponseWriter, r *http.Request) {
+	customer := r.PostFormValue("customer")
+	if customer == "" || len(customer) > 100 {
+		a.page(w, http.StatusBadRequest, "", "A name of at most 100 bytes, please.")
+		return
+	}
+	http.SetCookie(w, &http.Cookie{ //nolint:gosec // Secure follows the redirect URL, which is plain http on loopback alone
+		Name: cookieName, Value: base64.RawURLEncoding.EncodeToString(append(a.sign(customer), customer...)),
+		Path: "/", HttpOnly: true, Secure: a.secure, SameSite: http.SameSiteLaxMode,
+	})
+	http.Redirect(w, r, "/", http.StatusSeeOther)
+}
+
+func (a *app) sign(customer string) []byte {
+	mac := hmac.New(sha256.New, a.cookieKey)
+	_, _ = mac.Write([]byte(customer)) // it never fails
+	return mac.Sum(nil)
+}
+
+// customer returns who is signed in.
+func (a *app) customer(r *http.Request) (customer string, ok bool) {
+	cookie, err := r.Cookie(cookieName)
+	if err != nil {
+		return "", false
+	}
+	value, err := base64.RawURLEncoding.DecodeString(cookie.Value)
+	if err != nil || len(value) <= sha256.Size {
+		return "", false
+	}
+	customer = string(value[sha256.Size:])
+	return customer, hmac.Equal(value[:sha256.Size], a.sign(customer))
+}
+
+// signedIn lets customers through and nobody else.
+func (a *app) signedIn(next func(w http.ResponseWriter, r *http.Request, customer string)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		customer, ok := a.customer(r)
+		if !ok {
+			a.page(w, http.StatusUnauthorized, "", "Please sign in.")
+			return
+		}
+		next(w, r, customer)
+	})
+}
+
+const layout = `<!doctype html>
+<title>Connect accounts</title>
+<p>{{.Text}}</p>
+{{if .Customer}}<p>Signed in as {{.Customer}}. <a href="/templates">Templates</a></p>
+<form method="post" action="/connect"><button>Connect</button></form>
+<form method="post" action="/disconnect"><button>Disconnect</button></form>
+{{else}}<form method="post" action="/sign-in"><input name="customer" placeholder="name"><button>Sign in</button></form>{{end}}
+`
+
+func (a *app) page(w http.ResponseWriter, status int, customer, text string) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	err := template.Must(template.New("page").Parse(layout)).Execute(w, struct{ Customer, Text string }{customer, text})
+	if err != nil {
+		a.logger.Debug("page not written", "error", err)
+	}
+}
