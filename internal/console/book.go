@@ -49,7 +49,7 @@ func (c *Console) createFolder(w http.ResponseWriter, r *http.Request) error {
 	if _, err := c.sandbox.AddFolder(sandbox.Folder{Name: name}); err != nil {
 		return c.folders(w, r, http.StatusUnprocessableEntity, name, "This name cannot be used: "+err.Error()+".")
 	}
-	return back(w, r, "/folders")
+	return back(w, "/folders")
 }
 
 func (c *Console) contactsPage(w http.ResponseWriter, r *http.Request) error {
@@ -61,7 +61,8 @@ func (c *Console) contactsPage(w http.ResponseWriter, r *http.Request) error {
 
 func (c *Console) templatesPage(w http.ResponseWriter, r *http.Request) error {
 	found := list(r, c.sandbox.Templates(), func(t sandbox.Template, query string) bool {
-		texts := []string{t.Title, strconv.FormatInt(int64(t.ID), 10)}
+		texts := make([]string, 0, 2+len(t.Fields))
+		texts = append(texts, t.Title, strconv.FormatInt(int64(t.ID), 10))
 		for _, f := range t.Fields {
 			texts = append(texts, f.Name)
 		}
@@ -110,5 +111,5 @@ func (c *Console) createDocument(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return c.templateView(w, http.StatusUnprocessableEntity, t, title, "The document was not made: "+err.Error()+".")
 	}
-	return back(w, r, documentPath(id))
+	return back(w, documentPath(id))
 }

@@ -89,7 +89,7 @@ func (c *Console) routes() (*http.ServeMux, error) {
 	if err := serveAssets(mux); err != nil {
 		return nil, err
 	}
-	mux.HandleFunc("/", c.notFound)
+	mux.Handle("/", c.page(func(http.ResponseWriter, *http.Request) error { return missing("page") }))
 	return mux, nil
 }
 
@@ -101,6 +101,12 @@ func (c *Console) servePage(w http.ResponseWriter, r *http.Request) {
 	header.Set("Referrer-Policy", c.sandbox.ReferrerPolicy(r))
 	header.Set("Cross-Origin-Resource-Policy", "same-origin")
 	header.Set("Cache-Control", "no-store") // nearly every page shows a secret, be it a link
+	if _, pattern := c.mux.Handler(r); pattern == "/" && !strings.Contains(r.Header.Get("Accept"), "text/html") {
+		// A program that came here has the path of an operation wrong: it is told so,
+		// and its request is among the traffic.
+		c.sandbox.NotFound(w, r)
+		return
+	}
 	if err := c.sandbox.Guard(r); err != nil {
 		c.problem(w, r, err)
 		return
@@ -118,15 +124,4 @@ func (c *Console) page(h handler) http.Handler {
 			c.problem(w, r, err)
 		}
 	})
-}
-
-// notFound tells a person that there is no such page. A program that came here has
-// the path of an operation wrong: it is told so, and its request is among the
-// traffic.
-func (c *Console) notFound(w http.ResponseWriter, r *http.Request) {
-	if !strings.Contains(r.Header.Get("Accept"), "text/html") {
-		c.sandbox.NotFound(w, r)
-		return
-	}
-	c.problem(w, r, missing("page"))
 }

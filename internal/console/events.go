@@ -37,8 +37,12 @@ func (c *Console) events(w http.ResponseWriter, r *http.Request) error {
 	}
 	pause := time.NewTimer(0)
 	defer pause.Stop()
+	var kinds []string // changed since the last event
 	for ok := send(": hello\n\n"); ok; {
-		var kinds []string
+		var due <-chan time.Time
+		if len(kinds) > 0 {
+			due = pause.C // a busy program changes things a thousand times a second
+		}
 		select {
 		case <-r.Context().Done():
 			return nil
@@ -46,33 +50,14 @@ func (c *Console) events(w http.ResponseWriter, r *http.Request) error {
 			if !open {
 				return nil
 			}
-			kinds = append(kinds, change.Kind)
-		}
-		select { // a busy program changes things a thousand times a second
-		case <-r.Context().Done():
-			return nil
-		case <-pause.C:
-			pause.Reset(eventPause)
-		}
-		kinds, open := collect(changes, kinds)
-		ok = open && send("data: "+strings.Join(kinds, " ")+"\n\n")
-	}
-	return nil
-}
-
-// collect adds the kinds of all changes that are there already, each once.
-func collect(changes <-chan sandbox.Change, kinds []string) (all []string, open bool) {
-	for {
-		select {
-		case change, open := <-changes:
-			if !open {
-				return kinds, false
-			}
 			if !slices.Contains(kinds, change.Kind) {
 				kinds = append(kinds, change.Kind)
 			}
-		default:
-			return kinds, true
+		case <-due:
+			ok = send("data: " + strings.Join(kinds, " ") + "\n\n")
+			kinds = nil
+			pause.Reset(eventPause)
 		}
 	}
+	return nil
 }

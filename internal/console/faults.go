@@ -119,13 +119,13 @@ func (c *Console) addFault(w http.ResponseWriter, r *http.Request) error {
 			form.Problem = "The fault was not switched on: " + err.Error() + "."
 			return c.faultForm(w, http.StatusUnprocessableEntity, form)
 		}
-		return back(w, r, "/faults")
+		return back(w, "/faults")
 	}
 	form.Problem = "Please choose what goes wrong."
 	return c.faultForm(w, http.StatusUnprocessableEntity, form)
 }
 
-func (c *Console) clearFaults(w http.ResponseWriter, r *http.Request) error {
+func (c *Console) clearFaults(w http.ResponseWriter, _ *http.Request) error {
 	c.sandbox.ClearFaults()
-	return back(w, r, "/faults")
+	return back(w, "/faults")
 }

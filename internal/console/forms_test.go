@@ -14,9 +14,10 @@ import (
 	"github.com/revv-go/revv/internal/sandbox"
 )
 
-func (b *browser) document(id revv.DocumentID) sandbox.Document {
+// document is the first document as it is now.
+func (b *browser) document() sandbox.Document {
 	b.t.Helper()
-	d, ok := b.Sandbox().Document(id)
+	d, ok := b.Sandbox().Document(14)
 	require.True(b.t, ok)
 	return d
 }
@@ -60,21 +61,22 @@ func TestSign_inOrder_withNamesAndFields(t *testing.T) {
 	done := b.post(http.StatusOK, first, form).Body.String()
 	checkHTML(t, "done", done)
 	assert.Contains(t, done, "Thank you")
-	assert.Equal(t, "One O'Signer", b.document(14).Signers[0].SignedAs)
+	assert.Equal(t, "One O'Signer", b.document().Signers[0].SignedAs)
 	assert.Contains(t, b.get("/documents/14"), "as “One O&#39;Signer”")
+	assert.Contains(t, b.do(http.MethodGet, "/documents/14/pdf", "").Body.String(), "Signed by One O'Signer <one@example.com>")
 	assert.Contains(t, b.get(first), "You signed as <strong>One O&#39;Signer</strong>")
 
 	locked := b.get(second) // what the first one has filled in is not theirs to change
 	assert.Contains(t, locked, "cannot be changed any more")
 	assert.NotContains(t, locked, `name="field:Client"`)
 	b.post(http.StatusOK, second, url.Values{"name": {"Two"}, "answer": {"sign"}})
-	assert.Equal(t, revv.StageSigned, b.document(14).Stage)
+	assert.Equal(t, revv.StageSigned, b.document().Stage)
 	twice := b.post(http.StatusConflict, second, url.Values{"name": {"Two"}, "answer": {"sign"}}).Body.String()
 	assert.Contains(t, twice, "has signed document 14 (DOC-000040) already")
 
 	assert.Contains(t, b.get("/documents/14"), "Mark as completed")
 	b.post(http.StatusSeeOther, "/documents/14/complete", nil)
-	assert.Equal(t, revv.StageCompleted, b.document(14).Stage)
+	assert.Equal(t, revv.StageCompleted, b.document().Stage)
 	assert.NotContains(t, b.get("/documents/14"), "Mark as completed")
 	b.post(http.StatusConflict, "/documents/14/complete", nil)
 }
@@ -95,7 +97,7 @@ func TestSign_withMistakes_comesBackWithWhatWasFilledIn(t *testing.T) {
 	} {
 		assert.Contains(t, page, want)
 	}
-	d := b.document(14)
+	d := b.document()
 	assert.Equal(t, sandbox.PartyOpen, d.Signers[0].State)
 	assert.Empty(t, d.Fields[0].Value)
 	assert.Contains(t, b.get("/traffic?show=refused"), "Shared.Sign")
@@ -115,7 +117,7 @@ func TestSign_linesOfATextAreKept(t *testing.T) {
 	b := open(t)
 	first, _ := b.sent("Deal")
 	b.post(http.StatusOK, first, url.Values{"field:Client": {"Example Ltd\r\n1 Street"}, "field:Start date": {"2021-07-01"}, "name": {"One"}, "answer": {"sign"}})
-	assert.Equal(t, "Example Ltd\n1 Street", b.document(14).Fields[0].Value)
+	assert.Equal(t, "Example Ltd\n1 Street", b.document().Fields[0].Value)
 }
 
 func TestSign_decline(t *testing.T) {
@@ -124,7 +126,7 @@ func TestSign_decline(t *testing.T) {
 	first, second := b.sent("Deal")
 	page := b.post(http.StatusOK, first, url.Values{"reason": {"too <dear>"}, "answer": {"decline"}}).Body.String()
 	assert.Contains(t, page, "You declined to sign")
-	d := b.document(14)
+	d := b.document()
 	assert.Equal(t, revv.StageDraft, d.Stage)
 	assert.Equal(t, "too <dear>", d.Signers[0].Reason)
 	assert.Contains(t, b.get(first), "too &lt;dear&gt;")
@@ -197,7 +199,7 @@ func TestNewTemplate(t *testing.T) {
 
 	made2 := b.post(http.StatusSeeOther, w.Header().Get("Location")+"/documents", url.Values{"title": {"My lease"}})
 	assert.Equal(t, "/documents/14", made2.Header().Get("Location"))
-	assert.Equal(t, "My lease", b.document(14).Title)
+	assert.Equal(t, "My lease", b.document().Title)
 	bad := b.post(http.StatusUnprocessableEntity, w.Header().Get("Location")+"/documents", url.Values{"title": {strings.Repeat("x", 300)}}).Body.String()
 	checkHTML(t, "title", bad)
 	assert.Contains(t, bad, "must not be longer than 255 characters")
@@ -272,7 +274,9 @@ func TestFaults(t *testing.T) {
 	assert.Len(t, b.Sandbox().Documents(), 1, "done, and then an error")
 
 	for _, form := range []url.Values{
-		{"preset": {"unavailable"}, "times": {"0"}}, {"preset": {"unavailable"}, "times": {"many"}}, {"preset": {"nothing"}, "times": {"1"}},
+		{"preset": {"unavailable"}, "times": {"0"}},
+		{"preset": {"unavailable"}, "times": {"many"}},
+		{"preset": {"nothing"}, "times": {"1"}},
 		{"preset": {"unavailable"}, "times": {"1"}, "operation": {"Nothing.AtAll"}},
 	} {
 		checkHTML(t, form.Encode(), b.post(http.StatusUnprocessableEntity, "/faults", form).Body.String())

@@ -77,7 +77,7 @@ func (c *Console) resendDelivery(w http.ResponseWriter, r *http.Request) error {
 	if err := c.sandbox.Resend(id); err != nil {
 		return err
 	}
-	return back(w, r, "/webhooks")
+	return back(w, "/webhooks")
 }
 
 // pretty indents JSON and leaves anything else as it is.

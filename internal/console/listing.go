@@ -1,6 +1,7 @@
 package console
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -51,10 +52,7 @@ func list[T any](r *http.Request, all []T, keep func(row T, query string) bool) 
 
 // Link leads to another page of the same list.
 func (l listing[T]) Link(page int) string {
-	params := url.Values{}
-	for name, values := range l.params {
-		params[name] = values
-	}
+	params := maps.Clone(l.params)
 	params.Set("page", strconv.Itoa(page))
 	return l.path + "?" + params.Encode()
 }

@@ -96,7 +96,7 @@ func (b *browser) post(status int, target string, form url.Values) *httptest.Res
 }
 
 // call does what a program does with an access token.
-func (b *browser) call(status int, method, path, body string) string {
+func (b *browser) call(status int, method, path, body string) {
 	b.t.Helper()
 	r := httptest.NewRequestWithContext(b.t.Context(), method, base+path, strings.NewReader(body))
 	r.Header.Set("AccessToken", b.Sandbox().IssueTokens().AccessToken)
@@ -105,7 +105,6 @@ func (b *browser) call(status int, method, path, body string) string {
 	}
 	w := serve(b, r)
 	require.Equal(b.t, status, w.Code, "%s %s: %s", method, path, w.Body)
-	return w.Body.String()
 }
 
 // sent makes document 14 and sends it for signing to one@example.com and then, in

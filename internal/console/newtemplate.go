@@ -129,5 +129,5 @@ func (c *Console) createTemplate(w http.ResponseWriter, r *http.Request) error {
 		f.Problem = "The template was not made: " + err.Error() + "."
 		return c.templateForm(w, http.StatusUnprocessableEntity, f)
 	}
-	return back(w, r, "/templates/"+strconv.FormatInt(int64(id), 10))
+	return back(w, "/templates/"+strconv.FormatInt(int64(id), 10))
 }

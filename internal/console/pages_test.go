@@ -208,9 +208,25 @@ func TestStyle_contrast(t *testing.T) {
 			colour[m[1]] = luminance(t, m[2])
 		}
 		for _, pair := range [][2]string{
-			{"ink", "ground"}, {"ink", "surface"}, {"ink", "sunken"}, {"soft", "ground"}, {"soft", "surface"}, {"soft", "sunken"},
-			{"accent", "ground"}, {"accent", "surface"}, {"accent", "sunken"}, {"accent-strong", "surface"}, {"on-accent", "accent"}, {"on-accent", "accent-strong"},
-			{"good", "good-ground"}, {"wait", "wait-ground"}, {"bad", "bad-ground"}, {"calm", "calm-ground"}, {"bad", "surface"}, {"bad", "ground"}, {"bad", "sunken"},
+			{"ink", "ground"},
+			{"ink", "surface"},
+			{"ink", "sunken"},
+			{"soft", "ground"},
+			{"soft", "surface"},
+			{"soft", "sunken"},
+			{"accent", "ground"},
+			{"accent", "surface"},
+			{"accent", "sunken"},
+			{"accent-strong", "surface"},
+			{"on-accent", "accent"},
+			{"on-accent", "accent-strong"},
+			{"good", "good-ground"},
+			{"wait", "wait-ground"},
+			{"bad", "bad-ground"},
+			{"calm", "calm-ground"},
+			{"bad", "surface"},
+			{"bad", "ground"},
+			{"bad", "sunken"},
 		} {
 			assert.GreaterOrEqual(t, contrast(colour[pair[0]], colour[pair[1]]), 4.5, "scheme %d: %v", i, pair)
 		}

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"net/http"
 	"path"
+	"strconv"
 	"strings"
 	"time"
 
@@ -99,7 +100,7 @@ func eventText(name string) string {
 
 // group writes a count with commas, as 5,000.
 func group(n int) string {
-	text := fmt.Sprint(n)
+	text := strconv.Itoa(n)
 	for i := len(text) - 3; i > 0; i -= 3 {
 		text = text[:i] + "," + text[i:]
 	}
@@ -153,8 +154,9 @@ func missing(what string) error {
 
 // back sends the browser on with a GET after a form has done its work, so that a
 // reload does not do it again.
-func back(w http.ResponseWriter, r *http.Request, path string) error {
-	http.Redirect(w, r, path, http.StatusSeeOther)
+func back(w http.ResponseWriter, where string) error {
+	w.Header().Set("Location", where)
+	w.WriteHeader(http.StatusSeeOther)
 	return nil
 }
 

@@ -89,9 +89,9 @@ func (c *Console) requestPage(w http.ResponseWriter, r *http.Request) error {
 	return missing("request")
 }
 
-func (c *Console) clearTraffic(w http.ResponseWriter, r *http.Request) error {
+func (c *Console) clearTraffic(w http.ResponseWriter, _ *http.Request) error {
 	c.sandbox.ClearRequests()
-	return back(w, r, "/traffic")
+	return back(w, "/traffic")
 }
 
 // section names the heading of docs/wire.md under which the contract says what the

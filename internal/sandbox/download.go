@@ -32,7 +32,11 @@ func (d *Document) pdf() []byte {
 	lines = append(lines, "")
 	for _, p := range d.Signers {
 		if p.State == PartyDone {
-			lines = append(lines, fmt.Sprintf("Signed by %s <%s> at %s", p.name(), p.Email, wireTime(p.At)))
+			name := p.name()
+			if p.SignedAs != "" {
+				name = p.SignedAs
+			}
+			lines = append(lines, fmt.Sprintf("Signed by %s <%s> at %s", name, p.Email, wireTime(p.At)))
 		}
 	}
 	for _, p := range d.Acceptors {
