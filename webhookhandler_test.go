@@ -21,7 +21,7 @@ import (
 
 func TestNewWebhookHandler_joinsAllProblems(t *testing.T) {
 	handler, err := revv.NewWebhookHandler(revv.WebhookSecret{}, nil,
-		nil, revv.WithWebhookMaxBytes(0), revv.WithWebhookReadTimeout(-1), revv.WithWebhookObserver(nil), revv.WithReadBack(nil), revv.WithReadBack(&documents{}))
+		nil, revv.WithWebhookMaxBytes(0), revv.WithWebhookReadTimeout(0), revv.WithWebhookObserver(nil), revv.WithReadBack(nil), revv.WithReadBack(&documents{}))
 	assert.Nil(t, handler)
 	require.ErrorIs(t, err, revv.ErrInvalidArgument)
 	joined, ok := errors.AsType[interface {
@@ -45,8 +45,10 @@ func TestNewWebhookHandler_joinsAllProblems(t *testing.T) {
 		"WithReadBack must not be nil",
 		"WithReadBack must not be given twice",
 	}, problems)
-	_, err = revv.NewWebhookHandler(revv.InsecureNoSecret(), ignoreEvent, revv.WithWebhookMaxBytes(1<<20+1))
-	require.ErrorIs(t, err, revv.ErrInvalidArgument)
+	for size, want := range map[int64]error{-1: revv.ErrInvalidArgument, 1: nil, 1 << 20: nil, 1<<20 + 1: revv.ErrInvalidArgument} {
+		_, err = revv.NewWebhookHandler(revv.InsecureNoSecret(), ignoreEvent, revv.WithWebhookMaxBytes(size))
+		require.ErrorIs(t, err, want, "%d bytes", size)
+	}
 }
 
 func TestWebhookHandler_acceptsPostOnly(t *testing.T) {

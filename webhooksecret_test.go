@@ -121,6 +121,7 @@ func TestWebhookHandler_letsTheSenderIn(t *testing.T) {
 		"header while rotating": {revv.HeaderSecret("X-Secret", newSecret, oldSecret), withHeader(eventRequest("/"), "X-Secret", oldSecret)},
 		"basic while rotating":  {revv.BasicSecret("revv", newSecret, oldSecret), withBasic(eventRequest("/"), "revv", oldSecret)},
 		"path while rotating":   {revv.PathSecret(newSecret, oldSecret), eventRequest("/" + oldSecret)},
+		"shortest secret":       {revv.PathSecret("sixteen-bytes-16"), eventRequest("/sixteen-bytes-16")},
 		"nothing asked for":     {revv.InsecureNoSecret(), eventRequest("/")},
 	}
 	for name, test := range tests {

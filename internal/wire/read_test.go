@@ -127,6 +127,9 @@ func TestReadAll_declaredLength_isNotAllocatedAtOnce(t *testing.T) {
 	got, err = wire.ReadAll(strings.NewReader("{}"), 2, huge)
 	require.NoError(t, err)
 	assert.LessOrEqual(t, cap(got), 3, "a small answer costs what it needs")
+	got, err = wire.ReadAll(strings.NewReader(""), 0, huge)
+	require.NoError(t, err)
+	assert.LessOrEqual(t, cap(got), 1, "an empty answer costs nothing")
 }
 
 func TestReadAll_anyChunks_giveTheSameBytes(t *testing.T) {

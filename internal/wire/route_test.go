@@ -25,6 +25,7 @@ func TestParseRoute_takesPlainRoutes(t *testing.T) {
 		"at the start":    {"GET /{object_id}", "object_id", "GET", "/{object_id}"},
 		"other letters":   {"GET /übersicht/a;b=c,d", "", "GET", "/übersicht/a;b=c,d"},
 		"root":            {"GET /", "", "GET", "/"},
+		"other method":    {"AZ /", "", "AZ", "/"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

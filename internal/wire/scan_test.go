@@ -69,7 +69,7 @@ func TestScan_namesTheFaultAndItsPlace(t *testing.T) {
 		"plus sign":                  {data: "+1", want: wire.ErrSyntax},
 		"fraction without digits":    {data: "[1.]", want: wire.ErrSyntax},
 		"fraction without a number":  {data: ".5", want: wire.ErrSyntax},
-		"misspelt literal":           {data: "nul!", want: wire.ErrSyntax},
+		"misspelt literal":           {data: "nul!", want: wire.ErrSyntax, text: "invalid JSON at byte 3: a value is due"},
 		"trailing comma in an array": {data: "[1,]", want: wire.ErrSyntax},
 		"trailing comma in object":   {data: `{"a":1,}`, want: wire.ErrSyntax},
 		"key without quotes":         {data: `{a:1}`, want: wire.ErrSyntax},
@@ -83,6 +83,7 @@ func TestScan_namesTheFaultAndItsPlace(t *testing.T) {
 		"deeper than allowed":        {data: `[{"a":[]}]`, limits: wire.Limits{Depth: 2}, want: wire.ErrTooDeep, text: "JSON nested too deeply at byte 6"},
 		"default depth":              {data: strings.Repeat("[", 1000) + strings.Repeat("]", 1000)},
 		"beyond the default depth":   {data: strings.Repeat("[", 1001) + strings.Repeat("]", 1001), want: wire.ErrTooDeep},
+		"arrays among deep objects":  {data: strings.Repeat("[", 64) + `[1],{"a":[1],"b":2}` + strings.Repeat("]", 64)},
 		"endlessly deep":             {data: strings.Repeat(`{"":[`, 1<<16), want: wire.ErrTooDeep},
 	}
 	for name, test := range tests {
@@ -124,6 +125,8 @@ func TestScan_refusesRepeatedKeys(t *testing.T) {
 		"the same key once decoded":       {data: "{\"\xff\":1,\"\\udc00\":1}", exact: true, fold: true},
 		"lone surrogate before an escape": {data: `{"\ud800\u0061":1,"\ufffda":1}`, exact: true, fold: true},
 		"the same key but for case":       {data: `{"id":1,"ID":1}`, fold: true},
+		"the same key but for z":          {data: `{"z":1,"Z":1}`, fold: true},
+		"the same key, a stray byte":      {data: "{\"\x80\":1,\"\ufffd\":1}", exact: true, fold: true},
 		"the same key but for long s":     {data: `{"s":1,"ſ":1}`, fold: true},
 		"the same key but for Kelvin":     {data: `{"k":1,"\u212A":1}`, fold: true},
 		"the same key but for Σ":          {data: `{"σ":1,"ς":1}`, fold: true},
@@ -162,6 +165,21 @@ func TestScan_ordinaryDocumentsCostNoAllocation(t *testing.T) {
 	data := []byte(document)
 	assert.Zero(t, testing.AllocsPerRun(100, func() { _ = wire.Scan(data, wire.Limits{}) }))
 	assert.Zero(t, testing.AllocsPerRun(100, func() { _, _, _ = wire.Object(data, "document", wire.Limits{}) }))
+}
+
+// The keys of small objects are compared one by one, those of large ones by a map,
+// which costs memory.
+func TestScan_repeatedKeys_costAMapForLargeObjectsAlone(t *testing.T) {
+	cost := func(keys int) float64 {
+		var inner strings.Builder
+		for i := range keys {
+			fmt.Fprintf(&inner, `"%c":1,`, 'a'+i)
+		}
+		data := []byte(`{"a":1,"b":{` + strings.TrimSuffix(inner.String(), ",") + `}}`)
+		return testing.AllocsPerRun(100, func() { _ = wire.Scan(data, wire.Limits{DuplicateKeys: true}) })
+	}
+	assert.InDelta(t, cost(1), cost(16), 0)
+	assert.Greater(t, cost(17), cost(16))
 }
 
 func TestObject_findsTheMember(t *testing.T) {
