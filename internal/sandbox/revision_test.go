@@ -1,0 +1,110 @@
+package sandbox_test
+
+import (
+	"bytes"
+	"net/http"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/revv-go/revv/internal/sandbox"
+)
+
+// Whoever saves the account looks at the revision alone: everything that an
+// export would show must raise it, and what only reads must not.
+func TestRevision_growsWithWhatAnExportShows(t *testing.T) {
+	a := newAPI(t)
+	revision := a.Revision()
+	exported, err := a.Export()
+	require.NoError(t, err)
+	look := func() (grown, changed bool) {
+		now, err := a.Export()
+		require.NoError(t, err)
+		grown, changed = a.Revision() != revision, !bytes.Equal(now, exported)
+		revision, exported = a.Revision(), now
+		return grown, changed
+	}
+	for _, act := range []struct {
+		name string
+		do   func()
+	}{
+		{"document", func() { a.draft() }},
+		{"contact", func() { a.ok("POST", "/api/contacts", `{"name":"A","email":"a@example.com"}`) }},
+		{"folder", func() { a.ok("POST", "/api/folders/", `{"name":"A"}`) }},
+		{"webhook", func() { require.NoError(t, a.Subscribe("DOCUMENT_CLOSED", "http://127.0.0.1:1/")) }},
+		{"tokens", func() { a.IssueTokens() }},
+		{"login", func() {
+			const login = `{"user_email":"owner@example.com","password":"revv-sandbox","org_domain":"sandbox"}`
+			w := a.do("POST", "/api/v2/auth/initiate-auth", login, "GrantType", "password")
+			require.Equal(t, http.StatusOK, w.Code, "%s", w.Body)
+		}},
+		{"expiry", a.ExpireTokens},
+		{"revocation", a.RevokeTokens},
+	} {
+		act.do()
+		grown, changed := look()
+		assert.True(t, grown, act.name)
+		assert.True(t, changed, act.name)
+	}
+	a.tokens = a.IssueTokens()
+	look()
+	a.ok("GET", "/api/contacts/all", "")
+	a.Requests()
+	require.NoError(t, a.Fail(sandbox.Fault{Operation: "Contacts.List", Status: http.StatusInternalServerError, Times: 1}))
+	grown, changed := look()
+	assert.False(t, grown, "reading")
+	assert.False(t, changed, "reading")
+}
+
+func TestSubscribe_onceForEachEventAndURL(t *testing.T) {
+	a := newAPI(t)
+	for range 2 {
+		for _, event := range sandbox.WebhookEvents() {
+			require.NoError(t, a.Subscribe(event, "http://127.0.0.1:1/"))
+		}
+	}
+	assert.Len(t, a.Webhooks(), 4)
+	require.ErrorContains(t, a.Subscribe("NOPE", "http://127.0.0.1:1/"), "event: ")
+	require.ErrorContains(t, a.Subscribe("DOCUMENT_CLOSED", "nope"), "url: ")
+}
+
+// What Close interrupts is delivered by whoever imports the account.
+func TestImport_takesUpWhatWasNotDelivered(t *testing.T) {
+	first := newAPI(t)
+	arrived, answer := make(chan struct{}, 1), make(chan struct{})
+	defer close(answer)
+	receiver := newReceiver(t, func(nth int) int {
+		if nth == 1 {
+			arrived <- struct{}{}
+			<-answer
+		}
+		return http.StatusOK
+	})
+	require.NoError(t, first.Subscribe("DOCUMENT_STAGE_CHANGED", receiver.URL))
+	first.draft()
+	first.ok("POST", "/api/v2/doc-signers/14", `{"signers":[{"user_email":"s@example.com"}]}`)
+	<-arrived
+	first.Close()
+	exported, err := first.Export()
+	require.NoError(t, err)
+
+	second := newAPI(t, func(o *sandbox.Options) { o.RedirectURLs = []string{"https://app.example.com/callback"} })
+	require.NoError(t, second.Import(exported))
+	second.wait()
+	deliveries := second.Deliveries()
+	require.Len(t, deliveries, 1)
+	assert.Equal(t, sandbox.DeliveryDelivered, deliveries[0].State)
+	assert.Equal(t, []string{"https://app.example.com/callback"}, second.App().RedirectURLs, "a matter of the options")
+}
+
+func TestPreflight_namesTheHeadersThatWereAskedFor(t *testing.T) {
+	for lenient, want := range map[bool]string{true: "accesstoken,x-custom", false: "AccessToken, Authorization, GrantType, RefreshToken, Content-Type, If-Range, Range"} {
+		a := newAPI(t, func(o *sandbox.Options) { o.Lenient = lenient })
+		w := a.do("OPTIONS", "/api/docs", "", "AccessToken", "", "Origin", "https://app.example.com",
+			"Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "accesstoken,x-custom")
+		assert.Equal(t, http.StatusNoContent, w.Code)
+		assert.Equal(t, want, w.Header().Get("Access-Control-Allow-Headers"))
+		assert.Equal(t, "*", w.Header().Get("Access-Control-Allow-Origin"))
+	}
+}
