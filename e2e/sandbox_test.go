@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"io"
 	"net/http"
 	"os/exec"
 	"regexp"
@@ -42,7 +43,7 @@ func start(t *testing.T, args ...string) *program {
 	stdout, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
-	hanging := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() })
+	hanging := time.AfterFunc(2*longest, func() { _ = cmd.Process.Kill() })
 	t.Cleanup(func() {
 		assert.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
 		assert.NoError(t, cmd.Wait(), "the program ends badly:\n%s", &complaints)
@@ -121,4 +122,27 @@ func stage(t *testing.T, client *revv.Client, d *revv.Document) revv.Stage {
 	now, err := client.Documents.Get(t.Context(), d.ID)
 	require.NoError(t, err)
 	return now.Stage
+}
+
+var mailLink = regexp.MustCompile(`<a [^>]*href="([^"]+)">Open ((?:and )?\w+).*, ([^ <]+)</span></a>`)
+
+// mails are the links in the outbox, by address, and for a second role by address
+// and role.
+func mails(t *testing.T, p *program) map[string]string {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, p.url+"/outbox", http.NoBody)
+	require.NoError(t, err)
+	response, err := http.DefaultClient.Do(request)
+	require.NoError(t, err)
+	defer func() { _ = response.Body.Close() }()
+	page, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	links := map[string]string{}
+	for _, match := range mailLink.FindAllStringSubmatch(string(page), -1) {
+		address, role := match[3], strings.TrimPrefix(match[2], "and ")
+		if links[address] = match[1]; role == "accept" || role == "approve" {
+			links[address+" "+role] = match[1]
+		}
+	}
+	return links
 }

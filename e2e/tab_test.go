@@ -27,7 +27,8 @@ import (
 )
 
 const (
-	patience = 20 * time.Second      // for all that a test does
+	patience = 15 * time.Second      // with a page that is not as it should be
+	longest  = 90 * time.Second      // that a test may take
 	glance   = 20 * time.Millisecond // between two looks at a page
 )
 
@@ -39,6 +40,7 @@ type tab struct {
 
 	mu       sync.Mutex
 	problems []string // what a page must not do
+	expected string   // the part of a problem that the test asks for
 }
 
 // newTab opens a window with cookies and storage of its own. When the test ends,
@@ -52,7 +54,7 @@ func newTab(t *testing.T) *tab {
 	opening := context.AfterFunc(t.Context(), closeWindow)
 	require.NoError(t, chromedp.Do(window), "a window opens")
 	opening()
-	ctx, cancel := context.WithTimeout(window, patience)
+	ctx, cancel := context.WithTimeout(window, longest)
 	t.Cleanup(cancel)
 	b.ctx = ctx
 	call(b, cdplog.Enable, cdp.Empty{})
@@ -104,11 +106,11 @@ func (b *tab) watch(event any) {
 			problem = "a request leaves this machine: " + e.Request.URL
 		}
 	}
-	if problem == "" {
-		return
-	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if problem == "" || b.expected != "" && strings.Contains(problem, b.expected) {
+		return
+	}
 	b.problems = append(b.problems, problem)
 }
 
@@ -120,11 +122,11 @@ func call[P, R any](b *tab, command cdp.Command[P, R], params P) R {
 	return result
 }
 
-// ask is the value of an expression on the page.
+// ask is the value of an expression on the page, or of its promise.
 func ask[T any](b *tab, expression string) T {
 	b.t.Helper()
-	value, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](expression))
-	require.NoError(b.t, err, expression)
+	value, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
+	require.NoError(b.t, err, "%.80s", expression)
 	return value
 }
 
@@ -149,6 +151,8 @@ func (b *tab) reload() {
 // until looks again until the page is as it should be.
 func (b *tab) until(what string, done func() (bool, error)) {
 	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	defer cancel()
 	ticker := time.NewTicker(glance)
 	defer ticker.Stop()
 	for {
@@ -157,7 +161,7 @@ func (b *tab) until(what string, done func() (bool, error)) {
 			return
 		}
 		select {
-		case <-b.ctx.Done():
+		case <-ctx.Done():
 			b.t.Fatalf("there was no %s (%v)\nThe page says:\n%s", what, err, b.lastWords())
 		case <-ticker.C:
 		}
