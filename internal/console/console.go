@@ -82,6 +82,7 @@ func (c *Console) routes() (*http.ServeMux, error) {
 		"POST /faults/clear":                    c.clearFaults,
 		"GET /help":                             c.helpPage,
 		"POST /help/secret":                     c.secretPage,
+		"GET /help/secret":                      c.noSecretPage,
 		"GET /events":                           c.events,
 	} {
 		mux.Handle(pattern, c.page(h))
@@ -99,6 +100,7 @@ func (c *Console) servePage(w http.ResponseWriter, r *http.Request) {
 	header.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Referrer-Policy", c.sandbox.ReferrerPolicy(r))
+	header.Set("Cross-Origin-Opener-Policy", "same-origin")
 	header.Set("Cross-Origin-Resource-Policy", "same-origin")
 	header.Set("Cache-Control", "no-store") // nearly every page shows a secret, be it a link
 	if _, pattern := c.mux.Handler(r); pattern == "/" && !strings.Contains(r.Header.Get("Accept"), "text/html") {

@@ -19,6 +19,10 @@ const (
 // is a reason to look again: what has changed is nowhere in it, so that it needs no
 // more protection than a clock.
 func (c *Console) events(w http.ResponseWriter, r *http.Request) error {
+	if site := r.Header.Get("Sec-Fetch-Site"); site == "cross-site" || site == "same-site" {
+		// It could not read them, but it could take the places of our own pages.
+		return &sandbox.Problem{Status: http.StatusForbidden, Message: "Events are for the pages of the sandbox."}
+	}
 	select {
 	case c.listeners <- struct{}{}:
 		defer func() { <-c.listeners }()

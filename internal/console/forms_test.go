@@ -91,7 +91,7 @@ func TestSign_withMistakes_comesBackWithWhatWasFilledIn(t *testing.T) {
 	page := w.Body.String()
 	checkHTML(t, "mistakes", page)
 	for _, want := range []string{
-		`role="alert"`, "Nothing is signed yet", "Example &amp; Sons</textarea>", `value="much"`,
+		`role="alert"`, `aria-invalid="true" autofocus>`, "Nothing is signed yet", "Example &amp; Sons</textarea>", `value="much"`,
 		`id="e1">This field is required.`, `id="e2">The field &#34;Fee&#34; is a number as 1500 or 1500.50, which &#34;much&#34; is not.`,
 		`id="ename">Type your name to sign.`,
 	} {
@@ -315,6 +315,7 @@ func TestHelp_showsTheSecretOnDemand(t *testing.T) {
 	shown := b.post(http.StatusOK, "/help/secret", nil)
 	checkHTML(t, "secret", shown.Body.String())
 	assert.Contains(t, shown.Body.String(), "REVV_CLIENT_SECRET="+secret)
+	assert.Equal(t, "/help", b.do(http.MethodGet, "/help/secret", "").Header().Get("Location"))
 	assert.Equal(t, "no-store", shown.Header().Get("Cache-Control"))
 	for _, path := range b.paths() {
 		assert.NotContains(t, b.do(http.MethodGet, path, "").Body.String(), secret, path)

@@ -14,6 +14,9 @@ func (c *Console) helpPage(w http.ResponseWriter, r *http.Request) error { retur
 // link and no history leads to it.
 func (c *Console) secretPage(w http.ResponseWriter, r *http.Request) error { return c.help(w, r, true) }
 
+// noSecretPage is for a browser that comes back to the address of secretPage.
+func (c *Console) noSecretPage(w http.ResponseWriter, _ *http.Request) error { return back(w, "/help") }
+
 func (c *Console) help(w http.ResponseWriter, r *http.Request, withSecret bool) error {
 	app := c.sandbox.App()
 	base := c.sandbox.BaseURL()

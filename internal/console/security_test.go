@@ -58,6 +58,9 @@ func TestSecurity_formsOfOtherSitesAreRefused(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, string(before), string(after))
 	assert.Equal(t, faults, b.Sandbox().Faults())
+	for _, site := range []string{"cross-site", "same-site"} {
+		assert.Equal(t, http.StatusForbidden, b.do(http.MethodGet, "/events", "", "Sec-Fetch-Site", site).Code, "it would take a place")
+	}
 	assert.Contains(t, b.get("/traffic?show=refused"), "the page of another site has sent this")
 }
 
