@@ -171,7 +171,7 @@ func encodeBody(body any) ([]byte, error) {
 // fetch runs an operation that answers with one object under a key.
 func fetch[T any](ctx context.Context, c *core, op opID, in input, key string, opts []CallOption) (*T, error) {
 	var out T
-	err := c.runOp(ctx, op, in, opts, func(body []byte) error { return decodeMember(body, key, &out) })
+	err := c.runOp(ctx, op, in, opts, func(body []byte) error { return decodeObject(body, key, &out) })
 	if err != nil {
 		return nil, err
 	}
@@ -182,7 +182,7 @@ func fetch[T any](ctx context.Context, c *core, op opID, in input, key string, o
 // bare array where the key is "".
 func fetchList[T any](ctx context.Context, c *core, op opID, in input, key string, opts []CallOption) ([]T, error) {
 	var out []T
-	err := c.runOp(ctx, op, in, opts, func(body []byte) error { return decodeMember(body, key, &out) })
+	err := c.runOp(ctx, op, in, opts, func(body []byte) error { return decodeList(body, key, &out) })
 	if err != nil {
 		return nil, err
 	}

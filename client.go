@@ -1,9 +1,11 @@
 package revv
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"hash/maphash"
 	"log/slog"
 	"net"
 	"net/http"
@@ -46,7 +48,9 @@ type core struct {
 	call    callSettings
 	budget  *retry.Budget
 	gate    retry.Gate
-	own     bool // network was made here
+	own     bool      // network was made here
+	buffers sync.Pool // of *[]byte, for the bodies of answers
+	pages   maphash.Seed
 
 	storageOnce      sync.Once
 	storageTransport http.RoundTripper
@@ -96,7 +100,7 @@ func NewClient(auth Authenticator, opts ...Option) (*Client, error) {
 func newCore(s *settings, auth Authenticator, base *url.URL, routes *routeTable) *core {
 	c := &core{
 		routes: routes, base: base, auth: auth, limiter: s.limiter, logger: s.logger, bearer: s.bearer,
-		agent: []string{"revv-go/" + Version}, call: s.call, budget: retry.NewBudget(retryBudget),
+		agent: []string{"revv-go/" + Version}, call: s.call, budget: retry.NewBudget(retryBudget), pages: maphash.MakeSeed(),
 	}
 	if s.userAgent != "" {
 		c.agent = []string{s.userAgent + " " + c.agent[0]}
@@ -173,10 +177,10 @@ func (c *Client) Do(ctx context.Context, method, path string, in, out any, opts 
 	return c.root().run(ctx, call, opts, func(body []byte) error {
 		switch out := out.(type) {
 		case *[]byte:
-			*out = body
+			*out = bytes.Clone(body)
 			return malformed(wire.Scan(body, jsonLimits))
 		case *json.RawMessage:
-			*out = body
+			*out = bytes.Clone(body)
 			return malformed(wire.Scan(body, jsonLimits))
 		}
 		return decodeInto(body, out)

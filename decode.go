@@ -25,8 +25,8 @@ const (
 //nolint:gochecknoglobals // a constant; Go has no constant structs
 var jsonLimits = wire.Limits{Depth: wire.DefaultDepth}
 
-// decoder takes the body of a successful answer. Its error is one of the
-// sentinels below, wrapped.
+// decoder takes the body of a successful answer, and keeps no part of it. Its
+// error is one of the sentinels below, wrapped.
 type decoder func(body []byte) error
 
 // ignored is the decoder of operations whose answer is not known: any JSON will
@@ -49,35 +49,90 @@ func decodeInto(body []byte, out any) error {
 	return unmarshal(body, "", out)
 }
 
-// decodeMember decodes the member of the body that the service puts its answer
-// under, or the whole of a body that must be an array where key is "".
-func decodeMember(body []byte, key string, out any) error {
+// decodeObject decodes the member of the body that the service puts its answer
+// under.
+func decodeObject(body []byte, key string, out any) error {
+	value, err := memberOf(body, key)
+	if err != nil {
+		return err
+	}
+	return unmarshalOne(value, key, out)
+}
+
+// decodeList decodes the list that stands under a key of the body, or is the
+// whole of it where key is "".
+func decodeList[T any](body []byte, key string, out *[]T) error {
+	value, err := memberOf(body, key)
+	if err != nil {
+		return err
+	}
+	return unmarshalList(value, key, out)
+}
+
+// memberOf scans the body and returns the member that the service puts its
+// answer under, or the whole of a body that must be an array where key is "".
+func memberOf(body []byte, key string) ([]byte, error) {
 	if isBlank(body) {
-		return ErrEmptyResponse
+		return nil, ErrEmptyResponse
 	}
 	if key == "" {
-		if wire.Kind(body) != '[' {
-			if err := wire.Scan(body, jsonLimits); err != nil {
-				return malformed(err)
-			}
-			return malformed(errors.New("not a JSON array"))
+		if err := wire.Scan(body, jsonLimits); err != nil {
+			return nil, malformed(err)
 		}
-		return decodeInto(body, out)
+		if wire.Kind(body) != '[' {
+			return nil, malformed(errors.New("not a JSON array"))
+		}
+		return body, nil
 	}
 	value, found, err := wire.Object(body, key, jsonLimits)
 	switch {
 	case err != nil:
-		return malformed(err)
+		return nil, malformed(err)
 	case !found:
-		return malformed(fmt.Errorf("the member %q is missing", key))
+		return nil, malformed(fmt.Errorf("the member %q is missing", key))
+	}
+	return value, nil
+}
+
+// unmarshalOne decodes a value that has been scanned. A type that decodes itself
+// is asked to directly: json.Unmarshal would scan the value twice before it did.
+func unmarshalOne(value []byte, key string, out any) error {
+	if self, ok := out.(json.Unmarshaler); ok {
+		return misfitOf(key, self.UnmarshalJSON(value))
 	}
 	return unmarshal(value, key, out)
 }
 
-// unmarshal decodes a value that has been scanned, and names the member that
-// does not fit, never its content.
+// unmarshalList decodes an array that has been scanned, element by element if
+// they decode themselves, for the reason that unmarshalOne has.
+func unmarshalList[T any](value []byte, key string, out *[]T) error {
+	if _, ok := any(new(T)).(json.Unmarshaler); !ok || wire.Kind(value) != '[' {
+		return unmarshal(value, key, out)
+	}
+	length := 0
+	for range wire.Elements(value) {
+		length++
+	}
+	list := make([]T, length)
+	next := 0
+	for element := range wire.Elements(value) {
+		if err := unmarshalOne(element, key, &list[next]); err != nil {
+			return err
+		}
+		next++
+	}
+	*out = list
+	return nil
+}
+
+// unmarshal decodes a value that has been scanned.
 func unmarshal(value []byte, key string, out any) error {
-	err := json.Unmarshal(value, out)
+	return misfitOf(key, json.Unmarshal(value, out))
+}
+
+// misfitOf makes an error of encoding/json name the member that does not fit,
+// never its content.
+func misfitOf(key string, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -121,9 +176,20 @@ func isHTML(contentType string, body []byte) bool {
 	return wire.Kind(body) == '<' || strings.HasPrefix(strings.ToLower(contentType), "text/html") && wire.Kind(body) != '{' && wire.Kind(body) != '['
 }
 
-// readSuccess reads and decodes the body of a 2xx answer.
-func readSuccess(resp *http.Response, decode decoder) (retry.Outcome, error) {
-	body, err := readBody(resp, maxJSON)
+// largestKept is up to which size the memory of an answer serves again. It holds
+// a page of a list; a larger answer gets memory of its own.
+const largestKept = 32 << 10
+
+// readSuccess reads and decodes the body of a 2xx answer. decode must keep no
+// part of what it is given: it is the memory of the next answer.
+func (c *core) readSuccess(resp *http.Response, decode decoder) (retry.Outcome, error) {
+	buffer, ok := c.buffers.Get().(*[]byte)
+	if !ok {
+		fresh := make([]byte, 0, largestKept)
+		buffer = &fresh
+	}
+	defer c.buffers.Put(buffer)
+	body, err := readBody(resp, *buffer, maxJSON)
 	if err != nil {
 		if errors.Is(err, wire.ErrTooLarge) {
 			return retry.BodyUnusable, fmt.Errorf("%w: more than %d bytes of JSON", ErrResponseTooLarge, maxJSON)
@@ -142,11 +208,16 @@ func readSuccess(resp *http.Response, decode decoder) (retry.Outcome, error) {
 	return retry.Success, nil
 }
 
-// readBody reads within limit and leaves the connection usable if it can.
-func readBody(resp *http.Response, limit int64) ([]byte, error) {
-	body, err := wire.ReadAll(resp.Body, resp.ContentLength, limit)
-	discard(resp.Body)
-	return body, err
+// readBody reads within limit, into buffer if it fits, and leaves the connection
+// usable if it can.
+func readBody(resp *http.Response, buffer []byte, limit int64) ([]byte, error) {
+	body, err := wire.ReadInto(buffer, resp.Body, resp.ContentLength, limit)
+	if err != nil {
+		discard(resp.Body)
+		return nil, err
+	}
+	_ = resp.Body.Close() // it was read to its end: there is nothing left to discard
+	return body, nil
 }
 
 // discard reads a little of what is left, so that the connection can serve the
@@ -169,7 +240,7 @@ func readProblem(resp *http.Response) problem {
 		_ = resp.Body.Close()
 		return problem{}
 	}
-	body, err := readBody(resp, maxErrorBody)
+	body, err := readBody(resp, nil, maxErrorBody)
 	if err != nil || len(body) == 0 {
 		return problem{}
 	}

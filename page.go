@@ -2,7 +2,7 @@ package revv
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"hash/maphash"
 	"iter"
@@ -24,7 +24,7 @@ type Page[T any] struct {
 	// depends on it.
 	Count int
 
-	raw []byte // the list as it came, to recognise a page that comes again
+	digest uint64 // of the list as it came, to recognise a page that comes again
 }
 
 // Last reports whether the list ends here: the service sent no entries. That an
@@ -58,27 +58,29 @@ func validatePaging(page, prefetch int) (name, rule string) {
 // fetchEntries runs an operation that answers with a folder listing, and keeps
 // the entries that keep accepts.
 func fetchEntries[T any](ctx context.Context, c *core, op opID, in input, number int, keep func(*T) bool, opts []CallOption) (*Page[T], error) {
-	var listing struct {
-		Inodes json.RawMessage `json:"inodes"`
-		Count  json.RawMessage `json:"count"`
-	}
 	page := &Page[T]{Number: number}
 	err := c.runOp(ctx, op, in, opts, func(body []byte) error {
-		if err := decodeMember(body, "page", &listing); err != nil {
+		listing, err := memberOf(body, "page")
+		if err != nil {
 			return err
 		}
-		if wire.Kind(listing.Inodes) != '[' && string(listing.Inodes) != "null" {
+		if wire.Kind(listing) != '{' {
+			return malformed(errors.New(`the member "page" must be an object`))
+		}
+		members := wire.Select(listing, "inodes", "count")
+		if kind := wire.Kind(members[0]); kind != '[' && kind != 'n' {
 			return malformed(fmt.Errorf("the member %q must be an array", "page.inodes"))
 		}
-		return unmarshal(listing.Inodes, "page.inodes", &page.Items)
+		page.digest = maphash.Bytes(c.pages, members[0])
+		if text, ok := scalarText(members[1]); ok {
+			page.Count, _ = strconv.Atoi(text)
+		}
+		return unmarshalList(members[0], "page.inodes", &page.Items)
 	})
 	if err != nil {
 		return nil, err
 	}
-	page.Entries, page.raw = len(page.Items), listing.Inodes
-	if text, ok := scalarText(listing.Count); ok {
-		page.Count, _ = strconv.Atoi(text)
-	}
+	page.Entries = len(page.Items)
 	kept := page.Items[:0]
 	for i := range page.Items {
 		if keep(&page.Items[i]) {
@@ -94,8 +96,8 @@ func fetchEntries[T any](ctx context.Context, c *core, op opID, in input, number
 func fetchPage[T any](ctx context.Context, c *core, op opID, in input, number int, key string, opts []CallOption) (*Page[T], error) {
 	page := &Page[T]{Number: number}
 	err := c.runOp(ctx, op, in, opts, func(body []byte) error {
-		page.raw = body
-		return decodeMember(body, key, &page.Items)
+		page.digest = maphash.Bytes(c.pages, body)
+		return decodeList(body, key, &page.Items)
 	})
 	if err != nil {
 		return nil, err
@@ -134,13 +136,19 @@ func allPages[T any](ctx context.Context, op string, first, prefetch int, list f
 		var (
 			queue  []chan fetched[T]
 			next   = first
-			window = 0 // pages ahead of the one whose items are read
-			seen   = pageSet{seed: maphash.MakeSeed(), numbers: make(map[uint64]int)}
+			window = 0                    // pages ahead of the one whose items are read or waited for
+			seen   = make(map[uint64]int) // the numbers of the pages so far by their digests
 		)
-		for number := first; ; number++ {
-			for len(queue) < max(window, 1) {
+		fill := func(length int) {
+			for len(queue) < length {
 				queue = append(queue, launch(within, &flights, next, list))
 				next++
+			}
+		}
+		for number := first; ; number++ {
+			fill(max(window, 1))
+			if number > first+1 {
+				fill(window + 1) // the page that is waited for is not ahead of itself
 			}
 			got := <-queue[0]
 			queue = queue[1:]
@@ -151,15 +159,13 @@ func allPages[T any](ctx context.Context, op string, first, prefetch int, list f
 			if got.page.Last() {
 				return
 			}
-			if earlier, again := seen.add(number, got.page.raw); again {
+			if earlier, again := seen[got.page.digest]; again {
 				yield(zero, &Error{Op: op, Message: fmt.Sprintf("page %d is page %d again", number, earlier), kinds: []error{ErrPageLoop}})
 				return
 			}
+			seen[got.page.digest] = number
 			window = min(max(2*window, 1), max(prefetch, 0))
-			for len(queue) < window {
-				queue = append(queue, launch(within, &flights, next, list))
-				next++
-			}
+			fill(window)
 			for _, item := range got.page.Items {
 				if !yield(item, nil) {
 					return
@@ -176,19 +182,4 @@ func launch[T any](ctx context.Context, flights *sync.WaitGroup, number int, lis
 		done <- fetched[T]{page, err}
 	})
 	return done
-}
-
-// pageSet remembers the pages of a range by a hash of their bytes.
-type pageSet struct {
-	seed    maphash.Seed
-	numbers map[uint64]int
-}
-
-func (s *pageSet) add(number int, raw []byte) (earlier int, again bool) {
-	sum := maphash.Bytes(s.seed, raw)
-	if earlier, again = s.numbers[sum]; again {
-		return earlier, true
-	}
-	s.numbers[sum] = number
-	return 0, false
 }

@@ -233,7 +233,7 @@ func (c *core) attempt(ctx context.Context, p *prepared, a *attempt, decode deco
 		r.problem = readProblem(resp)
 		return r
 	}
-	r.outcome, r.err = readSuccess(resp, decode)
+	r.outcome, r.err = c.readSuccess(resp, decode)
 	if r.outcome == retry.BodyCut && ctx.Err() != nil {
 		r.err = errors.Join(ctx.Err(), r.err)
 		if p.class == retry.Read {

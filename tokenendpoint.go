@@ -131,7 +131,7 @@ func (e *tokenEndpoint) send(ctx context.Context, form url.Values) tokenReply {
 // read makes a token of an answer. Nothing of the body gets into the error but a
 // code that RFC 6749 knows: it may hold what was sent, or a token.
 func (e *tokenEndpoint) read(ctx context.Context, resp *http.Response) tokenReply {
-	body, err := readBody(resp, maxTokenBody)
+	body, err := readBody(resp, nil, maxTokenBody)
 	r := tokenReply{sent: true, err: &Error{Op: e.op, StatusCode: resp.StatusCode, Attempts: 1}}
 	r.retryAfter, r.told = retry.ParseAfter(resp.Header.Get("Retry-After"), time.Now())
 	r.outcome = retry.OfStatus(resp.StatusCode, r.told)

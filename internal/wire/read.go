@@ -20,6 +20,12 @@ const (
 // none. Chunks are kept apart until the whole is there: a body that turns out
 // too large costs its limit in memory and not the double of it.
 func ReadAll(body io.Reader, size, limit int64) ([]byte, error) {
+	return ReadInto(nil, body, size, limit)
+}
+
+// ReadInto does the same, and puts what it reads into buffer if that is large
+// enough: the slice that it returns may be a part of it.
+func ReadInto(buffer []byte, body io.Reader, size, limit int64) ([]byte, error) {
 	if size > limit {
 		return nil, ErrTooLarge
 	}
@@ -31,8 +37,11 @@ func ReadAll(body io.Reader, size, limit int64) ([]byte, error) {
 	var (
 		full  [][]byte
 		total int64
-		chunk = make([]byte, 0, capacity)
+		chunk = buffer[:0]
 	)
+	if int64(cap(chunk)) < capacity {
+		chunk = make([]byte, 0, capacity)
+	}
 	for {
 		n, err := body.Read(chunk[len(chunk):cap(chunk)])
 		chunk = chunk[:len(chunk)+n]

@@ -1,0 +1,105 @@
+package wire
+
+import "iter"
+
+// Elements ranges over the elements of an array that [Scan] or [Object] has
+// passed. Each is a part of array, not a copy, without white space around it.
+func Elements(array []byte) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		i := skipSpace(array, 0) + 1
+		for {
+			i = skipSpace(array, i)
+			if i >= len(array) || array[i] == ']' {
+				return
+			}
+			end := skipValue(array, i)
+			if !yield(array[i:end:end]) {
+				return
+			}
+			if i = skipSpace(array, end); i >= len(array) || array[i] != ',' {
+				return
+			}
+			i++
+		}
+	}
+}
+
+// Select returns the values of members of an object that [Scan] or [Object] has
+// passed, in the order of keys, and nil for those that are not there. Names match
+// as in [Object], and the values are parts of the object.
+func Select(object []byte, keys ...string) [][]byte {
+	values := make([][]byte, len(keys))
+	alike := make([]likeness, len(keys))
+	i := skipSpace(object, 0) + 1
+	for {
+		i = skipSpace(object, i)
+		if i >= len(object) || object[i] != '"' {
+			return values
+		}
+		behind := skipText(object, i)
+		name := object[i+1 : behind-1]
+		start := skipSpace(object, skipSpace(object, behind)+1) // behind the colon
+		end := skipValue(object, start)
+		for k, key := range keys {
+			if like := match(name, key); like != unlike && like >= alike[k] {
+				values[k], alike[k] = object[start:end:end], like
+			}
+		}
+		if i = skipSpace(object, end); i >= len(object) || object[i] != ',' {
+			return values
+		}
+		i++
+	}
+}
+
+// skipValue returns the offset behind the valid value that begins at i.
+func skipValue(data []byte, i int) int {
+	if i >= len(data) {
+		return len(data)
+	}
+	switch data[i] {
+	case '"':
+		return skipText(data, i)
+	case '{', '[':
+		return skipContainer(data, i)
+	}
+	for i++; i < len(data); i++ {
+		switch data[i] {
+		case ',', ']', '}', ' ', '\n', '\t', '\r':
+			return i
+		}
+	}
+	return i
+}
+
+func skipContainer(data []byte, i int) int {
+	open := 0
+	for i < len(data) {
+		switch data[i] {
+		case '"':
+			i = skipText(data, i)
+			continue
+		case '{', '[':
+			open++
+		case '}', ']':
+			if open--; open == 0 {
+				return i + 1
+			}
+		}
+		i++
+	}
+	return i
+}
+
+// skipText returns the offset behind the valid string that begins at i.
+func skipText(data []byte, i int) int {
+	for i++; i < len(data); i++ {
+		switch data[i] {
+		case '"':
+			return i + 1
+		case '\\':
+			i++
+		}
+	}
+	return len(data)
+}
