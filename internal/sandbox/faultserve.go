@@ -57,7 +57,7 @@ func (s *Sandbox) serveFault(f *Fault, entry *Request, w http.ResponseWriter, c 
 		s.drip(w, r, reply, f.Drip)
 	default:
 		f.writeHeader(w, reply, 0)
-		_, _ = w.Write(reply.body) //nolint:gosec // pages come from html/template, everything else says that it is no page
+		_, _ = w.Write(reply.body)
 	}
 }
 
