@@ -110,7 +110,7 @@ func (c *Console) servePage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err := c.sandbox.Guard(r); err != nil {
-		c.problem(w, r, err)
+		c.problem(w, err)
 		return
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
@@ -123,7 +123,7 @@ const maxForm = 1 << 20 // bytes of a form
 func (c *Console) page(h handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := h(w, r); err != nil {
-			c.problem(w, r, err)
+			c.problem(w, err)
 		}
 	})
 }

@@ -26,11 +26,10 @@ var assetFiles embed.FS
 
 // view is what a page of the console is rendered from.
 type view struct {
-	Title  string
-	Nav    string // the entry of the navigation that it belongs to
-	Watch  string // the kinds of changes that it shows, with blanks between
-	Notice string // what the last form did
-	Data   any
+	Title string
+	Nav   string // the entry of the navigation that it belongs to
+	Watch string // the kinds of changes that it shows, with blanks between
+	Data  any
 }
 
 // parseTemplates returns the pages of the console, each with the layout, and the
@@ -136,7 +135,7 @@ func (c *Console) render(w http.ResponseWriter, status int, name string, v view)
 }
 
 // problem shows why there is no page.
-func (c *Console) problem(w http.ResponseWriter, _ *http.Request, err error) {
+func (c *Console) problem(w http.ResponseWriter, err error) {
 	p, ok := errors.AsType[*sandbox.Problem](err)
 	if !ok {
 		p = &sandbox.Problem{Status: http.StatusInternalServerError, Message: "The console itself failed: " + err.Error()}
