@@ -58,7 +58,7 @@ func Rivals() ([]Rival, error) {
 		rivals []Rival
 		errs   []error
 	)
-	for _, make := range []func() (Rival, error){Revv} {
+	for _, make := range []func() (Rival, error){Revv, Slack, GitHub, Tailscale, Godo, Stripe} {
 		rival, err := make()
 		rivals, errs = append(rivals, rival), append(errs, err)
 	}
