@@ -46,7 +46,7 @@
   });
   all("label[for]").forEach((e) => rule(document.getElementById(e.htmlFor), e, "a label belongs to nothing"));
   all("[tabindex]").forEach((e) => rule(e.tabIndex <= 0, e, "a positive tabindex changes the order"));
-  all("[autofocus]").forEach((e) => rule(false, e, "the focus is taken"));
+  all("[autofocus]").forEach((e) => rule(e.getAttribute("aria-invalid") === "true", e, "the focus is taken, and not to the first mistake"));
   all("[role=img],img,svg").forEach((e) => rule(e.hasAttribute("alt") || e.getAttribute("aria-hidden") === "true" || e.getAttribute("aria-label"), e, "an image has no alternative"));
   all("ul,ol").forEach((e) => rule([...e.children].every((c) => c.matches("li")), e, "a list has children that are no items"));
   all("dl").forEach((e) => rule([...e.children].every((c) => c.matches("dt,dd,div")), e, "a list of terms has other children"));

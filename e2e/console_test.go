@@ -207,7 +207,7 @@ func TestWithoutScripts_everythingWorks(t *testing.T) {
 	b.openToSign(p, ann)
 	b.press("Sign")
 	b.sees("Nothing is signed yet", "This field is required.")
-	b.fillAndSign("Ann Archer")
+	b.fillAndSign()
 	assert.Equal(t, revv.StageSigned, stage(t, client, d))
 	b.open(p.url + "/")
 	b.follow("Behind the back of the page")

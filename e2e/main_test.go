@@ -46,12 +46,11 @@ func runAll(m *testing.M) (code int, err error) {
 	if out, err := build.CombinedOutput(); err != nil {
 		return 0, fmt.Errorf("the sandbox cannot be built: %w\n%s", err, out)
 	}
-	browser, stop, err := startBrowser(ctx, path, filepath.Join(dir, "profile"))
-	if err != nil {
+	var stop func()
+	if theBrowser, stop, err = startBrowser(ctx, path, filepath.Join(dir, "profile")); err != nil {
 		return 0, err
 	}
 	defer stop()
-	theBrowser = browser
 	return m.Run(), nil
 }
 

@@ -3,6 +3,7 @@ package e2e
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -36,8 +37,8 @@ var (
 // signal ends it well.
 func start(t *testing.T, args ...string) *program {
 	t.Helper()
-	// Not the context of the test, which is over before the program should be.
-	cmd := exec.Command(sandboxProgram, append([]string{"-addr", "127.0.0.1:0"}, args...)...)
+	// The context of the test is over before the program should be.
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), sandboxProgram, append([]string{"-addr", "127.0.0.1:0"}, args...)...)
 	var complaints bytes.Buffer
 	cmd.Stderr = &complaints
 	stdout, err := cmd.StdoutPipe()
@@ -64,7 +65,7 @@ func start(t *testing.T, args ...string) *program {
 }
 
 // client logs in as the programs of 2020 did, where consent is not the subject.
-func (p *program) client(t *testing.T, options ...revv.Option) *revv.Client {
+func (p *program) client(t *testing.T) *revv.Client {
 	t.Helper()
 	body := strings.NewReader(`{"user_email":"owner@example.com","password":"revv-sandbox","org_domain":"sandbox"}`)
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.url+"/api/v2/auth/initiate-auth", body)
@@ -80,7 +81,7 @@ func (p *program) client(t *testing.T, options ...revv.Option) *revv.Client {
 		}
 	}
 	require.NoError(t, json.NewDecoder(response.Body).Decode(&answer))
-	client, err := revv.NewClient(revv.StaticToken(answer.User.AccessToken), append([]revv.Option{revv.WithBaseURL(p.url)}, options...)...)
+	client, err := revv.NewClient(revv.StaticToken(answer.User.AccessToken), revv.WithBaseURL(p.url))
 	require.NoError(t, err)
 	return client
 }

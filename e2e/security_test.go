@@ -39,8 +39,8 @@ func TestCrossSite_formsChangeNothing(t *testing.T) {
 		}
 	}))
 	t.Cleanup(evil.Close)
-	for _, site := range []string{evil.URL, strings.Replace(evil.URL, "127.0.0.1", "localhost", 1)} {
-		for i := range forms {
+	for site, forged := range map[string]int{evil.URL: 1, strings.Replace(evil.URL, "127.0.0.1", "localhost", 1): len(forms)} {
+		for i := range forged {
 			b.open(site)
 			b.press(fmt.Sprintf("Win a prize %d", i))
 			b.sees("Forbidden", "another site has sent this")
@@ -68,14 +68,17 @@ func TestStoredMarkup_isShownAsText(t *testing.T) {
 	t.Parallel()
 	p := start(t)
 	client, b := p.client(t), newTab(t)
+	shown := 0
 	for _, place := range world(t, p, client) {
-		b.open(place.url)
-		assert.Zero(t, ask[int](b, `document.querySelectorAll("script:not([src^='/assets/']), img:not([src^='/assets/'])").length`), place.name)
 		switch place.name {
 		case "dashboard", "document-hostile", "contacts", "outbox", "sign-hostile":
+			shown++
+			b.open(place.url)
+			assert.Zero(t, ask[int](b, `document.querySelectorAll("script:not([src^='/assets/']), img:not([src^='/assets/'])").length`), place.name)
 			assert.Contains(t, b.text()+ask[string](b, `[...document.querySelectorAll("input,textarea")].map((e) => e.value).join()`), hostile, place.name)
 		}
 	}
+	assert.Equal(t, 5, shown, "pages with a hostile name")
 	b.open(p.url + "/contacts?" + url.Values{"q": {hostile}}.Encode())
 	assert.Equal(t, hostile, b.find("Search", "searchbox").value)
 	b.sees("1–1 of 1")

@@ -19,12 +19,12 @@ func (b *tab) openToSign(p *program, signer revv.Person) {
 	b.sees("For " + signer.FirstName + " " + signer.LastName)
 }
 
-// fillAndSign does the first signer's part.
-func (b *tab) fillAndSign(name string) {
+// fillAndSign does the part of the first signer, Ann.
+func (b *tab) fillAndSign() {
 	b.t.Helper()
 	b.fill("Client", "Acme Ltd")
 	b.fill("Start date", "2026-01-31")
-	b.fill("Your name", name)
+	b.fill("Your name", "Ann Archer")
 	b.press("Sign")
 	b.sees("Thank you")
 }
@@ -35,7 +35,7 @@ func TestSign_secondDeclines_theDocumentIsADraftAgain(t *testing.T) {
 	client, b := p.client(t), newTab(t)
 	d := sent(t, client, "Half of an agreement", ann, ben)
 	b.openToSign(p, ann)
-	b.fillAndSign("Ann Archer")
+	b.fillAndSign()
 
 	b.openToSign(p, ben)
 	link := b.address()
@@ -88,7 +88,7 @@ func TestSign_outOfTurn_isRefusedByTheServer(t *testing.T) {
 
 	b.openToSign(p, ann)
 	link := b.address()
-	b.fillAndSign("Ann Archer")
+	b.fillAndSign()
 
 	// Used once: the link shows what was done, the back button signs nothing again.
 	b.open(link)

@@ -29,14 +29,14 @@ import (
 const (
 	patience = 15 * time.Second      // with a page that is not as it should be
 	longest  = 90 * time.Second      // that a test may take
-	glance   = 20 * time.Millisecond // between two looks at a page
+	glance   = 40 * time.Millisecond // between two looks at a page
 )
 
 // tab is a window of the browser that belongs to one test. Whatever it waits for,
 // it waits for no longer than the test may take.
 type tab struct {
 	t   *testing.T
-	ctx context.Context
+	ctx context.Context //nolint:containedctx // it is what chromedp knows a window by
 
 	mu       sync.Mutex
 	problems []string // what a page must not do

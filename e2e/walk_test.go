@@ -116,7 +116,7 @@ func TestWalk_fromConsentToTheSignedPDF(t *testing.T) {
 	b.sees("Signed", "as “Ann Archer”", "as “Ben B. Baker”", "Document signed")
 	byLink := b.download("Open the PDF")
 	assert.Equal(t, pdf.Bytes(), byLink, "a person and a program get the same document")
-	for _, words := range []string{"Agreement with Acme", "Acme Ltd", "2026-01-31", "Ann Archer", "Ben Baker"} {
+	for _, words := range []string{"Agreement with Acme", "Acme Ltd", "2026-01-31", "Signed by Ann Archer", "Signed by Ben B. Baker"} {
 		assert.Contains(t, string(byLink), words)
 	}
 }
