@@ -42,7 +42,7 @@ func ExampleNewServer() {
 	}
 	fmt.Println(document.Number, document.Stage)
 	// Output:
-	// Please sign "Agreement with Acme"
+	// Please sign “Agreement with Acme”
 	// DOC-000040 Signed
 }
 

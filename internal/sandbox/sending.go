@@ -116,9 +116,9 @@ func (a *account) share(c *call) (any, error) {
 			continue
 		}
 		reader.Notified = true
-		subject := "A copy of %q for you"
+		subject := "A copy of “%s” for you"
 		if review {
-			subject = "Please review %q"
+			subject = "Please review “%s”"
 		}
 		a.mail(d, reader.Person, MailShare, fmt.Sprintf(subject, d.Title), message, map[string]string{
 			"open": a.BaseURL + "/shared/" + reader.Token,
@@ -184,7 +184,7 @@ func (a *account) invite(d *Document, message string) {
 	for i := range d.Signers {
 		if p := &d.Signers[i]; !p.Notified && p.State == PartyOpen && len(d.before(p)) == 0 {
 			p.Notified = true
-			a.mail(d, p.Person, MailSign, fmt.Sprintf("Please sign %q", d.Title), message, map[string]string{
+			a.mail(d, p.Person, MailSign, fmt.Sprintf("Please sign “%s”", d.Title), message, map[string]string{
 				"sign": a.BaseURL + "/sign/" + p.Token,
 			})
 			a.record(d, eventSignDelivered, p.Person)
@@ -194,7 +194,7 @@ func (a *account) invite(d *Document, message string) {
 		if p := &d.Acceptors[i]; !p.Notified {
 			p.Notified = true
 			base := a.BaseURL + acceptancePath(p.Token)
-			a.mail(d, p.Person, MailAccept, fmt.Sprintf("Please accept %q", d.Title), message, map[string]string{
+			a.mail(d, p.Person, MailAccept, fmt.Sprintf("Please accept “%s”", d.Title), message, map[string]string{
 				"open": base, "accept": base + "/doc-acceptance/accept", "reject": base + "/doc-acceptance/reject",
 			})
 			a.record(d, eventAcceptDelivered, p.Person)
@@ -204,7 +204,7 @@ func (a *account) invite(d *Document, message string) {
 		if p := &d.Approvers[i]; !p.Notified {
 			p.Notified = true
 			base := a.BaseURL + acceptancePath(p.Token)
-			a.mail(d, p.Person, MailApprove, fmt.Sprintf("Please approve %q", d.Title), message, map[string]string{
+			a.mail(d, p.Person, MailApprove, fmt.Sprintf("Please approve “%s”", d.Title), message, map[string]string{
 				"open": base, "approve": base + "/doc-approval/approve", "reject": base + "/doc-approval/reject",
 			})
 			a.record(d, eventApproveDeliv, p.Person)

@@ -46,6 +46,7 @@
   function listen() {
     if (source || document.hidden) return;
     source = new EventSource("/events");
+    source.onopen = refresh; // what has changed while nobody listened
     source.onmessage = (event) => {
       if (event.data.split(" ").some((kind) => kinds.includes(kind))) refresh();
     };
