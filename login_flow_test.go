@@ -41,7 +41,7 @@ func TestLogin_waitsForTheRightState(t *testing.T) {
 	server := revvtest.NewServer(t)
 	config := server.OAuthConfig()
 	pages := make(chan string, 10)
-	token, err := config.Login(t.Context(), func(authURL string) error {
+	token, err := config.Login(bounded(t.Context(), t), func(authURL string) error {
 		asked, err := url.Parse(authURL)
 		require.NoError(t, err)
 		state := asked.Query().Get("state")
@@ -79,7 +79,7 @@ func TestLogin_aPersonWhoDeclines_isForbidden(t *testing.T) {
 	t.Parallel()
 	server := revvtest.NewServer(t)
 	pages := make(chan string, 1)
-	_, err := server.OAuthConfig().Login(t.Context(), func(authURL string) error {
+	_, err := server.OAuthConfig().Login(bounded(t.Context(), t), func(authURL string) error {
 		redirect, err := server.Deny(authURL)
 		require.NoError(t, err)
 		go func() {

@@ -62,6 +62,15 @@ type loginOutcome struct {
 	err   error
 }
 
+// bounded ends a login that nothing else ends, so that its test fails and does not
+// hang.
+func bounded(ctx context.Context, t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
 // startLogin begins a login and waits until its URL was opened.
 func startLogin(ctx context.Context, t *testing.T, change func(*revv.OAuthConfig)) *loginRound {
 	t.Helper()
@@ -72,6 +81,7 @@ func startLogin(ctx context.Context, t *testing.T, change func(*revv.OAuthConfig
 		change(&config)
 	}
 	opened := make(chan string, 1)
+	ctx = bounded(ctx, t)
 	go func() {
 		token, err := config.Login(ctx, func(authURL string) error { opened <- authURL; return nil })
 		l.result <- loginOutcome{token, err}

@@ -97,6 +97,33 @@ func TestEncodeToken_tooLarge_isRefused(t *testing.T) {
 	assert.LessOrEqual(t, len(encoded(t, token)), maxStoredToken)
 }
 
+func TestEncodeToken_exactlyAsLargeAsAllowed_comesBack(t *testing.T) {
+	t.Parallel()
+	token := secretPair()
+	token.AccessToken += strings.Repeat("a", maxStoredToken-len(encoded(t, token)))
+	data := encoded(t, token)
+	require.Len(t, data, maxStoredToken)
+	again, err := decodeToken(decodedAccount, data)
+	require.NoError(t, err)
+	assert.Equal(t, token, again)
+	token.AccessToken += "a"
+	_, err = encodeToken("test", decodedAccount, token)
+	require.ErrorIs(t, err, ErrInvalidArgument)
+}
+
+// JSON has the years from 0 to 9999.
+func TestCloneToken_expiry_isKeptIfItCanBeStored(t *testing.T) {
+	t.Parallel()
+	for year, want := range map[int]bool{-1: false, 0: true, 9999: true, 10000: false} {
+		token := &oauth2.Token{AccessToken: "a", Expiry: time.Date(year, time.July, 1, 0, 0, 0, 0, time.UTC)}
+		clone := cloneToken(token)
+		assert.Equal(t, want, !clone.Expiry.IsZero(), year)
+		again, err := decodeToken(decodedAccount, encoded(t, clone))
+		require.NoError(t, err, year)
+		assert.Equal(t, clone, again, year)
+	}
+}
+
 func FuzzTokenFile(f *testing.F) {
 	whole := encoded(f, secretPair())
 	for _, seed := range []string{

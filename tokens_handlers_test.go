@@ -295,7 +295,7 @@ func TestHandlers_usedStates_stayUsedAmongMany(t *testing.T) {
 		cookie, asked := r.begin(t)
 		assert.Equal(t, http.StatusTeapot, r.back(t, http.MethodGet, grantedQuery(asked), cookie).Code)
 		for range 19 {
-			pass(30 * time.Second)
+			pass(31 * time.Second)
 			other, otherAsked := r.begin(t)
 			assert.Equal(t, http.StatusTeapot, r.back(t, http.MethodGet, grantedQuery(otherAsked), other).Code)
 			assertRefusedPage(t, r.back(t, http.MethodGet, grantedQuery(asked), cookie), "used")

@@ -1,0 +1,64 @@
+package revv
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"golang.org/x/oauth2"
+)
+
+func newWebLogin() *webLogin {
+	return &webLogin{
+		config: OAuthConfig{ClientSecret: "a client secret"},
+		done:   func(http.ResponseWriter, *http.Request, *oauth2.Token, error) {},
+		used:   make(map[string]time.Time),
+	}
+}
+
+// cookieOf is the n-th cookie of an authorization that began at a time.
+func cookieOf(n uint64, began time.Time) string {
+	var nonce [24]byte
+	binary.BigEndian.PutUint64(nonce[:], n)
+	binary.BigEndian.PutUint64(nonce[16:], uint64(began.Unix())) //nolint:gosec // a time after 1970
+	return base64.RawURLEncoding.EncodeToString(nonce[:])
+}
+
+// Replicas do not agree on the time to the second.
+func TestWebLogin_belongs_fromAMinuteAheadToTenMinutesAgo(t *testing.T) {
+	t.Parallel()
+	for ago, want := range map[time.Duration]bool{
+		-61 * time.Second: false, -time.Minute: true, 0: true, loginLimit: true, loginLimit + time.Second: false,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			l := newWebLogin()
+			cookie := cookieOf(1, time.Now().Add(-ago))
+			assert.Equal(t, want, l.belongs(cookie, l.derive("state", cookie)), "%v ago", ago)
+		})
+	}
+	l := newWebLogin()
+	for _, cookie := range []string{"", "AAAA", cookieOf(1, time.Now()) + "AAAA", "not base64!"} {
+		assert.False(t, l.belongs(cookie, l.derive("state", cookie)), cookie)
+	}
+}
+
+// What is kept of used states is bounded by time.
+func TestWebLogin_usedStates_areForgottenWhenTheyAreTooOld(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := newWebLogin()
+		for n := range uint64(200) {
+			cookie := cookieOf(n, time.Now())
+			assert.True(t, l.belongs(cookie, l.derive("state", cookie)), fmt.Sprint(n))
+			pass := time.NewTimer(30 * time.Second)
+			<-pass.C
+		}
+		assert.LessOrEqual(t, len(l.used), 26, "eleven minutes, and one until the next sweep")
+		assert.GreaterOrEqual(t, len(l.used), 22)
+	})
+}
