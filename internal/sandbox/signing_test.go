@@ -50,7 +50,7 @@ func TestSigning_oneSigner(t *testing.T) {
 
 	mail := a.lastMail()
 	assert.Equal(t, "s@example.com", mail.To.Email)
-	assert.Equal(t, `Please sign "Mutual NDA"`, mail.Subject)
+	assert.Equal(t, "Please sign “Mutual NDA”", mail.Subject)
 	assert.Equal(t, "By Friday, please.", mail.Text)
 	assert.Equal(t, sandbox.MailSign, mail.Kind)
 	assert.Equal(t, d.ID, mail.DocumentID)
@@ -222,7 +222,7 @@ func TestShare(t *testing.T) {
 	d := a.draft()
 	a.ok("POST", "/api/v2/doc-recipients/14", `{"collaborators":[{"user_email":"r@example.com","first_name":"R","last_name":""}],"isReview":true,"reviewerEmailMessage":"Look"}`)
 	first := a.lastMail()
-	assert.Equal(t, `Please review "Mutual NDA"`, first.Subject)
+	assert.Equal(t, "Please review “Mutual NDA”", first.Subject)
 	w := a.do("GET", a.path(first.Links["open"]), "", "AccessToken", "")
 	assert.Equal(t, http.StatusOK, w.Code)
 	assert.Contains(t, w.Body.String(), "Mutual NDA")
