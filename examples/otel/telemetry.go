@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -62,40 +63,55 @@ func (t *telemetry) observe(next http.RoundTripper, req *http.Request, route str
 		name += " " + route
 	}
 	ctx, span := t.tracer.Start(req.Context(), name, trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(requestAttributes(req, route, info)...))
+	o := &observation{span: span}
 	start := time.Now()
-	var (
-		mu     sync.Mutex // a body can be closed while it is read
-		result []attribute.KeyValue
-	)
 	end := sync.OnceFunc(func() {
-		mu.Lock()
-		defer mu.Unlock()
-		span.SetAttributes(result...)
-		span.End()
+		result := o.end()
 		if route != "" {
 			result = append(result, semconv.URLTemplate(route))
 		}
 		t.duration.Record(ctx, time.Since(start).Seconds(), httpconv.RequestMethodAttr(req.Method), req.URL.Hostname(), port(req.URL), result...)
 	})
-	fail := func(kind attribute.KeyValue) {
-		mu.Lock()
-		defer mu.Unlock()
-		result = append(result, kind)
-		span.SetStatus(codes.Error, "") // without the text of the error, which may quote anything
-	}
 	resp, err := next.RoundTrip(req.WithContext(ctx))
 	if err != nil {
-		fail(semconv.ErrorType(err))
+		o.fail(semconv.ErrorType(err))
 		end()
 		return resp, err
 	}
-	result = append(result, semconv.HTTPResponseStatusCode(resp.StatusCode),
-		semconv.NetworkProtocolVersion(strconv.Itoa(resp.ProtoMajor)+"."+strconv.Itoa(resp.ProtoMinor)))
+	o.add(semconv.HTTPResponseStatusCode(resp.StatusCode), semconv.NetworkProtocolVersion(strconv.Itoa(resp.ProtoMajor)+"."+strconv.Itoa(resp.ProtoMinor)))
 	if resp.StatusCode >= http.StatusBadRequest {
-		fail(semconv.ErrorTypeKey.String(strconv.Itoa(resp.StatusCode)))
+		o.fail(semconv.ErrorTypeKey.String(strconv.Itoa(resp.StatusCode)))
 	}
-	resp.Body = &observedBody{ReadCloser: resp.Body, end: end, fail: fail}
+	resp.Body = &observedBody{ReadCloser: resp.Body, end: end, fail: o.fail}
 	return resp, nil
+}
+
+// observation collects how a request ends. A body can be closed while it is read.
+type observation struct {
+	span   trace.Span
+	mu     sync.Mutex
+	result []attribute.KeyValue
+}
+
+func (o *observation) add(attributes ...attribute.KeyValue) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.result = append(o.result, attributes...)
+}
+
+// fail marks the span, without the text of the error, which may quote anything.
+func (o *observation) fail(kind attribute.KeyValue) {
+	o.add(kind)
+	o.span.SetStatus(codes.Error, "")
+}
+
+// end ends the span and returns how the request has ended.
+func (o *observation) end() []attribute.KeyValue {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.span.SetAttributes(o.result...)
+	o.span.End()
+	return slices.Clone(o.result)
 }
 
 // observedBody ends the span when the body ends, or is cut.
