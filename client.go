@@ -183,7 +183,7 @@ func (c *Client) Do(ctx context.Context, method, path string, in, out any, opts 
 			*out = bytes.Clone(body)
 			return malformed(wire.Scan(body, jsonLimits))
 		}
-		return decodeInto(body, out)
+		return decodeInto(bytes.Clone(body), out) // out may decode itself, and keep a part of what it is given
 	})
 }
 
