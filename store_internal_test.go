@@ -39,6 +39,11 @@ func TestAccountLocks_nobodyWaits_takeNoMemory(t *testing.T) {
 	cancel()
 	_, err = locks.lock(ctx, "a")
 	require.ErrorIs(t, err, context.Canceled)
+	assert.Len(t, locks.inUse, 1, "who gave up takes nobody's lock away")
+	unlock()
+	assert.Empty(t, locks.inUse)
+	unlock, err = locks.lock(t.Context(), "a")
+	require.NoError(t, err)
 	unlock()
 	assert.Empty(t, locks.inUse)
 }

@@ -1,11 +1,20 @@
 package revv
 
 import (
+	"encoding/json"
 	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/revv-go/revv/internal/secret"
 )
 
 func TestConcealed_hidesWhatCanBeASecret(t *testing.T) {
@@ -15,4 +24,65 @@ func TestConcealed_hidesWhatCanBeASecret(t *testing.T) {
 	require.EqualError(t, err, "no route for abc with abcd, [redacted] and [redacted]")
 	require.EqualError(t, concealed(cause, "abcd"), "no route for abc with [redacted], a+b/c= and a%2Bb%2Fc%3D")
 	assert.Same(t, cause, concealed(cause, "abc", "another"), "an error that shows nothing stays as it is")
+}
+
+// endpointAnswering is a token endpoint that gives the same answer to every form.
+func endpointAnswering(status int, body string, header http.Header) *tokenEndpoint {
+	target, err := parseEndpoint("https://sandbox.example.com/oauth/token")
+	if err != nil {
+		panic(err)
+	}
+	return &tokenEndpoint{op: opRefresh, url: target, limit: tokenLimit, close: func() {}, roundTrip: func(*http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: status, Header: header.Clone(), Body: io.NopCloser(strings.NewReader(body))}, nil
+	}}
+}
+
+func TestTokenEndpoint_everyRedirect_isRefused(t *testing.T) {
+	t.Parallel()
+	for status, redirected := range map[int]bool{299: false, 300: true, 301: true, 308: true, 399: true, 400: false} {
+		reply := endpointAnswering(status, "", http.Header{"Location": {"https://example.com/"}}).post(t.Context(), nil)
+		require.NotNil(t, reply.err, status)
+		assert.Equal(t, redirected, errors.Is(reply.err, ErrRedirected), status)
+	}
+}
+
+func TestLifetime_isBelievedFromASecondToTenYears(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]int64{
+		"0": 0, "0.999": 0, "1": 1, "1.9": 1, `"3600"`: 3600, "315360000": 315360000, "315360000.1": 0, "315360001": 0, "-1": 0, `"NaN"`: 0, `"Inf"`: 0, "null": 0,
+	} {
+		assert.Equal(t, want, lifetime(json.RawMessage(text)), text)
+	}
+}
+
+func TestTokenReply_again_waitsAsLongAsAMinute(t *testing.T) {
+	t.Parallel()
+	for wait, want := range map[time.Duration]bool{0: true, defaultMaxRetryAfter: true, defaultMaxRetryAfter + 1: false} {
+		synctest.Test(t, func(t *testing.T) {
+			start := time.Now()
+			reply := tokenReply{told: true, retryAfter: wait, err: &Error{}}
+			assert.Equal(t, want, reply.again(t.Context(), 1), "%v", wait)
+			assert.Equal(t, !want, errors.Is(reply.err, ErrRateLimited), "%v", wait)
+			if want {
+				assert.Equal(t, wait, time.Since(start))
+			}
+		})
+	}
+	reply := tokenReply{told: true, err: &Error{}}
+	assert.True(t, reply.again(t.Context(), defaultAttempts-1))
+	assert.False(t, reply.again(t.Context(), defaultAttempts))
+}
+
+// A renewal that the endpoint refuses for now says how often it was asked.
+func TestRefresher_failure_countsItsPosts(t *testing.T) {
+	t.Parallel()
+	for status, want := range map[int]int{http.StatusServiceUnavailable: defaultAttempts, http.StatusForbidden: 1} {
+		synctest.Test(t, func(t *testing.T) {
+			r := refresher{endpoint: endpointAnswering(status, "", nil), config: secret.New(OAuthConfig{})}
+			token, err := r.refresh(t.Context(), "a refresh token")
+			assert.Nil(t, token)
+			require.NotNil(t, err)
+			assert.Equal(t, want, err.Attempts, strconv.Itoa(status))
+		})
+	}
 }
