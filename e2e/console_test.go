@@ -28,7 +28,7 @@ func TestTemplates_madeByHand_usedByAProgram(t *testing.T) {
 	assert.Contains(t, title.description, "Give it a name.")
 	b.fill("Title", "Lease of a flat")
 	b.fill("Name", "Tenant")
-	b.click(b.find("Required", "checkbox"))
+	b.click("Required", "checkbox")
 	b.press("More fields")
 	b.sees("Field 4")
 	assert.Equal(t, "Tenant", b.find("Name", "textbox").value, "more rows forget nothing")
@@ -140,7 +140,7 @@ func TestFaults_switchedOn_metByTheSDK_andSeenInTheTraffic(t *testing.T) {
 	b.sees("A whole number from 1 to 10,000 is due.")
 	b.fill("Operation", "Documents.SendForESign")
 	b.fill("Next calls", "1")
-	b.click(b.find("Done, then 500", "radio"))
+	b.click("Done, then 500", "radio")
 	b.press("Switch on")
 	b.sees("Calls left", "Done, then 500 Documents.SendForESign 1")
 

@@ -10,6 +10,11 @@
 //
 //	E2E_SCREENSHOTS=dir go test -run Screenshots ./...
 //
+// audit.js holds the rules of accessibility. Another judge, where its script is at
+// hand, is asked as well:
+//
+//	E2E_AXE=axe.min.js go test -run Accessibility ./...
+//
 // It is a module of its own, so that nobody who imports the client depends on the
 // driver of a browser.
 package e2e

@@ -247,24 +247,10 @@ func said(v *accessibility.Value) string {
 // The roles of what takes a text or a choice.
 var inputRoles = []string{"textbox", "searchbox", "spinbutton", "combobox", "checkbox", "radio", "Date"}
 
-// find waits for an element with one of the roles. Its name begins with name: a
-// label goes on with what is required, a link with what it belongs to.
-func (b *tab) find(name string, roles ...string) element {
-	b.t.Helper()
-	var found element
-	b.until(fmt.Sprintf("%s %q", strings.Join(roles, " or "), name), func() (bool, error) {
-		all, err := b.elements()
-		if err != nil {
-			return false, err
-		}
-		i := slices.IndexFunc(all, func(e element) bool { return slices.Contains(roles, e.role) && strings.HasPrefix(e.name, name) })
-		if i < 0 {
-			return false, nil
-		}
-		found = all[i]
-		return true, nil
-	})
-	return found
+// named is what has one of the roles and a name that begins with name: a label
+// goes on with what is required, a link with what it belongs to.
+func named(name string, roles ...string) func(element) bool {
+	return func(e element) bool { return slices.Contains(roles, e.role) && strings.HasPrefix(e.name, name) }
 }
 
 // has reports whether the page has such an element now.
@@ -272,42 +258,66 @@ func (b *tab) has(name string, roles ...string) bool {
 	b.t.Helper()
 	all, err := b.elements()
 	require.NoError(b.t, err)
-	return slices.ContainsFunc(all, func(e element) bool { return slices.Contains(roles, e.role) && strings.HasPrefix(e.name, name) })
+	return slices.ContainsFunc(all, named(name, roles...))
+}
+
+// find waits for such an element.
+func (b *tab) find(name string, roles ...string) element {
+	b.t.Helper()
+	e, _, _ := b.locate(fmt.Sprintf("%s %q", strings.Join(roles, " or "), name), named(name, roles...))
+	return e
+}
+
+// locate waits for an element and returns its middle, having brought it into view.
+// What the page replaces in between, as live updates do, is looked for again.
+func (b *tab) locate(what string, wanted func(element) bool) (found element, x, y float64) {
+	b.t.Helper()
+	b.until(what, func() (bool, error) {
+		all, err := b.elements()
+		i := slices.IndexFunc(all, wanted)
+		if err != nil || i < 0 {
+			return false, err
+		}
+		found = all[i]
+		if _, err := chromedp.Call(b.ctx, dom.ScrollIntoViewIfNeeded, dom.ScrollIntoViewIfNeededParams{BackendNodeID: found.node}); err != nil {
+			return false, err
+		}
+		place, err := chromedp.Call(b.ctx, dom.GetContentQuads, dom.GetContentQuadsParams{BackendNodeID: found.node})
+		if err != nil || len(place.Quads) == 0 {
+			return false, err
+		}
+		x, y = 0, 0
+		for corner := 0; corner < 8; corner += 2 {
+			x += place.Quads[0][corner] / 4
+			y += place.Quads[0][corner+1] / 4
+		}
+		return true, nil
+	})
+	return found, x, y
 }
 
 // click presses the mouse in the middle of an element, whatever lies there.
-func (b *tab) click(e element) {
+func (b *tab) click(name string, roles ...string) {
 	b.t.Helper()
-	call(b, dom.ScrollIntoViewIfNeeded, dom.ScrollIntoViewIfNeededParams{BackendNodeID: e.node})
-	quads := call(b, dom.GetContentQuads, dom.GetContentQuadsParams{BackendNodeID: e.node}).Quads
-	require.NotEmpty(b.t, quads, "%s %q has no place on the page", e.role, e.name)
-	var x, y float64
-	for corner := 0; corner < 8; corner += 2 {
-		x += quads[0][corner] / 4
-		y += quads[0][corner+1] / 4
-	}
+	b.clickOn(fmt.Sprintf("%s %q", strings.Join(roles, " or "), name), named(name, roles...))
+}
+
+func (b *tab) clickOn(what string, wanted func(element) bool) {
+	b.t.Helper()
+	_, x, y := b.locate(what, wanted)
 	b.do(chromedp.MouseClickXY(x, y))
 }
 
-func (b *tab) press(button string) { b.t.Helper(); b.click(b.find(button, "button")) }
-func (b *tab) follow(link string)  { b.t.Helper(); b.click(b.find(link, "link")) }
+func (b *tab) press(button string) { b.t.Helper(); b.click(button, "button") }
+func (b *tab) follow(link string)  { b.t.Helper(); b.click(link, "link") }
 
 // openMail follows the main link of a mail in the outbox: its name ends with the
 // address of whom it went to.
 func (b *tab) openMail(address string) {
 	b.t.Helper()
-	var mail element
-	b.until("mail to "+address, func() (bool, error) {
-		all, err := b.elements()
-		i := slices.IndexFunc(all, func(e element) bool {
-			return e.role == "link" && strings.HasPrefix(e.name, "Open ") && strings.HasSuffix(e.name, ", "+address)
-		})
-		if i >= 0 {
-			mail = all[i]
-		}
-		return i >= 0, err
+	b.clickOn("mail to "+address, func(e element) bool {
+		return e.role == "link" && strings.HasPrefix(e.name, "Open ") && strings.HasSuffix(e.name, ", "+address)
 	})
-	b.click(mail)
 }
 
 // fill puts a text into the input with the label, in the place of what is there.
@@ -318,7 +328,7 @@ func (b *tab) fill(label, text string) {
 		b.set(e, text)
 		return
 	}
-	b.click(e)
+	b.click(label, e.role)
 	b.on(e, `function() { this.select() }`)
 	if text == "" {
 		b.do(chromedp.KeyEvent(kb.Delete))
