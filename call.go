@@ -72,9 +72,9 @@ type prepared struct {
 	*call
 
 	settings *callSettings
-	url      *url.URL
+	url      url.URL
+	agent    []string
 	body     []byte
-	header   http.Header // without credentials; never handed out, see attempt
 }
 
 // prepare checks the arguments and encodes the call once, for all attempts.
@@ -98,23 +98,34 @@ func (c *core) prepare(call *call, opts []CallOption) (*prepared, error) {
 	if err != nil {
 		return nil, argument(call.name, id.name, err.Error())
 	}
-	p := &prepared{call: call, settings: settings}
-	p.url = &url.URL{Scheme: c.base.Scheme, Host: c.base.Host, Path: c.base.Path + path}
+	p := &prepared{call: call, settings: settings, agent: c.agent}
+	p.url = url.URL{Scheme: c.base.Scheme, Host: c.base.Host, Path: c.base.Path + path}
 	if path != escaped {
 		p.url.RawPath = c.base.Path + escaped
 	}
 	if p.url.RawQuery, err = encodeQuery(call.input.query, settings.query.Reveal()); err != nil {
 		return nil, argument(call.name, "query", err.Error())
 	}
-	p.header = http.Header{"User-Agent": c.agent, "Accept": call.accept}
 	if call.input.body != nil {
 		if p.body, err = encodeBody(call.input.body); err != nil {
 			return nil, argument(call.name, "body", "cannot be encoded as JSON: "+printable(err.Error(), maxErrorText))
 		}
-		p.header["Content-Type"] = jsonContent
 	}
-	maps.Copy(p.header, settings.header.Reveal())
 	return p, nil
+}
+
+// header returns the headers of one attempt, all but the credentials. They are
+// made anew each time, for transports that write into them.
+func (p *prepared) header(extra http.Header) http.Header {
+	given := p.settings.header.Reveal()
+	header := make(http.Header, len(given)+len(extra)+4)
+	header["User-Agent"], header["Accept"] = p.agent, p.accept
+	if p.body != nil {
+		header["Content-Type"] = jsonContent
+	}
+	maps.Copy(header, given)
+	maps.Copy(header, extra)
+	return header
 }
 
 // settingsOf merges the options of a call into the client's.

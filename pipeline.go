@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -274,12 +273,10 @@ func (c *core) roundTrip(ctx context.Context, p *prepared, a *attempt, extra htt
 		ctx = context.WithValue(ctx, attemptKey{}, a)
 	}
 	req := new(http.Request).WithContext(ctx)
-	target := *p.url
+	target := p.url
 	req.Method, req.URL, req.Host = p.route.Method, &target, target.Host
 	req.Proto, req.ProtoMajor, req.ProtoMinor = "HTTP/1.1", 1, 1
-	req.Header = make(http.Header, len(p.header)+len(extra)+1)
-	maps.Copy(req.Header, p.header)
-	maps.Copy(req.Header, extra)
+	req.Header = p.header(extra)
 	if p.body != nil {
 		req.ContentLength = int64(len(p.body))
 		req.Body = io.NopCloser(bytes.NewReader(p.body))
