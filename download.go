@@ -42,10 +42,27 @@ const (
 
 // The errors of a stream that is not what it should be.
 var (
-	errStalled = fmt.Errorf("no bytes for %v: %w", stallLimit, os.ErrDeadlineExceeded)
-	errNoEnd   = errors.New("the PDF has no end (%%EOF)")
-	errChanged = fmt.Errorf("%w: the file changed between two attempts", ErrTruncated)
+	errStalled error = stalledError{}
+	errChanged error = changedError{}
+	errNoEnd         = errors.New("the PDF has no end (%%EOF)")
 )
+
+// stalledError and changedError make their texts when they are asked for them,
+// and not in every program when it starts.
+type (
+	stalledError struct{}
+	changedError struct{}
+)
+
+func (stalledError) Error() string {
+	return fmt.Sprintf("no bytes for %v: %v", stallLimit, os.ErrDeadlineExceeded)
+}
+func (stalledError) Unwrap() error { return os.ErrDeadlineExceeded }
+
+func (changedError) Error() string {
+	return ErrTruncated.Error() + ": the file changed between two attempts"
+}
+func (changedError) Unwrap() error { return ErrTruncated }
 
 // stream is a download across its attempts.
 type stream struct {

@@ -159,26 +159,27 @@ func (e *Error) Unwrap() []error {
 	return all
 }
 
-// statusKinds is the table status → sentinel; statusKind adds the 5xx.
-//
-//nolint:gochecknoglobals // a constant table; Go has no constant maps
-var statusKinds = map[int]error{
-	http.StatusBadRequest:           ErrInvalid,
-	http.StatusUnauthorized:         ErrUnauthorized,
-	http.StatusForbidden:            ErrForbidden,
-	http.StatusNotFound:             ErrNotFound,
-	http.StatusConflict:             ErrConflict,
-	http.StatusGone:                 ErrNotFound,
-	http.StatusUnsupportedMediaType: ErrInvalid,
-	http.StatusUnprocessableEntity:  ErrInvalid,
-	http.StatusTooManyRequests:      ErrRateLimited,
-}
-
+// statusKind is the table status → sentinel, nil for a status without one. It is
+// no map, which every program would have to fill before it starts.
 func statusKind(status int) error {
+	switch status {
+	case http.StatusBadRequest, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity:
+		return ErrInvalid
+	case http.StatusUnauthorized:
+		return ErrUnauthorized
+	case http.StatusForbidden:
+		return ErrForbidden
+	case http.StatusNotFound, http.StatusGone:
+		return ErrNotFound
+	case http.StatusConflict:
+		return ErrConflict
+	case http.StatusTooManyRequests:
+		return ErrRateLimited
+	}
 	if status >= 500 && status <= 599 {
 		return ErrServer
 	}
-	return statusKinds[status]
+	return nil
 }
 
 // Format prints the text of the error for every verb: %+v and %#v would

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 	"unicode/utf8"
@@ -109,29 +110,36 @@ func isPublicHost(host string) bool {
 }
 
 // reserved are the networks that are no part of the public Internet beyond what
-// netip knows (RFC 6890 and its updates).
+// netip knows (RFC 6890 and its updates). They are parsed when a download is
+// redirected, and not in every program when it starts.
 //
 //nolint:gochecknoglobals // a constant list; Go has no constant slices
-var reserved = []netip.Prefix{
-	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("192.0.0.0/24"),
-	netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("198.51.100.0/24"),
-	netip.MustParsePrefix("192.88.99.0/24"), netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("240.0.0.0/4"),
-	netip.MustParsePrefix("2001::/23"), netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("2002::/16"), netip.MustParsePrefix("3fff::/20"),
-}
+var reserved = sync.OnceValue(func() []netip.Prefix {
+	var networks []netip.Prefix
+	for _, text := range []string{
+		"0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.0.2.0/24", "198.18.0.0/15", "198.51.100.0/24",
+		"192.88.99.0/24", "203.0.113.0/24", "240.0.0.0/4", "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20",
+	} {
+		networks = append(networks, netip.MustParsePrefix(text))
+	}
+	return networks
+})
 
-// unicast6 is all of IPv6 that has been given out to the public. Beyond it lie,
-// among others, the many ways to write an IPv4 address as one of IPv6.
-//
-//nolint:gochecknoglobals // a constant; Go has no constant structs
-var unicast6 = netip.MustParsePrefix("2000::/3")
+// isUnicast6 reports whether an address lies in what of IPv6 has been given out to
+// the public, 2000::/3. Beyond it lie, among others, the many ways to write an
+// IPv4 address as one of IPv6.
+func isUnicast6(addr netip.Addr) bool {
+	first := addr.As16()[0]
+	return addr.Is6() && first>>5 == 0x20>>5
+}
 
 // isPublic reports whether an address belongs to the public Internet.
 func isPublic(addr netip.Addr) bool {
 	addr = addr.Unmap().WithZone("")
-	if !addr.IsGlobalUnicast() || addr.IsPrivate() || addr.Is6() && !unicast6.Contains(addr) {
+	if !addr.IsGlobalUnicast() || addr.IsPrivate() || addr.Is6() && !isUnicast6(addr) {
 		return false
 	}
-	for _, network := range reserved {
+	for _, network := range reserved() {
 		if network.Contains(addr) {
 			return false
 		}
