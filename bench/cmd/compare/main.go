@@ -20,8 +20,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/revv-go/revv/bench/internal/sides"
-	"github.com/revv-go/revv/bench/internal/trial"
+	"github.com/revv-go/revv/bench/sides"
+	"github.com/revv-go/revv/bench/trial"
 )
 
 type options struct {

@@ -6,7 +6,7 @@ import (
 	"math"
 	"strings"
 
-	"github.com/revv-go/revv/bench/internal/measure"
+	"github.com/revv-go/revv/bench/measure"
 )
 
 // The measures of the plot, in pixels.

@@ -8,15 +8,16 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"time"
 
 	"golang.org/x/oauth2"
 
-	"github.com/revv-go/revv/bench/internal/counts"
-	"github.com/revv-go/revv/bench/internal/measure"
-	"github.com/revv-go/revv/bench/internal/sides"
-	"github.com/revv-go/revv/bench/internal/trial"
+	"github.com/revv-go/revv/bench/counts"
+	"github.com/revv-go/revv/bench/measure"
+	"github.com/revv-go/revv/bench/sides"
+	"github.com/revv-go/revv/bench/trial"
 )
 
 // cell is a place in the table of ratios.
@@ -106,7 +107,7 @@ func (r *report) promises() []promise {
 	return []promise{
 		{fmt.Sprintf("%d goroutines, %d calls: %d connections", counts.Callers, counts.Callers*counts.Calls, r.connections[sides.Own]), "64", r.connections[sides.Own] == counts.Callers},
 		{fmt.Sprintf("%d chunked pages, one after the other: %d connection", sides.ListPages, r.chunked[sides.Own]), "1", r.chunked[sides.Own] == 1},
-		{fmt.Sprintf("a list of %d: at most %d pages ahead, in order", sides.ListItems, r.ahead.Most), fmt.Sprint(counts.Prefetch), r.ahead.Most <= counts.Prefetch && !r.ahead.Disorder},
+		{fmt.Sprintf("a list of %d: at most %d pages ahead, in order", sides.ListItems, r.ahead.Most), strconv.Itoa(counts.Prefetch), r.ahead.Most <= counts.Prefetch && !r.ahead.Disorder},
 		{fmt.Sprintf("left in the middle with %d pages ahead: %d more requests", r.ahead.AtBreak, r.ahead.AfterBreak), "what was ahead", r.ahead.AfterBreak <= counts.Prefetch-r.ahead.AtBreak},
 		{fmt.Sprintf("%d callers with an expired token: %d token request, %d calls failed", counts.TokenCallers, r.tokens[0].Requests, r.tokens[0].Failed), "1", r.tokens[0].Requests == 1 && r.tokens[0].Failed == 0},
 		{fmt.Sprintf("the same while the endpoint answers 500: %d token requests in %s", r.tokens[1].Requests, round(r.tokens[1].Took)), fmt.Sprintf("%d, shared", counts.TokenSeries), r.tokens[1].Requests <= counts.TokenSeries && r.tokens[1].Failed == counts.TokenCallers},

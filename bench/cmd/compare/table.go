@@ -2,11 +2,12 @@ package main
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
-	"github.com/revv-go/revv/bench/internal/counts"
-	"github.com/revv-go/revv/bench/internal/measure"
-	"github.com/revv-go/revv/bench/internal/sides"
+	"github.com/revv-go/revv/bench/counts"
+	"github.com/revv-go/revv/bench/measure"
+	"github.com/revv-go/revv/bench/sides"
 )
 
 // markdown renders the tables.
@@ -79,7 +80,7 @@ func (r *report) ratioTable(b *strings.Builder) {
 		for _, rival := range r.rivals {
 			text := "–"
 			if n, ok := r.chunked[rival.Name]; ok {
-				text = fmt.Sprint(n)
+				text = strconv.Itoa(n)
 			}
 			fmt.Fprintf(b, " %s |", text)
 		}

@@ -14,7 +14,7 @@ import (
 	"github.com/stripe/stripe-go/v86"
 	"github.com/stripe/stripe-go/v86/webhook"
 
-	"github.com/revv-go/revv/bench/internal/world"
+	"github.com/revv-go/revv/bench/world"
 )
 
 const stripeCustomer = `{"id":"cus_%d","object":"customer","balance":0,"created":1623753061,"currency":"eur","delinquent":false,"description":"%s","email":"tenant@example.com",` +
@@ -43,7 +43,7 @@ func Stripe() (Rival, error) {
 	}
 	connect := func(base string, client *http.Client) *stripe.Client {
 		config := &stripe.BackendConfig{URL: stripe.String(base), HTTPClient: client, LeveledLogger: &stripe.LeveledLogger{Level: stripe.LevelNull}}
-		return stripe.NewClient(token, stripe.WithBackends(stripe.NewBackendsWithConfig(config)))
+		return stripe.NewClient(Token, stripe.WithBackends(stripe.NewBackendsWithConfig(config)))
 	}
 	return Rival{
 		Name: "stripe-go", Module: "github.com/stripe/stripe-go/v86", Answer: answer,

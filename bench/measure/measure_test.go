@@ -6,7 +6,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"github.com/revv-go/revv/bench/internal/measure"
+	"github.com/revv-go/revv/bench/measure"
 )
 
 func seeded() *rand.Rand { return rand.New(rand.NewPCG(1, 2)) }

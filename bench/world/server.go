@@ -3,6 +3,7 @@ package world
 import (
 	"context"
 	"errors"
+	"maps"
 	"net"
 	"net/http"
 	"strconv"
@@ -63,9 +64,7 @@ func ServeHandler(ctx context.Context, handler http.Handler) (*Server, error) {
 
 func give(w http.ResponseWriter, reply Reply) {
 	header := w.Header()
-	for name, values := range reply.Header {
-		header[name] = values
-	}
+	maps.Copy(header, reply.Header)
 	if !reply.Chunked {
 		header["Content-Length"] = []string{strconv.Itoa(len(reply.Body))}
 	}

@@ -14,7 +14,7 @@ import (
 
 	"github.com/revv-go/revv"
 
-	"github.com/revv-go/revv/bench/internal/world"
+	"github.com/revv-go/revv/bench/world"
 )
 
 // DocumentID is the document that the service of this project's client has.
@@ -48,7 +48,7 @@ func Revv() (Rival, error) {
 	return Rival{
 		Name: Own, Module: "github.com/revv-go/revv", Answer: answer,
 		Connect: func(base string, transport http.RoundTripper) (client, floor Operations, err error) {
-			c, err := revv.NewClient(revv.StaticToken(token), revv.WithBaseURL(base), revv.WithHTTPClient(&http.Client{Transport: transport}))
+			c, err := revv.NewClient(revv.StaticToken(Token), revv.WithBaseURL(base), revv.WithHTTPClient(&http.Client{Transport: transport}))
 			if err != nil {
 				return client, floor, err
 			}
@@ -58,7 +58,7 @@ func Revv() (Rival, error) {
 			return client, revvFloor(newFloor(base, transport), event), nil
 		},
 		Plain: func(base string) (Operations, error) {
-			c, err := revv.NewClient(revv.StaticToken(token), revv.WithBaseURL(base))
+			c, err := revv.NewClient(revv.StaticToken(Token), revv.WithBaseURL(base))
 			if err != nil {
 				return Operations{}, err
 			}

@@ -11,8 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/revv-go/revv/bench/internal/sides"
-	"github.com/revv-go/revv/bench/internal/world"
+	"github.com/revv-go/revv/bench/sides"
+	"github.com/revv-go/revv/bench/world"
 )
 
 // The shape of the test of connections.

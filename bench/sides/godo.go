@@ -10,7 +10,7 @@ import (
 	"github.com/digitalocean/godo"
 	"golang.org/x/oauth2"
 
-	"github.com/revv-go/revv/bench/internal/world"
+	"github.com/revv-go/revv/bench/world"
 )
 
 const godoDroplet = `{"id":%d,"name":"flat.example.com","memory":1024,"vcpus":1,"disk":25,"locked":false,"status":"active","created_at":"2021-06-14T09:30:00Z",` +
@@ -39,7 +39,7 @@ func Godo() (Rival, error) {
 		return world.JSON(key)
 	}
 	connect := func(base string, transport http.RoundTripper) (*godo.Client, error) {
-		source := oauth2.StaticTokenSource(&oauth2.Token{AccessToken: token})
+		source := oauth2.StaticTokenSource(&oauth2.Token{AccessToken: Token})
 		return godo.New(&http.Client{Transport: &oauth2.Transport{Source: source, Base: transport}}, godo.SetBaseURL(base+"/"))
 	}
 	return Rival{

@@ -14,8 +14,8 @@ import (
 
 	"github.com/revv-go/revv"
 
-	"github.com/revv-go/revv/bench/internal/sides"
-	"github.com/revv-go/revv/bench/internal/world"
+	"github.com/revv-go/revv/bench/sides"
+	"github.com/revv-go/revv/bench/world"
 )
 
 // TokenCallers is how many callers need a token at once.

@@ -14,7 +14,7 @@ import (
 
 	"golang.org/x/oauth2"
 
-	"github.com/revv-go/revv/bench/internal/world"
+	"github.com/revv-go/revv/bench/world"
 )
 
 // The shape of the lists.
@@ -24,8 +24,8 @@ const (
 	ListItems = ListPages * PageItems
 )
 
-// token is what every client shows; no server looks at it.
-const token = "token-of-an-example"
+// Token is what every client shows; no server looks at it.
+const Token = "token-of-an-example" //nolint:gosec // it opens nothing
 
 // Operations are what is measured of a client. An operation that a client does
 // not have is nil.
@@ -54,13 +54,10 @@ type Rival struct {
 
 // Rivals returns all of them, this project's client first.
 func Rivals() ([]Rival, error) {
-	var (
-		rivals []Rival
-		errs   []error
-	)
-	for _, make := range []func() (Rival, error){Revv, Slack, GitHub, Tailscale, Godo, Stripe} {
-		rival, err := make()
-		rivals, errs = append(rivals, rival), append(errs, err)
+	known := []func() (Rival, error){Revv, Slack, GitHub, Tailscale, Godo, Stripe}
+	rivals, errs := make([]Rival, len(known)), make([]error, len(known))
+	for i, rival := range known {
+		rivals[i], errs[i] = rival()
 	}
 	return rivals, errors.Join(errs...)
 }
@@ -78,12 +75,12 @@ type floor struct {
 }
 
 func newFloor(base string, transport http.RoundTripper) floor {
-	source := oauth2.StaticTokenSource(&oauth2.Token{AccessToken: token})
+	source := oauth2.StaticTokenSource(&oauth2.Token{AccessToken: Token})
 	return floor{base, &http.Client{Transport: &oauth2.Transport{Source: source, Base: transport}}}
 }
 
-// call sends a request with body as JSON and decodes the answer.
-func (f floor) call(ctx context.Context, method, path string, body, out any) (*http.Response, error) {
+// call sends a request with body as JSON, decodes the answer and returns its headers.
+func (f floor) call(ctx context.Context, method, path string, body, out any) (http.Header, error) {
 	var reader io.Reader
 	if body != nil {
 		encoded, err := json.Marshal(body)
@@ -102,7 +99,7 @@ func (f floor) call(ctx context.Context, method, path string, body, out any) (*h
 	return f.send(req, out)
 }
 
-func (f floor) send(req *http.Request, out any) (*http.Response, error) {
+func (f floor) send(req *http.Request, out any) (http.Header, error) {
 	req.Header.Set("Accept", "application/json")
 	resp, err := f.client.Do(req)
 	if err != nil {
@@ -118,5 +115,5 @@ func (f floor) send(req *http.Request, out any) (*http.Response, error) {
 	if resp.StatusCode >= http.StatusMultipleChoices {
 		return nil, fmt.Errorf("status %d", resp.StatusCode)
 	}
-	return resp, json.Unmarshal(data, out)
+	return resp.Header, json.Unmarshal(data, out)
 }

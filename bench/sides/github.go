@@ -11,7 +11,7 @@ import (
 
 	"github.com/google/go-github/v87/github"
 
-	"github.com/revv-go/revv/bench/internal/world"
+	"github.com/revv-go/revv/bench/world"
 )
 
 const githubIssue = `{"id":%d,"number":%d,"state":"open","locked":false,"title":"Lease of the flat in Elm Street","body":"To be signed by both parties","comments":3,` +
@@ -40,14 +40,14 @@ func GitHub() (Rival, error) {
 	return Rival{
 		Name: "go-github", Module: "github.com/google/go-github/v87", Answer: answer,
 		Connect: func(base string, transport http.RoundTripper) (client, floor Operations, err error) {
-			c, err := github.NewClient(github.WithHTTPClient(&http.Client{Transport: transport}), github.WithAuthToken(token), github.WithEnterpriseURLs(base, base))
+			c, err := github.NewClient(github.WithHTTPClient(&http.Client{Transport: transport}), github.WithAuthToken(Token), github.WithEnterpriseURLs(base, base))
 			if err != nil {
 				return client, floor, err
 			}
 			return githubOperations(c), githubFloor(newFloor(base+"/api/v3", transport)), nil
 		},
 		Plain: func(base string) (Operations, error) {
-			c, err := github.NewClient(github.WithAuthToken(token), github.WithEnterpriseURLs(base, base))
+			c, err := github.NewClient(github.WithAuthToken(Token), github.WithEnterpriseURLs(base, base))
 			if err != nil {
 				return Operations{}, err
 			}
@@ -153,14 +153,14 @@ func githubFloor(f floor) Operations {
 		List: func(ctx context.Context, item func(int) error) error {
 			for page := 1; ; page++ {
 				var issues []*github.Issue
-				resp, err := f.call(ctx, http.MethodGet, "/repos/o/r/issues?per_page=100&page="+strconv.Itoa(page), nil, &issues)
+				header, err := f.call(ctx, http.MethodGet, "/repos/o/r/issues?per_page=100&page="+strconv.Itoa(page), nil, &issues)
 				if err != nil {
 					return err
 				}
 				if err := each(issues, issueIndex, item); err != nil {
 					return err
 				}
-				if !strings.Contains(resp.Header.Get("Link"), `rel="next"`) {
+				if !strings.Contains(header.Get("Link"), `rel="next"`) {
 					return nil
 				}
 			}

@@ -8,8 +8,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/revv-go/revv/bench/internal/sides"
-	"github.com/revv-go/revv/bench/internal/world"
+	"github.com/revv-go/revv/bench/sides"
+	"github.com/revv-go/revv/bench/world"
 )
 
 // Prefetch is how many pages this project reads ahead by itself.

@@ -14,7 +14,7 @@ import (
 	"github.com/slack-go/slack"
 	"github.com/slack-go/slack/slackevents"
 
-	"github.com/revv-go/revv/bench/internal/world"
+	"github.com/revv-go/revv/bench/world"
 )
 
 const slackUser = `{"id":"U%d","team_id":"T012AB3C4","name":"tenant%d","deleted":false,"color":"9f69e7","real_name":"Tenant Example","tz":"Europe/Berlin",` +
@@ -51,11 +51,11 @@ func Slack() (Rival, error) {
 	return Rival{
 		Name: "slack-go", Module: "github.com/slack-go/slack", Answer: answer,
 		Connect: func(base string, transport http.RoundTripper) (client, floor Operations, err error) {
-			api := slack.New(token, slack.OptionAPIURL(base+"/"), slack.OptionHTTPClient(&http.Client{Transport: transport}))
+			api := slack.New(Token, slack.OptionAPIURL(base+"/"), slack.OptionHTTPClient(&http.Client{Transport: transport}))
 			return slackOperations(api), slackFloor(newFloor(base, transport)), nil
 		},
 		Plain: func(base string) (Operations, error) {
-			return slackOperations(slack.New(token, slack.OptionAPIURL(base+"/"))), nil
+			return slackOperations(slack.New(Token, slack.OptionAPIURL(base+"/"))), nil
 		},
 	}, nil
 }
@@ -157,7 +157,7 @@ func slackFloor(f floor) Operations {
 	return Operations{
 		Get: func(ctx context.Context) error {
 			var out slackAnswer
-			if err := f.form(ctx, "/users.info", url.Values{"token": {token}, "user": {"U0"}, "include_locale": {"false"}}, &out); err != nil {
+			if err := f.form(ctx, "/users.info", url.Values{"token": {Token}, "user": {"U0"}, "include_locale": {"false"}}, &out); err != nil {
 				return err
 			}
 			return checkSlackUser(&out.User)
@@ -171,7 +171,7 @@ func slackFloor(f floor) Operations {
 				Text      string        `json:"text"`
 				Message   slack.Message `json:"message"`
 			}
-			if err := f.form(ctx, "/chat.postMessage", url.Values{"token": {token}, "channel": {"C1"}, "text": {text}}, &out); err != nil {
+			if err := f.form(ctx, "/chat.postMessage", url.Values{"token": {Token}, "channel": {"C1"}, "text": {text}}, &out); err != nil {
 				return err
 			}
 			return decoded(out.Channel == "C1" && out.Timestamp != "")
@@ -179,7 +179,7 @@ func slackFloor(f floor) Operations {
 		List: func(ctx context.Context, item func(int) error) error {
 			for cursor := ""; ; {
 				var out slackAnswer
-				values := url.Values{"token": {token}, "limit": {strconv.Itoa(PageItems)}, "cursor": {cursor}, "team_id": {""}, "include_locale": {"false"}}
+				values := url.Values{"token": {Token}, "limit": {strconv.Itoa(PageItems)}, "cursor": {cursor}, "team_id": {""}, "include_locale": {"false"}}
 				if err := f.form(ctx, "/users.list", values, &out); err != nil {
 					return err
 				}

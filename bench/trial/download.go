@@ -16,9 +16,9 @@ import (
 
 	"github.com/revv-go/revv"
 
-	"github.com/revv-go/revv/bench/internal/measure"
-	"github.com/revv-go/revv/bench/internal/sides"
-	"github.com/revv-go/revv/bench/internal/world"
+	"github.com/revv-go/revv/bench/measure"
+	"github.com/revv-go/revv/bench/sides"
+	"github.com/revv-go/revv/bench/world"
 )
 
 // Download is how a streamed file compares with io.Copy into the same writer and
@@ -77,11 +77,11 @@ func RunDownload(ctx context.Context, size int64, rounds int, random *rand.Rand)
 	transport := world.Transport()
 	defer transport.CloseIdleConnections()
 
-	client, err := revv.NewClient(revv.StaticToken("token-of-an-example"), revv.WithBaseURL(server.URL), revv.WithHTTPClient(&http.Client{Transport: transport}))
+	client, err := revv.NewClient(revv.StaticToken(sides.Token), revv.WithBaseURL(server.URL), revv.WithHTTPClient(&http.Client{Transport: transport}))
 	if err != nil {
 		return d, err
 	}
-	plain := &http.Client{Transport: &oauth2.Transport{Source: oauth2.StaticTokenSource(&oauth2.Token{AccessToken: "token-of-an-example"}), Base: transport}}
+	plain := &http.Client{Transport: &oauth2.Transport{Source: oauth2.StaticTokenSource(&oauth2.Token{AccessToken: sides.Token}), Base: transport}}
 
 	var floorSum, ownSum string
 	floor := func() error {

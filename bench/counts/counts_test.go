@@ -5,8 +5,8 @@ import (
 
 	"golang.org/x/oauth2"
 
-	"github.com/revv-go/revv/bench/internal/counts"
-	"github.com/revv-go/revv/bench/internal/sides"
+	"github.com/revv-go/revv/bench/counts"
+	"github.com/revv-go/revv/bench/sides"
 )
 
 func revvSide(t *testing.T) sides.Rival {

@@ -8,7 +8,7 @@ import (
 
 	tailscale "tailscale.com/client/tailscale/v2"
 
-	"github.com/revv-go/revv/bench/internal/world"
+	"github.com/revv-go/revv/bench/world"
 )
 
 // Tailscale is tailscale-client-go v2. It has no lists in pages, and its webhooks
@@ -30,7 +30,7 @@ func Tailscale() (Rival, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &tailscale.Client{BaseURL: u, APIKey: token, Tailnet: "example.com", HTTP: client}, nil
+		return &tailscale.Client{BaseURL: u, APIKey: Token, Tailnet: "example.com", HTTP: client}, nil
 	}
 	return Rival{
 		Name: "tailscale", Module: "tailscale.com/client/tailscale/v2", Answer: answer,
