@@ -1,0 +1,48 @@
+package revv
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestPrintable_limit_isExact(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"":                      "",
+		strings.Repeat("a", 9):  strings.Repeat("a", 9),
+		strings.Repeat("a", 10): strings.Repeat("a", 10),
+		strings.Repeat("a", 11): strings.Repeat("a", 7) + "…",
+		"aaaaaaa\x01":           `aaaaaaa…`, // the escape does not fit
+		"aaaaaa\x01":            `aaaaaa\x01`,
+		"aaaaa\x01bb":           `aaaaa…`, // an escape is never cut in two
+		"aaaaüüü":               "aaaaüüü",
+		"aaaaüüüü":              "aaaaü…",
+		"a\xff":                 `a\xff`,
+	} {
+		assert.Equal(t, want, printable(text, 10), "%q", text)
+	}
+}
+
+func TestStatusKind_serverErrors_haveAnEnd(t *testing.T) {
+	t.Parallel()
+	for status, want := range map[int]error{499: nil, 500: ErrServer, 599: ErrServer, 600: nil} {
+		assert.Equal(t, want, statusKind(status), status)
+	}
+}
+
+func TestError_printsInEveryForm(t *testing.T) {
+	t.Parallel()
+	err := &Error{Op: "Documents.Get", StatusCode: 404, Code: "GONE", RequestID: "r1", Attempts: 2}
+	const text = "revv: Documents.Get: 404 Not Found: GONE (attempts: 2, request id: r1)"
+	require.EqualError(t, err, text)
+	assert.Equal(t, text, fmt.Sprintf("%s", err))
+	assert.Equal(t, `"`+text+`"`, fmt.Sprintf("%q", err))
+	assert.Equal(t, "revv: X: 799", (&Error{Op: "X", StatusCode: 799}).Error())
+	assert.Equal(t, slog.KindGroup, err.LogValue().Kind())
+	assert.Equal(t, "<nil>", (*Error)(nil).LogValue().String())
+}
