@@ -1,0 +1,86 @@
+package revv
+
+import (
+	"context"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// patientCall is a call that waits as long as a minute for its turn.
+func patientCall() *prepared {
+	return &prepared{call: &call{name: "Documents.Get"}, settings: &callSettings{retry: RetryPolicy{MaxRetryAfter: time.Minute}}}
+}
+
+// countingLimiter lets everybody pass.
+type countingLimiter struct{ asked int }
+
+func (l *countingLimiter) Wait(context.Context) error {
+	l.asked++
+	return nil
+}
+
+func TestTurn_gateThenLimiter(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		limiter := &countingLimiter{}
+		c := &core{limiter: limiter}
+		start := time.Now()
+		c.gate.Close(start.Add(time.Minute))
+		require.NoError(t, c.turn(t.Context(), patientCall()), "a minute is not too long")
+		assert.Equal(t, time.Minute, time.Since(start))
+		assert.Equal(t, 1, limiter.asked, "behind the gate")
+
+		c.gate.Close(time.Now().Add(time.Minute + 1))
+		require.ErrorIs(t, c.turn(t.Context(), patientCall()), ErrRateLimited)
+		assert.Equal(t, time.Minute, time.Since(start), "too long is said at once")
+
+		c = &core{limiter: limiter}
+		c.gate.Close(time.Now().Add(time.Minute))
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel)
+		require.ErrorIs(t, c.turn(ctx, patientCall()), context.Canceled)
+		assert.Equal(t, 1, limiter.asked)
+	})
+}
+
+// The gate takes a wait of exactly what the longest call may wait.
+func TestHeed_shutsTheGateForWaitsWithinTheLimit(t *testing.T) {
+	t.Parallel()
+	for wait, want := range map[time.Duration]time.Duration{time.Second: time.Second, time.Minute: time.Minute, time.Minute + 1: 0} {
+		synctest.Test(t, func(t *testing.T) {
+			c := &core{}
+			c.heed(patientCall(), &result{status: http.StatusTooManyRequests, told: true, retryAfter: wait})
+			assert.Equal(t, want, c.gate.Wait(time.Now))
+		})
+	}
+}
+
+func TestOutlasts_aWaitUntilTheDeadline_doesNot(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		for wait, want := range map[time.Duration]bool{0: false, time.Minute - 1: false, time.Minute: false, time.Minute + 1: true} {
+			assert.Equal(t, want, outlasts(ctx, wait), "%v", wait)
+		}
+		assert.False(t, outlasts(t.Context(), time.Hour), "no deadline")
+		late, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
+		defer cancel()
+		assert.False(t, outlasts(late, 0), "what does not wait ends behind no deadline")
+	})
+}
+
+func TestSleep_ofNothing_looksAtTheContext(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	require.NoError(t, sleep(ctx, 0))
+	cancel()
+	for range 200 { // a choice by chance between the two would show
+		require.ErrorIs(t, sleep(ctx, 0), context.Canceled)
+	}
+}
