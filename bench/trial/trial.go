@@ -45,7 +45,7 @@ func All() []Trial {
 		{Name: "64 goroutines GET, loopback", Key: "parallel", Goal: 0.95, Work: 640, Rounds: 40, Callers: 64, pick: get},
 		{Name: "webhook: check and parse 2 KB", Key: "webhook", Goal: 1.05, Work: 400, Rounds: 60, Memory: true, pick: hook},
 		{Name: "list of 10,000, loopback", Key: "list", Goal: 0.60, Clock: measure.Wall, Work: 1, Rounds: 15, pick: list},
-		{Name: "list of 10,000, loopback, processor time", Key: "listcpu", Work: 1, Rounds: 15, Own: true, pick: list},
+		{Name: "list of 10,000, loopback, CPU time", Key: "listcpu", Work: 1, Rounds: 15, Own: true, pick: list},
 		{Name: "list of 10,000, 2 ms of latency", Key: "list2", Goal: 0.35, Clock: measure.Wall, Work: 1, Rounds: 15, Latency: 2 * time.Millisecond, Own: true, pick: list},
 		{Name: "list of 10,000, 20 ms of latency", Key: "list20", Goal: 0.25, Clock: measure.Wall, Work: 1, Rounds: 7, Latency: 20 * time.Millisecond, Own: true, pick: list},
 		{Name: "first item of a list, 20 ms of latency", Key: "first", Goal: 1.05, Clock: measure.Wall, Work: 1, Rounds: 15, Latency: 20 * time.Millisecond, Own: true, pick: first},
