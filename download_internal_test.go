@@ -210,3 +210,13 @@ func FuzzContentRange(f *testing.F) {
 		assert.GreaterOrEqual(t, s.total, int64(-1))
 	})
 }
+
+func TestIsPublicHost_namesAreASCII(t *testing.T) {
+	t.Parallel()
+	for host, want := range map[string]bool{
+		"storage.example.com": true, "storage.example.com.": true, "\u007f.example.com": true, "\u0080.example.com": false, "ü.example.com": false,
+		"8.8.8.8": true, "127.1": false, "0x7f.1": false, "a.0x7f": false, "2130706433": false, "localhost": false, "a.localhost": false,
+	} {
+		assert.Equal(t, want, isPublicHost(host), "%q", host)
+	}
+}

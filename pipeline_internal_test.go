@@ -2,13 +2,17 @@ package revv
 
 import (
 	"context"
+	"errors"
 	"net/http"
+	"net/url"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/revv-go/revv/internal/secret"
 )
 
 // patientCall is a call that waits as long as a minute for its turn.
@@ -83,4 +87,55 @@ func TestSleep_ofNothing_looksAtTheContext(t *testing.T) {
 	for range 200 { // a choice by chance between the two would show
 		require.ErrorIs(t, sleep(ctx, 0), context.Canceled)
 	}
+}
+
+// errTornCable is what is left of a call whose connection has ended.
+var errTornCable = errors.New("the cable was torn")
+
+// tearing answers every call with a body that ends when the caller gives up.
+type tearing struct{ give func() }
+
+func (t tearing) RoundTrip(r *http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: http.StatusOK, ContentLength: -1, Request: r, Body: t}, nil
+}
+
+func (t tearing) Read([]byte) (int, error) {
+	t.give()
+	return 0, errTornCable
+}
+
+func (tearing) Close() error { return nil }
+
+func TestCall_givenUpWhileItsAnswerComes_isTheContextsError(t *testing.T) {
+	t.Parallel()
+	for _, applied := range []bool{false, true} {
+		ctx, cancel := context.WithCancel(t.Context())
+		client, err := NewClient(StaticToken("a-token"), WithBaseURL("https://sandbox.example.com"), WithHTTPClient(&http.Client{Transport: tearing{cancel}}))
+		require.NoError(t, err)
+		if applied {
+			_, err = client.Documents.Create(ctx, CreateDocumentParams{TemplateID: 3})
+		} else {
+			_, err = client.Documents.Get(ctx, 14)
+		}
+		require.ErrorIs(t, err, context.Canceled)
+		require.ErrorIs(t, err, errTornCable)
+		assert.Equal(t, applied, errors.Is(err, ErrAppliedResponseUnreadable))
+	}
+}
+
+func TestFailBefore_keepsWhatTheLastAttemptEndedWith(t *testing.T) {
+	t.Parallel()
+	err := patientCall().failBefore(t.Context(), &result{err: errTornCable}, 1, ErrNoToken)
+	require.ErrorIs(t, err, errTornCable)
+	require.ErrorIs(t, err, ErrNoToken)
+	require.EqualError(t, patientCall().failBefore(t.Context(), &result{}, 1, ErrNoToken), "revv: Documents.Get: "+ErrNoToken.Error()+" (attempts: 1)")
+}
+
+// A value that is short is no secret, and might be part of any word.
+func TestConceal_hidesValuesOfEightBytes(t *testing.T) {
+	t.Parallel()
+	p := patientCall()
+	p.settings.header = secret.New(http.Header{"X-Short": {"1234567"}, "X-Long": {"abcdefgh"}})
+	p.settings.query = secret.New(url.Values{"short": {"7654321"}, "long": {"h/g/f/e/"}})
+	assert.Equal(t, "1234567 [redacted] 7654321 [redacted] [redacted]", p.conceal(&result{}, "1234567 abcdefgh 7654321 h/g/f/e/ h%2Fg%2Ff%2Fe%2F"))
 }
