@@ -60,7 +60,7 @@ func entriesPage(entries int) string {
 }
 
 // The counts of this test are of the whole program: nothing may run beside it.
-func TestAllocations_stayUnderTheirCeilings(t *testing.T) { //nolint:paralleltest,tparallel // see above
+func TestAllocations_stayUnderTheirCeilings(t *testing.T) {
 	ctx := t.Context()
 	document, page := cannedClient(t, smallDocument), cannedClient(t, entriesPage(100))
 	event := []byte(smallEvent)

@@ -115,12 +115,13 @@ func isPublicHost(host string) bool {
 //
 //nolint:gochecknoglobals // a constant list; Go has no constant slices
 var reserved = sync.OnceValue(func() []netip.Prefix {
-	var networks []netip.Prefix
-	for _, text := range []string{
+	texts := []string{
 		"0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.0.2.0/24", "198.18.0.0/15", "198.51.100.0/24",
 		"192.88.99.0/24", "203.0.113.0/24", "240.0.0.0/4", "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20",
-	} {
-		networks = append(networks, netip.MustParsePrefix(text))
+	}
+	networks := make([]netip.Prefix, len(texts))
+	for i, text := range texts {
+		networks[i] = netip.MustParsePrefix(text)
 	}
 	return networks
 })
