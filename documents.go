@@ -299,7 +299,8 @@ func (s *DocumentsService) Move(ctx context.Context, id DocumentID, folder Folde
 }
 
 // Download writes the PDF of a document to w as it comes. See [Download] for
-// what is verified. If it fails, what was written so far is of no use. A read.
+// what is verified. If it fails, what was written so far is of no use. A document
+// that is not signed yet has a PDF as well: look at [Document].Stage first. A read.
 // The route is a stand-in.
 func (s *DocumentsService) Download(ctx context.Context, id DocumentID, w io.Writer, opts ...CallOption) (*Download, error) {
 	return s.root().download(ctx, id, w, opts)
@@ -308,7 +309,8 @@ func (s *DocumentsService) Download(ctx context.Context, id DocumentID, w io.Wri
 // DownloadFile writes the PDF of a document to a file with mode 0600. The file
 // appears under its path when it is whole and verified, not before; an existing
 // file is kept, with an error that is [io/fs.ErrExist], unless [WithOverwrite]
-// is given. A read. The route is a stand-in.
+// is given. A document that is not signed yet has a PDF as well: look at
+// [Document].Stage first. A read. The route is a stand-in.
 func (s *DocumentsService) DownloadFile(ctx context.Context, id DocumentID, path string, opts ...CallOption) (*Download, error) {
 	return s.root().downloadFile(ctx, id, path, opts)
 }

@@ -363,7 +363,7 @@ func (c *core) downloadFile(ctx context.Context, id DocumentID, path string, opt
 		return nil, argument(op, "id", "must be positive")
 	}
 	if _, err := os.Lstat(path); err == nil && !settings.overwrite {
-		return nil, &Error{Op: op, Message: "WithOverwrite replaces it", cause: &fs.PathError{Op: "create", Path: path, Err: fs.ErrExist}}
+		return nil, &Error{Op: op, Message: "a file that is there is kept without WithOverwrite", cause: &fs.PathError{Op: "create", Path: path, Err: fs.ErrExist}}
 	}
 	temp, err := os.CreateTemp(filepath.Dir(path), ".revv-*.part") // mode 0600
 	if err != nil {

@@ -155,7 +155,7 @@ func ExampleDocumentsService_SendForApproval() {
 		return
 	}
 	fmt.Println(server.Outbox()[0].Subject)
-	// Output: Please approve "Agreement with Acme"
+	// Output: Please approve “Agreement with Acme”
 }
 
 func ExampleDocumentsService_SendForAcceptance() {
@@ -170,7 +170,7 @@ func ExampleDocumentsService_SendForAcceptance() {
 		return
 	}
 	fmt.Println(server.Outbox()[0].Subject)
-	// Output: Please accept "Offer for Ann"
+	// Output: Please accept “Offer for Ann”
 }
 
 func ExampleDocumentsService_Share() {

@@ -25,22 +25,34 @@ func application() revv.OAuthConfig {
 	return config
 }
 
-// connect is the README's section on authentication: once.
-func connect(ctx context.Context, config revv.OAuthConfig, store revv.TokenStore, account string) error {
-	token, err := config.Login(ctx, func(url string) error { fmt.Println("open", url); return nil })
+// connect returns a client for an account: any name of yours, one for each token
+// pair. The first time, a person has to agree.
+func connect(ctx context.Context, config revv.OAuthConfig, account string) (*revv.Client, error) {
+	store, err := revv.NewFileStore("tokens") // 0600, safe across processes
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return revv.SaveToken(ctx, store, account, token)
-}
-
-// authenticate is the README's section on authentication: whenever it starts.
-func authenticate(config revv.OAuthConfig, store revv.TokenStore, account string) (*revv.Client, error) {
+	if _, err := store.Load(ctx, account); errors.Is(err, revv.ErrNoToken) {
+		token, err := config.Login(ctx, func(url string) error { fmt.Println("open", url); return nil })
+		if err != nil {
+			return nil, err
+		}
+		if err := revv.SaveToken(ctx, store, account, token); err != nil {
+			return nil, err
+		}
+	}
 	auth, err := config.Authenticator(store, account)
 	if err != nil {
 		return nil, err
 	}
 	return revv.NewClient(auth, revv.WithSubdomain("acme"))
+}
+
+// subscribe is the README's section on webhooks.
+func subscribe(ctx context.Context, client *revv.Client) error {
+	target := "https://app.example.com/hooks/" + os.Getenv("REVV_WEBHOOK_SECRET") // at least 16 bytes, unguessable
+	_, err := client.Webhooks.Subscribe(ctx, revv.SubscribeParams{Event: revv.EventClosed, URL: target})
+	return err
 }
 
 // serveWebhooks is the README's section on webhooks.
@@ -59,15 +71,51 @@ func serveWebhooks(client *revv.Client) error {
 	return http.ListenAndServe("127.0.0.1:8080", nil)
 }
 
+// contract is the README's section on a document.
+func contract(ctx context.Context, client *revv.Client, template revv.TemplateID) (*revv.Document, error) {
+	doc, err := client.Documents.Create(ctx, revv.CreateDocumentParams{TemplateID: template, Title: "Agreement D-1042"})
+	if err != nil {
+		return nil, err
+	}
+	for _, field := range doc.Fields { // those of the template
+		fmt.Println(field.Name, field.Type, field.Required)
+	}
+	if _, err := client.Documents.SetFields(ctx, doc.ID, []revv.FieldValue{{Name: "Client", Value: "Example Ltd"}}); err != nil {
+		return nil, err
+	}
+	err = client.Documents.SendForESign(ctx, doc.ID, revv.SendParams{
+		Recipients: []revv.Person{{Email: "first@example.com", Order: 1}, {Email: "second@example.com", Order: 2}},
+		Message:    "Please sign our agreement.",
+	})
+	return doc, err
+}
+
+// file is the README's section on a document, when it is signed.
+func file(ctx context.Context, client *revv.Client, number revv.DocumentNumber) error {
+	doc, err := client.Documents.GetByNumber(ctx, number)
+	if err != nil {
+		return err
+	}
+	if !doc.Stage.Is(revv.StageSigned) && !doc.Stage.Is(revv.StageCompleted) {
+		return nil // not yet: its PDF would be an unsigned one
+	}
+	pdf, err := client.Documents.DownloadFile(ctx, doc.ID, "agreement.pdf")
+	if err != nil {
+		return err
+	}
+	fmt.Println(pdf.Size, pdf.SHA256)
+	return nil
+}
+
 // send is the README's section on errors.
 func send(ctx context.Context, client *revv.Client, doc *revv.Document, people []revv.Person) error {
 	err := client.Documents.SendForESign(ctx, doc.ID, revv.SendParams{Recipients: people})
 	switch {
-	case errors.Is(err, revv.ErrOutcomeUnknown):
-		now, readErr := client.Documents.Get(ctx, doc.ID) // look before sending again
+	case errors.Is(err, revv.ErrOutcomeUnknown), errors.Is(err, revv.ErrAppliedResponseUnreadable):
+		now, readErr := client.Documents.Get(ctx, doc.ID) // look, and do not send again
 		if readErr == nil && !now.Stage.Is(revv.StageDraft) {
 			return nil // it was sent
-		}
+		} // a draft proves nothing yet: the request may be on its way
 	case errors.Is(err, revv.ErrReauthorizationRequired):
 		return fmt.Errorf("please connect Revv again: %w", err)
 	}

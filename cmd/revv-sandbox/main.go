@@ -17,6 +17,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/signal"
 	"strings"
@@ -160,17 +161,22 @@ func serve(ctx context.Context, listener net.Listener, pages *console.Console, l
 // announce says where the sandbox is. Its last line can be pasted into a shell.
 func announce(out io.Writer, box *sandbox.Sandbox, c *config) {
 	app := box.App()
-	fmt.Fprintf(out, `Revv sandbox, ready at %s
-
-  client id      %s
-  client secret  %s
-  redirect URLs  %s (the port is free)
-  login of 2020  %s, password %s, org_domain %s
-
-The quickstart against it, from the folder of the project:
-
-`, c.baseURL, app.ClientID, app.ClientSecret, strings.Join(app.RedirectURLs, ", "), sandbox.OwnerEmail, sandbox.OwnerPassword, sandbox.Organisation)
-	fmt.Fprintf(out, "REVV_BASE_URL=%s REVV_CLIENT_ID=%s REVV_CLIENT_SECRET=%s REVV_REDIRECT_URL="+callbackURL+" REVV_WEBHOOK_URL=http://127.0.0.1:8788 "+
-		"REVV_SIGNERS=first.signer@example.com,second.signer@example.com go run ./examples/quickstart\n",
-		c.baseURL, app.ClientID, app.ClientSecret)
+	registered := strings.Replace(strings.Join(app.RedirectURLs, ", "), callbackURL, callbackURL+" (with any port)", 1)
+	variables := fmt.Sprintf("REVV_BASE_URL=%s REVV_CLIENT_ID=%s REVV_CLIENT_SECRET=%s", c.baseURL, app.ClientID, app.ClientSecret)
+	fmt.Fprintf(out, "Revv sandbox, ready at %s\n\n", c.baseURL)
+	fmt.Fprintf(out, "  client id      %s\n  client secret  %s\n", app.ClientID, app.ClientSecret)
+	fmt.Fprintf(out, "  redirect URLs  %s\n", registered)
+	fmt.Fprintf(out, "  login of 2020  %s, password %s, org_domain %s\n\n", sandbox.OwnerEmail, sandbox.OwnerPassword, sandbox.Organisation)
+	fmt.Fprintf(out, "For programs of your own:\n\n  export %s\n\n", variables)
+	fmt.Fprintf(out, "An access token without a consent page:\n\n"+
+		"  curl -sS -H 'GrantType: password' -H 'Content-Type: application/json' \\\n"+
+		`    -d '{"user_email":%q,"password":%q,"org_domain":%q}' %s/api/v2/auth/initiate-auth`+"\n\n",
+		sandbox.OwnerEmail, sandbox.OwnerPassword, sandbox.Organisation, c.baseURL)
+	if u, err := url.Parse(c.baseURL); err == nil && u.Scheme == "http" && !isLoopback(u.Hostname()) {
+		fmt.Fprintln(out, "The Go client takes http on loopback alone: put TLS in front of the sandbox for it.")
+		return
+	}
+	fmt.Fprintf(out, "The quickstart against it, from the folder of the project:\n\n"+
+		"%s REVV_REDIRECT_URL=%s REVV_WEBHOOK_URL=http://127.0.0.1:8788 "+
+		"REVV_SIGNERS=first.signer@example.com,second.signer@example.com go run ./examples/quickstart\n", variables, callbackURL)
 }
