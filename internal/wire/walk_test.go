@@ -76,6 +76,13 @@ func TestSelect_findsMembersAsObjectDoes(t *testing.T) {
 	}
 }
 
+func TestSelect_ofACutObject_endsWithoutHarm(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{``, `{`, `{"b":1`, `{"b":`, `{"b":{`, `1`} {
+		assert.Nil(t, wire.Select([]byte(text), "a")[0], text)
+	}
+}
+
 // FuzzElements: the elements of every valid array are those that encoding/json finds.
 func FuzzElements(f *testing.F) {
 	for _, text := range []string{`[]`, `[1,"a",{"b":[null]}]`, ` [ "\\" , "]" ] `, `{"a":[1],"A":{}}`, `[[[]],{}]`, "[\"\\u2028\"]"} {
