@@ -173,8 +173,7 @@ func announce(out io.Writer, box *sandbox.Sandbox, c *config) {
 		`    -d '{"user_email":%q,"password":%q,"org_domain":%q}' %s/api/v2/auth/initiate-auth`+"\n\n",
 		sandbox.OwnerEmail, sandbox.OwnerPassword, sandbox.Organisation, c.baseURL)
 	if u, err := url.Parse(c.baseURL); err == nil && u.Scheme == "http" && !isLoopback(u.Hostname()) {
-		fmt.Fprintln(out, "The Go client takes http on loopback alone: put TLS in front of the sandbox for it.")
-		return
+		fmt.Fprint(out, "The Go client takes http on loopback alone: put TLS in front of the sandbox before you use it.\n\n")
 	}
 	fmt.Fprintf(out, "The quickstart against it, from the folder of the project:\n\n"+
 		"%s REVV_REDIRECT_URL=%s REVV_WEBHOOK_URL=http://127.0.0.1:8788 "+
