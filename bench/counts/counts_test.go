@@ -18,12 +18,22 @@ func revvSide(t *testing.T) sides.Rival {
 	return rival
 }
 
+// net/http gives a connection up if the goroutine that wrote the request has not
+// said so within 50 ms of the answer, which happens where the machine is far too
+// busy: such a run says nothing about the client.
 func TestConnections_oneForEachCaller(t *testing.T) {
 	t.Parallel()
-	opened, err := counts.Connections(t.Context(), revvSide(t))
-	if err != nil || opened != counts.Callers {
-		t.Errorf("%d connections, %v", opened, err)
+	var opened int
+	for range 3 {
+		var err error
+		if opened, err = counts.Connections(t.Context(), revvSide(t)); err != nil {
+			t.Fatal(err)
+		}
+		if opened == counts.Callers {
+			return
+		}
 	}
+	t.Errorf("%d connections, again and again", opened)
 }
 
 func TestChunkedPages_oneConnection(t *testing.T) {
