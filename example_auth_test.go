@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -67,6 +68,36 @@ func openCallback(address string) {
 	if err == nil {
 		_ = response.Body.Close()
 	}
+}
+
+// A program that a person starts: it asks the first time, and not again.
+func ExampleOAuthConfig_Connect() {
+	server := revvtest.NewServer(nil)
+	defer server.Close()
+	ctx, store := context.Background(), revv.NewMemoryStore()
+
+	open := func(authURL string) error { // a browser, and a person who agrees
+		callback, err := server.Authorize(authURL)
+		go openCallback(callback)
+		return err
+	}
+	for range 2 { // the second time, nobody is asked
+		auth, err := server.OAuthConfig().Connect(ctx, store, "acme", open)
+		if err != nil {
+			log.Fatal(err)
+		}
+		client, err := revv.NewClient(auth, revv.WithBaseURL(server.URL()))
+		if err != nil {
+			log.Fatal(err)
+		}
+		templates, err := client.Templates.List(ctx, revv.ListTemplatesParams{Status: revv.ActiveTemplates})
+		fmt.Println(len(templates.Items), err)
+	}
+	fmt.Println(len(server.Requests("OAuth.Token")), "exchange")
+	// Output:
+	// 3 <nil>
+	// 3 <nil>
+	// 1 exchange
 }
 
 // A web application whose customers each connect their own account.

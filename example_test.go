@@ -25,23 +25,13 @@ func application() revv.OAuthConfig {
 	return config
 }
 
-// connect returns a client for an account: any name of yours, one for each token
-// pair. The first time, a person has to agree.
-func connect(ctx context.Context, config revv.OAuthConfig, account string) (*revv.Client, error) {
+// connect is the README's section on authentication.
+func connect(ctx context.Context, config revv.OAuthConfig) (*revv.Client, error) {
 	store, err := revv.NewFileStore("tokens") // 0600, safe across processes
 	if err != nil {
 		return nil, err
 	}
-	if _, err := store.Load(ctx, account); errors.Is(err, revv.ErrNoToken) {
-		token, err := config.Login(ctx, func(url string) error { fmt.Println("open", url); return nil })
-		if err != nil {
-			return nil, err
-		}
-		if err := revv.SaveToken(ctx, store, account, token); err != nil {
-			return nil, err
-		}
-	}
-	auth, err := config.Authenticator(store, account)
+	auth, err := config.Connect(ctx, store, "acme", func(url string) error { fmt.Println("open", url); return nil })
 	if err != nil {
 		return nil, err
 	}

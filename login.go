@@ -45,6 +45,41 @@ func SaveToken(ctx context.Context, store TokenStore, account string, token *oau
 	return err
 }
 
+// Connect returns an authenticator for the pair of account in store, as
+// [OAuthConfig.Authenticator] does. If the store has none ([ErrNoToken]), a
+// person is asked first, as by [OAuthConfig.Login], and the pair is saved before
+// Connect returns; if that fails, the error is [ErrTokenNotPersisted]. A pair that
+// has become useless is not replaced: a call then fails with
+// [ErrReauthorizationRequired], and Login asks anew.
+func (c OAuthConfig) Connect(ctx context.Context, store TokenStore, account string, open func(authURL string) error) (Authenticator, error) {
+	const op = "OAuth.Connect"
+	if err := checkContext(ctx, op); err != nil {
+		return nil, err
+	}
+	auth, err := c.Authenticator(store, account)
+	if open == nil {
+		err = errors.Join(err, argument(op, "open", "must not be nil"))
+	}
+	if err != nil {
+		return nil, err
+	}
+	switch _, err := store.Load(ctx, account); {
+	case err == nil:
+		return auth, nil
+	case !errors.Is(err, ErrNoToken):
+		return nil, &Error{Op: op, cause: err}
+	}
+	token, err := c.Login(ctx, open)
+	if err != nil {
+		return nil, err
+	}
+	if err := SaveToken(ctx, store, account, token); err != nil {
+		err = concealed(err, token.AccessToken, token.RefreshToken)
+		return nil, &Error{Op: op, Message: "authorize again", kinds: []error{ErrTokenNotPersisted}, cause: err}
+	}
+	return auth, nil
+}
+
 // Login authorizes a program that runs on a person's own machine. It listens on
 // 127.0.0.1 for the callback, hands the URL to open, which shows it to the
 // person or starts a browser and returns, waits for the callback with the right

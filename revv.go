@@ -29,10 +29,10 @@
 //
 // # Authentication
 //
-// [OAuthConfig.Login] (programs) or [OAuthConfig.Handlers] (web applications) ask
-// a person for permission; [SaveToken] puts the token pair into a [TokenStore];
-// [OAuthConfig.Authenticator] renews it when the service rejects it, and saves it
-// before it is used. [NewFileStore] shares the pair among the processes of a
+// [OAuthConfig.Connect] asks a person for permission the first time a program
+// runs, and keeps the token pair in a [TokenStore]; web applications use
+// [OAuthConfig.Handlers], [SaveToken] and [OAuthConfig.Authenticator]. The pair is
+// renewed when the service rejects it, and saved before it is used. [NewFileStore] shares the pair among the processes of a
 // machine, a TokenStore of your own among machines, and [NewEncryptedStore] seals
 // either. [ErrReauthorizationRequired] means that a person has to be asked again.
 // [StaticToken] and [FromTokenSource] serve simpler needs.

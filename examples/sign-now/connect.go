@@ -15,7 +15,6 @@ import (
 // start asks a person for the permission, in a browser; from then on the token
 // pair is in a directory, where it is renewed for as long as the program runs.
 func connect(ctx context.Context, out io.Writer) (*revv.Client, error) {
-	const account = "example"
 	var missing []error
 	for _, name := range []string{"REVV_CLIENT_ID", "REVV_CLIENT_SECRET"} {
 		if os.Getenv(name) == "" {
@@ -35,19 +34,10 @@ func connect(ctx context.Context, out io.Writer) (*revv.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := store.Load(ctx, account); errors.Is(err, revv.ErrNoToken) {
-		token, err := config.Login(ctx, func(authURL string) error {
-			_, err := fmt.Fprintf(out, "Please authorize the program in a browser:\n\n  %s\n\n", authURL)
-			return err
-		})
-		if err != nil {
-			return nil, err
-		}
-		if err := revv.SaveToken(ctx, store, account, token); err != nil {
-			return nil, err
-		}
-	}
-	auth, err := config.Authenticator(store, account)
+	auth, err := config.Connect(ctx, store, "example", func(authURL string) error {
+		_, err := fmt.Fprintf(out, "Please authorize the program in a browser:\n\n  %s\n\n", authURL)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
