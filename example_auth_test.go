@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -84,11 +83,13 @@ func ExampleOAuthConfig_Connect() {
 	for range 2 { // the second time, nobody is asked
 		auth, err := server.OAuthConfig().Connect(ctx, store, "acme", open)
 		if err != nil {
-			log.Fatal(err)
+			fmt.Println(err)
+			return
 		}
 		client, err := revv.NewClient(auth, revv.WithBaseURL(server.URL()))
 		if err != nil {
-			log.Fatal(err)
+			fmt.Println(err)
+			return
 		}
 		templates, err := client.Templates.List(ctx, revv.ListTemplatesParams{Status: revv.ActiveTemplates})
 		fmt.Println(len(templates.Items), err)

@@ -32,10 +32,11 @@
 // [OAuthConfig.Connect] asks a person for permission the first time a program
 // runs, and keeps the token pair in a [TokenStore]; web applications use
 // [OAuthConfig.Handlers], [SaveToken] and [OAuthConfig.Authenticator]. The pair is
-// renewed when the service rejects it, and saved before it is used. [NewFileStore] shares the pair among the processes of a
-// machine, a TokenStore of your own among machines, and [NewEncryptedStore] seals
-// either. [ErrReauthorizationRequired] means that a person has to be asked again.
-// [StaticToken] and [FromTokenSource] serve simpler needs.
+// renewed when the service rejects it, and saved before it is used. [NewFileStore]
+// shares the pair among the processes of a machine, a TokenStore of your own among
+// machines, and [NewEncryptedStore] seals either. [ErrReauthorizationRequired]
+// means that a person has to be asked again. [StaticToken] and [FromTokenSource]
+// serve simpler needs.
 //
 // # Errors
 //
