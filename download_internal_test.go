@@ -3,9 +3,11 @@ package revv
 import (
 	"context"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -219,4 +221,18 @@ func TestIsPublicHost_namesAreASCII(t *testing.T) {
 	} {
 		assert.Equal(t, want, isPublicHost(host), "%q", host)
 	}
+}
+
+// Where a file system has no links, a link that fails is no reason to replace a
+// file. Here it fails because there is nothing to link to.
+func TestPublish_withoutALink_keepsAFileThatIsThere(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	missing, kept, free := filepath.Join(dir, "missing.part"), filepath.Join(dir, "kept.pdf"), filepath.Join(dir, "free.pdf")
+	require.NoError(t, os.WriteFile(kept, []byte("kept"), 0o600))
+	require.ErrorIs(t, publish(missing, kept, false), fs.ErrExist)
+	require.ErrorIs(t, publish(missing, free, false), fs.ErrNotExist)
+	content, err := os.ReadFile(kept)
+	require.NoError(t, err)
+	assert.Equal(t, "kept", string(content))
 }
