@@ -40,6 +40,15 @@ func (w *watch) ask(page int) {
 	w.most = max(w.most, w.asked-w.wanted)
 }
 
+// counted is what a watch has seen.
+type counted struct{ most, arrived int }
+
+func (w *watch) result() counted {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return counted{w.most, w.arrived}
+}
+
 func (w *watch) want(page int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -48,8 +57,50 @@ func (w *watch) want(page int) {
 
 // PagesAhead reads this project's list to its end, and once more up to the middle
 // of a page.
-func PagesAhead(ctx context.Context, rival sides.Rival) (ahead Ahead, err error) {
-	seen := &watch{wanted: 1}
+func PagesAhead(ctx context.Context, rival sides.Rival) (Ahead, error) {
+	var ahead Ahead
+	next := 0
+	whole, err := watched(ctx, rival, func(client sides.Operations, seen *watch) error {
+		return client.List(ctx, func(index int) error {
+			ahead.Disorder = ahead.Disorder || index != next
+			next++
+			// Behind the last item of a page the next page is waited for.
+			seen.want(next/sides.PageItems + 1)
+			return nil
+		})
+	})
+	if err != nil {
+		return ahead, err
+	}
+	ahead.Disorder = ahead.Disorder || next != sides.ListItems
+
+	const leaveAt = 20*sides.PageItems + sides.PageItems/2
+	next = 0
+	before := 0
+	part, err := watched(ctx, rival, func(client sides.Operations, seen *watch) error {
+		return client.List(ctx, func(int) error {
+			next++
+			seen.want(next/sides.PageItems + 1)
+			if next < leaveAt {
+				return nil
+			}
+			seen.mu.Lock()
+			defer seen.mu.Unlock()
+			ahead.AtBreak, before = seen.asked-seen.wanted, seen.arrived
+			return errLeave
+		})
+	})
+	if !errors.Is(err, errLeave) {
+		return ahead, err
+	}
+	ahead.Most, ahead.AfterBreak = max(whole.result().most, part.result().most), part.result().arrived-before
+	return ahead, nil
+}
+
+// watched has a list read from a server of its own: what a list that has ended
+// had still under way must not be counted for the next one.
+func watched(ctx context.Context, rival sides.Rival, read func(sides.Operations, *watch) error) (seen *watch, err error) {
+	seen = &watch{wanted: 1}
 	server, err := world.Serve(ctx, func(r *http.Request) world.Reply {
 		page, err := strconv.Atoi(r.URL.Query().Get("page_num"))
 		if err == nil {
@@ -58,49 +109,14 @@ func PagesAhead(ctx context.Context, rival sides.Rival) (ahead Ahead, err error)
 		return rival.Answer(r)
 	}, time.Millisecond)
 	if err != nil {
-		return ahead, err
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, server.Close()) }()
 	client, err := rival.Plain(server.URL)
 	if err != nil {
-		return ahead, err
+		return nil, err
 	}
-	next := 0
-	err = client.List(ctx, func(index int) error {
-		ahead.Disorder = ahead.Disorder || index != next
-		next++
-		// Behind the last item of a page the next page is waited for.
-		seen.want(next/sides.PageItems + 1)
-		return nil
-	})
-	if err != nil {
-		return ahead, err
-	}
-	ahead.Disorder = ahead.Disorder || next != sides.ListItems
-
-	*seen = watch{wanted: 1, most: seen.most}
-	const leaveAt = 20*sides.PageItems + sides.PageItems/2
-	next = 0
-	before := 0
-	err = client.List(ctx, func(int) error {
-		next++
-		seen.want(next/sides.PageItems + 1)
-		if next < leaveAt {
-			return nil
-		}
-		seen.mu.Lock()
-		ahead.AtBreak, before = seen.asked-seen.wanted, seen.arrived
-		seen.mu.Unlock()
-		return errLeave
-	})
-	if !errors.Is(err, errLeave) {
-		return ahead, err
-	}
-	// The range has waited for its requests, so that none of them is under way.
-	seen.mu.Lock()
-	defer seen.mu.Unlock()
-	ahead.Most, ahead.AfterBreak = seen.most, seen.arrived-before
-	return ahead, nil
+	return seen, read(client, seen)
 }
 
 // errLeave ends a list.
