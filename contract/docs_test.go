@@ -296,6 +296,9 @@ func TestPages_nameWhatExists(t *testing.T) {
 	for _, path := range pages {
 		page := readDoc(t, filepath.Base(path))
 		for _, m := range identifier.FindAllStringSubmatch(page, -1) {
+			if filepath.Base(path) == "mutation.md" {
+				break // it names what is inside
+			}
 			known := client[m[2]] && m[1] != "revvtest" || server[m[2]] && m[1] != "revv"
 			if !known && m[1] == "" && (slices.Contains(notOurs, m[2]) || methods[m[2]]) {
 				continue
