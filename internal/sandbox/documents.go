@@ -130,12 +130,19 @@ func (a *account) getDocumentByNumber(c *call) (any, error) {
 	return documentAnswer(d), nil
 }
 
-func (a *account) putFields(c *call) (any, error) {
+// documentAndBody returns the document that the path names and the members of the
+// body, which is how calls that change a document begin.
+func (a *account) documentAndBody(c *call) (*Document, *object, error) {
 	d, err := a.documentByID(c.param)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	b, err := c.object()
+	return d, b, err
+}
+
+func (a *account) putFields(c *call) (any, error) {
+	d, b, err := a.documentAndBody(c)
 	if err != nil {
 		return nil, err
 	}
@@ -155,11 +162,7 @@ func (a *account) putFields(c *call) (any, error) {
 }
 
 func (a *account) cloneDocument(c *call) (any, error) {
-	d, err := a.documentByID(c.param)
-	if err != nil {
-		return nil, err
-	}
-	b, err := c.object()
+	d, b, err := a.documentAndBody(c)
 	if err != nil {
 		return nil, err
 	}
@@ -177,11 +180,7 @@ func (a *account) cloneDocument(c *call) (any, error) {
 }
 
 func (a *account) moveDocument(c *call) (any, error) {
-	d, err := a.documentByID(c.param)
-	if err != nil {
-		return nil, err
-	}
-	b, err := c.object()
+	d, b, err := a.documentAndBody(c)
 	if err != nil {
 		return nil, err
 	}

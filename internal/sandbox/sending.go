@@ -84,11 +84,7 @@ func (a *account) sendForApproval(c *call) (any, error) {
 // share sends private copies to readers. It spells its members in another way
 // than its siblings, as was observed.
 func (a *account) share(c *call) (any, error) {
-	d, err := a.documentByID(c.param)
-	if err != nil {
-		return nil, err
-	}
-	b, err := c.object()
+	d, b, err := a.documentAndBody(c)
 	if err != nil {
 		return nil, err
 	}
@@ -130,11 +126,7 @@ func (a *account) share(c *call) (any, error) {
 
 // sendParams reads what the three ways of sending share.
 func (a *account) sendParams(c *call, member string, ordered bool) (*Document, []Person, string, error) {
-	d, err := a.documentByID(c.param)
-	if err != nil {
-		return nil, nil, "", err
-	}
-	b, err := c.object()
+	d, b, err := a.documentAndBody(c)
 	if err != nil {
 		return nil, nil, "", err
 	}
