@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
@@ -197,15 +196,10 @@ func checkAddress(address string, allowRemote bool) error {
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || strconv.FormatUint(n, 10) != port {
 		return fmt.Errorf("the port must be a number from 0 to 65535, not %q", port)
 	}
-	if !allowRemote && !isLoopback(host) {
+	if !allowRemote && !sandbox.IsLoopback(host) {
 		return fmt.Errorf("%q is not a loopback address, so that other machines would reach the sandbox, which knows no rights; -allow-remote permits it", address)
 	}
 	return nil
-}
-
-func isLoopback(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
 }
 
 func parseSwitch(value string) (bool, error) {

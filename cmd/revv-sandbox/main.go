@@ -172,7 +172,7 @@ func announce(out io.Writer, box *sandbox.Sandbox, c *config) {
 		"  curl -sS -H 'GrantType: password' -H 'Content-Type: application/json' \\\n"+
 		`    -d '{"user_email":%q,"password":%q,"org_domain":%q}' %s/api/v2/auth/initiate-auth`+"\n\n",
 		sandbox.OwnerEmail, sandbox.OwnerPassword, sandbox.Organisation, c.baseURL)
-	if u, err := url.Parse(c.baseURL); err == nil && u.Scheme == "http" && !isLoopback(u.Hostname()) {
+	if u, err := url.Parse(c.baseURL); err == nil && u.Scheme == "http" && !sandbox.IsLoopback(u.Hostname()) {
 		fmt.Fprint(out, "The Go client takes http on loopback alone: put TLS in front of the sandbox before you use it.\n\n")
 	}
 	fmt.Fprintf(out, "The quickstart against it, from the folder of the project:\n\n"+

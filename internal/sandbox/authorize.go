@@ -163,13 +163,15 @@ func CheckRedirectURL(text string) error {
 		return err
 	case u.Scheme == "" || u.Host == "" || u.Fragment != "" || u.User != nil:
 		return fmt.Errorf("%q must be an absolute URL without user and fragment", text)
-	case u.Scheme == "http" && !loopback(u.Hostname()):
+	case u.Scheme == "http" && !IsLoopback(u.Hostname()):
 		return fmt.Errorf("%q must be https, or http on loopback", text)
 	}
 	return nil
 }
 
-func loopback(host string) bool {
+// IsLoopback reports whether a host, without its port, is this machine under any
+// configuration: localhost, or a loopback address.
+func IsLoopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
@@ -181,7 +183,7 @@ func sameRedirect(registered, given string) bool {
 		return true
 	}
 	r, err := url.Parse(registered)
-	if err != nil || r.Scheme != "http" || !loopback(r.Hostname()) || r.Hostname() == "localhost" {
+	if err != nil || r.Scheme != "http" || !IsLoopback(r.Hostname()) || r.Hostname() == "localhost" {
 		return false
 	}
 	g, err := url.Parse(given)

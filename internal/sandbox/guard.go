@@ -49,7 +49,7 @@ func (s *Sandbox) guard(r *http.Request) *Problem {
 // ourName reports whether pages answer under the name in a Host header.
 func (s *Sandbox) ourName(host string) bool {
 	name := hostname(host)
-	if s.opts.Hosts == nil || net.ParseIP(name) != nil || loopback(name) || strings.HasSuffix(name, ".localhost") {
+	if s.opts.Hosts == nil || net.ParseIP(name) != nil || IsLoopback(name) || strings.HasSuffix(name, ".localhost") {
 		return true
 	}
 	if base, err := url.Parse(s.BaseURL()); err == nil && base.Host != "" && hostname(base.Host) == name {
@@ -69,7 +69,7 @@ func hostname(host string) string {
 // browsers send "Origin: null" with a form, and only where they trust the address
 // (https, loopback) tell in another header that it is from here.
 func (s *Sandbox) ReferrerPolicy(r *http.Request) string {
-	if s.opts.Hosts == nil || r.TLS != nil || loopback(hostname(r.Host)) {
+	if s.opts.Hosts == nil || r.TLS != nil || IsLoopback(hostname(r.Host)) {
 		return "no-referrer"
 	}
 	return "same-origin"
