@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"reflect"
 	"strings"
 
 	"github.com/revv-go/revv/internal/retry"
@@ -61,7 +62,7 @@ func decodeObject(body []byte, key string, out any) error {
 
 // decodeList decodes the list that stands under a key of the body, or is the
 // whole of it where key is "".
-func decodeList[T any](body []byte, key string, out *[]T) error {
+func decodeList(body []byte, key string, out any) error {
 	value, err := memberOf(body, key)
 	if err != nil {
 		return err
@@ -103,25 +104,27 @@ func unmarshalOne(value []byte, key string, out any) error {
 	return unmarshal(value, key, out)
 }
 
-// unmarshalList decodes an array that has been scanned, element by element if
-// they decode themselves, for the reason that unmarshalOne has.
-func unmarshalList[T any](value []byte, key string, out *[]T) error {
-	if _, ok := any(new(T)).(json.Unmarshaler); !ok || wire.Kind(value) != '[' {
+// unmarshalList decodes an array that has been scanned into the slice that out
+// points to, element by element if they decode themselves, for the reason that
+// unmarshalOne has.
+func unmarshalList(value []byte, key string, out any) error {
+	list := reflect.ValueOf(out).Elem()
+	if !reflect.PointerTo(list.Type().Elem()).Implements(reflect.TypeFor[json.Unmarshaler]()) || wire.Kind(value) != '[' {
 		return unmarshal(value, key, out)
 	}
 	length := 0
 	for range wire.Elements(value) {
 		length++
 	}
-	list := make([]T, length)
+	elements := reflect.MakeSlice(list.Type(), length, length)
 	next := 0
 	for element := range wire.Elements(value) {
-		if err := unmarshalOne(element, key, &list[next]); err != nil {
+		if err := unmarshalOne(element, key, elements.Index(next).Addr().Interface()); err != nil {
 			return err
 		}
 		next++
 	}
-	*out = list
+	list.Set(elements)
 	return nil
 }
 

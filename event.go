@@ -79,11 +79,15 @@ func (id *eventID) UnmarshalJSON(data []byte) error {
 // UnmarshalJSON reads an event that is known to be good, as one that was stored
 // in a queue. What comes from outside belongs into [ParseEvent], which is strict.
 func (e *Event) UnmarshalJSON(data []byte) error {
-	event, err := decodeEvent(data)
-	if err == nil {
-		*e = event
+	if err := wire.Scan(data, jsonLimits); err != nil {
+		return malformed(err)
 	}
-	return err
+	event := new(Event)
+	if err := event.decode(data); err != nil {
+		return err
+	}
+	*e = *event
+	return nil
 }
 
 // ParseEvent reads the body of a webhook request: one JSON object of at most
@@ -96,79 +100,68 @@ func (e *Event) UnmarshalJSON(data []byte) error {
 // that is too large, [ErrResponseTooLarge]. It names the member that does not
 // fit and quotes nothing of the body.
 func ParseEvent(body []byte) (*Event, error) {
-	event, err := parseEvent(body)
-	if err != nil {
+	event := new(Event)
+	if err := event.parse(body); err != nil {
 		return nil, &Error{Op: "ParseEvent", Argument: "body", kinds: []error{ErrInvalidArgument}, cause: err}
 	}
-	return &event, nil
+	return event, nil
 }
 
-func parseEvent(body []byte) (Event, error) {
+func (e *Event) parse(body []byte) error {
 	if len(body) > maxEvent {
-		return Event{}, fmt.Errorf("%w: more than %d bytes", ErrResponseTooLarge, maxEvent)
+		return fmt.Errorf("%w: more than %d bytes", ErrResponseTooLarge, maxEvent)
 	}
 	if err := wire.Scan(body, eventLimits); err != nil {
-		return Event{}, malformed(err)
+		return malformed(err)
 	}
-	event, err := decodeEvent(body)
-	if err == nil && event.Type == "" {
-		err = malformed(errors.New(`the member "event" is missing or empty`))
+	if err := e.decode(body); err != nil {
+		return err
 	}
-	return event, err
+	if e.Type == "" {
+		return malformed(errors.New(`the member "event" is missing or empty`))
+	}
+	return nil
+}
+
+// decode decodes JSON that has been scanned, member by member: of a type that
+// decodes itself, as an id or a time, not every version of encoding/json tells
+// which member does not fit.
+func (e *Event) decode(data []byte) error {
+	if wire.Kind(data) != '{' {
+		return malformed(wire.ErrNotObject)
+	}
+	members := wire.Select(data, "id", "event", "timestamp", "document", "previous_status", "recipient")
+	document := members[3]
+	err := decodeMembers(
+		eventMember{"id", members[0], (*eventID)(&e.ID)},
+		eventMember{"event", members[1], &e.Type},
+		eventMember{"timestamp", members[2], &e.Timestamp},
+		eventMember{"document", document, &struct{}{}}, // refuses what is not an object
+		eventMember{"previous_status", members[4], &e.PreviousStage},
+		eventMember{"recipient", members[5], &e.Recipient},
+	)
+	if err != nil {
+		return err
+	}
+	if wire.Kind(document) == '{' {
+		members = wire.Select(document, "id", "doc_no", "object_id", "title", "document_status")
+		err = decodeMembers(
+			eventMember{"document.id", members[0], &e.Document.ID},
+			eventMember{"document.doc_no", members[1], &e.Document.Number},
+			eventMember{"document.object_id", members[2], &e.Document.ObjectID},
+			eventMember{"document.title", members[3], &e.Document.Title},
+			eventMember{"document.document_status", members[4], &e.Document.Stage},
+		)
+	}
+	e.Raw = bytes.Clone(bytes.TrimSpace(data))
+	return err
 }
 
 // eventMember is a member of an event, and where it goes.
 type eventMember struct {
 	name string
-	raw  json.RawMessage // nil if the event has no such member
+	raw  []byte // nil if the event has no such member
 	into any
-}
-
-// decodeEvent decodes valid JSON member by member: of a type that decodes itself,
-// as an id or a time, not every version of encoding/json tells which member does
-// not fit.
-func decodeEvent(data []byte) (e Event, err error) {
-	if wire.Kind(data) != '{' {
-		return e, malformed(wire.ErrNotObject)
-	}
-	var event struct {
-		ID            json.RawMessage `json:"id"`
-		Type          json.RawMessage `json:"event"`
-		Timestamp     json.RawMessage `json:"timestamp"`
-		Document      json.RawMessage `json:"document"`
-		PreviousStage json.RawMessage `json:"previous_status"`
-		Recipient     json.RawMessage `json:"recipient"`
-	}
-	var document struct {
-		ID       json.RawMessage `json:"id"`
-		Number   json.RawMessage `json:"doc_no"`
-		ObjectID json.RawMessage `json:"object_id"`
-		Title    json.RawMessage `json:"title"`
-		Stage    json.RawMessage `json:"document_status"`
-	}
-	if err := unmarshal(data, "", &event); err != nil {
-		return e, err
-	}
-	err = decodeMembers(
-		eventMember{"id", event.ID, (*eventID)(&e.ID)},
-		eventMember{"event", event.Type, &e.Type},
-		eventMember{"timestamp", event.Timestamp, &e.Timestamp},
-		eventMember{"document", event.Document, &document},
-		eventMember{"previous_status", event.PreviousStage, &e.PreviousStage},
-		eventMember{"recipient", event.Recipient, &e.Recipient},
-	)
-	if err != nil {
-		return e, err
-	}
-	err = decodeMembers(
-		eventMember{"document.id", document.ID, &e.Document.ID},
-		eventMember{"document.doc_no", document.Number, &e.Document.Number},
-		eventMember{"document.object_id", document.ObjectID, &e.Document.ObjectID},
-		eventMember{"document.title", document.Title, &e.Document.Title},
-		eventMember{"document.document_status", document.Stage, &e.Document.Stage},
-	)
-	e.Raw = bytes.Clone(bytes.TrimSpace(data))
-	return e, err
 }
 
 func decodeMembers(members ...eventMember) error {
@@ -176,7 +169,7 @@ func decodeMembers(members ...eventMember) error {
 		if m.raw == nil {
 			continue
 		}
-		if err := unmarshal(m.raw, m.name, m.into); err != nil {
+		if err := unmarshalOne(m.raw, m.name, m.into); err != nil {
 			return err
 		}
 	}

@@ -59,23 +59,9 @@ func validatePaging(page, prefetch int) (name, rule string) {
 // the entries that keep accepts.
 func fetchEntries[T any](ctx context.Context, c *core, op opID, in input, number int, keep func(*T) bool, opts []CallOption) (*Page[T], error) {
 	page := &Page[T]{Number: number}
-	err := c.runOp(ctx, op, in, opts, func(body []byte) error {
-		listing, err := memberOf(body, "page")
-		if err != nil {
-			return err
-		}
-		if wire.Kind(listing) != '{' {
-			return malformed(errors.New(`the member "page" must be an object`))
-		}
-		members := wire.Select(listing, "inodes", "count")
-		if kind := wire.Kind(members[0]); kind != '[' && kind != 'n' {
-			return malformed(fmt.Errorf("the member %q must be an array", "page.inodes"))
-		}
-		page.digest = maphash.Bytes(c.pages, members[0])
-		if text, ok := scalarText(members[1]); ok {
-			page.Count, _ = strconv.Atoi(text)
-		}
-		return unmarshalList(members[0], "page.inodes", &page.Items)
+	err := c.runOp(ctx, op, in, opts, func(body []byte) (err error) {
+		page.digest, page.Count, err = c.decodeListing(body, &page.Items)
+		return err
 	})
 	if err != nil {
 		return nil, err
@@ -92,6 +78,26 @@ func fetchEntries[T any](ctx context.Context, c *core, op opID, in input, number
 	return page, nil
 }
 
+// decodeListing decodes a folder listing into the slice that entries points to,
+// and returns a digest of the entries and what the service calls their count.
+func (c *core) decodeListing(body []byte, entries any) (digest uint64, count int, err error) {
+	listing, err := memberOf(body, "page")
+	if err != nil {
+		return 0, 0, err
+	}
+	if wire.Kind(listing) != '{' {
+		return 0, 0, malformed(errors.New(`the member "page" must be an object`))
+	}
+	members := wire.Select(listing, "inodes", "count")
+	if kind := wire.Kind(members[0]); kind != '[' && kind != 'n' {
+		return 0, 0, malformed(fmt.Errorf("the member %q must be an array", "page.inodes"))
+	}
+	if text, ok := scalarText(members[1]); ok {
+		count, _ = strconv.Atoi(text)
+	}
+	return maphash.Bytes(c.pages, members[0]), count, unmarshalList(members[0], "page.inodes", entries)
+}
+
 // fetchPage runs an operation that answers with a list under a key.
 func fetchPage[T any](ctx context.Context, c *core, op opID, in input, number int, key string, opts []CallOption) (*Page[T], error) {
 	page := &Page[T]{Number: number}
@@ -106,80 +112,100 @@ func fetchPage[T any](ctx context.Context, c *core, op opID, in input, number in
 	return page, nil
 }
 
+// anyPage is a *Page of whatever items, which is all that running through a list
+// has to know of one.
+type anyPage interface {
+	Last() bool
+	fingerprint() uint64
+}
+
+func (p *Page[T]) fingerprint() uint64 { return p.digest }
+
+// allPages ranges over the items of all pages in their order; see eachPage.
+func allPages[T any](ctx context.Context, op string, first, prefetch int, list func(context.Context, int) (*Page[T], error)) iter.Seq2[T, error] {
+	anyList := func(ctx context.Context, number int) (anyPage, error) { return list(ctx, number) }
+	return func(yield func(T, error) bool) {
+		eachPage(ctx, op, first, prefetch, anyList, func(page anyPage, err error) bool {
+			if err != nil {
+				var zero T
+				return yield(zero, err)
+			}
+			for _, item := range page.(*Page[T]).Items { //nolint:forcetypeassert,errcheck // list makes no others
+				if !yield(item, nil) {
+					return false
+				}
+			}
+			return true
+		})
+	}
+}
+
 // fetched is a page on its way to the range.
-type fetched[T any] struct {
-	page *Page[T]
+type fetched struct {
+	page anyPage
 	err  error
 }
 
-// allPages ranges over the items of all pages in their order. Pages are fetched
-// ahead of the range, the more the longer the list turns out to be, so that a
-// list of one page costs no more requests than without. The range ends at the
-// first page without entries, at the first error, which it yields once, and at
-// a page that came before. When it returns, no request of it is under way.
-func allPages[T any](ctx context.Context, op string, first, prefetch int, list func(context.Context, int) (*Page[T], error)) iter.Seq2[T, error] {
+// eachPage passes the pages of a list to yield, until that returns false. Pages
+// are fetched ahead, the more the longer the list turns out to be, so that a list
+// of one page costs no more requests than without. It ends at the first page
+// without entries, at the first error, which it yields once, and at a page that
+// came before. When it returns, no request of it is under way.
+func eachPage(ctx context.Context, op string, first, prefetch int, list func(context.Context, int) (anyPage, error), yield func(anyPage, error) bool) {
+	if err := checkContext(ctx, op); err != nil {
+		yield(nil, err)
+		return
+	}
 	first = firstPage(first)
 	if prefetch == 0 {
 		prefetch = defaultPrefetch
 	}
-	return func(yield func(T, error) bool) {
-		var zero T
-		if err := checkContext(ctx, op); err != nil {
-			yield(zero, err)
-			return
-		}
-		within, cancel := context.WithCancel(ctx)
-		var flights sync.WaitGroup
-		defer flights.Wait()
-		defer cancel()
+	within, cancel := context.WithCancel(ctx)
+	var flights sync.WaitGroup
+	defer flights.Wait()
+	defer cancel()
 
-		var (
-			queue  []chan fetched[T]
-			next   = first
-			window = 0                    // pages ahead of the one whose items are read or waited for
-			seen   = make(map[uint64]int) // the numbers of the pages so far by their digests
-		)
-		fill := func(length int) {
-			for len(queue) < length {
-				queue = append(queue, launch(within, &flights, next, list))
-				next++
-			}
-		}
-		for number := first; ; number++ {
-			fill(max(window, 1))
-			if number > first+1 {
-				fill(window + 1) // the page that is waited for is not ahead of itself
-			}
-			got := <-queue[0]
-			queue = queue[1:]
-			if got.err != nil {
-				yield(zero, got.err)
-				return
-			}
-			if got.page.Last() {
-				return
-			}
-			if earlier, again := seen[got.page.digest]; again {
-				yield(zero, &Error{Op: op, Message: fmt.Sprintf("page %d is page %d again", number, earlier), kinds: []error{ErrPageLoop}})
-				return
-			}
-			seen[got.page.digest] = number
-			window = min(max(2*window, 1), max(prefetch, 0))
-			fill(window)
-			for _, item := range got.page.Items {
-				if !yield(item, nil) {
-					return
-				}
-			}
+	var (
+		queue  []chan fetched
+		next   = first
+		window = 0                    // pages ahead of the one whose items are read or waited for
+		seen   = make(map[uint64]int) // the numbers of the pages so far by their digests
+	)
+	fill := func(length int) {
+		for len(queue) < length {
+			number, done := next, make(chan fetched, 1)
+			flights.Go(func() {
+				page, err := list(within, number)
+				done <- fetched{page, err}
+			})
+			queue = append(queue, done)
+			next++
 		}
 	}
-}
-
-func launch[T any](ctx context.Context, flights *sync.WaitGroup, number int, list func(context.Context, int) (*Page[T], error)) chan fetched[T] {
-	done := make(chan fetched[T], 1)
-	flights.Go(func() {
-		page, err := list(ctx, number)
-		done <- fetched[T]{page, err}
-	})
-	return done
+	for number := first; ; number++ {
+		fill(max(window, 1))
+		if number > first+1 {
+			fill(window + 1) // the page that is waited for is not ahead of itself
+		}
+		got := <-queue[0]
+		queue = queue[1:]
+		if got.err != nil {
+			yield(nil, got.err)
+			return
+		}
+		if got.page.Last() {
+			return
+		}
+		digest := got.page.fingerprint()
+		if earlier, again := seen[digest]; again {
+			yield(nil, &Error{Op: op, Message: fmt.Sprintf("page %d is page %d again", number, earlier), kinds: []error{ErrPageLoop}})
+			return
+		}
+		seen[digest] = number
+		window = min(max(2*window, 1), max(prefetch, 0))
+		fill(window)
+		if !yield(got.page, nil) {
+			return
+		}
+	}
 }

@@ -34,21 +34,9 @@ func (v Value[T]) Reveal() T {
 // Format prints the same for every verb.
 func (Value[T]) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, Redacted) }
 
-// String implements fmt.Stringer.
-func (Value[T]) String() string { return Redacted }
-
-// GoString implements fmt.GoStringer.
-func (Value[T]) GoString() string { return Redacted }
-
-// LogValue implements slog.LogValuer.
-func (Value[T]) LogValue() slog.Value { return slog.StringValue(Redacted) }
-
-// MarshalText keeps the content out of JSON, XML and everything else that asks
-// for text.
+// MarshalText keeps the content out of JSON, XML, log/slog and everything else
+// that asks for text. (gob sees no field that it could encode.)
 func (Value[T]) MarshalText() ([]byte, error) { return []byte(Redacted), nil }
-
-// GobEncode keeps the content out of gob.
-func (Value[T]) GobEncode() ([]byte, error) { return []byte(Redacted), nil }
 
 // Opaque is for embedding in structs that have secrets among their fields: no
 // formatting verb, encoder or logger shows any field of them.

@@ -123,7 +123,7 @@ func TestFormat_showsThatSomethingIsHidden(t *testing.T) {
 	t.Parallel()
 	v, o := secret.New(hidden), newOpaque()
 	for _, text := range []string{
-		fmt.Sprint(v), fmt.Sprintf("%+v", v), fmt.Sprintf("%#v", v), fmt.Sprintf("%x", v), fmt.Sprintf("%d", &v), v.String(), v.GoString(),
+		fmt.Sprint(v), fmt.Sprintf("%+v", v), fmt.Sprintf("%#v", v), fmt.Sprintf("%x", v), fmt.Sprintf("%d", &v),
 		fmt.Sprint(o), fmt.Sprintf("%#v", &o), fmt.Sprintf("%s", o), o.String(), o.GoString(),
 	} {
 		assert.Equal(t, "[redacted]", text)
