@@ -4,7 +4,7 @@ go 1.26.0
 
 require (
 	github.com/digitalocean/godo v1.236.0
-	github.com/google/go-github/v87 v87.0.0
+	github.com/google/go-github/v89 v89.0.0
 	github.com/revv-go/revv v0.0.0-00010101000000-000000000000
 	github.com/slack-go/slack v0.35.0
 	github.com/stripe/stripe-go/v86 v86.0.0

@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/google/go-github/v87/github"
+	"github.com/google/go-github/v89/github"
 
 	"github.com/revv-go/revv/bench/world"
 )
@@ -38,7 +38,7 @@ func GitHub() (Rival, error) {
 		return reply
 	}
 	return Rival{
-		Name: "go-github", Module: "github.com/google/go-github/v87", Answer: answer,
+		Name: "go-github", Module: "github.com/google/go-github/v89", Answer: answer,
 		Connect: func(base string, transport http.RoundTripper) (client, floor Operations, err error) {
 			c, err := github.NewClient(github.WithHTTPClient(&http.Client{Transport: transport}), github.WithAuthToken(Token), github.WithEnterpriseURLs(base, base))
 			if err != nil {
