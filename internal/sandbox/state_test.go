@@ -136,6 +136,22 @@ func TestMails_areBounded(t *testing.T) {
 	assert.LessOrEqual(t, len(a.Documents()[0].Activities), 1000)
 }
 
+// The oldest login ends when there are too many, as if it had been revoked.
+func TestLogins_areBounded(t *testing.T) {
+	a := newAPI(t)
+	oldest, second := a.tokens, a.IssueTokens()
+	for range 9_998 {
+		a.IssueTokens()
+	}
+	a.ok("GET", "/api/webhooks", "")
+	newest := a.IssueTokens() // of the login with the number 10,001
+	assert.Contains(t, a.refused(http.StatusUnauthorized, "GET", "/api/webhooks", "", "AccessToken", oldest.AccessToken), "revoked")
+	for _, kept := range []sandbox.Tokens{second, newest} {
+		a.tokens = kept
+		a.ok("GET", "/api/webhooks", "")
+	}
+}
+
 func TestWatch(t *testing.T) {
 	a := newAPI(t)
 	changes, end := a.Watch()
