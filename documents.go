@@ -50,7 +50,7 @@ type Field struct {
 	Name     string          `json:"name"`
 	Type     string          `json:"type"`
 	Required bool            `json:"required"`
-	Value    string          `json:"value"` // numbers and booleans as their JSON text
+	Value    string          `json:"value"` // a text; anything else as its JSON text, null as ""
 	Raw      json.RawMessage `json:"-"`
 }
 
@@ -67,7 +67,7 @@ func (f *Field) UnmarshalJSON(data []byte) error {
 	}
 	text, ok := scalarText(wire.Value)
 	if !ok && wire.Value != nil {
-		text = string(wire.Value)
+		text = string([]rune(string(wire.Value))) // U+FFFD for broken UTF-8, as in any other text
 	}
 	f.Name, f.Type, f.Required, f.Value = wire.Name, wire.Type, wire.Required, text
 	return nil
