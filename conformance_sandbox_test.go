@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -184,6 +185,8 @@ func (row sandboxRow) run(t *testing.T, index int, dir string, want verdict) {
 	if err != nil {
 		assert.Equal(t, op.op, failure(t, err).Op)
 	}
+	uncertain := slices.Contains(want.is, revv.ErrOutcomeUnknown) || slices.Contains(want.is, revv.ErrAppliedResponseUnreadable)
+	assert.Equal(t, uncertain, revv.MaybeApplied(err))
 	server.Close()
 	server.HTTPClient().CloseIdleConnections()
 }

@@ -74,6 +74,14 @@ var (
 	ErrPageLoop = errors.New("page loop")
 )
 
+// MaybeApplied reports whether a write with consequences, as a send, may have taken
+// effect although it failed: whether err is [ErrOutcomeUnknown] or
+// [ErrAppliedResponseUnreadable]. Then read the state back, and do not repeat the
+// call. Idempotent writes are ErrOutcomeUnknown never: they can be repeated.
+func MaybeApplied(err error) bool {
+	return errors.Is(err, ErrOutcomeUnknown) || errors.Is(err, ErrAppliedResponseUnreadable)
+}
+
 // Error is the error of every call. Compare it with errors.Is and the Err…
 // variables; read its fields through errors.As. Nothing in it is secret: the
 // texts of the service are escaped, shortened and rid of the access token.

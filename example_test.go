@@ -101,7 +101,7 @@ func file(ctx context.Context, client *revv.Client, number revv.DocumentNumber) 
 func send(ctx context.Context, client *revv.Client, doc *revv.Document, people []revv.Person) error {
 	err := client.Documents.SendForESign(ctx, doc.ID, revv.SendParams{Recipients: people})
 	switch {
-	case errors.Is(err, revv.ErrOutcomeUnknown), errors.Is(err, revv.ErrAppliedResponseUnreadable):
+	case revv.MaybeApplied(err):
 		now, readErr := client.Documents.Get(ctx, doc.ID) // look, and do not send again
 		if readErr == nil && !now.Stage.Is(revv.StageDraft) {
 			return nil // it was sent
@@ -200,6 +200,27 @@ func ExampleError() {
 	// Output:
 	// true
 	// Documents.Get 404 1
+}
+
+func ExampleMaybeApplied() {
+	server := revvtest.NewServer(nil)
+	defer server.Close()
+	client, ctx := server.Client(), context.Background()
+	template := server.AddTemplate(revvtest.Template{Title: "Lease"})
+	params := revv.CreateDocumentParams{TemplateID: template, Title: "Lease of 1 Example Street"}
+
+	server.Fail(revvtest.Fault{Operation: "Documents.Create", Status: http.StatusConflict, Times: 1})
+	_, err := client.Documents.Create(ctx, params)
+	fmt.Println("refused:", revv.MaybeApplied(err))
+
+	server.Fail(revvtest.Fault{Operation: "Documents.Create", Commit: true, Reset: true, Times: 1})
+	_, err = client.Documents.Create(ctx, params)
+	fmt.Println("connection lost:", revv.MaybeApplied(err))
+	fmt.Println("documents:", len(server.Documents()))
+	// Output:
+	// refused: false
+	// connection lost: true
+	// documents: 1
 }
 
 func ExampleClient_Do() {

@@ -151,6 +151,43 @@ func ExampleServer_WaitDeliveries() {
 	// Output: DOCUMENT_STAGE_CHANGED delivered 500 200
 }
 
+// A handler that acts on an event once, although it comes twice.
+func ExampleServer_Resend() {
+	server := revvtest.NewServer(nil)
+	defer server.Close()
+	client, ctx := server.Client(), context.Background()
+	seen := make(map[string]bool) // a table with a unique column in real life
+	handler, err := revv.NewWebhookHandler(revv.PathSecret("a-secret-of-the-example"), func(_ context.Context, event *revv.Event) error {
+		fmt.Println(event.Document.Stage, "seen before:", seen[event.Key()])
+		seen[event.Key()] = true
+		return nil
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	receiver := httptest.NewServer(handler)
+	defer receiver.Close()
+
+	if _, err = client.Webhooks.Subscribe(ctx, revv.SubscribeParams{Event: revv.EventStageChanged, URL: receiver.URL + "/a-secret-of-the-example"}); err != nil {
+		fmt.Println(err)
+		return
+	}
+	document := server.AddDocument(21, "Agreement")
+	err = errors.Join(
+		client.Documents.SendForESign(ctx, document, revv.SendParams{Recipients: []revv.Person{{Email: "ann@example.com"}}}),
+		server.WaitDeliveries(ctx),
+		server.Resend(server.Deliveries()[0].ID),
+		server.WaitDeliveries(ctx),
+	)
+	if err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// Sent seen before: false
+	// Sent seen before: true
+}
+
 func ExampleServer_ClearFaults() {
 	server := revvtest.NewServer(nil)
 	defer server.Close()

@@ -144,6 +144,11 @@ func (s *Server) Reject(id revv.DocumentID, email, reason string) error {
 	return s.sandbox.Reject(id, email, reason)
 }
 
+// Resend delivers the event of a delivery to the same URL once more, with the same
+// id of the event: a receiver has to cope with that. An error if no delivery has
+// the id.
+func (s *Server) Resend(deliveryID int64) error { return s.sandbox.Resend(deliveryID) }
+
 // WaitDeliveries waits until every webhook has been delivered or given up.
 func (s *Server) WaitDeliveries(ctx context.Context) error { return s.sandbox.WaitDeliveries(ctx) }
 

@@ -245,6 +245,11 @@ func TestServer_stateForTests(t *testing.T) {
 	assert.Contains(t, mails[1].Links["sign"], server.URL())
 	_, ok = server.Document(99)
 	assert.False(t, ok)
+	later := server.AddDocument(id, "Lease of a house")
+	all := server.Documents()
+	require.Len(t, all, 2)
+	assert.Equal(t, view, all[0])
+	assert.Equal(t, later, all[1].ID)
 }
 
 func TestServer_deliversWebhooks(t *testing.T) {
@@ -270,6 +275,15 @@ func TestServer_deliversWebhooks(t *testing.T) {
 	require.Len(t, deliveries, 1)
 	assert.Equal(t, "delivered", deliveries[0].State)
 	assert.Equal(t, http.StatusNoContent, deliveries[0].Attempts[0].Status)
+
+	require.NoError(t, server.Resend(deliveries[0].ID))
+	require.NoError(t, server.WaitDeliveries(t.Context()))
+	assert.Equal(t, event.Key(), (<-events).Key(), "the same event, as whoever receives it has to notice")
+	deliveries = server.Deliveries()
+	require.Len(t, deliveries, 2)
+	assert.NotEqual(t, deliveries[0].ID, deliveries[1].ID)
+	assert.Equal(t, deliveries[0].EventID, deliveries[1].EventID)
+	require.ErrorContains(t, server.Resend(99), "no delivery has the id 99")
 }
 
 func TestServer_fails(t *testing.T) {

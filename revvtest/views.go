@@ -80,7 +80,22 @@ func (s *Server) Document(id revv.DocumentID) (d Document, ok bool) {
 	if !ok {
 		return Document{}, false
 	}
-	d = Document{
+	return documentOf(from), true
+}
+
+// Documents lists the documents as they are now, the oldest first. A test that
+// counts them sees what a client has created twice.
+func (s *Server) Documents() []Document {
+	from := s.sandbox.Documents() // the newest first
+	documents := make([]Document, 0, len(from))
+	for _, d := range slices.Backward(from) {
+		documents = append(documents, documentOf(d))
+	}
+	return documents
+}
+
+func documentOf(from sandbox.Document) Document {
+	d := Document{
 		ID: from.ID, EntryID: from.EntryID, Number: from.Number, ObjectID: from.ObjectID, Title: from.Title,
 		TemplateID: from.TemplateID, FolderID: from.FolderID, Stage: from.Stage, Approval: from.Approval,
 		Signers: parties(from.Signers), Acceptors: parties(from.Acceptors), Approvers: parties(from.Approvers), Readers: parties(from.Readers),
@@ -91,7 +106,7 @@ func (s *Server) Document(id revv.DocumentID) (d Document, ok bool) {
 	for _, a := range from.Activities {
 		d.Events = append(d.Events, a.Event)
 	}
-	return d, true
+	return d
 }
 
 func parties(from []sandbox.Party) []Party {
@@ -155,6 +170,7 @@ func (s *Server) Requests(operations ...string) []Request {
 
 // Delivery is one webhook event on its way to one URL.
 type Delivery struct {
+	ID       int64 // of this delivery; a delivery that is sent again has another
 	EventID  string
 	Event    string
 	URL      string
@@ -176,7 +192,7 @@ func (s *Server) Deliveries() []Delivery {
 	from := s.sandbox.Deliveries()
 	deliveries := make([]Delivery, len(from))
 	for i, d := range from {
-		deliveries[i] = Delivery{EventID: d.EventID, Event: d.Event, URL: d.URL, Body: d.Body, State: d.State}
+		deliveries[i] = Delivery{ID: d.ID, EventID: d.EventID, Event: d.Event, URL: d.URL, Body: d.Body, State: d.State}
 		for _, a := range d.Attempts {
 			deliveries[i].Attempts = append(deliveries[i].Attempts, Attempt(a))
 		}

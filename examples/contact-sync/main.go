@@ -166,7 +166,7 @@ func sendContact(ctx context.Context, client *revv.Client, want revv.UpsertConta
 		return nil
 	}
 	_, err := client.Contacts.Upsert(ctx, want)
-	if errors.Is(err, revv.ErrOutcomeUnknown) || errors.Is(err, revv.ErrAppliedResponseUnreadable) {
+	if revv.MaybeApplied(err) {
 		now, readErr := client.Contacts.GetByEmail(ctx, want.Email)
 		if readErr == nil && len(differences(*now, want)) == 0 {
 			return nil

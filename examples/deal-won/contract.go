@@ -27,7 +27,7 @@ func sendContract(ctx context.Context, documents *revv.DocumentsService, deal *r
 		return nil, err
 	}
 	err = documents.SendForESign(ctx, doc.ID, revv.SendParams{Recipients: deal.people(), Message: "Please sign our agreement."})
-	if unclear(err) { // look, and do not send again: if it is a draft still, the request may be on its way
+	if revv.MaybeApplied(err) { // look, and do not send again: if it is a draft still, the request may be on its way
 		now, readErr := documents.Get(ctx, doc.ID)
 		if readErr == nil && !now.Stage.Is(revv.StageDraft) {
 			return now, deal.remember(sent, now.Number)
@@ -60,7 +60,7 @@ func contractOf(ctx context.Context, documents *revv.DocumentsService, deal *rec
 		return nil, err
 	}
 	doc, err := documents.Create(ctx, revv.CreateDocumentParams{TemplateID: deal.TemplateID, Title: deal.title()})
-	if unclear(err) {
+	if revv.MaybeApplied(err) {
 		found, searchErr := adopt(ctx, documents, deal)
 		if found != nil {
 			return found, nil
@@ -95,9 +95,4 @@ func adopt(ctx context.Context, documents *revv.DocumentsService, deal *record) 
 		return nil, err
 	}
 	return documents.GetByNumber(ctx, number)
-}
-
-// unclear reports whether the request may have been applied although it failed.
-func unclear(err error) bool {
-	return errors.Is(err, revv.ErrOutcomeUnknown) || errors.Is(err, revv.ErrAppliedResponseUnreadable)
 }

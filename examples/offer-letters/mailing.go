@@ -39,7 +39,7 @@ func (m *mailing) sendLetter(ctx context.Context, l letter) (e entry, again bool
 	err = m.documents.SendForESign(ctx, doc.ID, revv.SendParams{
 		Recipients: []revv.Person{{Email: l.Email}}, Message: "We are glad to make you this offer.",
 	})
-	if unclear(err) { // look, and do not send again
+	if revv.MaybeApplied(err) { // look, and do not send again
 		now, readErr := m.documents.Get(ctx, doc.ID)
 		if readErr == nil && !now.Stage.Is(revv.StageDraft) {
 			return e, false, m.journal.write(e)
@@ -84,11 +84,6 @@ func (m *mailing) survey(ctx context.Context) error {
 		m.existing[doc.Name] = append(m.existing[doc.Name], doc.Number)
 	}
 	return nil
-}
-
-// unclear reports whether the request may have been applied although it failed.
-func unclear(err error) bool {
-	return errors.Is(err, revv.ErrOutcomeUnknown) || errors.Is(err, revv.ErrAppliedResponseUnreadable)
 }
 
 // result is what became of a letter in this run.

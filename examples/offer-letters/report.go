@@ -8,6 +8,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"github.com/revv-go/revv"
 )
 
 // report says what became of all letters.
@@ -20,7 +22,7 @@ func count(results []result) (r report) {
 		switch {
 		case !one.tried:
 			r.untried++
-		case unclear(one.err):
+		case revv.MaybeApplied(one.err):
 			r.unclear++
 		case one.err != nil:
 			r.failed++

@@ -70,7 +70,7 @@ func (o *Office) SendLease(ctx context.Context, lease Lease) error {
 		return advise(err)
 	}
 	err = o.client.Documents.SendForESign(ctx, doc.ID, revv.SendParams{Recipients: []revv.Person{lease.Tenant}})
-	if isUncertain(err) { // look before sending again
+	if revv.MaybeApplied(err) { // look before sending again
 		if now, readErr := o.client.Documents.Get(ctx, doc.ID); readErr == nil && !now.Stage.Is(revv.StageDraft) {
 			return nil
 		}
@@ -94,7 +94,7 @@ func (o *Office) document(ctx context.Context, lease Lease) (*revv.Document, err
 		}
 	}
 	doc, err := o.client.Documents.Create(ctx, revv.CreateDocumentParams{TemplateID: o.template, Title: title})
-	if isUncertain(err) {
+	if revv.MaybeApplied(err) {
 		if found, findErr := o.find(ctx, title); findErr == nil {
 			doc, err = found, nil
 		}
@@ -167,11 +167,6 @@ func (o *Office) keysDue(document revv.DocumentID) (number string, due bool) {
 	return "", false
 }
 
-// isUncertain reports whether a write may have been applied all the same.
-func isUncertain(err error) bool {
-	return errors.Is(err, revv.ErrOutcomeUnknown) || errors.Is(err, revv.ErrAppliedResponseUnreadable)
-}
-
 // advise turns an error into advice for the people in the office. The error of the
 // SDK, which has no secret in it, stays inside for the log.
 func advise(err error) error {
@@ -180,7 +175,7 @@ func advise(err error) error {
 		return nil
 	case isAny(err, revv.ErrReauthorizationRequired, revv.ErrUnauthorized, revv.ErrNoToken):
 		return fmt.Errorf("%w: %w", ErrReconnect, err)
-	case isUncertain(err), isAny(err, revv.ErrRateLimited, revv.ErrServer, revv.ErrUnexpectedContent, context.DeadlineExceeded):
+	case revv.MaybeApplied(err), isAny(err, revv.ErrRateLimited, revv.ErrServer, revv.ErrUnexpectedContent, context.DeadlineExceeded):
 		return fmt.Errorf("%w: %w", ErrTryLater, err)
 	}
 	return err
