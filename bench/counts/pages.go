@@ -18,8 +18,8 @@ const Prefetch = 4
 // Ahead is what a list fetched before it was needed.
 type Ahead struct {
 	Most       int // pages beyond the one whose items were read or waited for, at most
-	AtBreak    int // the same at the moment when the reader went away
-	AfterBreak int // requests that came after that
+	AtBreak    int // requests for pages beyond it that had come when the reader went away
+	AfterBreak int // requests that came after that: they were under way
 	Disorder   bool
 }
 
@@ -86,7 +86,9 @@ func PagesAhead(ctx context.Context, rival sides.Rival) (Ahead, error) {
 			}
 			seen.mu.Lock()
 			defer seen.mu.Unlock()
-			ahead.AtBreak, before = seen.asked-seen.wanted, seen.arrived
+			// Pages up to the one that is read have all come; of those beyond it,
+			// a later one may come before an earlier one.
+			ahead.AtBreak, before = seen.arrived-seen.wanted, seen.arrived
 			return errLeave
 		})
 	})
