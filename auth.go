@@ -330,5 +330,5 @@ func (c OAuthConfig) Authenticator(store TokenStore, account string) (Authentica
 		return nil, err
 	}
 	endpoint.op = opRefresh
-	return &storeAuth{store: store, account: account, refresher: refresher{endpoint: endpoint, config: secret.New(c)}}, nil
+	return &storeAuth{store: store, account: account, refresher: refresher{endpoint: endpoint, config: secret.New(&c)}}, nil
 }

@@ -99,7 +99,7 @@ type Tag string
 func (t *Tag) UnmarshalJSON(data []byte) error {
 	name, ok := nameOf(data)
 	if !ok {
-		return misfit[Tag](data)
+		return misfit(data, t)
 	}
 	*t = Tag(name)
 	return nil

@@ -70,7 +70,7 @@ type eventID string
 func (id *eventID) UnmarshalJSON(data []byte) error {
 	text, ok := scalarText(data)
 	if !ok || len(data) > 0 && (data[0] == 't' || data[0] == 'f') {
-		return misfit[string](data)
+		return misfit(data, (*string)(id))
 	}
 	*id = eventID(text)
 	return nil

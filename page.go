@@ -121,7 +121,10 @@ type anyPage interface {
 
 func (p *Page[T]) fingerprint() uint64 { return p.digest }
 
-// allPages ranges over the items of all pages in their order; see eachPage.
+// allPages ranges over the items of all pages in their order; see eachPage. It is
+// compiled once for each kind of item, and not into every method that calls it.
+//
+//go:noinline
 func allPages[T any](ctx context.Context, op string, first, prefetch int, list func(context.Context, int) (*Page[T], error)) iter.Seq2[T, error] {
 	anyList := func(ctx context.Context, number int) (anyPage, error) { return list(ctx, number) }
 	return func(yield func(T, error) bool) {

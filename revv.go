@@ -143,7 +143,7 @@ func (id *EntryID) UnmarshalJSON(data []byte) error { return unmarshalID(data, i
 func (id *WebhookID) UnmarshalJSON(data []byte) error {
 	text, ok := scalarText(data)
 	if !ok || len(data) > 0 && (data[0] == 't' || data[0] == 'f') {
-		return misfit[WebhookID](data)
+		return misfit(data, id)
 	}
 	*id = WebhookID(text)
 	return nil
@@ -156,7 +156,7 @@ func unmarshalID[T ~int64](data []byte, id *T) error {
 	if len(data) > 0 && data[0] == '"' || string(data) == "null" {
 		text, ok := scalarText(data)
 		if !ok {
-			return misfit[T](data)
+			return misfit(data, id)
 		}
 		if text == "" {
 			*id = 0
@@ -166,14 +166,15 @@ func unmarshalID[T ~int64](data []byte, id *T) error {
 	}
 	n, err := strconv.ParseInt(string(digits), 10, 64)
 	if err != nil || digits[0] == '+' {
-		return misfit[T](data)
+		return misfit(data, id)
 	}
 	*id = T(n)
 	return nil
 }
 
-// misfit is the error that encoding/json completes with the name of the member.
-func misfit[T any](data []byte) error {
+// misfit is the error for a value that out, a pointer, cannot hold. encoding/json
+// completes it with the name of the member.
+func misfit(data []byte, out any) error {
 	kind := "number"
 	if len(data) > 0 {
 		switch data[0] {
@@ -187,7 +188,7 @@ func misfit[T any](data []byte) error {
 			kind = "bool"
 		}
 	}
-	return &json.UnmarshalTypeError{Value: kind, Type: reflect.TypeFor[T]()}
+	return &json.UnmarshalTypeError{Value: kind, Type: reflect.TypeOf(out).Elem()}
 }
 
 // scalarText returns the text of a JSON string, number or boolean; null is "".
@@ -241,7 +242,7 @@ func (s Stage) Is(other Stage) bool { return strings.EqualFold(string(s), string
 func (s *Stage) UnmarshalJSON(data []byte) error {
 	name, ok := nameOf(data)
 	if !ok {
-		return misfit[Stage](data)
+		return misfit(data, s)
 	}
 	*s = Stage(name)
 	return nil
@@ -284,7 +285,7 @@ var timeLayouts = []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999", "2
 func (t *Time) UnmarshalJSON(data []byte) error {
 	text, ok := scalarText(data)
 	if !ok {
-		return misfit[Time](data)
+		return misfit(data, t)
 	}
 	*t = Time{text: text}
 	for _, layout := range timeLayouts {

@@ -69,12 +69,12 @@ type TokenStore interface {
 type MemoryStore struct {
 	locks  accountLocks
 	mu     sync.RWMutex
-	tokens map[string]secret.Value[oauth2.Token]
+	tokens map[string]secret.Value[*oauth2.Token]
 }
 
 // NewMemoryStore returns an empty store.
 func NewMemoryStore() *MemoryStore {
-	return &MemoryStore{tokens: make(map[string]secret.Value[oauth2.Token])}
+	return &MemoryStore{tokens: make(map[string]secret.Value[*oauth2.Token])}
 }
 
 // Load returns the token of the account, or an error that Is ErrNoToken. See
@@ -112,7 +112,8 @@ func (s *MemoryStore) Update(
 	if changed {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.tokens[account] = secret.New(*next)
+		kept := *next // what the caller has is the caller's
+		s.tokens[account] = secret.New(&kept)
 	}
 	return next, nil
 }
@@ -131,7 +132,7 @@ func (s *MemoryStore) stored(account string) *oauth2.Token {
 	if !ok {
 		return nil
 	}
-	token := value.Reveal()
+	token := *value.Reveal()
 	return &token
 }
 

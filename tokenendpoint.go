@@ -281,7 +281,7 @@ func (r *tokenReply) again(ctx context.Context, try int) bool {
 // refresher renews token pairs at an endpoint.
 type refresher struct {
 	endpoint *tokenEndpoint
-	config   secret.Value[OAuthConfig]
+	config   secret.Value[*OAuthConfig]
 	// authenticate is set once the endpoint has demanded client credentials,
 	// which the article does not list for a refresh.
 	authenticate bool

@@ -78,7 +78,7 @@ func TestRefresher_failure_countsItsPosts(t *testing.T) {
 	t.Parallel()
 	for status, want := range map[int]int{http.StatusServiceUnavailable: defaultAttempts, http.StatusForbidden: 1} {
 		synctest.Test(t, func(t *testing.T) {
-			r := refresher{endpoint: endpointAnswering(status, "", nil), config: secret.New(OAuthConfig{})}
+			r := refresher{endpoint: endpointAnswering(status, "", nil), config: secret.New(&OAuthConfig{})}
 			token, err := r.refresh(t.Context(), "a refresh token")
 			assert.Nil(t, token)
 			require.NotNil(t, err)

@@ -142,7 +142,7 @@ func (a *attempt) provablyUnsent(err error) bool {
 	if a.sought.Load() {
 		return true
 	}
-	if isAny[*net.DNSError](err) || isAny[*tls.CertificateVerificationError](err) {
+	if isAny(err, new(*net.DNSError), new(*tls.CertificateVerificationError)) {
 		return true
 	}
 	dial, ok := errors.AsType[*net.OpError](err)
@@ -155,10 +155,11 @@ func isHopeless(err error) bool {
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
 		return dns.IsNotFound
 	}
-	return isAny[*tls.CertificateVerificationError](err) || isAny[x509.UnknownAuthorityError](err) || isAny[x509.HostnameError](err) ||
-		isAny[x509.CertificateInvalidError](err) || isAny[x509.SystemRootsError](err) || isAny[tls.RecordHeaderError](err) ||
-		errors.Is(err, http.ErrSchemeMismatch) || isTLSRefusal(err) ||
-		isAny[*net.AddrError](err) || isAny[*net.ParseError](err) || isAny[net.UnknownNetworkError](err)
+	return errors.Is(err, http.ErrSchemeMismatch) || isTLSRefusal(err) || isAny(err,
+		new(*tls.CertificateVerificationError), new(x509.UnknownAuthorityError), new(x509.HostnameError),
+		new(x509.CertificateInvalidError), new(x509.SystemRootsError), new(tls.RecordHeaderError),
+		new(*net.AddrError), new(*net.ParseError), new(net.UnknownNetworkError),
+	)
 }
 
 // handshakeAlerts are the alerts of RFC 8446, section 6.2, by which a server
@@ -179,14 +180,14 @@ func isTLSRefusal(err error) bool {
 	return strings.HasPrefix(err.Error(), "tls: server ")
 }
 
-func isAny[E error](err error) bool {
-	_, ok := errors.AsType[E](err)
-	return ok
+// isAny reports whether err is of one of the types that targets point to.
+func isAny(err error, targets ...any) bool {
+	return slices.ContainsFunc(targets, func(target any) bool { return errors.As(err, target) })
 }
 
 // isCorrupt reports a body that arrived and cannot be decompressed.
 func isCorrupt(err error) bool {
-	return errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) || isAny[flate.CorruptInputError](err)
+	return errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) || isAny(err, new(flate.CorruptInputError))
 }
 
 // areHeadersTooLarge reports an answer whose headers exceed the limit of the
