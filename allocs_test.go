@@ -70,9 +70,9 @@ func TestAllocations_stayUnderTheirCeilings(t *testing.T) {
 		ceiling float64
 		work    func() error
 	}{
-		{"GET", 54, func() error { return errorOf(document.Documents.Get(ctx, 14)) }},
-		{"POST", 62, func() error { return errorOf(document.Documents.Create(ctx, params)) }},
-		{"All, one page of 100", 1320, func() error {
+		{"GET", 50, func() error { return errorOf(document.Documents.Get(ctx, 14)) }},
+		{"POST", 58, func() error { return errorOf(document.Documents.Create(ctx, params)) }},
+		{"All, one page of 100", 1120, func() error {
 			for _, err := range page.Documents.All(ctx, revv.ListDocumentsParams{Prefetch: -1}) {
 				if err != nil {
 					return err
@@ -80,7 +80,7 @@ func TestAllocations_stayUnderTheirCeilings(t *testing.T) {
 			}
 			return nil
 		}},
-		{"ParseEvent", 40, func() error { return errorOf(revv.ParseEvent(event)) }},
+		{"ParseEvent", 31, func() error { return errorOf(revv.ParseEvent(event)) }},
 	} {
 		got := testing.AllocsPerRun(200, func() {
 			if err := test.work(); err != nil {

@@ -76,6 +76,20 @@ func (id *eventID) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
+// eventText is a text, and nothing else. It decodes itself because json.Unmarshal
+// makes a decoder for each.
+type eventText string
+
+// UnmarshalJSON accepts a text and null.
+func (t *eventText) UnmarshalJSON(data []byte) error {
+	text, ok := scalarText(data)
+	if kind := wire.Kind(data); !ok || kind != '"' && kind != 'n' {
+		return misfit(data, (*string)(t))
+	}
+	*t = eventText(text)
+	return nil
+}
+
 // UnmarshalJSON reads an event that is known to be good, as one that was stored
 // in a queue. What comes from outside belongs into [ParseEvent], which is strict.
 func (e *Event) UnmarshalJSON(data []byte) error {
@@ -134,7 +148,7 @@ func (e *Event) decode(data []byte) error {
 	document := members[3]
 	err := decodeMembers(
 		eventMember{"id", members[0], (*eventID)(&e.ID)},
-		eventMember{"event", members[1], &e.Type},
+		eventMember{"event", members[1], (*eventText)(&e.Type)},
 		eventMember{"timestamp", members[2], &e.Timestamp},
 		eventMember{"document", document, &struct{}{}}, // refuses what is not an object
 		eventMember{"previous_status", members[4], &e.PreviousStage},
@@ -147,9 +161,9 @@ func (e *Event) decode(data []byte) error {
 		members = wire.Select(document, "id", "doc_no", "object_id", "title", "document_status")
 		err = decodeMembers(
 			eventMember{"document.id", members[0], &e.Document.ID},
-			eventMember{"document.doc_no", members[1], &e.Document.Number},
-			eventMember{"document.object_id", members[2], &e.Document.ObjectID},
-			eventMember{"document.title", members[3], &e.Document.Title},
+			eventMember{"document.doc_no", members[1], (*eventText)(&e.Document.Number)},
+			eventMember{"document.object_id", members[2], (*eventText)(&e.Document.ObjectID)},
+			eventMember{"document.title", members[3], (*eventText)(&e.Document.Title)},
 			eventMember{"document.document_status", members[4], &e.Document.Stage},
 		)
 	}

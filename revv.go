@@ -202,8 +202,9 @@ func scalarText(data []byte) (text string, ok bool) {
 		if inner := data[1:max(len(data)-1, 1)]; isPlainText(inner) {
 			return string(inner), data[len(data)-1] == '"' && len(data) > 1
 		}
-		err := json.Unmarshal(data, &text)
-		return text, err == nil
+		var unescaped string // and not text, which would be on the heap for every call
+		err := json.Unmarshal(data, &unescaped)
+		return unescaped, err == nil
 	}
 	if string(data) == "null" {
 		return "", true
