@@ -80,7 +80,7 @@ func TestAllocations_stayUnderTheirCeilings(t *testing.T) {
 			}
 			return nil
 		}},
-		{"ParseEvent", 31, func() error { return errorOf(revv.ParseEvent(event)) }},
+		{"ParseEvent", 28, func() error { return errorOf(revv.ParseEvent(event)) }},
 	} {
 		got := testing.AllocsPerRun(200, func() {
 			if err := test.work(); err != nil {

@@ -17,6 +17,13 @@ type names struct {
 	text    []byte   // the names of all open objects, one after the other
 	ends    []int    // where each name ends in text
 	objects []object // the open objects, outermost first
+
+	// Where these begin: an ordinary document takes no more memory than this.
+	room struct {
+		text    [256]byte
+		ends    [2 * fewNames]int
+		objects [8]object
+	}
 }
 
 type object struct {
@@ -24,9 +31,10 @@ type object struct {
 	many  map[string]struct{} // all its names, once they are more than a few
 }
 
-// newNames takes the memory for an ordinary document at once.
 func newNames(fold bool) *names {
-	return &names{fold: fold, text: make([]byte, 0, 256), ends: make([]int, 0, 2*fewNames), objects: make([]object, 0, 8)}
+	n := &names{fold: fold}
+	n.text, n.ends, n.objects = n.room.text[:0], n.room.ends[:0], n.room.objects[:0]
+	return n
 }
 
 func (n *names) open() { n.objects = append(n.objects, object{first: len(n.ends)}) }
