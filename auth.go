@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/oauth2"
 
@@ -97,6 +98,9 @@ func (a *sourceAuth) check() error {
 func (a *sourceAuth) Token(ctx context.Context) (*oauth2.Token, error) { return a.token(ctx, a.ask) }
 
 func (a *sourceAuth) ask(digest) (fresh, spare *oauth2.Token, err error) {
+	if err := a.check(); err != nil {
+		return nil, nil, argument("FromTokenSource", "source", err.Error())
+	}
 	token, err := a.source.Reveal().Token()
 	if err == nil && token == nil {
 		err = errors.New("the token source returned no token")
@@ -131,7 +135,8 @@ type keeper struct {
 	mu       sync.Mutex
 	current  secret.Value[*oauth2.Token]
 	rejected digest // the access token that the service answered 401 to
-	early    digest // the access token whose renewal ahead of time has failed
+	early    digest // the access token that is not renewed ahead of time, or not again
+	renewed  digest // the access token that a renewal of this authenticator has brought
 	pending  bool   // a new pair waits to be saved, and no token goes out before
 	flight   *flight
 }
@@ -161,16 +166,59 @@ func (k *keeper) token(ctx context.Context, renew renewal) (*oauth2.Token, error
 		go k.fly(f, renew)
 	}
 	k.mu.Unlock()
-	return f.wait(ctx)
+	return k.wait(ctx, f)
 }
 
+// patience is how long a caller waits for a renewal where it could do without.
+const patience = 5 * time.Second
+
+// wait returns with the flight, or with ctx if that ends first. While the token
+// at hand is good, a flight that takes long is not waited for.
+func (k *keeper) wait(ctx context.Context, f *flight) (*oauth2.Token, error) {
+	limit := patience
+	if deadline, ok := ctx.Deadline(); ok {
+		limit = min(limit, time.Until(deadline)/2)
+	}
+	late := time.NewTimer(limit)
+	defer late.Stop()
+	for {
+		select {
+		case <-f.done:
+			if f.err != nil {
+				return nil, f.err
+			}
+			return f.token.Reveal(), nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-late.C:
+			k.mu.Lock()
+			token := k.current.Reveal()
+			good := !k.pending && k.accepted(token) && remaining(token) != night
+			k.mu.Unlock()
+			if good {
+				return token, nil
+			}
+		}
+	}
+}
+
+// fly runs a renewal and lets everybody know. A store or a source of the program's
+// own that panics must not take the program with it, where nobody could recover,
+// nor leave its callers waiting.
 func (k *keeper) fly(f *flight, renew renewal) {
+	var token, spare *oauth2.Token
+	var err error = &Error{Op: opRefresh, Message: "the token store or the token source has panicked, or ended its goroutine"}
+	defer func() {
+		_ = recover() // its value may hold a token
+		k.land(f, token, spare, err)
+	}()
 	k.mu.Lock()
 	rejected := k.rejected
 	k.mu.Unlock()
+	token, spare, err = renew(rejected)
+}
 
-	token, spare, err := renew(rejected)
-
+func (k *keeper) land(f *flight, token, spare *oauth2.Token, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.pending = errors.Is(err, ErrTokenNotPersisted)
@@ -185,10 +233,26 @@ func (k *keeper) fly(f *flight, renew renewal) {
 	}
 	if err == nil {
 		k.current = secret.New(token)
+		switch {
+		case !k.accepted(token): // the same one again: the next 401 may ask once more, and no call before it
+			k.rejected = digest{}
+		case remaining(token) == dusk: // its life is short from the beginning
+			k.early = digestOf(token.AccessToken)
+		}
 	}
 	k.flight = nil
 	f.token, f.err = secret.New(token), err
 	close(f.done)
+}
+
+// offer makes a token the one at hand, if there is no better one, while its
+// successor is on its way.
+func (k *keeper) offer(token *oauth2.Token) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.accepted(token) && !k.accepted(k.current.Reveal()) {
+		k.current = secret.New(token)
+	}
 }
 
 // accepted reports whether there is a token and the service has not rejected it.
@@ -213,19 +277,6 @@ type flight struct {
 	done  chan struct{}
 	token secret.Value[*oauth2.Token]
 	err   error
-}
-
-// wait returns with the flight, or with ctx if that ends first.
-func (f *flight) wait(ctx context.Context) (*oauth2.Token, error) {
-	select {
-	case <-f.done:
-		if f.err != nil {
-			return nil, f.err
-		}
-		return f.token.Reveal(), nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
 }
 
 // Endpoint returns the OAuth URLs of a base URL: /oauth/authorize and
@@ -294,7 +345,7 @@ func (c OAuthConfig) Exchange(ctx context.Context, code, verifier string) (*oaut
 		case retry.Success:
 			return reply.token, nil
 		case retry.Unsent, retry.Throttled:
-			if reply.again(ctx, try) {
+			if reply.again(ctx, try, 0) {
 				continue
 			}
 		case retry.Cut, retry.Faulty, retry.BodyCut, retry.BodyUnusable, retry.Done:

@@ -22,6 +22,7 @@ import (
 
 	"golang.org/x/oauth2"
 
+	"github.com/revv-go/revv/internal/retry"
 	"github.com/revv-go/revv/internal/secret"
 )
 
@@ -29,7 +30,8 @@ import (
 const loginLimit = 10 * time.Minute
 
 // SaveToken puts a pair into a store as the pair of account, in the place of the
-// one that is there: after [OAuthConfig.Exchange] or [OAuthConfig.Login].
+// one that is there: after [OAuthConfig.Exchange] or [OAuthConfig.Login]. A save
+// that fails is tried again, twice, for nobody else has the pair.
 func SaveToken(ctx context.Context, store TokenStore, account string, token *oauth2.Token) error {
 	const op = "SaveToken"
 	if err := checkContext(ctx, op); err != nil {
@@ -41,14 +43,42 @@ func SaveToken(ctx context.Context, store TokenStore, account string, token *oau
 	case token == nil || token.AccessToken == "":
 		return argument(op, "token", "must not be empty")
 	}
-	_, err := store.Update(ctx, account, func(*oauth2.Token) (*oauth2.Token, error) { return token, nil })
+	for try := 1; ; try++ {
+		kept, err := store.Update(ctx, account, func(*oauth2.Token) (*oauth2.Token, error) { return token, nil })
+		switch {
+		case err == nil && samePair(kept, token):
+			return nil
+		case err == nil:
+			err = errors.New("the store has not kept the pair")
+		case errors.Is(err, ErrInvalidArgument):
+			return err
+		}
+		if try >= saveTries || sleep(ctx, retry.Backoff(try, defaultBaseDelay, defaultMaxDelay)) != nil {
+			return &Error{Op: op, cause: concealed(err, textsOf(token)...)}
+		}
+	}
+}
+
+// errProbe ends an Update that only asks whether the store could save.
+var errProbe = errors.New("probe")
+
+// checkStore reports a store that cannot save, as far as that can be known before
+// there is something to save.
+func checkStore(ctx context.Context, store TokenStore, account string) error {
+	_, err := store.Update(ctx, account, func(*oauth2.Token) (*oauth2.Token, error) { return nil, errProbe })
+	switch {
+	case errors.Is(err, errProbe):
+		return nil
+	case err == nil:
+		return errors.New("the store has not asked for a pair")
+	}
 	return err
 }
 
 // Connect returns an authenticator for the pair of account in store, as
-// [OAuthConfig.Authenticator] does. If the store has none ([ErrNoToken]), a
-// person is asked first, as by [OAuthConfig.Login], and the pair is saved before
-// Connect returns; if that fails, the error is [ErrTokenNotPersisted]. A pair that
+// [OAuthConfig.Authenticator] does. If the store has none ([ErrNoToken]) and could
+// save one, a person is asked first, as by [OAuthConfig.Login], and the pair is saved
+// before Connect returns; if that fails, the error is [ErrTokenNotPersisted]. A pair that
 // has become useless is not replaced: a call then fails with
 // [ErrReauthorizationRequired], and Login asks anew.
 func (c OAuthConfig) Connect(ctx context.Context, store TokenStore, account string, open func(authURL string) error) (Authenticator, error) {
@@ -63,10 +93,14 @@ func (c OAuthConfig) Connect(ctx context.Context, store TokenStore, account stri
 	if err != nil {
 		return nil, err
 	}
-	switch _, err := store.Load(ctx, account); {
-	case err == nil:
+	stored, err := store.Load(ctx, account)
+	switch {
+	case err == nil && stored != nil:
 		return auth, nil
-	case !errors.Is(err, ErrNoToken):
+	case err == nil || errors.Is(err, ErrNoToken):
+		err = checkStore(ctx, store, account) // before a person is asked
+	}
+	if err != nil {
 		return nil, &Error{Op: op, cause: err}
 	}
 	token, err := c.Login(ctx, open)
@@ -74,7 +108,6 @@ func (c OAuthConfig) Connect(ctx context.Context, store TokenStore, account stri
 		return nil, err
 	}
 	if err := SaveToken(ctx, store, account, token); err != nil {
-		err = concealed(err, token.AccessToken, token.RefreshToken)
 		return nil, &Error{Op: op, Message: "authorize again", kinds: []error{ErrTokenNotPersisted}, cause: err}
 	}
 	return auth, nil
@@ -121,7 +154,8 @@ func (c OAuthConfig) Login(ctx context.Context, open func(authURL string) error)
 		}
 	}()
 
-	if err := open(c.AuthCodeURL(l.state, l.verifier)); err != nil {
+	// When the callback has come by then, what open says is of no interest any more.
+	if err := open(c.AuthCodeURL(l.state, l.verifier)); err != nil && l.take() {
 		err = withoutURL(err)
 		if strings.Contains(err.Error(), l.state) { // it quotes the URL
 			err = errors.New(strings.ReplaceAll(err.Error(), l.state, secret.Redacted))

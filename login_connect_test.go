@@ -88,11 +88,53 @@ func TestConnect_storeThatFails_isTheError(t *testing.T) {
 	require.ErrorIs(t, err, down)
 	assert.Zero(t, person.asked, "nobody is asked for a pair that could not be found again")
 
+	_, err = person.connect(server.OAuthConfig(), &scripted{ledger: readOnly()}, "acme")
+	require.ErrorIs(t, err, errLedgerDown)
+	require.NotErrorIs(t, err, revv.ErrTokenNotPersisted)
+	_, err = person.connect(server.OAuthConfig(), &scripted{ledger: newLedger(&eventLog{}), update: swallow}, "acme")
+	require.ErrorContains(t, err, "has not asked for a pair")
+	assert.Zero(t, person.asked, "nobody is asked for a pair that could not be kept")
+
 	_, err = person.connect(server.OAuthConfig(), halfStore{load: revv.ErrNoToken, save: down}, "acme")
 	require.ErrorIs(t, err, down)
 	require.ErrorIs(t, err, revv.ErrTokenNotPersisted)
 	assert.Equal(t, 1, person.asked)
 	assert.NotRegexp(t, `\b[ar]t_`, err.Error(), "a token of the sandbox")
+}
+
+// readOnly is a store that says so before it would have to save.
+func readOnly() *ledger {
+	l := newLedger(&eventLog{})
+	l.onUpdate = down
+	return l
+}
+
+// swallow is an Update that does nothing and says that all is well.
+func swallow(context.Context, string, func(*oauth2.Token) (*oauth2.Token, error)) (*oauth2.Token, error) {
+	return &oauth2.Token{AccessToken: "any"}, nil
+}
+
+// A person has decided: that is not lost for a save that fails once.
+func TestConnect_savingFailsOnce_isTriedAgain(t *testing.T) {
+	t.Parallel()
+	server, store := revvtest.NewServer(t), newLedger(&eventLog{})
+	fails := failsTimes(1)
+	store.onSave = func(oauth2.Token) error { return fails() }
+	person := &decider{t: t, decide: server.Authorize}
+	_, err := person.connect(server.OAuthConfig(), store, "acme")
+	require.NoError(t, err)
+	assert.NotEmpty(t, store.pair("acme").RefreshToken)
+}
+
+// No token and no error is no pair.
+func TestConnect_storeReturnsNothing_asksAPerson(t *testing.T) {
+	t.Parallel()
+	server := revvtest.NewServer(t)
+	store := &scripted{ledger: newLedger(&eventLog{}), load: func(string) (*oauth2.Token, error) { return nil, nil }}
+	person := &decider{t: t, decide: server.Authorize}
+	_, err := person.connect(server.OAuthConfig(), store, "acme")
+	require.NoError(t, err)
+	assert.Equal(t, 1, person.asked)
 }
 
 func TestConnect_argumentsThatBreakARule_askNobody(t *testing.T) {

@@ -9,7 +9,9 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -271,3 +273,42 @@ func TestFromTokenSource_isAskedAgainAfterARejection(t *testing.T) {
 type tokenSource func() (*oauth2.Token, error)
 
 func (f tokenSource) Token() (*oauth2.Token, error) { return f() }
+
+// A browser that is started may report a failure although it has shown the page.
+func TestLogin_openFailsAfterTheCallback_pairIsKept(t *testing.T) {
+	t.Parallel()
+	a := newAuthority(t, &eventLog{})
+	config := a.config()
+	config.RedirectURL = ""
+	for name, sooner := range map[string]bool{"after the exchange": false, "during the exchange": true} {
+		arrived, release := make(chan struct{}), make(chan struct{})
+		a.set(func() {
+			a.faults = []tokenFault{func(a *authority, r tokenRequest) (*http.Response, error) {
+				close(arrived)
+				<-release
+				status, body := a.honest(r.form)
+				return reply(status, body), nil
+			}}
+		})
+		var visited sync.WaitGroup
+		token, err := config.Login(bounded(t.Context(), t), func(authURL string) error {
+			asked, err := url.Parse(authURL)
+			if err != nil {
+				return err
+			}
+			query := url.Values{"code": {"a-code"}, "state": {asked.Query().Get("state")}}
+			visited.Go(func() { visit(t.Context(), t, http.MethodGet, asked.Query().Get("redirect_uri")+"?"+query.Encode()) })
+			<-arrived
+			if !sooner {
+				close(release)
+				visited.Wait()
+			} else {
+				time.AfterFunc(10*time.Millisecond, func() { close(release) })
+			}
+			return errLedgerDown
+		})
+		visited.Wait()
+		require.NoError(t, err, name)
+		assert.NotEmpty(t, token.RefreshToken, name)
+	}
+}

@@ -10,7 +10,6 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/revv-go/revv/internal/retry"
-	"github.com/revv-go/revv/internal/secret"
 )
 
 // opRefresh is the renewal of a token pair, as errors have it.
@@ -33,13 +32,9 @@ type storeAuth struct {
 	account string
 
 	// What only the flight touches, and there is one at a time.
-	unsaved   secret.Value[*rotation]
 	dead      digest // the refresh token that the endpoint declared invalid
 	refresher refresher
 }
-
-// rotation is a pair that the endpoint has given out, and the one it replaces.
-type rotation struct{ from, to *oauth2.Token }
 
 // digest stands for a token where it is only compared.
 type digest [sha256.Size]byte
@@ -92,19 +87,20 @@ func (a *storeAuth) renew(rejected digest) (fresh, spare *oauth2.Token, err erro
 	}
 	var refused error
 	for {
-		if a.unsaved.Reveal() == nil {
+		if a.unsaved() == nil {
 			stored, err := a.store.Load(ctx, a.account)
 			switch {
 			case err == nil && stored == nil:
 				err = ErrNoToken
 				fallthrough
 			case err != nil:
-				return nil, nil, cmp.Or(refused, tokenFailure(err))
+				return nil, nil, cmp.Or(refused, a.storeFailure(err))
 			case usable(stored):
 				return stored, nil, nil
 			}
 			if stored.AccessToken != "" {
 				spare = stored
+				a.offer(stored)
 			}
 			if stored.RefreshToken != "" && digestOf(stored.RefreshToken) == a.dead {
 				return nil, spare, cmp.Or(refused, unrenewable("the refresh token was refused before"))
@@ -125,66 +121,88 @@ func (a *storeAuth) renew(rejected digest) (fresh, spare *oauth2.Token, err erro
 }
 
 // replace puts a new pair into the store, saved before it is returned. spent is
-// the pair whose refresh token went to the endpoint, nil if none did.
+// the pair whose refresh token went to the endpoint, nil if none did. A pair that
+// the endpoint has given out and the store has failed to save is kept, and saving
+// it is tried again: the pair that it replaces is of no use to anybody.
 func (a *storeAuth) replace(ctx context.Context, usable func(*oauth2.Token) bool) (fresh, spent *oauth2.Token, err error) {
-	fresh, err = a.update(ctx, func(stored *oauth2.Token) (*oauth2.Token, error) {
-		if r := a.unsaved.Reveal(); r != nil && stored != nil {
-			if samePair(stored, r.from) {
-				return r.to, nil
-			}
-			a.unsaved = secret.New[*rotation](nil) // somebody else has saved a pair since
+	var (
+		failure error     // why there is nothing to save
+		saving  *rotation // what the store is to save, nil if it has what is wanted
+	)
+	next := func(stored *oauth2.Token) (*oauth2.Token, error) {
+		if failure != nil {
+			return nil, failure // a store that asks twice must not spend a token twice
+		}
+		saving = a.unsaved()
+		if saving != nil && stored != nil && !saving.replaces(stored) {
+			a.forget(saving) // somebody else has saved a pair since
+			saving = nil
 		}
 		switch {
 		case stored == nil: // removed: a pair that is not saved yet does not bring the account back
-			return nil, tokenFailure(ErrNoToken)
+			failure = a.storeFailure(ErrNoToken)
+		case saving != nil:
+			return saving.to, nil
 		case usable(stored):
 			return stored, nil
 		case stored.RefreshToken == "":
-			return nil, unrenewable("the store holds no refresh token")
+			failure = unrenewable("the store holds no refresh token")
+		default:
+			spent = stored
+			token, e := a.refresher.refresh(ctx, stored.RefreshToken)
+			if e == nil {
+				saving = &rotation{stored, token}
+				a.remember(saving)
+				return token, nil
+			}
+			failure = e
 		}
-		spent = stored
-		next, failure := a.refresher.refresh(ctx, stored.RefreshToken)
-		if failure != nil {
-			return nil, failure
-		}
-		a.unsaved = secret.New(&rotation{stored, next})
-		return next, nil
-	})
-	return fresh, spent, err
-}
-
-// update runs fn in the store. A pair that the endpoint has given out and the
-// store has failed to save is kept, and saving it is tried again: the pair that
-// it replaces is of no use to anybody.
-func (a *storeAuth) update(ctx context.Context, fn func(*oauth2.Token) (*oauth2.Token, error)) (*oauth2.Token, error) {
+		return nil, failure
+	}
 	for try := 1; ; try++ {
-		var inside error // what fn itself returned
-		token, err := a.store.Update(ctx, a.account, func(stored *oauth2.Token) (*oauth2.Token, error) {
-			var next *oauth2.Token
-			next, inside = fn(stored)
-			return next, inside
-		})
+		saving = nil
+		fresh, err = a.store.Update(ctx, a.account, next)
 		switch {
-		case err == nil && token == nil:
-			err = errors.New("the store returned no token")
+		case failure != nil:
+			return nil, spent, failure
+		case err == nil && (fresh == nil || saving != nil && !samePair(fresh, saving.to)):
+			err = errors.New("the store has not kept the pair")
 		case err == nil:
-			a.unsaved = secret.New[*rotation](nil)
-			return token, nil
-		case inside != nil:
-			return nil, inside
+			a.forget(saving)
+			return fresh, spent, nil
 		}
-		r := a.unsaved.Reveal()
-		if r == nil {
-			return nil, tokenFailure(err)
+		waiting := cmp.Or(saving, a.unsaved()) // the store may have failed before it asked
+		if waiting == nil {
+			return nil, spent, a.storeFailure(err, spent)
 		}
 		if try >= saveTries || sleep(ctx, retry.Backoff(try, defaultBaseDelay, defaultMaxDelay)) != nil {
-			err = concealed(err, r.from.AccessToken, r.from.RefreshToken, r.to.AccessToken, r.to.RefreshToken)
-			return nil, &Error{Op: opRefresh, kinds: []error{ErrTokenNotPersisted}, cause: err}
+			err = concealed(err, textsOf(waiting.from, waiting.to)...)
+			return nil, spent, &Error{Op: opRefresh, kinds: []error{ErrTokenNotPersisted}, cause: err}
 		}
 	}
 }
 
-func tokenFailure(err error) error { return &Error{Op: opRefresh, cause: err} }
+// storeFailure is what went wrong with the store, without the tokens that are
+// known: a store may quote what it was given.
+func (a *storeAuth) storeFailure(err error, known ...*oauth2.Token) error {
+	a.mu.Lock()
+	known = append(known, a.current.Reveal())
+	a.mu.Unlock()
+	if r := a.unsaved(); r != nil {
+		known = append(known, r.from, r.to)
+	}
+	return &Error{Op: opRefresh, cause: concealed(err, textsOf(known...)...)}
+}
+
+// textsOf lists what must not be printed of tokens.
+func textsOf(tokens ...*oauth2.Token) (texts []string) {
+	for _, token := range tokens {
+		if token != nil {
+			texts = append(texts, token.AccessToken, token.RefreshToken)
+		}
+	}
+	return texts
+}
 
 func unrenewable(why string) error {
 	return &Error{Op: opRefresh, Message: why, kinds: []error{ErrReauthorizationRequired}}

@@ -110,8 +110,8 @@ func (s *EncryptedStore) Update(
 	if err := s.check(ctx, op, account); err != nil {
 		return nil, err
 	}
-	var next *oauth2.Token
-	_, err := s.inner.Update(ctx, account, func(sealed *oauth2.Token) (*oauth2.Token, error) {
+	var next, wanted *oauth2.Token // in the clear, and sealed
+	kept, err := s.inner.Update(ctx, account, func(sealed *oauth2.Token) (*oauth2.Token, error) {
 		var stored *oauth2.Token
 		if sealed != nil {
 			var err error
@@ -123,17 +123,17 @@ func (s *EncryptedStore) Update(
 		if err != nil {
 			return nil, err
 		}
-		next = rotated
-		if !changed {
-			return sealed, nil
+		next, wanted = rotated, sealed
+		if changed {
+			wanted, err = s.seal(op, account, rotated)
 		}
-		return s.seal(op, account, rotated)
+		return wanted, err
 	})
 	if err != nil {
 		return nil, err
 	}
-	if next == nil {
-		return nil, argument(op, "inner", "reports a success without calling the function")
+	if next == nil || !samePair(kept, wanted) {
+		return nil, argument(op, "inner", "reports a success without keeping what it was given")
 	}
 	return next, nil
 }

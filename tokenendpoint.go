@@ -105,8 +105,7 @@ func (e *tokenEndpoint) send(ctx context.Context, form url.Values) tokenReply {
 		"Accept": {"application/json"}, "Content-Type": {"application/x-www-form-urlencoded"}, "User-Agent": {"revv-go/" + Version},
 	}
 	req.ContentLength = int64(len(body))
-	req.Body = io.NopCloser(strings.NewReader(body))
-	req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(body)), nil }
+	req.Body = io.NopCloser(strings.NewReader(body)) // and no GetBody, with which net/http repeats a form by itself
 
 	resp, err := e.roundTrip(req) //nolint:bodyclose // read closes it
 	switch {
@@ -131,8 +130,13 @@ func (e *tokenEndpoint) send(ctx context.Context, form url.Values) tokenReply {
 // read makes a token of an answer. Nothing of the body gets into the error but a
 // code that RFC 6749 knows: it may hold what was sent, or a token.
 func (e *tokenEndpoint) read(ctx context.Context, resp *http.Response) tokenReply {
-	body, err := readBody(resp, nil, maxTokenBody)
 	r := tokenReply{sent: true, err: &Error{Op: e.op, StatusCode: resp.StatusCode, Attempts: 1}}
+	if resp.StatusCode < http.StatusOK { // behind a 101 there is a connection, which no context ends
+		_ = resp.Body.Close()
+		r.outcome = retry.Refused
+		return r
+	}
+	body, err := readBody(resp, nil, maxTokenBody)
 	r.retryAfter, r.told = retry.ParseAfter(resp.Header.Get("Retry-After"), time.Now())
 	r.outcome = retry.OfStatus(resp.StatusCode, r.told)
 	r.err.RetryAfter = r.retryAfter
@@ -195,7 +199,7 @@ func knownCode(code string) string {
 // parseToken reads the answer of the token endpoint: a code of an error, or a
 // token, or why it is neither. What is not documented is tolerated.
 func parseToken(contentType string, body []byte) (code string, token *oauth2.Token, err error) {
-	if len(body) == 0 {
+	if isBlank(body) {
 		return "", nil, ErrEmptyResponse
 	}
 	if isHTML(contentType, body) {
@@ -254,8 +258,9 @@ func lifetime(raw json.RawMessage) int64 {
 }
 
 // again reports whether the form may be sent once more, after the wait that is
-// due. If the wait is too long, the error of the reply says so.
-func (r *tokenReply) again(ctx context.Context, try int) bool {
+// due, and with so much time left behind it. If the wait is too long, the error of
+// the reply says so.
+func (r *tokenReply) again(ctx context.Context, try int, left time.Duration) bool {
 	if try >= defaultAttempts {
 		return false
 	}
@@ -264,9 +269,9 @@ func (r *tokenReply) again(ctx context.Context, try int) bool {
 		wait = r.retryAfter
 	}
 	switch {
-	case r.told && (wait > defaultMaxRetryAfter || outlasts(ctx, wait)):
+	case r.told && (wait > defaultMaxRetryAfter || outlasts(ctx, wait+left)):
 		r.err.kinds = append(r.err.kinds, ErrRateLimited)
-	case outlasts(ctx, wait):
+	case outlasts(ctx, wait+left):
 		r.err.kinds = append(r.err.kinds, context.DeadlineExceeded)
 	default:
 		err := sleep(ctx, wait)
@@ -288,6 +293,10 @@ type refresher struct {
 	gate         retry.Gate // shut while the endpoint has asked for a longer wait than a flight has time for
 }
 
+// answerTime is what has to be left of a flight when a refresh token is posted. The
+// token is spent then, and an answer that nobody waits for is a pair that is lost.
+const answerTime = 10 * time.Second
+
 // refresh posts the refresh token: up to three times while the endpoint says it
 // has not been used or fails, and exactly once more after an answer was lost,
 // at once, for a server that rotates may accept a token again for a moment but
@@ -298,6 +307,9 @@ func (r *refresher) refresh(ctx context.Context, refreshToken string) (*oauth2.T
 	}
 	var lost bool
 	for try, posts := 1, 1; ; posts++ {
+		if outlasts(ctx, answerTime) && !lost {
+			return nil, &Error{Op: r.endpoint.op, Attempts: posts - 1, Message: "too little time is left for an answer", kinds: []error{context.DeadlineExceeded}}
+		}
 		form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refreshToken}}
 		config := r.config.Reveal()
 		if r.authenticate {
@@ -321,7 +333,7 @@ func (r *refresher) refresh(ctx context.Context, refreshToken string) (*oauth2.T
 			lost = true
 			continue
 		case reply.outcome == retry.Unsent, reply.outcome == retry.Faulty, reply.outcome == retry.Throttled:
-			if reply.again(ctx, try) {
+			if reply.again(ctx, try, answerTime) {
 				try++
 				continue
 			}

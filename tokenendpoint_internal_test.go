@@ -61,7 +61,7 @@ func TestTokenReply_again_waitsAsLongAsAMinute(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			start := time.Now()
 			reply := tokenReply{told: true, retryAfter: wait, err: &Error{}}
-			assert.Equal(t, want, reply.again(t.Context(), 1), "%v", wait)
+			assert.Equal(t, want, reply.again(t.Context(), 1, 0), "%v", wait)
 			assert.Equal(t, !want, errors.Is(reply.err, ErrRateLimited), "%v", wait)
 			if want {
 				assert.Equal(t, wait, time.Since(start))
@@ -69,8 +69,8 @@ func TestTokenReply_again_waitsAsLongAsAMinute(t *testing.T) {
 		})
 	}
 	reply := tokenReply{told: true, err: &Error{}}
-	assert.True(t, reply.again(t.Context(), defaultAttempts-1))
-	assert.False(t, reply.again(t.Context(), defaultAttempts))
+	assert.True(t, reply.again(t.Context(), defaultAttempts-1, 0))
+	assert.False(t, reply.again(t.Context(), defaultAttempts, 0))
 }
 
 // A renewal that the endpoint refuses for now says how often it was asked.

@@ -65,14 +65,18 @@ func newTokenWorld(t *testing.T) *tokenWorld {
 	w.first.AccessToken, w.first.RefreshToken = w.authority.authorize()
 	w.first.TokenType = "Bearer"
 	w.ledger.put(tokenAccount, &w.first)
-	w.restart()
+	w.auth, w.client = w.program(w.ledger, tokenAccount)
 	return w
 }
+
+// reopened is a ledger as a new process sees it, which shares no memory with the
+// one before.
+type reopened struct{ *ledger }
 
 // restart is what a new process does: it knows what the store holds, no more.
 func (w *tokenWorld) restart() {
 	w.Helper()
-	w.auth, w.client = w.program(w.ledger, tokenAccount)
+	w.auth, w.client = w.program(&reopened{w.ledger}, tokenAccount)
 }
 
 // program is another user of the same application.
@@ -237,7 +241,7 @@ func (c *tokenCase) run(t *testing.T) {
 
 // tokenMatrix is the whole table.
 func tokenMatrix() []tokenCase {
-	return slices.Concat(renewalCases(), expiryCases(), refusalCases(), endpointCases(), lostAnswerCases(), answerCases(), savingCases(), storeCases(), waitingCases())
+	return slices.Concat(renewalCases(), expiryCases(), refusalCases(), endpointCases(), lostAnswerCases(), answerCases(), savingCases(), storeCases(), waitingCases(), shortageCases())
 }
 
 func TestTokens_everyFaultOfTheMatrix(t *testing.T) {

@@ -263,7 +263,7 @@ func expiryCases() []tokenCase {
 			{
 				do: func(w *tokenWorld) {
 					pass(time.Hour - 10*time.Second)
-					w.faulty(slow(func(context.Context) { pass(5 * time.Second) }))
+					w.faulty(slow(func(context.Context) { pass(3 * time.Second) }))
 				},
 				callers: 100, tokens: 1, api: 100, saves: 1,
 				call: func(ctx context.Context, w *tokenWorld, i int) error {

@@ -308,6 +308,6 @@ func waitingCases() []tokenCase {
 				return nil, r.ctx.Err()
 			}
 			return answers(500, serverTrouble)(a, r)
-		}), []tokenStep{{want: []error{context.DeadlineExceeded}, tokens: 2, api: 1, then: took(30*time.Second, 30*time.Second)}}},
+		}), []tokenStep{{want: []error{context.DeadlineExceeded, revv.ErrServer}, tokens: 1, api: 1, then: took(20*time.Second, 20*time.Second)}}},
 	}
 }

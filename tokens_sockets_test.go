@@ -4,6 +4,7 @@ import (
 	"compress/gzip"
 	"context"
 	"crypto/x509"
+	"errors"
 	"io"
 	"log"
 	"net"
@@ -15,6 +16,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -205,6 +207,45 @@ func TestTokenEndpoint_gzipBomb_isTooLarge(t *testing.T) {
 }
 
 // A certificate that does not fit ends it: nothing was sent, and nothing will be.
+// Behind a 101 stands a connection without an end, which no context ends.
+func TestTokenEndpoint_switchesProtocols_isAnErrorAtOnce(t *testing.T) {
+	t.Parallel()
+	released := make(chan struct{})
+	server := newTokenServer(t, func(_ int, w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if !assert.NoError(t, err) {
+			return
+		}
+		defer conn.Close()
+		_, err = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: any\r\n\r\n")
+		assert.NoError(t, err)
+		<-released
+	})
+	server.Start()
+	t.Cleanup(server.Close)
+	config, _ := server.config(t)
+	ended := make(chan error, 2)
+	go func() {
+		_, err := config.Exchange(t.Context(), "a-code", "")
+		ended <- err
+	}()
+	go func() {
+		_, err := renewer(t, config).Token(t.Context())
+		ended <- err
+	}()
+	for range 2 {
+		select {
+		case err := <-ended:
+			e, ok := errors.AsType[*revv.Error](err)
+			require.True(t, ok, "%v", err)
+			assert.Equal(t, http.StatusSwitchingProtocols, e.StatusCode)
+		case <-time.After(10 * time.Second):
+			t.Error("it waits for an end")
+		}
+	}
+	close(released)
+}
+
 func TestTokenEndpoint_unknownCertificate_isNotTriedAgain(t *testing.T) {
 	t.Parallel()
 	server := newTokenServer(t, func(_ int, w http.ResponseWriter, _ *http.Request) { givePair(w) })

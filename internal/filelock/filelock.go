@@ -59,6 +59,10 @@ func (l *Lock) Release() {
 }
 
 func try(path string) (*Lock, error) {
+	// Opening would create what a symbolic link without a target points to.
+	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%w: %q", errNotRegular, path)
+	}
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the caller's path
 	if err != nil {
 		return nil, err

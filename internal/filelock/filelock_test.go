@@ -85,6 +85,12 @@ func TestAcquire_notALockFile_isAnError(t *testing.T) {
 		_, err = filelock.Acquire(t.Context(), filepath.Join(dir, "link"))
 		require.ErrorContains(t, err, "not a regular file")
 	}
+	missing := filepath.Join(dir, "nobody made this")
+	if os.Symlink(missing, filepath.Join(dir, "dangling")) == nil {
+		_, err = filelock.Acquire(t.Context(), filepath.Join(dir, "dangling"))
+		require.ErrorContains(t, err, "not a regular file")
+		assert.NoFileExists(t, missing)
+	}
 }
 
 // Who waits asks often enough to be prompt, and not so often that waiting costs a
