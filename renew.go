@@ -148,10 +148,10 @@ func (a *storeAuth) replace(ctx context.Context, usable func(*oauth2.Token) bool
 		case stored.RefreshToken == "":
 			failure = unrenewable("the store holds no refresh token")
 		default:
-			spent = stored
+			spent = cloneToken(stored) // the store may use its memory again
 			token, e := a.refresher.refresh(ctx, stored.RefreshToken)
 			if e == nil {
-				saving = &rotation{stored, token}
+				saving = &rotation{spent, token}
 				a.remember(saving)
 				return token, nil
 			}

@@ -160,12 +160,13 @@ func TestTokens_storeWritesHalfOfAPair_spentTokenIsNotPosted(t *testing.T) {
 		get := w.scripted(s)
 		s.update = func(_ context.Context, account string, fn func(*oauth2.Token) (*oauth2.Token, error)) (*oauth2.Token, error) {
 			s.update = nil
-			half := w.ledger.pair(account)
-			next, err := fn(&half)
+			stored := w.ledger.pair(account)
+			next, err := fn(&stored)
 			if err != nil {
 				return nil, err
 			}
-			half = w.first
+			stored = oauth2.Token{} // a store may use its memory again
+			half := w.first
 			half.AccessToken = next.AccessToken
 			w.ledger.put(account, &half)
 			return nil, errLedgerDown
