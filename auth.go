@@ -362,8 +362,11 @@ func (c OAuthConfig) Exchange(ctx context.Context, code, verifier string) (*oaut
 
 // Authenticator returns an authenticator that keeps the token pair of account
 // in store, renews it when the service rejects it, and saves a new pair before
-// it is used. Any number of clients, programs and machines may share the store.
-// The first pair has to be put there, after [OAuthConfig.Exchange] or Login.
+// it is used. Any number of clients, programs and machines may share the store. A
+// pair that the store has failed to save waits for all authenticators of the
+// process that have the same store and account; a store should be a pointer, so
+// that it can be seen to be the same. The first pair has to be put there, after
+// [OAuthConfig.Exchange] or Login.
 func (c OAuthConfig) Authenticator(store TokenStore, account string) (Authenticator, error) {
 	const op = "OAuthConfig.Authenticator"
 	var problems []error
