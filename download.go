@@ -183,7 +183,7 @@ func (s *stream) receive(resp *http.Response, body io.Reader) (retry.Outcome, er
 		}
 	} else {
 		s.total = resp.ContentLength
-		s.validator = strongETag(resp.Header)
+		s.validator = "" // until the bytes that are here are known to be of this version
 		s.result.ContentType = printable(resp.Header.Get("Content-Type"), maxErrorText)
 		s.result.FileName = suggestedName(resp.Header.Get("Content-Disposition"))
 		if s.done > 0 {
@@ -191,6 +191,7 @@ func (s *stream) receive(resp *http.Response, body io.Reader) (retry.Outcome, er
 				return outcome, err
 			}
 		}
+		s.validator = strongETag(resp.Header)
 	}
 	if s.done == 0 {
 		head := make([]byte, len(pdfHead))

@@ -149,6 +149,36 @@ func (c resumeCase) run(t *testing.T, file bool, first string) {
 	}
 }
 
+// A second version that is cut while it is compared with the part that is here has
+// told its tag, but that is no reason to append its rest to the first.
+func TestDownload_cutWhileComparing_isNotSpliced(t *testing.T) {
+	t.Parallel()
+	first := version{pdf(9000), someTag}
+	second := version{strings.ReplaceAll(first.body, "line", "LINE"), otherTag}
+	for name, test := range map[string]struct {
+		acts []act
+		is   error // nil: the first version, whole
+	}{
+		"another version": {[]act{first.cutAt(5000), second.cutAt(2000), second.ranged(9999)}, revv.ErrTruncated},
+		"the same one":    {[]act{first.cutAt(5000), first.cutAt(2000), first.ranged(9999)}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				d := downloadInto(t, false, inTurn(test.acts...)(operationCase{}))
+				require.Len(t, d.requests, 3)
+				assert.Empty(t, d.requests[2].header.Get("Range"), "nothing binds the bytes that are here to a version any more")
+				if test.is == nil {
+					d.succeeded(t, first.body)
+					return
+				}
+				require.ErrorIs(t, d.err, test.is)
+				assert.Equal(t, first.body[:5000], d.content, "nothing of the second version was appended")
+			})
+		})
+	}
+}
+
 // A range is bound to the version that its first part came from.
 func TestDownload_resumed_isBoundToTheVersion(t *testing.T) {
 	t.Parallel()
