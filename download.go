@@ -266,9 +266,11 @@ func (s *stream) take(b []byte) (retry.Outcome, error) {
 }
 
 // continues reports whether a 206 goes on exactly where the stream was cut, in
-// the same version of the file.
+// the same version of the file. RFC 9110, section 15.3.7, obliges a 206 to carry
+// the tag that a 200 would have had: one without it may be a part of any version,
+// as from a server that does not know If-Range.
 func (s *stream) continues(resp *http.Response) bool {
-	if tag := resp.Header.Get("Etag"); tag != "" && tag != s.validator || s.validator == "" {
+	if s.validator == "" || resp.Header.Get("Etag") != s.validator {
 		return false
 	}
 	span, ok := strings.CutPrefix(resp.Header.Get("Content-Range"), "bytes ")
