@@ -19,6 +19,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"sync"
 	"testing"
 	"time"
 
@@ -78,8 +79,13 @@ func (s *Server) fail(err error) {
 // Close ends the server, every connection to it and every delivery. It waits for
 // them, and may be called again.
 func (s *Server) Close() {
-	s.sandbox.Close()
-	s.network.close()
+	// Both at once: the sandbox waits for its handlers, of which one that reads or
+	// writes a body may end only with its connection; and the network waits for the
+	// handlers, too, of which one that hangs on purpose ends only with the sandbox.
+	var both sync.WaitGroup
+	both.Go(s.sandbox.Close)
+	both.Go(s.network.close)
+	both.Wait()
 }
 
 // URL is the base URL of the server, as http://127.0.0.1:40000.

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"fmt"
 	"maps"
 	"net"
@@ -41,7 +42,7 @@ func (s *Sandbox) serveFault(f *Fault, entry *Request, w http.ResponseWriter, c 
 	case f.GzipBomb > 0:
 		f.explode(w, reply)
 	case f.CloseDelimited:
-		f.writeUntilClose(w, reply)
+		s.writeUntilClose(f, w, reply)
 	case f.CutAfter > 0:
 		f.writeHeader(w, reply, f.CutAfter+1)
 		_, _ = w.Write(reply.body[:min(f.CutAfter, len(reply.body))])
@@ -104,12 +105,15 @@ func (s *Sandbox) drip(w http.ResponseWriter, r *http.Request, reply *answer, ev
 
 // writeUntilClose sends an answer whose end is the end of the connection, as
 // HTTP/1.0 did: nobody can tell whether it is whole.
-func (f *Fault) writeUntilClose(w http.ResponseWriter, reply *answer) {
+func (s *Sandbox) writeUntilClose(f *Fault, w http.ResponseWriter, reply *answer) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}
 	defer func() { _ = conn.Close() }()
+	// The server has let go of the connection: it does not close it any more.
+	stop := context.AfterFunc(s.stopped, func() { _ = conn.Close() })
+	defer stop()
 	body := reply.body
 	if f.CutAfter > 0 {
 		body = body[:min(f.CutAfter, len(body))]
