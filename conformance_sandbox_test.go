@@ -24,6 +24,7 @@ type sandboxRow struct {
 	only      func(op operationCase) bool
 	call      []revv.CallOption
 	want      map[class]verdict
+	ranges    []string // that a download asks for, request by request; nil: not looked at
 	atLeast   time.Duration
 }
 
@@ -71,11 +72,11 @@ func sandboxRows() []sandboxRow {
 		{id: "R27 W15", fault: "307 to another host", faults: repeatedly(revvtest.Fault{Status: 307, RedirectTo: "https://other.example.com/steal"}), only: isJSON, want: anyClass(bad(1, revv.ErrRedirected))},
 		{id: "W07", fault: "401 once", faults: one(revvtest.Fault{Status: 401}), want: anyClass(good(2))},
 		{id: "T03", fault: "401 for ever", faults: repeatedly(revvtest.Fault{Status: 401}), want: anyClass(bad(2, revv.ErrUnauthorized).but(revv.ErrOutcomeUnknown))},
-		{id: "D01", fault: "half the file", faults: one(revvtest.Fault{CutAfter: 400}), only: isPDF, want: map[class]verdict{reads: good(2)}},
-		{id: "D02", fault: "half the file, and a silent end", faults: one(revvtest.Fault{CutAfter: 400, CloseDelimited: true}), only: isPDF, want: map[class]verdict{reads: good(2)}},
-		{id: "D02", fault: "half the file, again and again", faults: repeatedly(revvtest.Fault{CutAfter: 100, CloseDelimited: true}), only: isPDF, want: map[class]verdict{reads: bad(3, revv.ErrTruncated)}},
-		{id: "D01", fault: "half the file in chunks", faults: one(revvtest.Fault{CutAfter: 400, Chunked: true}), only: isPDF, want: map[class]verdict{reads: good(2)}},
-		{id: "D08", fault: "a file that stalls", faults: one(revvtest.Fault{StallAfter: 400}), only: isPDF, want: map[class]verdict{reads: good(2)}, atLeast: 30 * time.Second},
+		{id: "D01", fault: "half the file", faults: one(revvtest.Fault{CutAfter: 400}), only: isPDF, want: map[class]verdict{reads: good(2)}, ranges: []string{"", "bytes=400-"}},
+		{id: "D02", fault: "half the file, and a silent end", faults: one(revvtest.Fault{CutAfter: 400, CloseDelimited: true}), only: isPDF, want: map[class]verdict{reads: good(2)}, ranges: []string{"", ""}},
+		{id: "D02", fault: "half the file, again and again", faults: repeatedly(revvtest.Fault{CutAfter: 100, CloseDelimited: true}), only: isPDF, want: map[class]verdict{reads: bad(3, revv.ErrTruncated)}, ranges: []string{"", "", ""}},
+		{id: "D01", fault: "half the file in chunks", faults: one(revvtest.Fault{CutAfter: 400, Chunked: true}), only: isPDF, want: map[class]verdict{reads: good(2)}, ranges: []string{"", "bytes=400-"}},
+		{id: "D08", fault: "a file that stalls", faults: one(revvtest.Fault{StallAfter: 400}), only: isPDF, want: map[class]verdict{reads: good(2)}, ranges: []string{"", "bytes=400-"}, atLeast: 30 * time.Second},
 		{id: "D08", fault: "a file that drips", faults: one(revvtest.Fault{Drip: 100 * time.Millisecond}), only: isPDF, want: map[class]verdict{reads: good(1)}},
 	}
 	for _, status := range []int{408, 500, 502, 503, 504} {
@@ -170,6 +171,13 @@ func (row sandboxRow) run(t *testing.T, index int, dir string, want verdict) {
 	assert.Len(t, requests, want.requests, "requests that the server has seen")
 	for _, r := range requests {
 		assert.Equal(t, requests[0].Method+requests[0].Path+requests[0].RawQuery+requests[0].Body, r.Method+r.Path+r.RawQuery+r.Body)
+	}
+	if row.ranges != nil {
+		asked := make([]string, len(requests))
+		for i, r := range requests {
+			asked[i] = r.Header.Get("Range")
+		}
+		assert.Equal(t, row.ranges, asked, "ranges that were asked for")
 	}
 	if len(want.is) == 0 {
 		require.NoError(t, err)

@@ -57,7 +57,12 @@ func pdfAnswer(d *Document, r *http.Request) *answer {
 	kept := &keptAnswer{answer: newAnswer(http.StatusOK, "application/pdf", nil)}
 	kept.header.Set("ETag", `"`+hex.EncodeToString(sum[:16])+`"`)
 	kept.header.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": d.fileName()}))
+	if r.Method == http.MethodHead { // the server leaves the body out, but it must know how long it is
+		r = r.Clone(r.Context())
+		r.Method = http.MethodGet
+	}
 	http.ServeContent(kept, r, "", d.UpdatedAt.Truncate(time.Second), bytes.NewReader(data))
+	kept.header.Del("Content-Length") // said where the answer is sent, unless a fault keeps it secret
 	return kept.answer
 }
 

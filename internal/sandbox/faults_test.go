@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -203,6 +204,54 @@ func TestFaults_endTheConnection(t *testing.T) {
 			if c.fault.CutAfter == 10 {
 				assert.Equal(t, `{"Document`, string(body))
 			}
+		})
+	}
+}
+
+// A download is an answer like any other: with a length that a fault can leave out.
+func TestFaults_onADownload(t *testing.T) {
+	for name, c := range map[string]struct {
+		method  string
+		fault   *sandbox.Fault
+		whole   bool  // the length is declared
+		chunked bool  // so that a cut is seen
+		cut     bool  // only ten bytes come
+		reading error // of reading the body
+	}{
+		"nothing wrong":                 {method: "GET", whole: true},
+		"asked for its head":            {method: "HEAD", whole: true},
+		"in chunks":                     {method: "GET", fault: &sandbox.Fault{Chunked: true}, chunked: true},
+		"cut in chunks":                 {method: "GET", fault: &sandbox.Fault{Chunked: true, CutAfter: 10}, chunked: true, cut: true, reading: io.ErrUnexpectedEOF},
+		"cut":                           {method: "GET", fault: &sandbox.Fault{CutAfter: 10}, whole: true, cut: true, reading: io.ErrUnexpectedEOF},
+		"without saying where it ends":  {method: "GET", fault: &sandbox.Fault{CloseDelimited: true}},
+		"cut, and nobody can tell that": {method: "GET", fault: &sandbox.Fault{CloseDelimited: true, CutAfter: 10}, cut: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := newAPI(t)
+			d := a.draft()
+			send := a.listening()
+			if c.fault != nil {
+				a.fail(*c.fault)
+			}
+			resp, err := send(t.Context(), c.method, fmt.Sprintf("/api/docs/%d/download", d.ID), "")
+			require.NoError(t, err)
+			body, err := io.ReadAll(resp.Body)
+			require.ErrorIs(t, err, c.reading)
+			require.NoError(t, resp.Body.Close())
+			pdf := d.PDF()
+			length, want := int64(-1), pdf
+			if c.whole {
+				length = int64(len(pdf))
+			}
+			assert.Equal(t, length, resp.ContentLength)
+			assert.Equal(t, c.chunked, len(resp.TransferEncoding) > 0)
+			switch {
+			case c.method == "HEAD":
+				want = []byte{}
+			case c.cut:
+				want = pdf[:10]
+			}
+			assert.Equal(t, string(want), string(body))
 		})
 	}
 }
