@@ -349,6 +349,16 @@ func TestServer_handlerWithoutConnection(t *testing.T) {
 	w := httptest.NewRecorder()
 	server.Handler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/api/webhooks", nil))
 	assert.Equal(t, http.StatusUnauthorized, w.Code)
+
+	// A request for a client to send has no body at all, where one for a server
+	// always has one. Both are handed to handlers.
+	for path, want := range map[string]int{"/api/webhooks": http.StatusUnauthorized, "/api/none": http.StatusNotFound} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
+		require.NoError(t, err)
+		w = httptest.NewRecorder()
+		server.Handler().ServeHTTP(w, r)
+		assert.Equal(t, want, w.Code)
+	}
 }
 
 // A mistake in a test ends the test; without a test, it panics.

@@ -88,7 +88,11 @@ func (rt *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // readBody reads the body whole, so that the log has it and the server notices
 // when the client leaves.
 func (c *call) readBody() *Problem {
-	body, err := io.ReadAll(io.LimitReader(c.request.Body, maxBody+1))
+	sent := c.request.Body
+	if sent == nil { // as http.NewRequest leaves it, for a handler that is called without a server
+		sent = http.NoBody
+	}
+	body, err := io.ReadAll(io.LimitReader(sent, maxBody+1))
 	c.body = body
 	switch {
 	case err != nil:
