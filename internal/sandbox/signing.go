@@ -156,11 +156,12 @@ func (s *Sandbox) Approve(id revv.DocumentID, email string) error {
 }
 
 // Reject refuses in the role in which the document waits for the person: as an
-// approver, an acceptor or a signer.
+// approver, an acceptor or a signer. One who never answered in an earlier round,
+// which somebody else has ended, is still open there, but not waited for.
 func (s *Sandbox) Reject(id revv.DocumentID, email, reason string) error {
 	return s.onDocument(id, func(a *account, d *Document) error {
 		for _, r := range []role{roleApprover, roleAcceptor, roleSigner} {
-			if p := d.party(r, email); p != nil && p.State == PartyOpen {
+			if _, err := d.openParty(r, email, ""); err == nil {
 				return a.refuse(d, r, email, reason)
 			}
 		}

@@ -208,6 +208,21 @@ func TestApproval(t *testing.T) {
 	a.ok("POST", "/api/v2/doc-signers/14", `{"signers":[{"user_email":"s@example.com"}]}`)
 }
 
+func TestReject_byASignerWhoNeverApproved_declinesToSign(t *testing.T) {
+	a := newAPI(t)
+	d := a.draft()
+	a.ok("POST", "/api/v2/doc-approvers/14", `{"approvers":[{"user_email":"boss@example.com"},{"user_email":"chief@example.com"}]}`)
+	require.NoError(t, a.Reject(d.ID, "boss@example.com", "no"))
+	require.ErrorContains(t, a.Reject(d.ID, "chief@example.com", "no"), "does not wait", "the other has ended it")
+	a.ok("POST", "/api/v2/doc-signers/14", `{"signers":[{"user_email":"chief@example.com"}]}`)
+	require.NoError(t, a.Reject(d.ID, "chief@example.com", "too dear"))
+	now := a.document(d)
+	assert.Equal(t, revv.StageDraft, now.Stage)
+	assert.Equal(t, sandbox.PartyDeclined, now.Signers[0].State)
+	assert.Equal(t, sandbox.PartyOpen, now.Approvers[1].State)
+	require.ErrorContains(t, a.Reject(d.ID, "chief@example.com", "no"), "does not wait")
+}
+
 // A help page of the vendor says so.
 func TestApproval_withoutApprovers_isGivenAtOnce(t *testing.T) {
 	a := newAPI(t)
