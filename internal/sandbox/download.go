@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/revv-go/revv"
 )
 
 // download answers with the PDF of a document as it is now, whatever its stage.
@@ -29,24 +31,26 @@ func (d *Document) pdf() []byte {
 	for _, f := range d.Fields {
 		lines = append(lines, f.Name+": "+f.Value)
 	}
-	lines = append(lines, "")
+	var signatures []string
 	for _, p := range d.Signers {
 		if p.State == PartyDone {
 			name := p.name()
 			if p.SignedAs != "" {
 				name = p.SignedAs
 			}
-			lines = append(lines, fmt.Sprintf("Signed by %s <%s> at %s", name, p.Email, wireTime(p.At)))
+			signatures = append(signatures, fmt.Sprintf("Signed by %s <%s> at %s", name, p.Email, wireTime(p.At)))
 		}
 	}
 	for _, p := range d.Acceptors {
 		if p.State == PartyDone {
-			lines = append(lines, fmt.Sprintf("Accepted by %s <%s> at %s", p.name(), p.Email, wireTime(p.At)))
+			signatures = append(signatures, fmt.Sprintf("Accepted by %s <%s> at %s", p.name(), p.Email, wireTime(p.At)))
 		}
 	}
-	if d.Stage != "" && answered(d.Signers)+answered(d.Acceptors) == 0 {
-		lines = append(lines, "Not signed")
+	// A draft that came back, because somebody declined, bears none that counts.
+	if d.Stage == revv.StageDraft || d.Stage != "" && len(signatures) == 0 {
+		signatures = []string{"Not signed"}
 	}
+	lines = append(append(lines, ""), signatures...)
 	return renderPDF(d.Title, lines)
 }
 

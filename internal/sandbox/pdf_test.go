@@ -110,6 +110,26 @@ func TestPDF_accepted(t *testing.T) {
 	assert.Contains(t, strings.Join(text, "\n"), "Accepted by a@example.com <a@example.com> at")
 }
 
+func TestPDF_ofADeclinedDocument_showsNoSignature(t *testing.T) {
+	a := newAPI(t)
+	d := a.draft()
+	a.ok("POST", "/api/v2/doc-signers/14", `{"signers":[{"user_email":"s@example.com"},{"user_email":"t@example.com"}]}`)
+	require.NoError(t, a.Sign(d.ID, "s@example.com", nil))
+	require.NoError(t, a.Reject(d.ID, "t@example.com", "no"))
+	declined := a.document(d)
+	text, _ := checkPDF(t, declined.PDF())
+	assert.NotContains(t, strings.Join(text, "\n"), "Signed by")
+	assert.Contains(t, text, "Not signed")
+
+	a.ok("POST", "/api/v2/doc-acceptors/14", `{"acceptors":[{"user_email":"a@example.com"},{"user_email":"b@example.com"}]}`)
+	require.NoError(t, a.Accept(d.ID, "a@example.com"))
+	require.NoError(t, a.Reject(d.ID, "b@example.com", "no"))
+	declined = a.document(d)
+	text, _ = checkPDF(t, declined.PDF())
+	assert.NotContains(t, strings.Join(text, "\n"), "Accepted by")
+	assert.Contains(t, text, "Not signed")
+}
+
 // A download that was cut resumes with Range and If-Range.
 func TestDownload_inParts(t *testing.T) {
 	a := newAPI(t)
