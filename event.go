@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/revv-go/revv/internal/wire"
 )
@@ -43,7 +44,9 @@ const (
 //
 // An event is a hint, not a fact. No signature is documented, so that whoever
 // knows the address of a handler and its secret can make one up; read the
-// document back before anything depends on it. [WithReadBack] does that.
+// document back before anything depends on it. [WithReadBack] does that. Stored as
+// JSON and loaded again, it has the same [Event.Key], and in Raw no more than the
+// other fields hold.
 type Event struct {
 	ID            string          `json:"id"` // "" if the sender gave none; see [Event.Key]
 	Type          EventType       `json:"event"`
@@ -52,6 +55,8 @@ type Event struct {
 	PreviousStage Stage           `json:"previous_status"` // of EventStageChanged
 	Recipient     Person          `json:"recipient"`       // of EventSigned and EventAccepted
 	Raw           json.RawMessage `json:"-"`               // the event as it came
+
+	key string // of an event without an id that was stored: what it was made of was not
 }
 
 // EventDocument is what an event says about its document.
@@ -90,8 +95,29 @@ func (t *eventText) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
+// MarshalJSON encodes the event to be stored, as in a queue, without what only Raw
+// has. To an event without an id it adds its key as the member "revv_key", so that
+// [Event.Key] is the same once UnmarshalJSON has read it back.
+func (e Event) MarshalJSON() ([]byte, error) {
+	stored := storedEvent{plainEvent: plainEvent(e)}
+	if e.ID == "" {
+		stored.Key = e.Key()
+	}
+	return json.Marshal(stored)
+}
+
+// plainEvent is an event that encoding/json encodes by its fields.
+type plainEvent Event
+
+type storedEvent struct {
+	plainEvent
+
+	Key string `json:"revv_key,omitempty"`
+}
+
 // UnmarshalJSON reads an event that is known to be good, as one that was stored
-// in a queue. What comes from outside belongs into [ParseEvent], which is strict.
+// in a queue, and takes up its member "revv_key"; see [Event.Key]. What comes from
+// outside belongs into [ParseEvent], which is strict, and takes no key from anybody.
 func (e *Event) UnmarshalJSON(data []byte) error {
 	if err := wire.Scan(data, jsonLimits); err != nil {
 		return malformed(err)
@@ -99,6 +125,9 @@ func (e *Event) UnmarshalJSON(data []byte) error {
 	event := new(Event)
 	if err := event.decode(data); err != nil {
 		return err
+	}
+	if key, ok := scalarText(wire.Select(data, "revv_key")[0]); ok && strings.HasPrefix(key, contentKey) && len(key) == contentKeyLen {
+		event.key = key
 	}
 	*e = *event
 	return nil
@@ -190,20 +219,26 @@ func decodeMembers(members ...eventMember) error {
 	return nil
 }
 
-// maxPlainKey is the longest id, in bytes, that stands in a key as it is.
-const maxPlainKey = 128
+const (
+	maxPlainKey   = 128            // the longest id, in bytes, that stands in a key as it is
+	contentKey    = "body-sha256:" // how a key begins that is made of the content
+	contentKeyLen = len(contentKey) + 2*sha256.Size
+)
 
 // Key identifies what was delivered, so that a delivery that comes again can be
 // recognised: two deliveries of an event have the same key, today and in another
-// process. It is short printable text. It is made of the event's id if there is
-// one, else of a SHA-256 digest of the event as it came, without regard to white
-// space between its parts. The key of a nil event is empty.
+// process, and also once the event was stored as JSON and read back. It is short
+// printable text. It is made of the event's id if there is one, else of a SHA-256
+// digest of the event as it came, without regard to white space between its parts.
+// The key of a nil event is empty.
 func (e *Event) Key() string {
 	switch {
 	case e == nil:
 		return ""
+	case e.ID == "" && e.key != "":
+		return e.key
 	case e.ID == "":
-		return "body-sha256:" + hexSHA256(e.canonical())
+		return contentKey + hexSHA256(e.canonical())
 	case len(e.ID) > maxPlainKey || printable(e.ID, 2*maxPlainKey) != e.ID:
 		return "id-sha256:" + hexSHA256([]byte(e.ID)) // too long or too strange for the column of a table
 	}
@@ -215,7 +250,7 @@ func (e *Event) Key() string {
 func (e *Event) canonical() []byte {
 	raw := []byte(e.Raw)
 	if len(raw) == 0 {
-		if encoded, err := json.Marshal(e); err == nil {
+		if encoded, err := json.Marshal(plainEvent(*e)); err == nil {
 			raw = encoded
 		}
 	}

@@ -167,6 +167,67 @@ func TestEvent_survivesBeingStored(t *testing.T) {
 	}
 }
 
+// stored is an event after it was stored as JSON, and read back.
+func stored(t *testing.T, event *revv.Event) *revv.Event {
+	t.Helper()
+	data, err := json.Marshal(event)
+	require.NoError(t, err)
+	loaded := new(revv.Event)
+	require.NoError(t, json.Unmarshal(data, loaded))
+	return loaded
+}
+
+// Of an event without an id, the key is made of what is not stored.
+func TestEventKey_withoutAnID_survivesBeingStored(t *testing.T) {
+	parse := func(body string) *revv.Event {
+		event, err := revv.ParseEvent([]byte(body))
+		require.NoError(t, err)
+		return event
+	}
+	first := parse(`{"event":"DOCUMENT_SIGNED","document":{"id":14},"sequence":1}`)
+	second := parse(`{"event":"DOCUMENT_SIGNED","document":{"id":14},"sequence":2}`)
+	require.NotEqual(t, first.Key(), second.Key())
+	for _, event := range []*revv.Event{first, second} {
+		again := stored(t, event)
+		assert.Equal(t, event.Key(), again.Key())
+		assert.Equal(t, event.Key(), stored(t, again).Key(), "stored twice")
+		assert.Equal(t, event.Document, again.Document)
+	}
+
+	key := first.Key()
+	first.Document = revv.EventDocument{ID: 14, Title: "As read back"}
+	assert.Equal(t, key, stored(t, first).Key(), "whatever was changed in the meantime")
+
+	inside, err := json.Marshal(struct{ Event revv.Event }{*second})
+	require.NoError(t, err)
+	assert.Contains(t, string(inside), `"revv_key":"`+second.Key()+`"`, "a value is stored as a pointer is")
+	withID, err := json.Marshal(parse(stageChanged))
+	require.NoError(t, err)
+	assert.NotContains(t, string(withID), "revv_key", "the id is stored")
+
+	made := &revv.Event{Type: revv.EventClosed}
+	assert.Equal(t, made.Key(), stored(t, made).Key())
+}
+
+// What is stored is trusted to tell its key, a stranger is not.
+func TestEventKey_thatASenderMadeUp_isNoKey(t *testing.T) {
+	foreign := (&revv.Event{Type: revv.EventClosed}).Key()
+	body := `{"event":"X","revv_key":"` + foreign + `"}`
+	event, err := revv.ParseEvent([]byte(body))
+	require.NoError(t, err)
+	assert.NotEqual(t, foreign, event.Key())
+	assert.Equal(t, event.Key(), stored(t, event).Key())
+
+	for _, strange := range []string{`5`, `null`, `{}`, `"id:evt_1"`, `"body-sha256:"`, `"` + foreign + `0"`, `"` + strings.Repeat("x", len(foreign)) + `"`} {
+		body := []byte(`{"event":"X","revv_key":` + strange + `}`)
+		event, err := revv.ParseEvent(body)
+		require.NoError(t, err)
+		loaded := new(revv.Event)
+		require.NoError(t, json.Unmarshal(body, loaded))
+		assert.Equal(t, event.Key(), loaded.Key(), strange)
+	}
+}
+
 func TestEventKey_identifiesADelivery(t *testing.T) {
 	key := func(body string) string {
 		t.Helper()
@@ -227,6 +288,7 @@ func FuzzParseEvent(f *testing.F) {
 		again, err := revv.ParseEvent(event.Raw)
 		require.NoError(t, err)
 		require.Equal(t, event, again)
+		require.Equal(t, key, stored(t, event).Key())
 		var spaced bytes.Buffer
 		require.NoError(t, json.Indent(&spaced, body, " ", "\t"))
 		if spaced.Len() <= 1<<20 {

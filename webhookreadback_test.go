@@ -105,6 +105,22 @@ func TestWithReadBack_handsOnOnlyWhatIsTrue(t *testing.T) {
 	}
 }
 
+// An event that was read back is the one that was delivered, also once it was stored.
+func TestWithReadBack_leavesTheKeyAsItWas(t *testing.T) {
+	const body = `{"event":"DOCUMENT_SIGNED","document":{"id":14,"title":"As claimed"}}`
+	claimed, err := revv.ParseEvent([]byte(body))
+	require.NoError(t, err)
+	var keys []string
+	handler := newHandler(t, revv.InsecureNoSecret(), func(_ context.Context, e *revv.Event) error {
+		keys = append(keys, e.Key(), stored(t, e).Key())
+		return nil
+	}, revv.WithReadBack(&documents{stage: "Sent"}))
+	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
+	r.Header.Set("Content-Type", "application/json")
+	assert.Equal(t, http.StatusNoContent, serve(t, handler, r).StatusCode)
+	assert.Equal(t, []string{claimed.Key(), claimed.Key()}, keys)
+}
+
 func TestWithReadBack_aDocumentThatCannotBeRead(t *testing.T) {
 	tests := map[string]struct {
 		reader     *documents
