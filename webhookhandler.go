@@ -98,8 +98,8 @@ func WithWebhookObserver(fn func(WebhookResult)) WebhookOption {
 // an event is a hint that anybody who learns the secret can forge, the document
 // is the truth. Its Timestamp, PreviousStage and Recipient stay hints.
 //
-// Acknowledged, but not handed on, is an event that names no document or one
-// that does not exist; one that reports a stage or a closing and claims another
+// Acknowledged, but not handed on, is an event that names no document, or one
+// that does not exist or whose number is refused as none; one that reports a stage or a closing and claims another
 // stage than the document has now; and one whose document cannot have got so
 // far: closed although it is [StageDraft] or [StageSent], signed or accepted
 // although it is [StageDraft]. That holds as well for an honest event that was
@@ -358,7 +358,7 @@ func (h *webhookHandler) confirm(ctx context.Context, event *Event) error {
 		return errNoSuchDocument
 	}
 	switch {
-	case errors.Is(err, ErrNotFound):
+	case errors.Is(err, ErrNotFound), asked.Number != "" && refusesNumber(err):
 		return fmt.Errorf("%w: %w", errNoSuchDocument, err)
 	case err != nil:
 		return err
@@ -372,6 +372,17 @@ func (h *webhookHandler) confirm(ctx context.Context, event *Event) error {
 		ObjectID: document.ObjectID, Title: document.Title, Stage: document.Stage,
 	}
 	return nil
+}
+
+// refusesNumber reports whether a document could not be read because its number is
+// none, as a stranger may make one up: it would be refused again each time the event
+// comes. Another argument at fault, as the token, is a mistake of this program, which
+// may be mended by then.
+func refusesNumber(err error) bool {
+	if e, ok := errors.AsType[*Error](err); ok && e.Argument != "" {
+		return e.Argument == "number"
+	}
+	return errors.Is(err, ErrInvalid) || errors.Is(err, ErrInvalidArgument)
 }
 
 // contradicts reports whether an event cannot be true of a document in stage.

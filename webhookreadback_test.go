@@ -13,8 +13,10 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/oauth2"
 
 	"github.com/revv-go/revv"
+	"github.com/revv-go/revv/revvtest"
 )
 
 // documents is a reader that gives one document, or an error.
@@ -150,6 +152,43 @@ func TestWithReadBack_aDocumentThatCannotBeRead(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A number that the service refuses is refused again whenever the event comes.
+func TestWithReadBack_aNumberThatIsNone_isNotAskedForAgain(t *testing.T) {
+	const byID, byNumber = `{"event":"X","document":{"id":14,"doc_no":"foo"}}`, `{"event":"X","document":{"doc_no":"foo"}}`
+	server := revvtest.NewServer(t)
+	for name, test := range map[string]struct {
+		body   string
+		reader revv.DocumentReader
+		status int
+	}{
+		"the sandbox":                 {byNumber, server.Client().Documents, 204},
+		"400":                         {byNumber, &documents{err: &revv.Error{StatusCode: 400}}, 204},
+		"422":                         {byNumber, &documents{err: &revv.Error{StatusCode: 422}}, 204},
+		"refused before it was asked": {byNumber, &documents{err: fmt.Errorf("wrapped: %w", revv.ErrInvalidArgument)}, 204},
+		"400 to an id":                {byID, &documents{err: &revv.Error{StatusCode: 400}}, 503},
+		"403":                         {byNumber, &documents{err: &revv.Error{StatusCode: 403}}, 503},
+		"no token":                    {byNumber, clientWithoutToken(t, server).Documents, 503},
+	} {
+		t.Run(name, func(t *testing.T) {
+			handler := newHandler(t, revv.InsecureNoSecret(), func(context.Context, *revv.Event) error {
+				t.Error("the function was called")
+				return nil
+			}, revv.WithReadBack(test.reader))
+			r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(test.body))
+			r.Header.Set("Content-Type", "application/json")
+			assert.Equal(t, test.status, serve(t, handler, r).StatusCode)
+		})
+	}
+}
+
+// clientWithoutToken fails for an argument that is not the document's.
+func clientWithoutToken(t *testing.T, server *revvtest.Server) *revv.Client {
+	t.Helper()
+	client, err := revv.NewClient(revv.FromTokenSource(oauth2.StaticTokenSource(new(oauth2.Token))), revv.WithBaseURL(server.URL()))
+	require.NoError(t, err)
+	return client
 }
 
 // stalledDocuments never answers.
