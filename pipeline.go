@@ -27,6 +27,7 @@ type result struct {
 	problem    problem
 	retryAfter time.Duration
 	told       bool // the answer had a Retry-After
+	elsewhere  bool // it came from where a download was redirected to
 	token      *oauth2.Token
 	before     *oauth2.Token // the one that a 401 has replaced, nil if none has
 	err        error
@@ -153,7 +154,7 @@ func (c *core) turn(ctx context.Context, p *prepared) error {
 // heed shuts the gate for all calls after a 429 that says for how long, whether
 // or not the call that was told so comes back itself.
 func (c *core) heed(p *prepared, last *result) {
-	if last.status == http.StatusTooManyRequests && last.told && last.retryAfter <= p.settings.retry.MaxRetryAfter {
+	if last.status == http.StatusTooManyRequests && last.told && !last.elsewhere && last.retryAfter <= p.settings.retry.MaxRetryAfter {
 		c.gate.Close(time.Now().Add(last.retryAfter))
 	}
 }

@@ -58,7 +58,7 @@ func (c *core) follow(ctx, bounded context.Context, resp *http.Response, r resul
 			}
 			return nil, r
 		}
-		r.status, r.header = resp.StatusCode, resp.Header
+		r.status, r.header, r.elsewhere = resp.StatusCode, resp.Header, true
 		r.retryAfter, r.told = retry.ParseAfter(resp.Header.Get("Retry-After"), time.Now())
 		r.outcome = retry.OfStatus(resp.StatusCode, r.told)
 		if r.outcome == retry.Unauthorized {

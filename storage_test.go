@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -357,6 +358,39 @@ func TestStorage_proxy_isUsed(t *testing.T) {
 	_, err = client.Documents.Download(t.Context(), 14, io.Discard)
 	require.Error(t, err)
 	assert.Equal(t, []string{"127.0.0.1:9", "proxy.example.com:3128"}, dialled)
+}
+
+// What a storage asks for is its own affair: only the download waits, and no call
+// of the API.
+func TestStorage_rateLimited_holdsUpTheDownloadAlone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		v, asked := version{pdf(5000), someTag}, 0
+		network := newSwitchboard(func(r *http.Request) (*http.Response, error) {
+			switch {
+			case r.URL.Path == "/api/webhooks":
+				return reply(200, `{"Webhooks":[]}`), nil
+			case r.URL.Host == "sandbox.example.com":
+				return reply(http.StatusFound, "", "Location", "https://storage.example.com/a"), nil
+			}
+			if asked++; asked == 1 {
+				return reply(429, "", "Retry-After", "30"), nil
+			}
+			return reply(200, v.body, "Content-Type", "application/pdf"), nil
+		})
+		client, began := network.client(t), time.Now()
+		done := make(chan error)
+		go func() {
+			_, err := client.Documents.Download(t.Context(), 14, io.Discard)
+			done <- err
+		}()
+		synctest.Wait() // until the download waits
+		_, err := client.Webhooks.List(t.Context())
+		require.NoError(t, err)
+		assert.Zero(t, time.Since(began), "the call waited for the storage")
+		require.NoError(t, <-done)
+		assert.Equal(t, 30*time.Second, time.Since(began))
+	})
 }
 
 // The limits of the caller hold at the storage, too.
