@@ -365,8 +365,12 @@ func (c *core) downloadFile(ctx context.Context, id DocumentID, path string, opt
 	if id <= 0 {
 		return nil, argument(op, "id", "must be positive")
 	}
-	if _, err := os.Lstat(path); err == nil && !settings.overwrite {
+	switch there, err := os.Lstat(path); {
+	case err != nil: // nothing is there, or making the file will say why
+	case !settings.overwrite:
 		return nil, &Error{Op: op, Message: "a file that is there is kept without WithOverwrite", cause: &fs.PathError{Op: "create", Path: path, Err: fs.ErrExist}}
+	case there.IsDir():
+		return nil, argument(op, "path", "must be the name of a file, and is the one of a directory")
 	}
 	temp, err := os.CreateTemp(filepath.Dir(path), ".revv-*.part") // mode 0600
 	if err != nil {
