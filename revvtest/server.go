@@ -17,6 +17,7 @@ package revvtest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"sync"
@@ -44,10 +45,13 @@ func NewServer(tb testing.TB, opts ...Option) *Server { //nolint:thelper // tb m
 	}
 	seed := uint64(1)
 	c := config{sandbox: sandbox.Options{Seed: &seed}}
+	s := &Server{tb: tb}
 	for _, opt := range opts {
+		if opt == nil {
+			s.fail(errors.New("an option must not be nil"))
+		}
 		opt(&c)
 	}
-	s := &Server{tb: tb}
 	var err error
 	if s.sandbox, err = sandbox.New(c.sandbox); err != nil {
 		s.fail(err)
