@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -213,15 +214,34 @@ func TestLenient(t *testing.T) {
 	a.refused(http.StatusBadRequest, "POST", "/api/docs", `no JSON`)
 }
 
-func TestRateLimit(t *testing.T) {
-	a := newAPI(t, func(o *sandbox.Options) { o.RateLimit = sandbox.RateLimit{Requests: 2, Per: 90 * 1e9} })
-	a.ok("GET", "/api/webhooks", "")
-	a.ok("GET", "/api/webhooks", "")
-	w := a.do("GET", "/api/webhooks", "")
-	assert.Equal(t, http.StatusTooManyRequests, w.Code)
-	assert.Equal(t, "90", w.Header().Get("Retry-After"))
-	a.Advance(90 * 1e9)
-	a.ok("GET", "/api/webhooks", "")
+// The window slides: it is any one of that length, and not one after the other.
+func TestRateLimit_holdsInAnyWindow(t *testing.T) {
+	a := newAPI(t, func(o *sandbox.Options) { o.RateLimit = sandbox.RateLimit{Requests: 2, Per: 10 * time.Second} })
+	for _, c := range []struct {
+		at    time.Duration
+		after string // the header Retry-After of a refusal, "" for an answer
+	}{
+		{0, ""},
+		{9 * time.Second, ""},
+		{9500 * time.Millisecond, "1"}, // a half, rounded up
+		{10 * time.Second, ""},
+		{10 * time.Second, "9"}, // the calls at 9 and at 10
+		{18 * time.Second, "1"},
+		{19 * time.Second, ""},
+		{19 * time.Second, "1"},
+		{-time.Hour, ""}, // what is still to come does not count
+		{-time.Hour, ""},
+		{-time.Hour, "10"},
+	} {
+		a.SetTime(noon.Add(c.at))
+		w := a.do("GET", "/api/webhooks", "")
+		want := http.StatusOK
+		if c.after != "" {
+			want = http.StatusTooManyRequests
+		}
+		assert.Equal(t, want, w.Code, c.at)
+		assert.Equal(t, c.after, w.Header().Get("Retry-After"), c.at)
+	}
 }
 
 func TestClosed_answers503(t *testing.T) {

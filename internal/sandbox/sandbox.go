@@ -66,7 +66,7 @@ type Options struct {
 	Hosts []string
 }
 
-// RateLimit allows Requests calls of the API per window of length Per.
+// RateLimit allows Requests calls of the API in any window of length Per.
 type RateLimit struct {
 	Requests int
 	Per      time.Duration

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -241,24 +242,21 @@ func (a *answer) write(w http.ResponseWriter) {
 	_, _ = w.Write(a.body) //nolint:gosec // pages come from html/template, everything else says that it is no page
 }
 
-// rateWindow counts the calls of the current window.
-type rateWindow struct {
-	start time.Time
-	calls int
-}
+// rateWindow holds when the calls of the last window came, the oldest first.
+type rateWindow struct{ calls []time.Time }
 
 func (rw *rateWindow) take(limit RateLimit, now time.Time) error {
 	if limit.Requests == 0 {
 		return nil
 	}
-	if since := now.Sub(rw.start); since >= limit.Per || since < 0 {
-		*rw = rateWindow{start: now}
-	}
-	if rw.calls < limit.Requests {
-		rw.calls++
+	rw.calls = slices.DeleteFunc(rw.calls, func(at time.Time) bool {
+		return now.Sub(at) >= limit.Per || at.After(now) // as after the clock was set back
+	})
+	if len(rw.calls) < limit.Requests {
+		rw.calls = append(rw.calls, now)
 		return nil
 	}
-	wait := limit.Per - now.Sub(rw.start)
+	wait := limit.Per - now.Sub(rw.calls[0])
 	seconds := int64((wait + time.Second - 1) / time.Second)
 	p := problem(http.StatusTooManyRequests, codeRateLimited, "more than %d calls within %s", limit.Requests, limit.Per)
 	p.header = http.Header{"Retry-After": {strconv.FormatInt(seconds, 10)}}
