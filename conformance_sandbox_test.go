@@ -157,17 +157,13 @@ func (row sandboxRow) run(t *testing.T, index int, dir string, want verdict) {
 	nobody := &http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) { return nil, errSilence })}
 	server := revvtest.NewServer(t, revvtest.WithoutNetwork(), revvtest.WithWebhookClient(nobody))
 	op := everyOperation(sandboxArguments(t, server, dir))[index]
-	seenAs := op.op
-	if seenAs == "Folders.List" { // both listings are one route
-		seenAs = "Documents.List"
-	}
-	before := len(server.Requests(seenAs))
+	before := len(server.Requests(op.op))
 	client := server.Client()
 	server.Fail(row.faults...)
 	began := time.Now()
 	err := op.call(t.Context(), client, row.call...)
 	assert.GreaterOrEqual(t, time.Since(began), row.atLeast)
-	requests := server.Requests(seenAs)[before:]
+	requests := server.Requests(op.op)[before:]
 	assert.Len(t, requests, want.requests, "requests that the server has seen")
 	for _, r := range requests {
 		assert.Equal(t, requests[0].Method+requests[0].Path+requests[0].RawQuery+requests[0].Body, r.Method+r.Path+r.RawQuery+r.Body)

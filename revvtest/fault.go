@@ -14,7 +14,8 @@ import (
 // set. Any other fault spoils the answer of an operation that was carried out.
 type Fault struct {
 	// Operation names what fails, as "Documents.Create" or "OAuth.Token". Empty
-	// means every operation of the API, and none of OAuth.
+	// means every operation of the API, and none of OAuth. Operations that share a
+	// route, as Documents.List and Folders.List do, fail together.
 	Operation string
 	// Times is how many requests fail; 0 means all until the faults are cleared.
 	Times int

@@ -303,6 +303,25 @@ func TestServer_fails(t *testing.T) {
 	require.NoError(t, err, "it had been applied")
 }
 
+// Which of the operations of one route a client has called, no server can tell.
+func TestServer_operationsThatShareARoute_areSeenAndFailTogether(t *testing.T) {
+	server := revvtest.NewServer(t)
+	client := server.Client()
+	listings := []string{"Documents.List", "Folders.List"}
+	for _, failing := range listings {
+		server.Fail(revvtest.Fault{Operation: failing, Times: 2, Status: 418})
+		_, err := client.Folders.List(t.Context(), revv.ListFoldersParams{})
+		require.Error(t, err, failing)
+		_, err = client.Documents.List(t.Context(), revv.ListDocumentsParams{})
+		require.Error(t, err, failing)
+	}
+	for _, name := range listings {
+		assert.Len(t, server.Requests(name), 4, name)
+	}
+	assert.Len(t, server.Requests(listings...), 4, "each once")
+	assert.Empty(t, server.Requests("Folders.Create"), "the same path with another method")
+}
+
 // A server without a network works where time is fake, and still has real
 // connections to cut.
 func TestServer_withoutNetwork(t *testing.T) {

@@ -146,7 +146,7 @@ func (s *Server) Outbox() []Mail {
 type Request struct {
 	ID        int64
 	At        time.Time
-	Operation string // as "Documents.Create" or "OAuth.Token", "" for an unknown path
+	Operation string // as "Documents.Create" or "OAuth.Token", the first of those that share a route; "" for an unknown path
 	Method    string
 	Path      string
 	RawQuery  string
@@ -157,12 +157,14 @@ type Request struct {
 }
 
 // Requests lists the requests, the oldest first. With names of operations, only
-// requests for these are listed. Only the last 10,000 are kept.
+// requests for these are listed; one for a route that operations share, as
+// Documents.List and Folders.List do, is listed for each of them. Only the last
+// 10,000 are kept.
 func (s *Server) Requests(operations ...string) []Request {
 	requests := []Request{}
 	for _, r := range s.sandbox.Requests() {
-		if len(operations) == 0 || slices.Contains(operations, r.Operation) {
-			requests = append(requests, Request(r))
+		if len(operations) == 0 || slices.ContainsFunc(operations, r.Is) {
+			requests = append(requests, Request{r.ID, r.At, r.Operation, r.Method, r.Path, r.RawQuery, r.Header, r.Body, r.Status, r.Problem})
 		}
 	}
 	return requests

@@ -22,7 +22,7 @@ const (
 type Request struct {
 	ID        int64       `json:"id"`
 	At        time.Time   `json:"at"`
-	Operation string      `json:"operation"` // as "Documents.Create", "" for an unknown path
+	Operation string      `json:"operation"` // as "Documents.Create", the first of those that share a route; "" for an unknown path
 	Method    string      `json:"method"`
 	Path      string      `json:"path"`
 	RawQuery  string      `json:"raw_query"`
@@ -30,6 +30,14 @@ type Request struct {
 	Body      string      `json:"body"`
 	Status    int         `json:"status"`  // 0 until it is answered, and when a fault left it without answer
 	Problem   string      `json:"problem"` // why it was refused, or which fault it met
+
+	shared []*operation // all operations of the route
+}
+
+// Is reports whether the request is for the operation, as far as the server can
+// tell: on a route that operations share, it is for each of them.
+func (r Request) Is(name string) bool {
+	return r.Operation == name || slices.ContainsFunc(r.shared, func(op *operation) bool { return op.name == name })
 }
 
 // requestLog keeps the last requests, within a number and a size.
@@ -58,10 +66,10 @@ func (l *requestLog) add(r *Request) {
 func (r *Request) size() int { return len(r.Body) + len(r.Path) + len(r.RawQuery) + 100*len(r.Header) }
 
 // record adds the request to the log before anything is decided about it.
-func (s *Sandbox) record(r *http.Request, op string, body []byte) *Request {
+func (s *Sandbox) record(r *http.Request, op string, body []byte, shared ...*operation) *Request {
 	entry := &Request{
 		At: s.clock.now(), Operation: op, Method: r.Method, Path: r.URL.Path, RawQuery: redactForm(r.URL.RawQuery),
-		Header: redactHeader(r.Header), Body: redactBody(op, body),
+		Header: redactHeader(r.Header), Body: redactBody(op, body), shared: shared,
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

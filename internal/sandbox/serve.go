@@ -66,7 +66,7 @@ func (rt *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &call{sandbox: s, request: r, param: r.PathValue("param")}
 	c.op = choose(ops, c.param, r.URL.Query())
 	refusal := c.readBody()
-	entry := s.record(r, c.op.name, c.body)
+	entry := s.record(r, c.op.name, c.body, ops...)
 	if refusal == nil && c.op.forPeople() && c.fromPage() {
 		refusal = s.guard(r)
 	}
