@@ -142,7 +142,9 @@ func (s *Server) Outbox() []Mail {
 }
 
 // Request is a request that the server received. Secrets in it are replaced by a
-// fingerprint: the same secret has the same one.
+// fingerprint: the same secret has the same one. Secrets are tokens, passwords and
+// cookies, what the links of mails and magic links end in, and of the URL of a
+// webhook the user, the last segment of the path and the query.
 type Request struct {
 	ID        int64
 	At        time.Time

@@ -97,5 +97,5 @@ func (s *Sandbox) NotFound(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Sandbox) unknownPath(r *http.Request) *Problem {
-	return notFound("no operation lives at %s; did you mean %s?", shorten(r.URL.Path), s.nearest(r.Method, r.URL.Path[:min(len(r.URL.Path), maxPath)]))
+	return notFound("no operation lives at %s; did you mean %s?", shorten(redactPath(r.URL.Path)), s.nearest(r.Method, r.URL.Path[:min(len(r.URL.Path), maxPath)]))
 }

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -18,7 +19,9 @@ const (
 )
 
 // Request is a request that the sandbox received. Secrets in it are replaced by
-// a fingerprint: the same secret has the same one.
+// a fingerprint: the same secret has the same one. Secrets are tokens, passwords and
+// cookies, what the links of mails and magic links end in, and of the URL of a
+// webhook the user, the last segment of the path and the query.
 type Request struct {
 	ID        int64       `json:"id"`
 	At        time.Time   `json:"at"`
@@ -68,7 +71,7 @@ func (r *Request) size() int { return len(r.Body) + len(r.Path) + len(r.RawQuery
 // record adds the request to the log before anything is decided about it.
 func (s *Sandbox) record(r *http.Request, op string, body []byte, shared ...*operation) *Request {
 	entry := &Request{
-		At: s.clock.now(), Operation: op, Method: r.Method, Path: r.URL.Path, RawQuery: redactForm(r.URL.RawQuery),
+		At: s.clock.now(), Operation: op, Method: r.Method, Path: redactPath(r.URL.Path), RawQuery: redactForm(r.URL.RawQuery),
 		Header: redactHeader(r.Header), Body: redactBody(op, body), shared: shared,
 	}
 	s.mu.Lock()
@@ -108,6 +111,54 @@ func (s *Sandbox) ClearRequests() {
 // fingerprint stands for a secret: equal secrets have equal ones.
 func fingerprint(secret string) string { return "sha256:" + hash(secret)[:8] }
 
+// redactPath replaces the secret of a link, which opens a document to whoever has it.
+func redactPath(address string) string {
+	for _, prefix := range []string{acceptancePath(""), "/sign/", "/shared/", "/perma/DOC/"} {
+		if rest, ok := strings.CutPrefix(address, prefix); ok && rest != "" {
+			token, tail, more := strings.Cut(rest, "/")
+			if more {
+				tail = "/" + tail
+			}
+			return prefix + fingerprint(token) + tail
+		}
+	}
+	return address
+}
+
+// redactURL replaces what a URL can have a secret in: the user, the last segment of
+// the path and the query.
+func redactURL(text string) string {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" {
+		return fingerprint(text)
+	}
+	redacted := u.Scheme + "://"
+	if u.User != nil {
+		redacted += fingerprint(u.User.String()) + "@"
+	}
+	place := strings.TrimRight(u.Path, "/")
+	folder, last := path.Split(place)
+	redacted += u.Host + folder
+	if last != "" {
+		redacted += fingerprint(last) + u.Path[len(place):]
+	}
+	if u.RawQuery != "" {
+		redacted += "?" + fingerprint(u.RawQuery)
+	}
+	return redacted
+}
+
+// redactReferer replaces what our own pages have in their address, as it stands in
+// the header where a browser sends one.
+func redactReferer(text string) string {
+	u, err := url.Parse(text)
+	if err != nil {
+		return fingerprint(text)
+	}
+	u.Path, u.RawPath, u.RawQuery = redactPath(u.Path), "", redactForm(u.RawQuery)
+	return u.String()
+}
+
 // redactHeader copies the header without its secrets. The scheme of
 // Authorization stays readable.
 func redactHeader(header http.Header) http.Header {
@@ -125,6 +176,10 @@ func redactHeader(header http.Header) http.Header {
 					scheme, secret = "", value
 				}
 				values[i] = strings.TrimSpace(scheme + " " + fingerprint(secret))
+			}
+		case "Referer":
+			for i, value := range values {
+				values[i] = redactReferer(value)
 			}
 		}
 	}
@@ -145,7 +200,7 @@ func redactBody(op string, body []byte) string {
 	switch op {
 	case "OAuth.Token", "OAuth.Consent":
 		return redactForm(string(body))
-	case "Auth.Login":
+	case "Auth.Login", "Webhooks.Subscribe":
 		return redactJSON(body)
 	case "": // whatever it is, it may be a login at a wrong path
 		if bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")) {
@@ -182,20 +237,26 @@ func redactForm(form string) string {
 	return strings.Join(pairs, "&")
 }
 
-// redactJSON does the same to an object. What is no object might be a secret in
-// a wrong place, so nothing of it is kept.
+// redactJSON does the same to an object, in which a URL may be that of a webhook.
+// What is no object might be a secret in a wrong place, so nothing of it is kept.
 func redactJSON(body []byte) string {
 	var members map[string]any
-	if len(body) == 0 {
+	switch {
+	case len(body) == 0:
 		return ""
+	case len(body) > maxLoggedBody:
+		return "(too long)"
 	}
 	if err := json.Unmarshal(body, &members); err != nil {
 		return "(no JSON object)"
 	}
 	for name := range maps.Keys(members) {
-		if secretField(name) {
-			text, _ := members[name].(string)
+		text, _ := members[name].(string)
+		switch {
+		case secretField(name):
 			members[name] = fingerprint(text)
+		case strings.EqualFold(name, "url"):
+			members[name] = redactURL(text)
 		}
 	}
 	redacted, err := json.Marshal(members)

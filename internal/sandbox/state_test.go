@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -100,6 +101,60 @@ func TestRequests_holdNoSecret(t *testing.T) {
 	assert.Equal(t, requests[0].Header.Get("AccessToken"), requests[len(requests)-1].Header.Get("AccessToken"), "the same secret, the same fingerprint")
 	a.ClearRequests()
 	assert.Empty(t, a.Requests())
+}
+
+// The secret of a link opens a document, and the one of a webhook lets events in.
+func TestRequests_holdNoSecretOfLinksAndWebhooks(t *testing.T) {
+	a := newAPI(t)
+	d := a.draft()
+	a.ok("POST", "/api/v2/doc-recipients/14", `{"collaborators":[{"user_email":"r@example.com"}]}`)
+	a.ok("POST", "/api/v2/doc-approvers/14", `{"approvers":[{"user_email":"a@example.com"}]}`)
+	require.NoError(t, a.Approve(d.ID, "a@example.com"))
+	a.ok("POST", "/api/v2/doc-signers/14", `{"signers":[{"user_email":"s@example.com"}]}`)
+	a.ok("POST", "/api/perma-link", `{"object_id":"`+string(d.ObjectID)+`","object_type":"DOC"}`)
+	d = a.document(d)
+	var secrets []string
+	for _, link := range []struct{ before, secret, behind string }{
+		{"/shared/", d.Readers[0].Token, ""},
+		{"/sign/", d.Signers[0].Token, ""},
+		{"/api/shared/documents/1/", d.Approvers[0].Token, "/doc-approval/approve"},
+		{"/perma/DOC/", d.MagicToken, "/Mutual-NDA"},
+	} {
+		secrets = append(secrets, link.secret)
+		for _, behind := range []string{link.behind, "", "/", "/x/y"} { // the latter lead nowhere
+			a.do("GET", link.before+link.secret+behind, "", "Referer", "http://127.0.0.1:1"+link.before+link.secret+"?ticket="+link.secret)
+			entry := a.Requests()[len(a.Requests())-1]
+			assert.Regexp(t, "^"+link.before+"sha256:[0-9a-f]{8}"+behind+"$", entry.Path)
+			assert.Contains(t, entry.Header.Get("Referer"), "http://127.0.0.1:1"+link.before+"sha256:")
+		}
+	}
+
+	const user, segment, query = "user:opensesame", "0123456789abcdef", "token=fedcba9876543210"
+	secrets = append(secrets, "opensesame", segment, query)
+	const address = "https://" + user + "@example.com/hooks/" + segment
+	for _, body := range []string{
+		`{"event":"DOCUMENT_SIGNED","url":"` + address + `?` + query + `"}`,
+		`{"event":"DOCUMENT_SIGNED","url":"` + address + `/"}`,
+		`{"event":"DOCUMENT_SIGNED","URL":"` + address + `"}`,
+		`{"event":"DOCUMENT_SIGNED","url":"` + address + `","url":"x"}`,
+		`{"event":"DOCUMENT_SIGNED","url":"ftp` + address[5:] + `"}`,
+		`{"event":"DOCUMENT_SIGNED","url":":` + address + `"}`,
+		`{"event":"DOCUMENT_SIGNED","url":["` + address + `"]}`,
+		`{"event":"DOCUMENT_SIGNED","url":"` + address,
+		`{"url":"` + address + `","x":"` + strings.Repeat("x", 70<<10) + `"}`,
+	} {
+		a.do("POST", "/api/webhooks", body)
+		a.do("POST", "/api/webhook", body) // a wrong path
+	}
+
+	requests := a.Requests()
+	text, err := json.Marshal(requests)
+	require.NoError(t, err)
+	for _, secret := range secrets {
+		assert.NotContains(t, string(text), secret)
+	}
+	subscribed := slices.IndexFunc(requests, func(r sandbox.Request) bool { return r.Operation == "Webhooks.Subscribe" })
+	assert.Regexp(t, `^\{"event":"DOCUMENT_SIGNED","url":"https://sha256:[0-9a-f]{8}@example.com/hooks/sha256:[0-9a-f]{8}\?sha256:[0-9a-f]{8}"\}$`, requests[subscribed].Body)
 }
 
 func TestRequests_areBounded(t *testing.T) {

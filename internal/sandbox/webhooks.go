@@ -132,7 +132,7 @@ func (a *account) addWebhook(event, target string) (*Webhook, error) {
 	}
 	u, err := url.Parse(target)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Fragment != "" {
-		return nil, badValue("url: an absolute http or https URL without a fragment is due, not %q", shorten(target))
+		return nil, badValue("url: an absolute http or https URL without a fragment is due") // not repeated: it may hold a secret
 	}
 	for _, hook := range a.Webhooks {
 		if hook.Event == event && hook.URL == target {
