@@ -208,7 +208,7 @@ func (s *service) root() *core {
 
 func classOf(method string) retry.Class {
 	switch method {
-	case http.MethodGet, http.MethodHead, http.MethodOptions:
+	case "", http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace: // net/http takes "" for GET
 		return retry.Read
 	case http.MethodPut, http.MethodDelete:
 		return retry.Idempotent
@@ -278,6 +278,9 @@ func (p pinned) send(req *http.Request, token string) (*http.Response, error) {
 		out.Header.Del(name)
 	}
 	p.core.setCredentials(out.Header, token)
+	if classOf(out.Method) == retry.Consequences {
+		unrepeatable(out)
+	}
 	if out.Header.Get("User-Agent") == "" {
 		out.Header["User-Agent"] = p.core.agent
 	}

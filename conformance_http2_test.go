@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -33,6 +34,7 @@ const (
 	flagEndHeaders = 4
 
 	codeNone          = 0
+	codeProtocol      = 1
 	codeInternal      = 2
 	codeRefusedStream = 7
 	codeCancel        = 8
@@ -152,6 +154,7 @@ func TestConformance_http2(t *testing.T) {
 			c.goAway(s, codeNone)
 			_ = c.Close()
 		}, repeatable(good(2), unknown())},
+		"W01 RST_STREAM PROTOCOL_ERROR":    {func(c *http2Conn, s uint32) { c.resetStream(s, codeProtocol) }, repeatable(good(2), unknown())},
 		"W01 RST_STREAM INTERNAL_ERROR":    {func(c *http2Conn, s uint32) { c.resetStream(s, codeInternal) }, repeatable(good(2), unknown())},
 		"W01 RST_STREAM CANCEL":            {func(c *http2Conn, s uint32) { c.resetStream(s, codeCancel) }, repeatable(good(2), unknown())},
 		"W01 RST_STREAM ENHANCE_YOUR_CALM": {func(c *http2Conn, s uint32) { c.resetStream(s, codeCalm) }, repeatable(good(2), unknown())},
@@ -174,7 +177,7 @@ func TestConformance_http2(t *testing.T) {
 			_ = c.frame(frameData, flagEndStream, s, nil)
 		}, map[class]verdict{reads: bad(1, revv.ErrEmptyResponse)}},
 	}
-	ops := everyOperation(anyArguments(t.TempDir()))
+	ops := append(everyOperation(anyArguments(t.TempDir())), bodylessCase())
 	for name, fault := range faults {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -192,26 +195,26 @@ func TestConformance_http2(t *testing.T) {
 	}
 }
 
+// bodylessCase is a write with consequences that has no body: net/http repeats
+// such requests more readily than others.
+func bodylessCase() operationCase {
+	return operationCase{name: "Do POST without a body", op: "Do", class: consequences, method: "POST", answer: `{}`, bare: true, call: func(ctx context.Context, c *revv.Client, opts ...revv.CallOption) error {
+		return c.Do(ctx, http.MethodPost, "/api/unmodelled", nil, nil, opts...)
+	}}
+}
+
 func isUnknown(v verdict) bool { return len(v.is) > 0 && v.is[len(v.is)-1] == revv.ErrOutcomeUnknown } //nolint:errorlint // the sentinel itself
 
 func http2Case(t *testing.T, op operationCase, fault func(*http2Conn, uint32), want verdict) {
 	t.Helper()
-	config := trusted().Clone()
-	config.NextProtos = []string{"h2"}
-	service := &http2Service{config: config, act: func(c *http2Conn, request int, stream uint32) {
+	requests, err := overHTTP2(t, func(c *http2Conn, request int, stream uint32) {
 		if request == 1 && fault != nil {
 			fault(c, stream)
 			return
 		}
 		c.answer(op, stream)
-	}}
-	transport := &http.Transport{DialContext: service.dial, TLSClientConfig: trust(), ForceAttemptHTTP2: true}
-	client, err := revv.NewClient(revv.StaticToken(conformanceToken), revv.WithBaseURL("https://"+apiName), revv.WithHTTPClient(&http.Client{Transport: transport}))
-	require.NoError(t, err)
-	err = op.call(t.Context(), client)
-	transport.CloseIdleConnections()
-	sleepVirtually(time.Minute)
-	assert.Equal(t, want.requests, service.requests, "requests that the service has read")
+	}, func(client *revv.Client) error { return op.call(t.Context(), client) })
+	assert.Equal(t, want.requests, requests, "requests that the service has read")
 	if len(want.is) == 0 {
 		require.NoError(t, err)
 	}
@@ -223,14 +226,92 @@ func http2Case(t *testing.T, op operationCase, fault func(*http2Conn, uint32), w
 	}
 }
 
+// overHTTP2 makes a call against a service that acts in that way, and returns how
+// many requests the service has read, and how the call ended.
+func overHTTP2(t *testing.T, act func(c *http2Conn, request int, stream uint32), call func(*revv.Client) error) (requests int, err error) {
+	t.Helper()
+	config := trusted().Clone()
+	config.NextProtos = []string{"h2"}
+	service := &http2Service{config: config, act: act}
+	transport := &http.Transport{DialContext: service.dial, TLSClientConfig: trust(), ForceAttemptHTTP2: true}
+	client, err := revv.NewClient(revv.StaticToken(conformanceToken), revv.WithBaseURL("https://"+apiName), revv.WithHTTPClient(&http.Client{Transport: transport}))
+	require.NoError(t, err)
+	err = call(client)
+	transport.CloseIdleConnections()
+	sleepVirtually(time.Minute)
+	return service.requests, err
+}
+
+// R34: net/http repeats a DELETE by itself. The client cannot see the reset, only
+// that the request was given to a second connection.
+func TestConformance_http2_deleteThatNetHTTPRepeats_hasDoneItsWork(t *testing.T) {
+	t.Parallel()
+	for _, op := range everyOperation(anyArguments(t.TempDir())) {
+		if op.method != http.MethodDelete {
+			continue
+		}
+		for code, want := range map[string]verdict{"PROTOCOL_ERROR": good(2), "": bad(1, revv.ErrNotFound)} {
+			t.Run(op.name+" "+code, func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					requests, err := overHTTP2(t, func(c *http2Conn, request int, stream uint32) {
+						if request < want.requests {
+							c.resetStream(stream, codeProtocol)
+							return
+						}
+						_ = c.frame(frameHeaders, flagEndHeaders|flagEndStream, stream, []byte{0x8d}) // ":status: 404" of the static table
+					}, func(client *revv.Client) error { return op.call(t.Context(), client) })
+					assert.Equal(t, want.requests, requests)
+					if len(want.is) == 0 {
+						require.NoError(t, err)
+						return
+					}
+					require.ErrorIs(t, err, revv.ErrNotFound)
+				})
+			})
+		}
+	}
+}
+
+func TestHTTPClient_http2StreamIsReset_repeatsNoWriteWithConsequences(t *testing.T) {
+	t.Parallel()
+	for method, want := range map[string]int{"GET": 2, "HEAD": 2, "PUT": 2, "DELETE": 2, "POST": 1, "PATCH": 1, "LINK": 1} {
+		for _, body := range []string{"", `{"name":"Ann"}`} {
+			t.Run(method+" "+body, func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					requests, err := overHTTP2(t, func(c *http2Conn, request int, stream uint32) {
+						if request == 1 {
+							c.resetStream(stream, codeProtocol)
+							return
+						}
+						_ = c.frame(frameHeaders, flagEndHeaders|flagEndStream, stream, []byte{0x88}) // ":status: 200"
+					}, func(client *revv.Client) error {
+						r, err := http.NewRequestWithContext(t.Context(), method, "https://"+apiName+"/api/users", strings.NewReader(body))
+						require.NoError(t, err)
+						resp, err := client.HTTPClient().Do(r)
+						if err != nil {
+							return err
+						}
+						return resp.Body.Close()
+					})
+					assert.Equal(t, want, requests)
+					assert.Equal(t, want == 2, err == nil, "%v", err)
+				})
+			})
+		}
+	}
+}
+
 // R31 with the server of net/http: it says goodbye with every answer, and each
 // of many calls at once is carried out exactly once.
 func TestConformance_http2_goodbyeWithEveryAnswer_losesAndRepeatsNothing(t *testing.T) {
 	t.Parallel()
-	// The standard library moves a stream that a GOAWAY shut out to another
+	// The standard library moves a read that a GOAWAY shut out to another
 	// connection, after a second, then two, and so on; with many callers it takes
-	// a minute.
+	// a minute. A write is moved by the client, and counts as an attempt.
 	const callersOfAClass = 4
+	patient := revv.WithRetry(revv.RetryPolicy{MaxAttempts: 10, BaseDelay: 20 * time.Millisecond})
 	var reading, writing atomic.Int64
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost {
@@ -243,7 +324,7 @@ func TestConformance_http2_goodbyeWithEveryAnswer_losesAndRepeatsNothing(t *test
 		_, _ = io.WriteString(w, documentAnswer)
 	})
 	server := newTLSServer(t, handler)
-	client, err := revv.NewClient(revv.StaticToken(conformanceToken), revv.WithBaseURL(server.URL), revv.WithHTTPClient(server.Client()), hurried())
+	client, err := revv.NewClient(revv.StaticToken(conformanceToken), revv.WithBaseURL(server.URL), revv.WithHTTPClient(server.Client()), patient)
 	require.NoError(t, err)
 	var callers sync.WaitGroup
 	for range callersOfAClass {

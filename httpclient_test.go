@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -42,6 +43,26 @@ func TestDo_sendsAndDecodesWhatIsNotModelled(t *testing.T) {
 		assert.Equal(t, []string{anyToken}, r.Header["AccessToken"])
 		assert.Equal(t, r.Body != "", r.Header.Get("Content-Type") == "application/json")
 	}
+}
+
+// What net/http cannot repeat by itself is sent in chunks. There are none.
+func TestDo_postWithoutABody_arrivesEmpty(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		assert.NoError(t, err)
+		assert.Empty(t, body)
+		assert.Empty(t, r.Header.Get("Content-Type"))
+		_, _ = io.WriteString(w, `{}`)
+	}))
+	t.Cleanup(server.Close)
+	client, err := revv.NewClient(revv.StaticToken(anyToken), revv.WithBaseURL(server.URL), revv.WithHTTPClient(server.Client()))
+	require.NoError(t, err)
+	require.NoError(t, client.Do(t.Context(), http.MethodPost, "/api/users/7/wake", nil, nil))
+	resp, err := client.HTTPClient().Do(request(t, http.MethodPost, server.URL+"/api/users/7/wake", ""))
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	assert.Equal(t, http.StatusOK, resp.StatusCode)
 }
 
 func TestDo_belowABasePath_staysBelowIt(t *testing.T) {

@@ -70,13 +70,14 @@ func (c *core) loop(ctx context.Context, p *prepared, try func(context.Context, 
 		}
 		tries++
 		sent++
-		a := &attempt{info: CallInfo{p.name, p.route.Pattern, sent}, token: token}
+		a := &attempt{info: CallInfo{p.name, p.route.Pattern, sent}, class: p.class, token: token}
 		start := time.Now()
 		last = try(ctx, a)
 		last.before = before
 		c.log(ctx, p, a, &last, time.Since(start))
 		c.heed(p, &last)
 
+		doubtful = doubtful || a.written.Load() > 1 // net/http has repeated it by itself
 		if last.outcome == retry.Refused && doubtful && p.route.Method == http.MethodDelete && errors.Is(statusKind(last.status), ErrNotFound) {
 			last.outcome = retry.Success // an attempt whose answer was lost has done it
 		}

@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -45,11 +46,14 @@ type attemptKey struct{}
 // attempt is one request with its answer.
 type attempt struct {
 	info  CallInfo
+	class retry.Class
 	token *oauth2.Token
 
-	// What the transport reported. Only writes are traced: for reads it makes no
-	// difference.
+	// What the transport reported: that it looked for a connection and found one,
+	// and how often it wrote the headers of the request. Only writes are traced:
+	// for reads it makes no difference.
 	sought, connected atomic.Bool
+	written           atomic.Int32
 	// reached says that middleware let the request through to the network.
 	reached atomic.Bool
 }
@@ -58,8 +62,9 @@ type attempt struct {
 // was certainly not received.
 func (a *attempt) trace(ctx context.Context) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GetConn: func(string) { a.sought.Store(true) },
-		GotConn: func(httptrace.GotConnInfo) { a.connected.Store(true) },
+		GetConn:      func(string) { a.sought.Store(true) },
+		GotConn:      func(httptrace.GotConnInfo) { a.connected.Store(true) },
+		WroteHeaders: func() { a.written.Add(1) },
 	})
 }
 
@@ -102,8 +107,23 @@ func (c *core) transmit(req *http.Request, a *attempt) (*http.Response, error) {
 		return nil, err
 	}
 	c.setCredentials(req.Header, a.token.AccessToken)
+	if a.class == retry.Consequences {
+		unrepeatable(req)
+	}
 	a.reached.Store(true)
 	return c.network.RoundTrip(req)
+}
+
+// unrepeatable keeps net/http from sending a request a second time by itself, as
+// it does over HTTP/2 after a reset with PROTOCOL_ERROR, which says nothing of what
+// the service has done by then. It repeats what has a GetBody or no body at all.
+// The empty body must not be http.NoBody for that, and so it goes over HTTP/1.1 in
+// chunks, of which there are none.
+func unrepeatable(req *http.Request) {
+	req.GetBody = nil
+	if req.Body == nil || req.Body == http.NoBody {
+		req.Body = io.NopCloser(strings.NewReader(""))
+	}
 }
 
 // setCredentials puts the access token into one header, never into both. The
@@ -133,11 +153,12 @@ func (a *attempt) classify(class retry.Class, err error) (outcome retry.Outcome,
 }
 
 // provablyUnsent: the transport looked for a connection and found none, or it
-// does not report that and failed while it dialled. Anything else counts as
-// sent, for a contract sent twice is worse than an error.
+// does not report that and failed while it dialled, or the server says that it has
+// not looked at the request. Anything else counts as sent, for a contract sent
+// twice is worse than an error.
 func (a *attempt) provablyUnsent(err error) bool {
 	if a.connected.Load() {
-		return false
+		return a.written.Load() <= 1 && isUnprocessed(err) // of two tries, the error tells how the last one ended
 	}
 	if a.sought.Load() {
 		return true
@@ -147,6 +168,19 @@ func (a *attempt) provablyUnsent(err error) bool {
 	}
 	dial, ok := errors.AsType[*net.OpError](err)
 	return ok && dial.Op == "dial"
+}
+
+// isUnprocessed reports a request that an HTTP/2 server has certainly not looked
+// at (RFC 9113, section 8.7): it refused the stream, it began to shut down before
+// the stream, or the connection was closed before the stream began. net/http would
+// send the request again by itself, says that it cannot, and has no exported type
+// for that: only its texts tell.
+func isUnprocessed(err error) bool {
+	text := withoutURL(err).Error()
+	reason, refused := strings.CutPrefix(text, "http2: Transport: cannot retry err [")
+	return text == "net/http: cannot rewind body after connection loss" ||
+		refused && strings.HasPrefix(reason, "http2: Transport received Server's graceful shutdown GOAWAY]") ||
+		refused && strings.Contains(reason, "; REFUSED_STREAM; received from peer]")
 }
 
 // isHopeless reports failures that another attempt would meet again: a name

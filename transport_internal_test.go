@@ -1,12 +1,17 @@
 package revv
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"net"
+	"net/http/httptrace"
+	"net/url"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+
+	"github.com/revv-go/revv/internal/retry"
 )
 
 // A handshake that the server refuses is refused again; one that fails for the
@@ -19,4 +24,41 @@ func TestIsTLSRefusal_tellsRefusalsFromFailures(t *testing.T) {
 		assert.False(t, isTLSRefusal(&net.OpError{Op: "local error", Err: alert}), "%v", alert)
 	}
 	assert.True(t, isTLSRefusal(errors.New("tls: server selected unsupported protocol version 301")))
+}
+
+// What an HTTP/2 server has not looked at is repeated, but only if the one try that
+// the error tells of was the only one.
+func TestClassify_streamThatTheServerHasNotLookedAt_isUnsent(t *testing.T) {
+	t.Parallel()
+	retried := func(reason string) error {
+		return errors.New("http2: Transport: cannot retry err [" + reason + "] after Request.Body was written; define Request.GetBody to avoid this error")
+	}
+	refused := retried("stream error: stream ID 7; REFUSED_STREAM; received from peer")
+	for _, test := range []struct {
+		err   error
+		tries int
+		want  retry.Outcome
+	}{
+		{refused, 1, retry.Unsent},
+		{refused, 0, retry.Unsent},
+		{refused, 2, retry.Cut},
+		{&url.Error{Op: "Post", URL: "https://example.com", Err: refused}, 1, retry.Unsent},
+		{errors.Join(errors.New("second try"), refused), 1, retry.Cut},
+		{retried("http2: Transport received Server's graceful shutdown GOAWAY"), 1, retry.Unsent},
+		{errors.New("net/http: cannot rewind body after connection loss"), 0, retry.Unsent},
+		{retried("stream error: stream ID 7; PROTOCOL_ERROR; received from peer"), 1, retry.Cut},
+		{errors.New("stream error: stream ID 7; REFUSED_STREAM; received from peer"), 1, retry.Cut},
+	} {
+		a := &attempt{}
+		a.reached.Store(true)
+		trace := httptrace.ContextClientTrace(a.trace(context.Background()))
+		trace.GetConn("example.com:443")
+		trace.GotConn(httptrace.GotConnInfo{})
+		for range test.tries {
+			trace.WroteHeaders()
+		}
+		outcome, sent := a.classify(retry.Consequences, test.err)
+		assert.Equal(t, test.want, outcome, "%v after %d", test.err, test.tries)
+		assert.Equal(t, test.want == retry.Cut, sent)
+	}
 }
