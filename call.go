@@ -193,7 +193,10 @@ func fetch[T any](ctx context.Context, c *core, op opID, in input, key string, o
 // bare array where the key is "".
 func fetchList[T any](ctx context.Context, c *core, op opID, in input, key string, opts []CallOption) ([]T, error) {
 	var out []T
-	err := c.runOp(ctx, op, in, opts, func(body []byte) error { return decodeList(body, key, &out) })
+	err := c.runOp(ctx, op, in, opts, func(body []byte) error {
+		_, err := decodeList(body, key, &out)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}

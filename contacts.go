@@ -90,7 +90,8 @@ func (p ListContactsParams) validate() (name, rule string) { return validatePagi
 // List returns one page of the contacts. A read.
 func (s *ContactsService) List(ctx context.Context, params ListContactsParams, opts ...CallOption) (*Page[Contact], error) {
 	params.Page = firstPage(params.Page)
-	return fetchPage[Contact](ctx, s.root(), opListContacts, input{query: params}, params.Page, "Contacts", opts)
+	id := func(c *Contact) int64 { return int64(c.ID) }
+	return fetchPage(ctx, s.root(), opListContacts, input{query: params}, params.Page, "Contacts", id, opts)
 }
 
 // All ranges over the contacts, page by page, some pages ahead. The second value

@@ -61,13 +61,13 @@ func decodeObject(body []byte, key string, out any) error {
 }
 
 // decodeList decodes the list that stands under a key of the body, or is the
-// whole of it where key is "".
-func decodeList(body []byte, key string, out any) error {
-	value, err := memberOf(body, key)
+// whole of it where key is "", and returns it as it came.
+func decodeList(body []byte, key string, out any) (list []byte, err error) {
+	list, err = memberOf(body, key)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return unmarshalList(value, key, out)
+	return list, unmarshalList(list, key, out)
 }
 
 // memberOf scans the body and returns the member that the service puts its

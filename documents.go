@@ -195,8 +195,9 @@ func (s *DocumentsService) List(ctx context.Context, params ListDocumentsParams,
 	if params.FolderID != 0 {
 		op, in.id = opListFolderContents, numeric("FolderID", params.FolderID)
 	}
+	id := func(e *DocumentEntry) int64 { return int64(e.EntryID) }
 	isDocument := func(e *DocumentEntry) bool { return e.Type == documentType }
-	return fetchEntries(ctx, s.root(), op, in, params.Page, isDocument, opts)
+	return fetchEntries(ctx, s.root(), op, in, params.Page, id, isDocument, opts)
 }
 
 // All ranges over the documents of the account or of a folder, page by page,

@@ -65,8 +65,9 @@ func (p ListFoldersParams) validate() (name, rule string) { return validatePagin
 // A read.
 func (s *FoldersService) List(ctx context.Context, params ListFoldersParams, opts ...CallOption) (*Page[Folder], error) {
 	params.Page = firstPage(params.Page)
+	id := func(f *Folder) int64 { return int64(f.ID) }
 	isFolder := func(f *Folder) bool { return f.Type != documentType }
-	return fetchEntries(ctx, s.root(), opListFolders, input{query: params}, params.Page, isFolder, opts)
+	return fetchEntries(ctx, s.root(), opListFolders, input{query: params}, params.Page, id, isFolder, opts)
 }
 
 // All ranges over the folders, page by page, some pages ahead. The second value

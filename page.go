@@ -24,7 +24,7 @@ type Page[T any] struct {
 	// depends on it.
 	Count int
 
-	digest uint64 // of the list as it came, to recognise a page that comes again
+	digest uint64 // of what is on the page, to recognise one that comes again
 }
 
 // Last reports whether the list ends here: the service sent no entries. That an
@@ -57,10 +57,11 @@ func validatePaging(page, prefetch int) (name, rule string) {
 
 // fetchEntries runs an operation that answers with a folder listing, and keeps
 // the entries that keep accepts.
-func fetchEntries[T any](ctx context.Context, c *core, op opID, in input, number int, keep func(*T) bool, opts []CallOption) (*Page[T], error) {
+func fetchEntries[T any](ctx context.Context, c *core, op opID, in input, number int, id func(*T) int64, keep func(*T) bool, opts []CallOption) (*Page[T], error) {
 	page := &Page[T]{Number: number}
-	err := c.runOp(ctx, op, in, opts, func(body []byte) (err error) {
-		page.digest, page.Count, err = c.decodeListing(body, &page.Items)
+	err := c.runOp(ctx, op, in, opts, func(body []byte) error {
+		list, count, err := decodeListing(body, &page.Items)
+		page.digest, page.Count = pageDigest(c.pages, list, page.Items, id), count
 		return err
 	})
 	if err != nil {
@@ -79,37 +80,55 @@ func fetchEntries[T any](ctx context.Context, c *core, op opID, in input, number
 }
 
 // decodeListing decodes a folder listing into the slice that entries points to,
-// and returns a digest of the entries and what the service calls their count.
-func (c *core) decodeListing(body []byte, entries any) (digest uint64, count int, err error) {
+// and returns its list as it came and what the service calls the count of entries.
+func decodeListing(body []byte, entries any) (list []byte, count int, err error) {
 	listing, err := memberOf(body, "page")
 	if err != nil {
-		return 0, 0, err
+		return nil, 0, err
 	}
 	if wire.Kind(listing) != '{' {
-		return 0, 0, malformed(errors.New(`the member "page" must be an object`))
+		return nil, 0, malformed(errors.New(`the member "page" must be an object`))
 	}
 	members := wire.Select(listing, "inodes", "count")
 	if kind := wire.Kind(members[0]); kind != '[' && kind != 'n' {
-		return 0, 0, malformed(fmt.Errorf("the member %q must be an array", "page.inodes"))
+		return nil, 0, malformed(fmt.Errorf("the member %q must be an array", "page.inodes"))
 	}
 	if text, ok := scalarText(members[1]); ok {
 		count, _ = strconv.Atoi(text)
 	}
-	return maphash.Bytes(c.pages, members[0]), count, unmarshalList(members[0], "page.inodes", entries)
+	return members[0], count, unmarshalList(members[0], "page.inodes", entries)
 }
 
 // fetchPage runs an operation that answers with a list under a key.
-func fetchPage[T any](ctx context.Context, c *core, op opID, in input, number int, key string, opts []CallOption) (*Page[T], error) {
+func fetchPage[T any](ctx context.Context, c *core, op opID, in input, number int, key string, id func(*T) int64, opts []CallOption) (*Page[T], error) {
 	page := &Page[T]{Number: number}
 	err := c.runOp(ctx, op, in, opts, func(body []byte) error {
-		page.digest = maphash.Bytes(c.pages, body)
-		return decodeList(body, key, &page.Items)
+		list, err := decodeList(body, key, &page.Items)
+		page.digest = pageDigest(c.pages, list, page.Items, id)
+		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	page.Entries = len(page.Items)
 	return page, nil
+}
+
+// pageDigest tells pages apart by the ids of their items, in order: the same items
+// can come with a new signature in the URL of a thumbnail, beside a new number of
+// the page, and would never be recognised by their bytes. Where an item has no id,
+// the bytes of the list are all there is.
+func pageDigest[T any](seed maphash.Seed, list []byte, items []T, id func(*T) int64) uint64 {
+	var digest maphash.Hash
+	digest.SetSeed(seed)
+	for i := range items {
+		n := id(&items[i])
+		if n == 0 {
+			return maphash.Bytes(seed, list)
+		}
+		maphash.WriteComparable(&digest, n)
+	}
+	return digest.Sum64()
 }
 
 // anyPage is a *Page of whatever items, which is all that running through a list
