@@ -284,7 +284,7 @@ func (p pinned) send(req *http.Request, token string) (*http.Response, error) {
 	if out.Header.Get("User-Agent") == "" {
 		out.Header["User-Agent"] = p.core.agent
 	}
-	return p.core.network.RoundTrip(out)
+	return answered(p.core.network.RoundTrip(out))
 }
 
 // CloseIdleConnections is found by http.Client.CloseIdleConnections.

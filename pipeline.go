@@ -284,23 +284,11 @@ func (c *core) roundTrip(ctx context.Context, p *prepared, a *attempt, extra htt
 		req.Body = io.NopCloser(bytes.NewReader(p.body))
 		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(p.body)), nil }
 	}
-	var (
-		resp *http.Response
-		err  error
-	)
-	if c.chain != nil {
-		req.Header = req.Header.Clone() // middleware may change values in place
-		resp, err = c.chain.RoundTrip(req)
-	} else {
-		resp, err = c.transmit(req, a)
+	if c.chain == nil {
+		return c.transmit(req, a)
 	}
-	switch {
-	case err != nil && resp != nil:
-		discard(resp.Body)
-	case err == nil && resp == nil:
-		err = errors.New("the transport returned neither an answer nor an error")
-	}
-	return resp, err
+	req.Header = req.Header.Clone() // middleware may change values in place
+	return answered(c.chain.RoundTrip(req))
 }
 
 // capture fills what [CaptureResponse] asked for.

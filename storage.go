@@ -45,7 +45,7 @@ func (c *core) follow(ctx, bounded context.Context, resp *http.Response, r resul
 		req.Proto, req.ProtoMajor, req.ProtoMinor = "HTTP/1.1", 1, 1
 		req.Header = extra.Clone()
 		req.Header["User-Agent"], req.Header["Accept"] = c.agent, pdfAccept
-		resp, err = c.storage().RoundTrip(req)
+		resp, err = answered(c.storage().RoundTrip(req))
 		if err != nil {
 			r.status, r.header, r.outcome, r.err = 0, nil, retry.Cut, withoutURL(err)
 			switch {

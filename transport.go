@@ -111,7 +111,24 @@ func (c *core) transmit(req *http.Request, a *attempt) (*http.Response, error) {
 		unrepeatable(req)
 	}
 	a.reached.Store(true)
-	return c.network.RoundTrip(req)
+	return answered(c.network.RoundTrip(req))
+}
+
+// answered makes what a transport or middleware returns fit for use. Those of the
+// caller may leave the body out or return an answer beside an error, which net/http
+// never does; then there is an empty body, and the error alone.
+func answered(resp *http.Response, err error) (*http.Response, error) {
+	if resp != nil && resp.Body == nil {
+		resp.Body = http.NoBody
+	}
+	switch {
+	case err == nil && resp == nil:
+		return nil, errors.New("the transport returned neither an answer nor an error")
+	case err != nil && resp != nil:
+		discard(resp.Body)
+		return nil, err
+	}
+	return resp, err
 }
 
 // unrepeatable keeps net/http from sending a request a second time by itself, as
