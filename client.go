@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"hash/maphash"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -246,7 +247,7 @@ func (p pinned) RoundTrip(req *http.Request) (*http.Response, error) {
 		closeBody(req)
 		return nil, err
 	}
-	resp, err := p.send(req, token.AccessToken)
+	resp, err := p.send(req, req.Body, token.AccessToken)
 	if err != nil || resp.StatusCode != http.StatusUnauthorized || req.Body != nil && req.Body != http.NoBody && req.GetBody == nil {
 		return resp, err
 	}
@@ -255,14 +256,14 @@ func (p pinned) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil || fresh.AccessToken == token.AccessToken {
 		return resp, nil //nolint:nilerr // the 401 says more than the refresh that did not help
 	}
-	again := req.Clone(req.Context())
+	body := req.Body
 	if req.GetBody != nil {
-		if again.Body, err = req.GetBody(); err != nil {
+		if body, err = req.GetBody(); err != nil {
 			return resp, nil //nolint:nilerr // as above
 		}
 	}
 	discard(resp.Body)
-	return p.send(again, fresh.AccessToken)
+	return p.send(req, body, fresh.AccessToken)
 }
 
 // covers reports whether a URL is the base URL or below it.
@@ -271,9 +272,10 @@ func (c *core) covers(u *url.URL) bool {
 	return ok && origin(u) == origin(c.base) && (rest == "" || rest[0] == '/') && !strings.Contains(rest+"/", "/../")
 }
 
-// send puts the credentials on a copy: the request is the caller's.
-func (p pinned) send(req *http.Request, token string) (*http.Response, error) {
+// send puts the body and the credentials on a copy: the request is the caller's.
+func (p pinned) send(req *http.Request, body io.ReadCloser, token string) (*http.Response, error) {
 	out := req.Clone(req.Context())
+	out.Body = body
 	for _, name := range []string{"Authorization", "Accesstoken", "Idempotency-Key", "X-Idempotency-Key"} {
 		out.Header.Del(name)
 	}
@@ -284,7 +286,11 @@ func (p pinned) send(req *http.Request, token string) (*http.Response, error) {
 	if out.Header.Get("User-Agent") == "" {
 		out.Header["User-Agent"] = p.core.agent
 	}
-	return answered(p.core.network.RoundTrip(out))
+	resp, err := answered(p.core.network.RoundTrip(out))
+	if resp != nil {
+		resp.Request = req // the copy has the token
+	}
+	return resp, err
 }
 
 // CloseIdleConnections is found by http.Client.CloseIdleConnections.

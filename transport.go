@@ -90,7 +90,11 @@ func (t credentialed) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 	}
 	out.Host = ""
-	return t.core.transmit(out, a)
+	resp, err := t.core.transmit(out, a)
+	if resp != nil {
+		resp.Request = req // the copy has the token
+	}
+	return resp, err
 }
 
 // foreignHeaders are not for middleware to set: credentials are the client's,

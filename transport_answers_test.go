@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -102,5 +103,40 @@ func TestDownload_storageAnswersWithoutABody_neverPanics(t *testing.T) {
 			_, err := s.client(t, unrepeated()).Documents.Download(t.Context(), 14, io.Discard)
 			require.Error(t, err)
 		})
+	}
+}
+
+// Whoever logs the request of an answer logs no token with it.
+func TestResponse_request_isTheOneThatWasHandedIn(t *testing.T) {
+	t.Parallel()
+	same := 0
+	s := &service{answer: func(r *http.Request) (*http.Response, error) {
+		if slices.Equal(r.Header["AccessToken"], []string{"old"}) {
+			return reply(http.StatusUnauthorized, ``), nil
+		}
+		return reply(http.StatusOK, `{"Document":{"id":14}}`), nil
+	}}
+	watch := revv.WithMiddleware(func(next http.RoundTripper) http.RoundTripper {
+		return tripper(func(r *http.Request) (*http.Response, error) {
+			resp, err := next.RoundTrip(r)
+			assert.Same(t, r, resp.Request)
+			same++
+			return resp, err
+		})
+	})
+	client, err := revv.NewClient(&renewing{tokens: []string{"old", "new"}}, revv.WithBaseURL(apiBase), revv.WithHTTPClient(&http.Client{Transport: s}), watch)
+	require.NoError(t, err)
+	_, err = client.Documents.Get(t.Context(), 14)
+	require.NoError(t, err)
+	assert.Equal(t, 2, same)
+
+	for _, tokens := range [][]string{{"new"}, {"old", "new"}, {"old"}} {
+		client, err := revv.NewClient(&renewing{tokens: tokens}, revv.WithBaseURL(apiBase), revv.WithHTTPClient(&http.Client{Transport: s}))
+		require.NoError(t, err)
+		r := request(t, http.MethodPost, apiBase+"/api/users", `{}`)
+		resp, err := client.HTTPClient().Transport.RoundTrip(r)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		assert.Same(t, r, resp.Request)
 	}
 }
