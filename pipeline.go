@@ -70,7 +70,7 @@ func (c *core) loop(ctx context.Context, p *prepared, try func(context.Context, 
 		}
 		tries++
 		sent++
-		a := &attempt{info: CallInfo{p.name, p.route.Pattern, sent}, class: p.class, token: token}
+		a := &attempt{info: CallInfo{p.name, p.route.Pattern, sent}, class: p.class, token: secret.New(token)}
 		start := time.Now()
 		last = try(ctx, a)
 		last.before = before
@@ -249,7 +249,7 @@ func (c *core) attempt(ctx context.Context, p *prepared, a *attempt, decode deco
 func (c *core) exchange(ctx, bounded context.Context, p *prepared, a *attempt, extra http.Header) (*http.Response, result) {
 	resp, err := c.roundTrip(bounded, p, a, extra)
 	if err != nil {
-		r := result{token: a.token, err: withoutURL(err)}
+		r := result{token: a.token.Reveal(), err: withoutURL(err)}
 		if areHeadersTooLarge(err) {
 			r.err = fmt.Errorf("%w: %w", ErrResponseTooLarge, r.err)
 		}
@@ -259,7 +259,7 @@ func (c *core) exchange(ctx, bounded context.Context, p *prepared, a *attempt, e
 		}
 		return nil, r
 	}
-	r := result{token: a.token, sent: true, status: resp.StatusCode, header: resp.Header}
+	r := result{token: a.token.Reveal(), sent: true, status: resp.StatusCode, header: resp.Header}
 	r.retryAfter, r.told = retry.ParseAfter(resp.Header.Get("Retry-After"), time.Now())
 	r.outcome = retry.OfStatus(resp.StatusCode, r.told)
 	return resp, r

@@ -283,3 +283,24 @@ func TestSecrets_concealedErrors_keepTheirKind(t *testing.T) {
 	assert.Contains(t, err.Error(), "dial with [redacted]")
 	assertNoSecretIn(t, p.all(), printed(err)+contents(err), "the error")
 }
+
+// A request shows no token to middleware, also to one that dumps its context.
+func TestSecrets_inARequestForMiddleware_areNotThere(t *testing.T) {
+	t.Parallel()
+	p := plant()
+	dumps := 0
+	client, err := revv.NewClient(revv.StaticToken(p.token), revv.WithBaseURL(apiBase), revv.WithHTTPClient(&http.Client{Transport: newSwitchboard(answering(200, documentAnswer))}),
+		revv.WithMiddleware(func(next http.RoundTripper) http.RoundTripper {
+			return roundTripper(func(r *http.Request) (*http.Response, error) {
+				dumps++
+				assertNoSecretIn(t, p.all(), fmt.Sprintf("%+v %#v", r, r)+contents(r)+contents(r.Context()), "the request")
+				resp, err := next.RoundTrip(r)
+				assertNoSecretIn(t, p.all(), contents(resp), "the answer")
+				return resp, err
+			})
+		}))
+	require.NoError(t, err)
+	require.NoError(t, readOne(t.Context(), client))
+	require.NoError(t, writeOne(t.Context(), client))
+	assert.Equal(t, 2, dumps)
+}

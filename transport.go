@@ -19,6 +19,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/revv-go/revv/internal/retry"
+	"github.com/revv-go/revv/internal/secret"
 )
 
 // CallInfo describes the attempt that a request belongs to, for middleware.
@@ -47,7 +48,7 @@ type attemptKey struct{}
 type attempt struct {
 	info  CallInfo
 	class retry.Class
-	token *oauth2.Token
+	token secret.Value[*oauth2.Token] // the attempt is in the context of the request, which middleware may print
 
 	// What the transport reported: that it looked for a connection and found one,
 	// and how often it wrote the headers of the request. Only writes are traced:
@@ -110,7 +111,7 @@ func (c *core) transmit(req *http.Request, a *attempt) (*http.Response, error) {
 		closeBody(req)
 		return nil, err
 	}
-	c.setCredentials(req.Header, a.token.AccessToken)
+	c.setCredentials(req.Header, a.token.Reveal().AccessToken)
 	if a.class == retry.Consequences {
 		unrepeatable(req)
 	}
