@@ -164,7 +164,11 @@ func encodeQuery(params any, extra url.Values) (string, error) {
 
 // encodeBody encodes without escaping <, > and &, which JSON does not ask for.
 func encodeBody(body any) ([]byte, error) {
-	if raw, ok := body.(json.RawMessage); ok {
+	raw, ok := body.(json.RawMessage)
+	if !ok {
+		raw, ok = body.([]byte) // encoding/json would make a text in base 64 of it
+	}
+	if ok {
 		if err := wire.Scan(raw, jsonLimits); err != nil {
 			return nil, err
 		}

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -157,35 +158,38 @@ func (c *Client) BaseURL() string {
 }
 
 // Do calls an operation that the client does not model: method and path below
-// the base URL, in encoded as the JSON body (nil for none), the answer decoded
-// into out (nil to ignore it; *[]byte and *json.RawMessage take the JSON as it is).
-// Use [WithQuery] for parameters. The call goes through the same pipeline as
-// all others: GET and HEAD are repeated as reads, PUT and DELETE as idempotent
-// writes, every other method as a write with consequences.
+// the base URL, in encoded as the JSON body (nil for none; []byte and
+// json.RawMessage are JSON already), the answer decoded into what out points to (nil
+// to ignore it; *[]byte and *json.RawMessage take the JSON as it is). Use
+// [WithQuery] for parameters. The call goes through the same pipeline as all
+// others: GET and HEAD are repeated as reads, PUT and DELETE as idempotent writes,
+// every other method as a write with consequences.
 func (c *Client) Do(ctx context.Context, method, path string, in, out any, opts ...CallOption) error {
 	const op = "Do"
 	route, err := wire.ParseRoute(method+" "+path, "")
 	if err != nil {
 		return argument(op, "method and path", err.Error())
 	}
-	call := &call{name: op, class: classOf(method), route: route, accept: jsonAccept}
-	if in != nil {
-		call.input.body = in
+	if isStream(in) {
+		return argument(op, "in", "must be a value for encoding/json, or JSON as []byte: what can be read once cannot be sent again")
 	}
-	if out == nil {
-		return c.root().run(ctx, call, opts, ignored)
-	}
-	return c.root().run(ctx, call, opts, func(body []byte) error {
-		switch out := out.(type) {
-		case *[]byte:
-			*out = bytes.Clone(body)
-			return malformed(wire.Scan(body, jsonLimits))
-		case *json.RawMessage:
-			*out = bytes.Clone(body)
-			return malformed(wire.Scan(body, jsonLimits))
+	decode := ignored
+	if out != nil {
+		if target := reflect.ValueOf(out); target.Kind() != reflect.Pointer || target.IsNil() {
+			return argument(op, "out", "must be a pointer, and not a nil one")
 		}
-		return decodeInto(bytes.Clone(body), out) // out may decode itself, and keep a part of what it is given
-	})
+		// out may be the bytes, or decode itself and keep a part of them.
+		decode = func(body []byte) error { return decodeInto(bytes.Clone(body), out) }
+	}
+	call := &call{name: op, class: classOf(method), route: route, accept: jsonAccept, input: input{body: in}}
+	return c.root().run(ctx, call, opts, decode)
+}
+
+// isStream reports a reader that encoding/json would make {} of.
+func isStream(in any) bool {
+	_, reads := in.(io.Reader)
+	_, encodes := in.(json.Marshaler)
+	return reads && !encodes
 }
 
 // root is the core of a client, nil for one that NewClient did not make.

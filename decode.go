@@ -39,7 +39,7 @@ func ignored(body []byte) error {
 	return malformed(wire.Scan(body, jsonLimits))
 }
 
-// decodeInto decodes the whole body.
+// decodeInto decodes the whole body. Where out is for bytes, it becomes the body.
 func decodeInto(body []byte, out any) error {
 	if isBlank(body) {
 		return ErrEmptyResponse
@@ -47,7 +47,23 @@ func decodeInto(body []byte, out any) error {
 	if err := wire.Scan(body, jsonLimits); err != nil {
 		return malformed(err)
 	}
+	switch out := out.(type) {
+	case *[]byte:
+		*out = body
+		return nil
+	case *json.RawMessage:
+		*out = body
+		return nil
+	}
+	if target := reflect.TypeOf(out).Elem(); wire.Kind(body) == 'n' && target.Kind() == reflect.Struct && !decodesItself(target) {
+		return malformed(errors.New("null is no object")) // encoding/json would leave out as it was
+	}
 	return unmarshal(body, "", out)
+}
+
+// decodesItself reports a type that encoding/json leaves the decoding to.
+func decodesItself(t reflect.Type) bool {
+	return reflect.PointerTo(t).Implements(reflect.TypeFor[json.Unmarshaler]())
 }
 
 // decodeObject decodes the member of the body that the service puts its answer
@@ -109,7 +125,7 @@ func unmarshalOne(value []byte, key string, out any) error {
 // unmarshalOne has.
 func unmarshalList(value []byte, key string, out any) error {
 	list := reflect.ValueOf(out).Elem()
-	if !reflect.PointerTo(list.Type().Elem()).Implements(reflect.TypeFor[json.Unmarshaler]()) || wire.Kind(value) != '[' {
+	if !decodesItself(list.Type().Elem()) || wire.Kind(value) != '[' {
 		return unmarshal(value, key, out)
 	}
 	length := 0

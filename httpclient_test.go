@@ -1,6 +1,7 @@
 package revv_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -146,6 +148,88 @@ func TestDo_bodyThatCannotBeEncoded_isRefused(t *testing.T) {
 			assert.Equal(t, "body", failure(t, err).Argument)
 		})
 	}
+}
+
+func TestDo_outThatCannotBeFilled_isRefusedBeforeAnythingIsSent(t *testing.T) {
+	t.Parallel()
+	type user struct{ Name string }
+	var (
+		nobody *user
+		no     *json.RawMessage
+	)
+	for name, out := range map[string]any{"a struct": user{}, "a map": map[string]any{}, "bytes": []byte{}, "a nil pointer": nobody, "a nil pointer to JSON": no} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			err := silent(t).client(t).Do(t.Context(), http.MethodPost, "/api/users", nil, out)
+			refused(t, err, "Do", "out", "must be a pointer")
+		})
+	}
+}
+
+func TestDo_bodyThatIsAStream_isRefused(t *testing.T) {
+	t.Parallel()
+	for name, in := range map[string]any{"text": strings.NewReader(`{}`), "buffer": bytes.NewBufferString(`{}`), "pipe": new(io.PipeReader)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			err := silent(t).client(t).Do(t.Context(), http.MethodPost, "/api/users", in, nil)
+			refused(t, err, "Do", "in", "must be a value for encoding/json, or JSON as []byte")
+		})
+	}
+}
+
+// encodedReader can be read, and knows what it is as JSON.
+type encodedReader struct{ io.Reader }
+
+func (encodedReader) MarshalJSON() ([]byte, error) { return []byte(`"itself"`), nil }
+
+func TestDo_bodyOfBytes_isSentAsItIs(t *testing.T) {
+	t.Parallel()
+	s := always(http.StatusOK, `{}`)
+	client := s.client(t)
+	require.NoError(t, client.Do(t.Context(), http.MethodPost, "/a", []byte(`{"name": "Ann"}`), nil))
+	require.NoError(t, client.Do(t.Context(), http.MethodPost, "/a", encodedReader{}, nil))
+	assert.Equal(t, []string{`POST /a {"name": "Ann"}`, `POST /a "itself"`}, s.Lines())
+}
+
+func TestDo_emptyAnswer_isAnErrorWhereOneIsAskedFor(t *testing.T) {
+	t.Parallel()
+	text, raw := []byte("before"), json.RawMessage("before")
+	for _, body := range []string{"", " \r\n"} {
+		for _, out := range []any{&text, &raw, new(struct{}), new(any)} {
+			err := always(http.StatusOK, body).client(t).Do(t.Context(), http.MethodGet, "/api/users", nil, out)
+			require.ErrorIs(t, err, revv.ErrEmptyResponse, "%T", out)
+		}
+	}
+	assert.Equal(t, "before before", string(text)+" "+string(raw))
+}
+
+func TestDo_null_isNoStruct(t *testing.T) {
+	t.Parallel()
+	type user struct{ Name string }
+	client := always(http.StatusOK, ` null `).client(t)
+	kept := user{"Ann"}
+	err := client.Do(t.Context(), http.MethodGet, "/api/users/7", nil, &kept)
+	require.ErrorIs(t, err, revv.ErrMalformedResponse)
+	require.ErrorContains(t, err, "null is no object")
+	pointer, list, raw, at := &user{"Ann"}, []user{{"Ann"}}, json.RawMessage(nil), time.Time{}
+	for _, out := range []any{&pointer, &list, &raw, &at} { // null is a value of these
+		require.NoError(t, client.Do(t.Context(), http.MethodGet, "/api/users/7", nil, out), "%T", out)
+	}
+	assert.Nil(t, pointer)
+	assert.Nil(t, list)
+	assert.Equal(t, " null ", string(raw))
+}
+
+// What a HEAD declares is the length of something else.
+func TestDo_headOfSomethingLarge_succeeds(t *testing.T) {
+	t.Parallel()
+	s := &service{answer: func(*http.Request) (*http.Response, error) {
+		resp := reply(http.StatusOK, ``, "Content-Type", "application/pdf")
+		resp.ContentLength = 20 << 20
+		return resp, nil
+	}}
+	require.NoError(t, s.client(t).Do(t.Context(), http.MethodHead, "/api/docs/14/download", nil, nil))
+	require.ErrorIs(t, s.client(t).Do(t.Context(), http.MethodGet, "/api/docs/14/download", nil, nil), revv.ErrResponseTooLarge)
 }
 
 // The method says what a repetition would do.

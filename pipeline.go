@@ -230,6 +230,9 @@ func (c *core) attempt(ctx context.Context, p *prepared, a *attempt, decode deco
 	if resp == nil {
 		return r
 	}
+	if p.route.Method == http.MethodHead {
+		resp.ContentLength = -1 // it is the length of what a GET would bring
+	}
 	if r.outcome != retry.Success {
 		r.problem = readProblem(resp)
 		return r
