@@ -101,7 +101,7 @@ func (c *core) prepare(call *call, opts []CallOption) (*prepared, error) {
 	p := &prepared{call: call, settings: settings, agent: c.agent}
 	p.url = url.URL{Scheme: c.base.Scheme, Host: c.base.Host, Path: c.base.Path + path}
 	if path != escaped {
-		p.url.RawPath = c.base.Path + escaped
+		p.url.RawPath = c.base.EscapedPath() + escaped
 	}
 	if p.url.RawQuery, err = encodeQuery(call.input.query, settings.query.Reveal()); err != nil {
 		return nil, argument(call.name, "query", err.Error())

@@ -256,3 +256,24 @@ func TestOperations_answeredWithAPage_sayWhetherTheyWereApplied(t *testing.T) {
 		})
 	}
 }
+
+// net/url escapes a path anew as a whole where it does not like a character of it.
+// An id stays one segment nevertheless, whatever the route and the base URL hold.
+func TestRoutes_withCharactersThatAreEscaped_keepTheIDOneSegment(t *testing.T) {
+	t.Parallel()
+	for base, prefix := range map[string]string{apiBase: "", apiBase + "/m%C3%BCller": "/m%C3%BCller"} {
+		for route, want := range map[string]string{
+			"GET /api/doküment/{doc_no}": "/api/dok%C3%BCment/..%2F..%2Fwebhooks%2F1", "GET /api/a|b/{doc_no}": "/api/a%7Cb/..%2F..%2Fwebhooks%2F1",
+			`GET /api/{doc_no}/"q"`: "/api/..%2F..%2Fwebhooks%2F1/%22q%22", "GET /api/v1^/{doc_no}": "/api/v1%5E/..%2F..%2Fwebhooks%2F1",
+			"GET /api/documents/{doc_no}": "/api/documents/..%2F..%2Fwebhooks%2F1",
+		} {
+			s := always(http.StatusOK, offerAnswer)
+			client, err := revv.NewClient(revv.StaticToken(anyToken), revv.WithBaseURL(base), revv.WithHTTPClient(&http.Client{Transport: s}),
+				revv.WithRoutes(routesWith(t, "GetDocumentByNumber", route)))
+			require.NoError(t, err)
+			_, err = client.Documents.GetByNumber(t.Context(), "../../webhooks/1")
+			require.NoError(t, err)
+			assert.Equal(t, []string{"GET " + prefix + want}, s.Lines())
+		}
+	}
+}

@@ -18,9 +18,18 @@ type Route struct {
 	Method  string
 	Pattern string // the path as written, the placeholder in braces
 
-	before string // the path up to the placeholder, or the whole path
-	after  string // the path behind the placeholder
+	before part // the path up to the placeholder, or the whole path
+	after  part // the path behind the placeholder
 	param  bool
+}
+
+// part is a fixed part of a path, as it is read and as it goes over the wire.
+type part struct{ decoded, escaped string }
+
+// newPart escapes what net/url does not let pass: a path with such a character it
+// would escape anew as a whole, and then an id would no longer be one segment.
+func newPart(text string) part {
+	return part{text, (&url.URL{Path: text, RawPath: text}).EscapedPath()}
 }
 
 // ParseRoute parses text. With a param, the path must contain exactly the
@@ -46,11 +55,11 @@ func ParseRoute(text, param string) (Route, error) {
 	if param != "" && !found {
 		return Route{}, fmt.Errorf("%q: the placeholder {%s} is missing", text, param)
 	}
-	r := Route{Method: method, Pattern: path, before: path, param: found}
+	before, after := path, ""
 	if found {
-		r.before, r.after, _ = strings.Cut(path, "{"+param+"}")
+		before, after, _ = strings.Cut(path, "{"+param+"}")
 	}
-	return r, nil
+	return Route{Method: method, Pattern: path, before: newPart(before), after: newPart(after), param: found}, nil
 }
 
 // Path expands the route with one id and returns the path both as the server
@@ -58,12 +67,12 @@ func ParseRoute(text, param string) (Route, error) {
 // segment, or an error says why it cannot.
 func (r Route) Path(id string) (decoded, escaped string, err error) {
 	if !r.param {
-		return r.before, r.before, nil
+		return r.before.decoded, r.before.escaped, nil
 	}
 	if err := CheckSegment(id); err != nil {
 		return "", "", err
 	}
-	return r.before + id + r.after, r.before + url.PathEscape(id) + r.after, nil
+	return r.before.decoded + id + r.after.decoded, r.before.escaped + url.PathEscape(id) + r.after.escaped, nil
 }
 
 // CheckSegment reports why id cannot be one path segment, or nil. An empty
