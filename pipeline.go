@@ -8,7 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -303,8 +302,12 @@ func (c *core) capture(p *prepared, last *result, sent int) {
 	for _, name := range []string{"Set-Cookie", "Location"} {
 		r.Header.Del(name)
 	}
-	for _, values := range r.Header {
+	for name, values := range r.Header {
 		for i, value := range values {
+			if name == "Content-Type" {
+				values[i] = concealTokens(last, value) // what else was sent is part of media types, as "application"
+				continue
+			}
 			values[i] = p.conceal(last, value)
 		}
 	}
@@ -354,64 +357,3 @@ func (p *prepared) failBefore(ctx context.Context, last *result, sent int, err e
 	out.cause = p.concealed(last, cause)
 	return out
 }
-
-// shortSecret is up to which length the value of a header or of a parameter is
-// no secret: to conceal every "1" in a text would leave nothing to read.
-const shortSecret = 7
-
-// conceal takes out of a text what the caller has put into the request and must
-// not be printed: a service may repeat it in its answer, a transport in its error.
-func (p *prepared) conceal(last *result, text string) string {
-	if text == "" {
-		return ""
-	}
-	hide := func(hidden string, limit int) {
-		if len(hidden) > limit {
-			text = strings.ReplaceAll(text, hidden, secret.Redacted)
-		}
-	}
-	for _, token := range []*oauth2.Token{last.token, last.before} {
-		if token != nil {
-			hide(token.AccessToken, 0)
-		}
-	}
-	hide(p.url.RawQuery, shortSecret)
-	for _, values := range p.settings.query.Reveal() {
-		for _, value := range values {
-			hide(value, shortSecret)
-			hide(url.QueryEscape(value), shortSecret)
-		}
-	}
-	for _, values := range p.settings.header.Reveal() {
-		for _, value := range values {
-			hide(value, shortSecret)
-		}
-	}
-	return text
-}
-
-// safe makes a text of the service fit for an error, a log line and a terminal.
-func (p *prepared) safe(last *result, text string) string {
-	return printable(p.conceal(last, text), maxErrorText)
-}
-
-// concealed is err, with another text if its own gives something away.
-func (p *prepared) concealed(last *result, err error) error {
-	if err == nil {
-		return nil
-	}
-	text := err.Error()
-	if safe := p.conceal(last, text); safe != text {
-		return &concealedError{safe, secret.New(err)}
-	}
-	return err
-}
-
-// concealedError keeps an error for errors.Is and errors.As, but not its text.
-type concealedError struct {
-	text string
-	err  secret.Value[error]
-}
-
-func (e *concealedError) Error() string { return e.text }
-func (e *concealedError) Unwrap() error { return e.err.Reveal() }

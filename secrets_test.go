@@ -272,6 +272,26 @@ func TestSecrets_shortValues_stayReadable(t *testing.T) {
 	assert.Equal(t, "page_size 1 is not allowed for acme", failure(t, err).Message)
 }
 
+// What is no secret stays readable: the id that a caller has given to a request, to
+// find it again, a token as short as a word, and the type of the answer.
+func TestSecrets_whatIsNone_staysReadable(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"X-Request-Id", "X-Correlation-Id", "X-Amzn-Requestid"} {
+		client := newSwitchboard(func(r *http.Request) (*http.Response, error) {
+			return reply(404, `{"error":"token-missing","message":"no such template for order-4711-abc"}`, "X-Request-Id", r.Header.Get(name)), nil
+		}).client(t, revv.WithHeader(name, "order-4711-abc"), revv.WithHeader("X-Format", "application"))
+		var captured revv.Response
+		got := failure(t, readOne(t.Context(), client, revv.CaptureResponse(&captured)))
+		assert.Equal(t, "order-4711-abc", got.RequestID)
+		assert.Equal(t, "no such template for order-4711-abc", got.Message)
+		assert.Equal(t, "order-4711-abc", captured.RequestID)
+		assert.Equal(t, "order-4711-abc", captured.Header.Get("X-Request-Id"))
+		assert.Equal(t, "application/json", captured.Header.Get("Content-Type"))
+	}
+	client := mustClient(t, revv.StaticToken("e"), newSwitchboard(answering(404, `{"error":"not_found","message":"there is none"}`)))
+	assert.Equal(t, "there is none", failure(t, readOne(t.Context(), client)).Message)
+}
+
 // An error keeps its kind when its text is replaced.
 func TestSecrets_concealedErrors_keepTheirKind(t *testing.T) {
 	t.Parallel()

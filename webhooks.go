@@ -3,6 +3,8 @@ package revv
 import (
 	"context"
 	"encoding/json"
+	"net/url"
+	"strings"
 )
 
 // WebhooksService registers URLs that the service reports events to. That it
@@ -41,6 +43,23 @@ func (p SubscribeParams) validate() (name, rule string) {
 		return "URL", err.Error()
 	}
 	return "", ""
+}
+
+// secrets lists what of the URL a shared secret can stand in, from the whole to its
+// parts: a service that cannot reach the URL may well say so with any of them.
+func (p SubscribeParams) secrets() []string {
+	u, err := url.Parse(p.URL)
+	if err != nil {
+		return nil // then it was not sent
+	}
+	password, _ := u.User.Password()
+	all := []string{p.URL, u.User.String(), password, u.User.Username(), u.RequestURI(), u.EscapedPath(), u.RawQuery}
+	all = append(all, strings.Split(u.EscapedPath(), "/")...)
+	all = append(all, strings.Split(u.Path, "/")...)
+	for _, values := range u.Query() {
+		all = append(all, values...)
+	}
+	return all
 }
 
 // Subscribe registers a URL for one type of event. A write with consequences:

@@ -1,8 +1,12 @@
 package revv_test
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
+	"log/slog"
 	"net/http"
+	"net/url"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -66,6 +70,43 @@ func TestSubscribe_targetsThatCarryASecret_areSentUnchanged(t *testing.T) {
 			require.NoError(t, err)
 			assert.Equal(t, revv.WebhookID("wh_1"), webhook.ID)
 			assert.Equal(t, []string{`POST /api/webhooks {"event":"X","url":"` + target + `"}`}, s.Lines())
+		})
+	}
+}
+
+// Where a secret stands in the URL, it stays there: a service that cannot reach the
+// URL may say so with all of it or with a part.
+func TestSubscribe_serviceRepeatsTheURL_theSecretIsNotShown(t *testing.T) {
+	t.Parallel()
+	const password, segment, token = "hunter2-SENTINEL", "path-SENTINEL", "query SENTINEL"
+	target := "https://user:" + password + "@hooks.example.com/revv/" + segment + "?token=" + url.QueryEscape(token)
+	for name, text := range map[string]string{
+		"all of it":        "cannot reach " + target,
+		"as a query":       "cannot reach ?url=" + url.QueryEscape(target),
+		"without the user": "cannot reach https://hooks.example.com/revv/" + segment + "?token=" + url.QueryEscape(token),
+		"its path":         "/revv/" + segment + " is not there",
+		"a part of it":     segment + " is not there",
+		"the parameter":    "token " + token + " is not known",
+		"the password":     password + " is wrong",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var out bytes.Buffer
+			logger := slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))
+			body, err := json.Marshal(map[string]string{"error": "UNREACHABLE", "message": text})
+			require.NoError(t, err)
+			s := always(http.StatusUnprocessableEntity, string(body), "X-Request-Id", text, "X-Reason", text)
+			var captured revv.Response
+			_, err = s.client(t, revv.WithLogger(logger)).Webhooks.Subscribe(t.Context(), revv.SubscribeParams{Event: "E", URL: target}, revv.CaptureResponse(&captured))
+			require.ErrorIs(t, err, revv.ErrInvalid)
+			assert.Equal(t, "UNREACHABLE", failure(t, err).Code)
+			for _, shown := range []string{printed(err) + contents(err), printed(captured), out.String()} {
+				assert.NotContains(t, shown, "SENTINEL")
+			}
+			_, err = (&service{answer: func(*http.Request) (*http.Response, error) { return nil, errors.New(text) }}).client(t).
+				Webhooks.Subscribe(t.Context(), revv.SubscribeParams{Event: "E", URL: target})
+			require.ErrorIs(t, err, revv.ErrOutcomeUnknown)
+			assert.NotContains(t, printed(err)+contents(err), "SENTINEL")
 		})
 	}
 }
