@@ -224,7 +224,8 @@ func classOf(method string) retry.Class {
 // HTTPClient returns a client for requests that the SDK does not model. It adds
 // the access token, renews it after a 401 and repeats the request once if its
 // body can be had again ([http.Request.GetBody]). It sends nothing to any other
-// origin than the API's, follows no redirects, and repeats nothing else.
+// origin than the API's, follows no redirects, and repeats nothing else. Other
+// credentials, cookies and idempotency keys of a request are left out.
 func (c *Client) HTTPClient() *http.Client {
 	return &http.Client{
 		Transport:     pinned{c.root()},
@@ -273,16 +274,13 @@ func (p pinned) RoundTrip(req *http.Request) (*http.Response, error) {
 // covers reports whether a URL is the base URL or below it.
 func (c *core) covers(u *url.URL) bool {
 	rest, ok := strings.CutPrefix(u.Path, c.base.Path)
-	return ok && origin(u) == origin(c.base) && (rest == "" || rest[0] == '/') && !strings.Contains(rest+"/", "/../")
+	return ok && c.owns(u) && (rest == "" || rest[0] == '/') && !strings.Contains(rest+"/", "/../")
 }
 
 // send puts the body and the credentials on a copy: the request is the caller's.
 func (p pinned) send(req *http.Request, body io.ReadCloser, token string) (*http.Response, error) {
-	out := req.Clone(req.Context())
+	out := ownCopy(req)
 	out.Body = body
-	for _, name := range []string{"Authorization", "Accesstoken", "Idempotency-Key", "X-Idempotency-Key"} {
-		out.Header.Del(name)
-	}
 	p.core.setCredentials(out.Header, token)
 	if classOf(out.Method) == retry.Consequences {
 		unrepeatable(out)

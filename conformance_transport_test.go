@@ -224,6 +224,13 @@ func middlewareRows() []matrixRow {
 			}),
 		},
 		{
+			id: "R27", fault: "middleware makes the URL opaque", want: anyClass(bad(0, revv.ErrInvalidArgument).but(revv.ErrOutcomeUnknown)), more: dials(0),
+			around: wrap(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+				r.URL.Opaque = "//other.example.com/x"
+				return next.RoundTrip(r)
+			}),
+		},
+		{
 			id: "R27", fault: "middleware writes another host into the request", want: anyClass(good(1)), more: func(t *testing.T, got outcome) { assert.Equal(t, "localhost", got.requests[0].host) },
 			around: wrap(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
 				r.Host = "other.example.com"

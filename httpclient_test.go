@@ -392,3 +392,37 @@ func TestHTTPClient_portThatIsImplied_isTheSameOrigin(t *testing.T) {
 	assert.Equal(t, []string{"Bearer " + anyToken}, s.Sent()[0].Header["Authorization"])
 	assert.NotContains(t, s.Sent()[0].Header, "AccessToken")
 }
+
+// A request cannot talk its way out of the origin, nor bring credentials of its own.
+func TestHTTPClient_isPinnedAsTightlyAsTheCalls(t *testing.T) {
+	t.Parallel()
+	s := always(http.StatusOK, `{}`)
+	for _, opts := range [][]revv.Option{nil, {revv.WithBearerHeader()}} {
+		client := s.client(t, opts...).HTTPClient()
+		r := request(t, http.MethodPost, apiBase+"/api/users", `{}`)
+		r.Host = "evil.example.com"
+		for _, name := range []string{"Authorization", "AccessToken", "Cookie", "Idempotency-Key", "X-Idempotency-Key"} {
+			for _, spelling := range []string{name, strings.ToLower(name), strings.ToUpper(name)} {
+				r.Header[spelling] = []string{"stale"}
+			}
+		}
+		resp, err := client.Do(r)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		sent := s.Sent()[len(s.Sent())-1]
+		assert.Empty(t, sent.Host)
+		assert.Len(t, sent.Header, 2, "the credentials and the user agent: %v", sent.Header)
+		for _, values := range sent.Header {
+			assert.NotContains(t, values, "stale")
+		}
+
+		before := len(s.Sent())
+		for _, opaque := range []string{"//evil.example.com/y", "/api/users", "*"} {
+			r := request(t, http.MethodGet, apiBase+"/api/users", "")
+			r.URL.Opaque = opaque
+			_, err := client.Do(r)
+			require.ErrorIs(t, err, revv.ErrInvalidArgument)
+		}
+		assert.Len(t, s.Sent(), before)
+	}
+}

@@ -80,10 +80,25 @@ func (t credentialed) RoundTrip(req *http.Request) (*http.Response, error) {
 		closeBody(req)
 		return nil, argument("WithMiddleware", "request", "must keep the context that it was given")
 	}
-	if origin(req.URL) != origin(t.core.base) {
+	if !t.core.owns(req.URL) {
 		closeBody(req)
 		return nil, argument("WithMiddleware", "request", "must stay on the origin of the API: credentials go nowhere else")
 	}
+	out := ownCopy(req)
+	resp, err := t.core.transmit(out, a)
+	if resp != nil {
+		resp.Request = req // the copy has the token
+	}
+	return resp, err
+}
+
+// owns reports whether a URL is on the origin of the API. An opaque one would be
+// written into the request as it is, whatever host stands beside it.
+func (c *core) owns(u *url.URL) bool { return u.Opaque == "" && origin(u) == origin(c.base) }
+
+// ownCopy returns a copy of a request of somebody else's that the credentials can
+// be put on: without any that it brings, and for the host of its URL.
+func ownCopy(req *http.Request) *http.Request {
 	out := req.Clone(req.Context())
 	for name := range out.Header {
 		if slices.Contains(foreignHeaders, http.CanonicalHeaderKey(name)) {
@@ -91,11 +106,7 @@ func (t credentialed) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 	}
 	out.Host = ""
-	resp, err := t.core.transmit(out, a)
-	if resp != nil {
-		resp.Request = req // the copy has the token
-	}
-	return resp, err
+	return out
 }
 
 // foreignHeaders are not for middleware to set: credentials are the client's,
