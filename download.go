@@ -91,13 +91,13 @@ func (c *core) stream(ctx context.Context, id DocumentID, opts []CallOption, s *
 	if c == nil {
 		return nil, errNoClient(row.name)
 	}
-	if err := checkContext(ctx, row.name); err != nil {
-		return nil, err
-	}
 	p, err := c.prepare(&call{
 		name: row.name, class: row.class, route: c.routes[opDownloadDocument], accept: pdfAccept, input: input{id: numeric("id", id)},
 	}, opts)
 	if err != nil {
+		return nil, err
+	}
+	if err := checkContext(ctx, row.name); err != nil {
 		return nil, err
 	}
 	s.progress, s.total, s.sum = p.settings.progress, -1, sha256.New()
@@ -352,15 +352,15 @@ func (c *core) downloadFile(ctx context.Context, id DocumentID, path string, opt
 	if c == nil {
 		return nil, errNoClient(op)
 	}
+	settings, err := c.settingsOf(op, opts)
+	if err != nil {
+		return nil, err
+	}
 	if err := checkContext(ctx, op); err != nil {
 		return nil, err
 	}
 	if path == "" || strings.ContainsRune(path, 0) {
 		return nil, argument(op, "path", "must be the name of a file")
-	}
-	settings, err := c.settingsOf(op, opts)
-	if err != nil {
-		return nil, err
 	}
 	if id <= 0 {
 		return nil, argument(op, "id", "must be positive")

@@ -98,6 +98,19 @@ func TestCaptureResponse_tokenThatCannotBeRenewed_keepsTheAnswer(t *testing.T) {
 	assert.Equal(t, revv.Response{}, got, "nothing was sent, and nothing of an earlier call is left")
 }
 
+// A call that its context ends before it begins leaves nothing of an earlier one.
+func TestCaptureResponse_contextThatIsDone_isEmpty(t *testing.T) {
+	t.Parallel()
+	done, cancel := context.WithCancel(t.Context())
+	cancel()
+	client := silent(t).client(t)
+	for _, op := range everyOperation(anyArguments(t.TempDir())) {
+		got := revv.Response{StatusCode: 200, RequestID: "old", Attempts: 1}
+		require.ErrorIs(t, op.call(done, client, revv.CaptureResponse(&got)), context.Canceled, op.name)
+		assert.Equal(t, revv.Response{}, got, op.name)
+	}
+}
+
 func TestCaptureResponse_ofADownload_isFilled(t *testing.T) {
 	t.Parallel()
 	var got revv.Response

@@ -174,8 +174,8 @@ type fetched struct {
 // without entries, at the first error, which it yields once, and at a page that
 // came before. When it returns, no request of it is under way.
 func eachPage(ctx context.Context, op string, first, prefetch int, list func(context.Context, int) (anyPage, error), yield func(anyPage, error) bool) {
-	if err := checkContext(ctx, op); err != nil {
-		yield(nil, err)
+	if ctx == nil {
+		yield(nil, argument(op, "ctx", "must not be nil")) // one that is done is seen by the first call
 		return
 	}
 	first = firstPage(first)

@@ -37,11 +37,11 @@ func (c *core) run(ctx context.Context, call *call, opts []CallOption, decode de
 	if c == nil {
 		return errNoClient(call.name)
 	}
-	if err := checkContext(ctx, call.name); err != nil {
+	p, err := c.prepare(call, opts) // first: an option may have to empty what an earlier call has left
+	if err != nil {
 		return err
 	}
-	p, err := c.prepare(call, opts)
-	if err != nil {
+	if err := checkContext(ctx, call.name); err != nil {
 		return err
 	}
 	return c.loop(ctx, p, func(ctx context.Context, a *attempt) result { return c.attempt(ctx, p, a, decode) })
