@@ -252,23 +252,28 @@ func (p pinned) RoundTrip(req *http.Request) (*http.Response, error) {
 		closeBody(req)
 		return nil, err
 	}
-	resp, err := p.send(req, req.Body, token.AccessToken)
-	if err != nil || resp.StatusCode != http.StatusUnauthorized || req.Body != nil && req.Body != http.NoBody && req.GetBody == nil {
-		return resp, err
-	}
-	p.core.auth.Reject(req.Context(), token)
-	fresh, err := p.core.token(req.Context(), op)
-	if err != nil || fresh.AccessToken == token.AccessToken {
-		return resp, nil //nolint:nilerr // the 401 says more than the refresh that did not help
-	}
 	body := req.Body
-	if req.GetBody != nil {
-		if body, err = req.GetBody(); err != nil {
-			return resp, nil //nolint:nilerr // as above
+	for replaced := 0; ; replaced++ {
+		resp, err := p.send(req, body, token.AccessToken)
+		if err != nil || resp.StatusCode != http.StatusUnauthorized || !p.core.replaceable(token, replaced) {
+			return resp, err
 		}
+		p.core.auth.Reject(req.Context(), token)
+		if body != nil && body != http.NoBody && req.GetBody == nil {
+			return resp, nil
+		}
+		fresh, err := p.core.token(req.Context(), op)
+		if err != nil || fresh.AccessToken == token.AccessToken {
+			return resp, nil //nolint:nilerr // the 401 says more than the refresh that did not help
+		}
+		if req.GetBody != nil {
+			if body, err = req.GetBody(); err != nil {
+				return resp, nil //nolint:nilerr // as above
+			}
+		}
+		token = fresh
+		discard(resp.Body)
 	}
-	discard(resp.Body)
-	return p.send(req, body, fresh.AccessToken)
 }
 
 // covers reports whether a URL is the base URL or below it.

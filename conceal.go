@@ -52,7 +52,7 @@ func (p *prepared) conceal(last *result, text string) string {
 
 // concealTokens takes the access tokens out of a text.
 func concealTokens(last *result, text string) string {
-	for _, token := range []*oauth2.Token{last.token, last.before} {
+	for _, token := range append([]*oauth2.Token{last.token}, last.before...) {
 		if token != nil {
 			text = hide(text, token.AccessToken)
 		}

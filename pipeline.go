@@ -28,7 +28,7 @@ type result struct {
 	told       bool // the answer had a Retry-After
 	elsewhere  bool // it came from where a download was redirected to
 	token      *oauth2.Token
-	before     *oauth2.Token // the one that a 401 has replaced, nil if none has
+	before     []*oauth2.Token // those that a 401 has replaced
 	err        error
 }
 
@@ -52,10 +52,10 @@ func (c *core) run(ctx context.Context, call *call, opts []CallOption, decode de
 func (c *core) loop(ctx context.Context, p *prepared, try func(context.Context, *attempt) result) error {
 	var (
 		last     result
-		sent     int           // requests, for the error
-		tries    int           // attempts that count against the policy
-		before   *oauth2.Token // what a 401 was answered to, if one was
-		doubtful bool          // an earlier attempt may have been applied
+		sent     int             // requests, for the error
+		tries    int             // attempts that count against the policy
+		before   []*oauth2.Token // what a 401 was answered to
+		doubtful bool            // an earlier attempt may have been applied
 	)
 	finish := func(kinds ...error) error {
 		c.capture(p, &last, sent)
@@ -93,8 +93,8 @@ func (c *core) loop(ctx context.Context, p *prepared, try func(context.Context, 
 		case retry.StopApplied:
 			return finish(ErrAppliedResponseUnreadable)
 		case retry.Refresh:
-			if before != nil {
-				return finish() // once is enough
+			if !c.replaceable(token, len(before)) {
+				return finish()
 			}
 			c.auth.Reject(ctx, token)
 			fresh, failure := c.token(ctx, p.name)
@@ -104,7 +104,7 @@ func (c *core) loop(ctx context.Context, p *prepared, try func(context.Context, 
 			if err = failure; err == nil {
 				err = c.turn(ctx, p)
 			}
-			before, token = token, fresh
+			before, token = append(before, token), fresh
 			tries--
 			continue
 		case retry.Again:
@@ -172,6 +172,14 @@ func (c *core) token(ctx context.Context, op string) (*oauth2.Token, error) {
 		return nil, argument(op, "token", "must be printable ASCII without spaces")
 	}
 	return token, nil
+}
+
+// replaceable reports whether another token may be asked for after a 401: once in a
+// call, and once more if what came then was not new, but found in the store, where
+// another program may have put it long ago.
+func (c *core) replaceable(token *oauth2.Token, replaced int) bool {
+	found, ok := c.auth.(interface{ found(*oauth2.Token) bool })
+	return replaced == 0 || replaced == 1 && ok && found.found(token)
 }
 
 // pause waits before the next attempt. It returns the kinds of the error to

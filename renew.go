@@ -77,6 +77,14 @@ func remaining(token *oauth2.Token) span {
 // Token implements [Authenticator].
 func (a *storeAuth) Token(ctx context.Context) (*oauth2.Token, error) { return a.token(ctx, a.renew) }
 
+// found reports whether a token was in the store already, and is not the one that
+// the last renewal has brought.
+func (a *storeAuth) found(token *oauth2.Token) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return digestOf(token.AccessToken) != a.renewed
+}
+
 // renew returns the token in the store if somebody else has put a usable one
 // there, and has the pair replaced otherwise.
 func (a *storeAuth) renew(rejected digest) (fresh, spare *oauth2.Token, err error) {

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -349,4 +351,52 @@ func expiryCases() []tokenCase {
 		}})
 	}
 	return cases
+}
+
+// T01: what another program has put into the store is as old as it is. A call that
+// finds it there has not asked for a new token yet.
+func TestTokens_pairFoundInTheStoreIsExpiredToo_isRenewed(t *testing.T) {
+	for name, call := range map[string]func(w *tokenWorld) error{
+		"a call": func(w *tokenWorld) error { return getDocument(w.Context(), w, 0) },
+		"the HTTP client": func(w *tokenWorld) error {
+			req, err := http.NewRequestWithContext(w.Context(), http.MethodPut, apiBase+"/api/docs/14", strings.NewReader(`{}`))
+			if err != nil {
+				return err
+			}
+			resp, err := w.client.HTTPClient().Do(req)
+			if err != nil {
+				return err
+			}
+			assert.Equal(w, http.StatusOK, resp.StatusCode)
+			return resp.Body.Close()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newTokenWorld(t)
+				require.NoError(t, getDocument(t.Context(), w, 0))
+				w.expire()
+				_, other := w.program(w.ledger, tokenAccount)
+				_, err := other.Documents.Get(t.Context(), 14)
+				require.NoError(t, err)
+				w.expire()
+				require.NoError(t, call(w))
+				tokens, api := w.authority.counts()
+				assert.Equal(t, 2, tokens, "one of each program")
+				assert.Equal(t, 1+2+3, api)
+
+				// And no more than that: a new token that is refused is refused.
+				w.authority.set(func() {
+					w.authority.apiAnswer = func(int, *http.Request) (*http.Response, error) {
+						return reply(http.StatusUnauthorized, `{}`), nil
+					}
+				})
+				require.ErrorIs(t, getDocument(t.Context(), w, 0), revv.ErrUnauthorized)
+				tokens, api = w.authority.counts()
+				assert.Equal(t, 3, tokens)
+				assert.Equal(t, 1+2+3+2, api)
+			})
+		})
+	}
 }
