@@ -20,6 +20,9 @@ type userJSON struct {
 // tokens are not rotated: the one program that was seen to refresh read the
 // access token alone.
 func (a *account) login(c *call) (any, error) {
+	if err := c.checkLogin(); err != nil {
+		return nil, err
+	}
 	switch kind := c.request.Header.Get("GrantType"); kind {
 	case "password":
 		return a.loginWithPassword(c)
@@ -37,6 +40,38 @@ func (a *account) login(c *call) (any, error) {
 	default:
 		return nil, badRequest("the header GrantType is %q; it is password or refreshToken", shorten(kind))
 	}
+}
+
+// checkLogin refuses what no login of 2020 was seen to send, as a credential in a
+// place that is none. A lenient sandbox tolerates it.
+func (c *call) checkLogin() error {
+	if c.sandbox.opts.Lenient {
+		return nil
+	}
+	if c.request.URL.RawQuery != "" {
+		return badRequest("the login takes no query: secrets in a URL end up in logs")
+	}
+	header := c.request.Header
+	for _, name := range []string{"GrantType", "RefreshToken"} {
+		if len(header.Values(name)) > 1 {
+			return badRequest("the header %s occurs twice", name)
+		}
+	}
+	foreign := []string{accessTokenHeader, "Authorization"}
+	switch header.Get("GrantType") {
+	case "password":
+		foreign = append(foreign, "RefreshToken")
+	case "refreshToken":
+		if len(c.body) > 0 {
+			return badRequest("a login with GrantType refreshToken has no body; %d bytes were sent", len(c.body))
+		}
+	}
+	for _, name := range foreign {
+		if len(header.Values(name)) > 0 {
+			return badRequest("the header %s does not belong here: a login takes a password in its body, or a token in the header RefreshToken", name)
+		}
+	}
+	return nil
 }
 
 func (a *account) loginWithPassword(c *call) (any, error) {

@@ -353,3 +353,46 @@ func TestLogin(t *testing.T) {
 		a.ok("GET", "/api/webhooks", "")
 	}
 }
+
+// A slip that a lenient sandbox lets pass, as the service may have done, is seen in
+// a strict one.
+func TestLogin_whatNoLoginHas_isRefusedUnlessLenient(t *testing.T) {
+	const path, password = "/api/v2/auth/initiate-auth", `{"user_email":"owner@example.com","password":"revv-sandbox","org_domain":"sandbox"}`
+	for name, c := range map[string]struct {
+		path, body string
+		header     http.Header
+		message    string // "" for what is right
+	}{
+		"a password":                   {path, password, http.Header{"Granttype": {"password"}}, ""},
+		"a refresh token":              {path, "", http.Header{"Granttype": {"refreshToken"}, "Refreshtoken": {""}}, ""},
+		"a query":                      {path + "?x=1", password, http.Header{"Granttype": {"password"}}, "takes no query"},
+		"an empty query with a sign":   {path + "?=", "", http.Header{"Granttype": {"refreshToken"}, "Refreshtoken": {""}}, "takes no query"},
+		"a refresh token and a body":   {path, password, http.Header{"Granttype": {"refreshToken"}, "Refreshtoken": {""}}, "has no body"},
+		"two kinds":                    {path, password, http.Header{"Granttype": {"password", "refreshToken"}}, "GrantType occurs twice"},
+		"two refresh tokens":           {path, "", http.Header{"Granttype": {"refreshToken"}, "Refreshtoken": {"", ""}}, "RefreshToken occurs twice"},
+		"an access token":              {path, password, http.Header{"Granttype": {"password"}, "Accesstoken": {"A"}}, "AccessToken does not belong here"},
+		"an access token to renew":     {path, "", http.Header{"Granttype": {"refreshToken"}, "Refreshtoken": {""}, "Accesstoken": {"A"}}, "AccessToken does not belong here"},
+		"an authorization":             {path, password, http.Header{"Granttype": {"password"}, "Authorization": {"Bearer A"}}, "Authorization does not belong here"},
+		"a password and refresh token": {path, password, http.Header{"Granttype": {"password"}, "Refreshtoken": {""}}, "RefreshToken does not belong here"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, lenient := range []bool{false, true} {
+				a := newAPI(t, func(o *sandbox.Options) { o.Lenient = lenient })
+				r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, c.path, strings.NewReader(c.body))
+				r.Header = c.header.Clone()
+				for i := range r.Header["Refreshtoken"] {
+					r.Header["Refreshtoken"][i] = a.tokens.RefreshToken
+				}
+				r.Header.Set("Content-Type", "application/json")
+				w := httptest.NewRecorder()
+				a.Handler().ServeHTTP(w, r)
+				if lenient || c.message == "" {
+					assert.Equal(t, http.StatusOK, w.Code, "lenient: %v: %s", lenient, w.Body)
+					continue
+				}
+				assert.Equal(t, http.StatusBadRequest, w.Code)
+				assert.Contains(t, w.Body.String(), c.message)
+			}
+		})
+	}
+}

@@ -154,11 +154,11 @@ func TestRefusals(t *testing.T) {
 		{"webhook event", "POST", "/api/webhooks", `{"event":"DOCUMENT_OPENED","url":"https://example.com"}`, 422, "the events are DOCUMENT_STAGE_CHANGED, DOCUMENT_CLOSED, DOCUMENT_SIGNED and DOCUMENT_ACCEPTED", nil},
 		{"webhook scheme", "POST", "/api/webhooks", `{"event":"DOCUMENT_SIGNED","url":"file:///etc/passwd"}`, 422, "absolute http or https URL", nil},
 		// The login of 2020.
-		{"no grant type", "POST", "/api/v2/auth/initiate-auth", `{}`, 400, "password or refreshToken", nil},
-		{"login without domain", "POST", "/api/v2/auth/initiate-auth", `{"user_email":"a","password":"b"}`, 400, "org_domain: the member is missing", []string{"GrantType", "password"}},
-		{"wrong password", "POST", "/api/v2/auth/initiate-auth", `{"user_email":"owner@example.com","password":"b","org_domain":"sandbox"}`, 401, "is wrong", []string{"GrantType", "password"}},
-		{"no refresh token", "POST", "/api/auth/initiate-auth", "", 400, "RefreshToken is missing", []string{"GrantType", "refreshToken"}},
-		{"unknown refresh token", "POST", "/api/auth/initiate-auth", "", 401, "not known", []string{"GrantType", "refreshToken", "RefreshToken", "x"}},
+		{"no grant type", "POST", "/api/v2/auth/initiate-auth", `{}`, 400, "password or refreshToken", []string{"AccessToken", ""}},
+		{"login without domain", "POST", "/api/v2/auth/initiate-auth", `{"user_email":"a","password":"b"}`, 400, "org_domain: the member is missing", []string{"GrantType", "password", "AccessToken", ""}},
+		{"wrong password", "POST", "/api/v2/auth/initiate-auth", `{"user_email":"owner@example.com","password":"b","org_domain":"sandbox"}`, 401, "is wrong", []string{"GrantType", "password", "AccessToken", ""}},
+		{"no refresh token", "POST", "/api/auth/initiate-auth", "", 400, "RefreshToken is missing", []string{"GrantType", "refreshToken", "AccessToken", ""}},
+		{"unknown refresh token", "POST", "/api/auth/initiate-auth", "", 401, "not known", []string{"GrantType", "refreshToken", "RefreshToken", "x", "AccessToken", ""}},
 		// Links.
 		{"unknown acceptance link", "POST", "/api/shared/documents/1/x/doc-acceptance/accept", "", 404, "not valid", nil},
 		{"unknown approval link", "POST", "/api/shared/documents/1/x/doc-approval/reject", "", 404, "not valid", nil},

@@ -36,7 +36,7 @@ func TestRevision_growsWithWhatAnExportShows(t *testing.T) {
 		{"tokens", func() { a.IssueTokens() }},
 		{"login", func() {
 			const login = `{"user_email":"owner@example.com","password":"revv-sandbox","org_domain":"sandbox"}`
-			w := a.do("POST", "/api/v2/auth/initiate-auth", login, "GrantType", "password")
+			w := a.do("POST", "/api/v2/auth/initiate-auth", login, "GrantType", "password", "AccessToken", "")
 			require.Equal(t, http.StatusOK, w.Code, "%s", w.Body)
 		}},
 		{"expiry", a.ExpireTokens},
