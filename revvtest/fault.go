@@ -12,6 +12,9 @@ import (
 // RedirectTo, GzipBomb) or none at all (Hang, Reset, CutAfter below 0) keeps the
 // operation from being carried out, and from being checked, unless Commit is
 // set. Any other fault spoils the answer of an operation that was carried out.
+//
+// A fault that does nothing is refused, and so is one with two parts of which only
+// one can show, as CutAfter and StallAfter, or Hang and Status.
 type Fault struct {
 	// Operation names what fails, as "Documents.Create" or "OAuth.Token". Empty
 	// means every operation of the API, and none of OAuth. Operations that share a

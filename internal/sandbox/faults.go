@@ -18,6 +18,9 @@ import (
 // RedirectTo, GzipBomb) or none at all (Hang, Reset, CutAfter below 0) keeps the
 // operation from being carried out, and from being checked, unless Commit is
 // set. Any other fault spoils the answer of an operation that was carried out.
+//
+// A fault that does nothing is refused, and so is one with two parts of which only
+// one can show, as CutAfter and StallAfter, or Hang and Status.
 type Fault struct {
 	// Operation names what fails, as "Documents.Create" or "OAuth.Token". Empty
 	// means every operation of the API, and none of OAuth. Operations that share a
@@ -80,6 +83,43 @@ func (f *Fault) String() string {
 	return "fault " + string(data)
 }
 
+// parts names the fields that are set and do something.
+func (f *Fault) parts() map[string]bool {
+	parts := map[string]bool{
+		"Status": f.Status != 0, partBodiless: f.Status == http.StatusNoContent || f.Status == http.StatusNotModified,
+		"RetryAfter": f.RetryAfter != "", "Header": len(f.Header) > 0, "ContentType": f.ContentType != "",
+		"Body": f.Body != "", "HTML": f.HTML, "Empty": f.Empty, "OAuthError": f.OAuthError != "", "RedirectTo": f.RedirectTo != "", "GzipBomb": f.GzipBomb > 0,
+		"Delay": f.Delay > 0, "Hang": f.Hang, "Reset": f.Reset, partSilent: f.CutAfter < 0,
+		"CutAfter": f.CutAfter > 0, "StallAfter": f.StallAfter > 0, "Drip": f.Drip > 0, "CloseDelimited": f.CloseDelimited, "Chunked": f.Chunked,
+		"Truncate": f.Truncate, "Members": len(f.Members) > 0,
+	}
+	maps.DeleteFunc(parts, func(_ string, set bool) bool { return !set })
+	return parts
+}
+
+// The parts that are a value of a field.
+const (
+	partBodiless = "Status without a body"
+	partSilent   = "CutAfter below 0"
+)
+
+// rivalParts lists groups of parts of which a fault can have one. Of two, one would
+// be ignored without a word, and a test would believe that it has seen both.
+func rivalParts() [][]string {
+	return [][]string{
+		{"Body", "HTML", "Empty", "OAuthError", "RedirectTo", "GzipBomb"}, // what is answered
+		{partBodiless, "Body", "HTML", "OAuthError", "RedirectTo", "GzipBomb"},
+		{"CutAfter", "StallAfter", "Drip", "GzipBomb", partBodiless}, // how much of it comes
+		{"CloseDelimited", "Chunked", "GzipBomb", partBodiless},      // how its end is told
+		{"CloseDelimited", "StallAfter", "Drip"},
+		{"Drip", "Empty", "RedirectTo"}, // which have no bytes
+		{"Truncate", "Empty", "RedirectTo", "GzipBomb"},
+		{"Truncate", partBodiless},
+		{"Members", "Empty", "RedirectTo", "GzipBomb", "HTML"}, // which are no JSON object
+		{"Members", partBodiless},
+	}
+}
+
 // check reports what cannot be meant.
 func (f *Fault) check() error {
 	known := f.Operation == ""
@@ -99,6 +139,26 @@ func (f *Fault) check() error {
 			return fmt.Errorf("fault on %q: the member %q is no JSON: %s", f.Operation, name, text)
 		}
 	}
+	return f.checkParts()
+}
+
+// checkParts refuses a fault that does nothing, or only a part of what it says.
+func (f *Fault) checkParts() error {
+	parts := f.parts()
+	if len(parts) == 0 {
+		return fmt.Errorf("fault on %q: it does nothing", f.Operation)
+	}
+	rivals := rivalParts()
+	if parts["Hang"] || parts["Reset"] || parts[partSilent] { // there is no answer for any other part to be seen in
+		everything := slices.Sorted(maps.Keys(parts))
+		rivals = [][]string{slices.DeleteFunc(everything, func(name string) bool { return name == "Delay" })}
+	}
+	for _, group := range rivals {
+		both := slices.DeleteFunc(slices.Clone(group), func(name string) bool { return !parts[name] })
+		if len(both) > 1 {
+			return fmt.Errorf("fault on %q: %s do not go together", f.Operation, list(both))
+		}
+	}
 	return nil
 }
 
@@ -113,7 +173,7 @@ func (s *Sandbox) Fail(faults ...Fault) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, f := range faults {
-		f.Header = f.Header.Clone()
+		f.Header, f.Members = f.Header.Clone(), maps.Clone(f.Members)
 		s.faults = append(s.faults, &f)
 	}
 	s.notify(Change{Kind: changeFault})
@@ -135,7 +195,7 @@ func (s *Sandbox) Faults() []Fault {
 	faults := make([]Fault, len(s.faults))
 	for i, f := range s.faults {
 		faults[i] = *f
-		faults[i].Header = f.Header.Clone()
+		faults[i].Header, faults[i].Members = f.Header.Clone(), maps.Clone(f.Members)
 	}
 	return faults
 }

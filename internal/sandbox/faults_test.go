@@ -158,10 +158,77 @@ func TestFaults_thatMakeNoSense(t *testing.T) {
 		{Status: 100},
 		{Status: 600},
 		{Members: map[string]string{"x": "{"}},
+		{},
+		{Operation: "Documents.Create", Times: 1, After: 1, Commit: true}, // and then nothing
 	} {
 		require.Error(t, a.Fail(sandbox.Fault{Status: 500}, f), "%v", f)
 	}
 	assert.Empty(t, a.Faults())
+}
+
+// Of two parts that cannot both be met, one would be ignored.
+func TestFaults_ofWhichAPartWouldBeIgnored_areRefused(t *testing.T) {
+	a := newAPI(t)
+	for message, faults := range map[string][]sandbox.Fault{
+		"CutAfter and Drip":                      {{CutAfter: 1, Drip: 1}},
+		"CutAfter and StallAfter":                {{CutAfter: 1, StallAfter: 1}, {CutAfter: 1, StallAfter: 1, Chunked: true}},
+		"StallAfter and Drip":                    {{StallAfter: 1, Drip: 1}},
+		"CutAfter and GzipBomb":                  {{CutAfter: 1, GzipBomb: 1}},
+		"CloseDelimited and StallAfter":          {{CloseDelimited: true, StallAfter: 1}},
+		"CloseDelimited and Drip":                {{CloseDelimited: true, Drip: 1}},
+		"CloseDelimited and Chunked":             {{CloseDelimited: true, Chunked: true}},
+		"Chunked and GzipBomb":                   {{Chunked: true, GzipBomb: 1}},
+		"Body and HTML":                          {{Body: "x", HTML: true}},
+		"Body and Empty":                         {{Body: "x", Empty: true}},
+		"Body, OAuthError and RedirectTo":        {{Body: "x", OAuthError: "x", RedirectTo: "x"}},
+		"HTML and GzipBomb":                      {{HTML: true, GzipBomb: 1}},
+		"Status without a body and Body":         {{Status: 204, Body: "x"}},
+		"CutAfter and Status without a body":     {{Status: 304, CutAfter: 1}},
+		"Chunked and Status without a body":      {{Status: 204, Chunked: true}},
+		"Truncate and Status without a body":     {{Status: 204, Truncate: true}},
+		"Truncate and Empty":                     {{Truncate: true, Empty: true}},
+		"Truncate and GzipBomb":                  {{Truncate: true, GzipBomb: 1}},
+		"Members and HTML":                       {{Members: map[string]string{"x": ""}, HTML: true}},
+		"Members and RedirectTo":                 {{Members: map[string]string{"x": ""}, RedirectTo: "x"}},
+		"Drip and RedirectTo":                    {{Drip: 1, RedirectTo: "x"}},
+		"Hang and Status":                        {{Hang: true, Status: 500}, {Hang: true, Status: 500, Delay: 1}},
+		"Hang and Reset":                         {{Hang: true, Reset: true}},
+		"Header and Reset":                       {{Reset: true, Header: http.Header{"X": {"1"}}}},
+		"CutAfter below 0 and Reset":             {{CutAfter: -1, Reset: true}},
+		"CutAfter below 0, Status and Truncate":  {{CutAfter: -1, Status: 500, Truncate: true}},
+		"ContentType, CutAfter below 0 and Drip": {{CutAfter: -1, ContentType: "x", Drip: 1}},
+	} {
+		for _, f := range faults {
+			require.ErrorContains(t, a.Fail(f), message+" do not go together")
+		}
+	}
+	assert.Empty(t, a.Faults())
+	a.fail(
+		sandbox.Fault{Delay: 1, Hang: true, Commit: true},
+		sandbox.Fault{Delay: 1, Reset: true},
+		sandbox.Fault{CutAfter: 5, Commit: true, CloseDelimited: true, Truncate: true, Members: map[string]string{"x": "1"}},
+		sandbox.Fault{StallAfter: 5, Chunked: true, Status: 500, RetryAfter: "1", Header: http.Header{"X": {"1"}}, ContentType: "text/plain"},
+		sandbox.Fault{Drip: 1, Chunked: true, Body: "x", Status: 201},
+		sandbox.Fault{Empty: true, Status: 204, Header: http.Header{"X": {"1"}}},
+		sandbox.Fault{Empty: true, CutAfter: 1},
+		sandbox.Fault{GzipBomb: 1, Status: 500, RetryAfter: "1"},
+		sandbox.Fault{HTML: true, Status: 503, Truncate: true},
+		sandbox.Fault{OAuthError: "x", Status: 200, Members: map[string]string{"x": "1"}},
+		sandbox.Fault{RedirectTo: "x", Status: 307, Chunked: true},
+	)
+}
+
+func TestFail_keepsWhatItWasGiven(t *testing.T) {
+	a := newAPI(t)
+	header, members := http.Header{"X-Trace": {"1"}}, map[string]string{"trace": "1"}
+	a.fail(sandbox.Fault{Header: header, Members: members})
+	for _, kept := range a.Faults() {
+		kept.Members["trace"] = "3"
+	}
+	header["X-Trace"][0], members["trace"] = "2", "no JSON"
+	w := a.do("GET", "/api/webhooks", "")
+	assert.Equal(t, "1", w.Header().Get("X-Trace"))
+	assert.Equal(t, `{"Webhooks":[],"trace":1}`, w.Body.String())
 }
 
 func TestFaults_endTheConnection(t *testing.T) {
