@@ -168,6 +168,25 @@ func TestConformance_comingBackWhenTold_takesNoBudget(t *testing.T) {
 	})
 }
 
+// A caller that gives up while it waits has repeated nothing, and takes nothing
+// from the others.
+func TestConformance_waitThatIsGivenUp_takesNoBudget(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		service := newSwitchboard(answering(500, ""))
+		client := service.client(t)
+		const callers = 50 // more than the budget has tokens
+		for range callers {
+			ctx, cancel := context.WithCancel(t.Context())
+			time.AfterFunc(1, cancel)
+			require.ErrorIs(t, readOne(ctx, client), context.Canceled)
+		}
+		require.EqualValues(t, callers, service.taken())
+		require.ErrorIs(t, readOne(t.Context(), client), revv.ErrServer)
+		assert.EqualValues(t, 3, service.taken(), "there is still enough for two repetitions")
+	})
+}
+
 // TestConformance_gate: after a 429 that says for how long, no call of the
 // client is sent until then.
 func TestConformance_gate(t *testing.T) {

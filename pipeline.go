@@ -200,10 +200,14 @@ func (c *core) pause(ctx context.Context, p *prepared, last *result, tries int) 
 		return []error{context.DeadlineExceeded}
 	}
 	// Coming back when the service said so is no storm; all else takes a token.
-	if !(last.told && last.status == http.StatusTooManyRequests) && !c.budget.Take() {
+	costs := !(last.told && last.status == http.StatusTooManyRequests)
+	if costs && !c.budget.Take() {
 		return []error{}
 	}
 	if err := sleep(ctx, wait); err != nil {
+		if costs {
+			c.budget.Refill() // nothing will be repeated
+		}
 		return []error{err}
 	}
 	return nil
