@@ -93,6 +93,11 @@ func NewClient(auth Authenticator, opts ...Option) (*Client, error) {
 		return nil, err
 	}
 	c := newCore(&s, auth, base, routes)
+	if len(s.chain) > 0 {
+		if c.chain = chained(s.chain, credentialed{c}); c.chain == nil {
+			return nil, argument(op, "WithMiddleware", "must not return nil")
+		}
+	}
 	return &Client{
 		Documents: &DocumentsService{c}, Templates: &TemplatesService{c}, Folders: &FoldersService{c},
 		Contacts: &ContactsService{c}, Webhooks: &WebhooksService{c}, core: c,
@@ -120,13 +125,18 @@ func newCore(s *settings, auth Authenticator, base *url.URL, routes *routeTable)
 	if c.network == nil {
 		c.network, c.own = newTransport(), true
 	}
-	if len(s.chain) > 0 {
-		c.chain = http.RoundTripper(credentialed{c})
-		for _, v := range slices.Backward(s.chain) {
-			c.chain = v(c.chain)
+	return c
+}
+
+// chained puts middleware around the network, the first one outermost. It returns
+// nil if one of them does.
+func chained(chain []Middleware, network http.RoundTripper) http.RoundTripper {
+	for _, wrap := range slices.Backward(chain) {
+		if network = wrap(network); isNil(network) {
+			return nil
 		}
 	}
-	return c
+	return network
 }
 
 const dialTimeout = 10 * time.Second

@@ -122,11 +122,46 @@ func TestOptions_thatBreakARule_areAllReportedAtOnce(t *testing.T) {
 	assert.NotContains(t, err.Error(), "\r")
 }
 
+// What would panic in the first call is refused before it.
+func TestNewClient_nilInsideAnInterface_isRefused(t *testing.T) {
+	t.Parallel()
+	nothing := func(http.RoundTripper) http.RoundTripper { return nil }
+	nilPointer := func(http.RoundTripper) http.RoundTripper { return (*http.Transport)(nil) }
+	fine := through(func(*http.Request) {})
+	for name, test := range map[string]struct {
+		option   revv.Option
+		argument string
+		rule     string
+	}{
+		"limiter, a nil pointer":               {revv.WithRateLimiter((*countedLimiter)(nil)), "WithRateLimiter", "must not be nil"},
+		"limiter, a nil function":              {revv.WithRateLimiter(limiterFunc(nil)), "WithRateLimiter", "must not be nil"},
+		"middleware that returns nil":          {revv.WithMiddleware(nothing), "WithMiddleware", "must not return nil"},
+		"middleware that returns nil, within":  {revv.WithMiddleware(fine, nothing), "WithMiddleware", "must not return nil"},
+		"middleware that returns nil, outside": {revv.WithMiddleware(nothing, fine), "WithMiddleware", "must not return nil"},
+		"middleware that returns a nil value":  {revv.WithMiddleware(nilPointer), "WithMiddleware", "must not return nil"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			client, err := revv.NewClient(revv.StaticToken(anyToken), revv.WithBaseURL(apiBase), test.option)
+			refused(t, err, "NewClient", test.argument, test.rule)
+			assert.Nil(t, client)
+		})
+	}
+}
+
+// countedLimiter counts, and so cannot do without a value.
+type countedLimiter struct{ asked int }
+
+func (l *countedLimiter) Wait(context.Context) error {
+	l.asked++
+	return nil
+}
+
 func TestOptions_givenTwice_wouldDependOnTheirOrder(t *testing.T) {
 	t.Parallel()
 	for name, option := range map[string]revv.Option{
 		"WithBaseURL": revv.WithBaseURL(apiBase), "WithSubdomain": revv.WithSubdomain("acme"), "WithRoutes": revv.WithRoutes(revv.Routes{}), "WithHTTPClient": revv.WithHTTPClient(http.DefaultClient),
-		"WithUserAgent": revv.WithUserAgent("a"), "WithRateLimiter": revv.WithRateLimiter(limiterFunc(nil)),
+		"WithUserAgent": revv.WithUserAgent("a"), "WithRateLimiter": revv.WithRateLimiter(limiterFunc(func(context.Context) error { return nil })),
 	} {
 		options := []revv.Option{option, option}
 		if name != "WithBaseURL" && name != "WithSubdomain" {

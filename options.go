@@ -186,7 +186,7 @@ func WithRateLimiter(limiter interface {
 ) Option {
 	return clientOption(func(s *settings) {
 		s.once("WithRateLimiter")
-		if limiter == nil {
+		if isNil(limiter) {
 			s.call.reject("WithRateLimiter", "must not be nil")
 			return
 		}
