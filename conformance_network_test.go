@@ -271,6 +271,7 @@ func deadlineRows() []matrixRow {
 			rows = append(rows, row)
 		}
 	}
+	rows = append(rows, laterAttemptRows(soon)...)
 	return append(rows,
 		matrixRow{
 			id: "R04", fault: "cancellation while it waits as it was told", cancelled: soon, acts: everyTime(failing(429, "Retry-After: 30")),
@@ -300,6 +301,54 @@ func deadlineRows() []matrixRow {
 			id: "W05", fault: "500 with a Retry-After", acts: everyTime(failing(500, "Retry-After: 2")), want: map[class]verdict{consequences: unknown(revv.ErrServer)},
 		},
 	)
+}
+
+// laterAttemptRows: the deadline ends an attempt before it has an answer. What an
+// earlier one was answered says why there was an earlier one.
+func laterAttemptRows(soon time.Duration) []matrixRow {
+	tellsOf := func(status int) func(*testing.T, outcome) {
+		return func(t *testing.T, got outcome) {
+			typed := failure(t, got.err)
+			want := revv.Error{StatusCode: status, Code: fmt.Sprint("E_", status), Message: "as asked for", RequestID: "req-7"}
+			if got.op.class == consequences && len(got.requests) > 1 {
+				want = revv.Error{}
+			}
+			assert.Equal(t, want, revv.Error{StatusCode: typed.StatusCode, Code: typed.Code, Message: typed.Message, RequestID: typed.RequestID})
+			assert.Equal(t, want.StatusCode, got.response.StatusCode)
+			assert.Equal(t, want.RequestID, got.response.RequestID)
+		}
+	}
+	late := context.DeadlineExceeded
+	limited := bad(2, late, revv.ErrRateLimited).but(revv.ErrOutcomeUnknown)
+	return []matrixRow{
+		{
+			id: "R01", fault: "500, then no answer until the deadline", deadline: soon, acts: inTurn(failing(500), stuck("")), more: tellsOf(500), atLeast: soon, atMost: soon,
+			want: map[class]verdict{reads: bad(2, late, revv.ErrServer), idempotent: bad(2, late, revv.ErrServer)},
+		},
+		{
+			id: "R02", fault: "cut, then no answer until the deadline", deadline: soon, acts: inTurn(ending(""), stuck("")),
+			want: map[class]verdict{reads: bad(2, late, io.EOF), idempotent: bad(2, late, io.EOF)},
+		},
+		{
+			id: "R04 W04", fault: "429, then no answer until the deadline", deadline: soon, acts: inTurn(failing(429, "Retry-After: 1"), stuck("")), more: tellsOf(429),
+			want: repeatable(limited, bad(2, late, revv.ErrOutcomeUnknown).but(revv.ErrRateLimited)),
+		},
+		{
+			id: "R04 W03", fault: "429, then no connection until the deadline", deadline: soon, acts: inTurn(failing(429, "Retry-After: 1", "Connection: close")), more: tellsOf(429),
+			dialled: func(ctx context.Context, n int) (net.Conn, error) {
+				if n == 1 {
+					return nil, nil
+				}
+				<-ctx.Done()
+				return nil, ctx.Err()
+			},
+			want: anyClass(bad(1, late, revv.ErrRateLimited).but(revv.ErrOutcomeUnknown)),
+		},
+		{
+			id: "W07", fault: "401, then no answer to the new token until the deadline", deadline: soon, acts: inTurn(failing(401), stuck("")), tokens: []string{"tok-of-before", conformanceToken},
+			want: repeatable(bad(2, late).but(revv.ErrUnauthorized), bad(2, late, revv.ErrOutcomeUnknown).but(revv.ErrUnauthorized)),
+		},
+	}
 }
 
 // blockade is a rate limiter that lets nobody through.

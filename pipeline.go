@@ -32,6 +32,19 @@ type result struct {
 	err        error
 }
 
+// carry adds what an earlier attempt was answered to one that the context of the
+// call has ended before it had an answer: it says why the call took so long. A 401
+// does not, for the token has been renewed since.
+func (r *result) carry(earlier *result) {
+	if r.status != 0 || earlier.outcome == retry.Unauthorized {
+		return
+	}
+	r.status, r.header, r.problem, r.retryAfter = earlier.status, earlier.header, earlier.problem, earlier.retryAfter
+	if earlier.err != nil {
+		r.err = errors.Join(r.err, earlier.err)
+	}
+}
+
 // run is the pipeline: prepare, then attempt until the table says stop.
 func (c *core) run(ctx context.Context, call *call, opts []CallOption, decode decoder) error {
 	if c == nil {
@@ -71,10 +84,14 @@ func (c *core) loop(ctx context.Context, p *prepared, try func(context.Context, 
 		sent++
 		a := &attempt{info: CallInfo{p.name, p.route.Pattern, sent}, class: p.class, token: secret.New(token)}
 		start := time.Now()
+		earlier := last
 		last = try(ctx, a)
 		last.before = before
 		c.log(ctx, p, a, &last, time.Since(start))
 		c.heed(p, &last)
+		if last.outcome == retry.Done && !(last.sent && p.class == retry.Consequences) {
+			last.carry(&earlier) // beside ErrOutcomeUnknown, an answer to an earlier attempt would mislead
+		}
 
 		doubtful = doubtful || a.written.Load() > 1 // net/http has repeated it by itself
 		if last.outcome == retry.Refused && doubtful && p.route.Method == http.MethodDelete && errors.Is(statusKind(last.status), ErrNotFound) {
@@ -358,7 +375,8 @@ func (p *prepared) failBefore(ctx context.Context, last *result, sent int, err e
 	if ok && e.Op == p.name && sent == 0 {
 		return err
 	}
-	out := &Error{Op: p.name, Attempts: sent, StatusCode: last.status, RetryAfter: last.retryAfter, RequestID: p.safe(last, requestID(last.header))}
+	out := &Error{Op: p.name, Attempts: sent, StatusCode: last.status, RetryAfter: last.retryAfter}
+	out.RequestID, out.Code, out.Message = p.safe(last, requestID(last.header)), p.safe(last, last.problem.code), p.safe(last, last.problem.message)
 	if ctx.Err() != nil && !errors.Is(err, ctx.Err()) {
 		out.kinds = append(out.kinds, ctx.Err())
 	}
