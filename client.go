@@ -225,8 +225,10 @@ func classOf(method string) retry.Class {
 	switch method {
 	case "", http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace: // net/http takes "" for GET
 		return retry.Read
-	case http.MethodPut, http.MethodDelete:
+	case http.MethodPut:
 		return retry.Idempotent
+	case http.MethodDelete:
+		return retry.Deletion
 	}
 	return retry.Consequences
 }

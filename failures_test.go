@@ -2,6 +2,7 @@ package revv_test
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"slices"
 	"testing"
@@ -290,4 +291,42 @@ func TestGet_afterA429_comesBackWhenItWasAskedTo(t *testing.T) {
 	document, err := p.Documents.Get(t.Context(), 14)
 	p.sent("GET /api/docs/14", "GET /api/docs/14")
 	p.came(offer(t), document, err)
+}
+
+// What has been deleted may be gone, whatever the method of a repaired route: the
+// operation says so, and of Do the method.
+func TestDelete_answerLostThenNotFound_isSuccessByTheOperation(t *testing.T) {
+	t.Parallel()
+	deletes := map[string]bool{"DeleteFolder": true, "DeleteContact": true, "UnsubscribeWebhook": true}
+	routes := revv.Routes{
+		DeleteFolder: "POST /a/{id}/delete", DeleteContact: "PUT /b/{id}/gone", UnsubscribeWebhook: "DELETE /c/{id}",
+		SetFields: "DELETE /d/{id}", MoveDocument: "DELETE /e/{id}",
+	}
+	lost := func(status int) *service {
+		calls := 0
+		return &service{answer: func(*http.Request) (*http.Response, error) {
+			if calls++; calls == 1 {
+				return nil, io.ErrUnexpectedEOF
+			}
+			return reply(status, `{}`), nil
+		}}
+	}
+	for _, op := range operationCalls() {
+		if op.kind != "I" {
+			continue
+		}
+		for _, status := range []int{http.StatusNotFound, http.StatusGone} {
+			s := lost(status)
+			err := op.call(t.Context(), s.client(t, revv.WithRoutes(routes), revv.WithRetry(revv.RetryPolicy{BaseDelay: 1})))
+			assert.Len(t, s.Sent(), 2)
+			if deletes[op.field] {
+				require.NoError(t, err, op.field)
+				continue
+			}
+			require.ErrorIs(t, err, revv.ErrNotFound, op.field)
+		}
+	}
+	hurried := revv.WithRetry(revv.RetryPolicy{BaseDelay: 1})
+	require.NoError(t, lost(404).client(t).Do(t.Context(), http.MethodDelete, "/api/users/7", nil, nil, hurried))
+	require.ErrorIs(t, lost(404).client(t).Do(t.Context(), http.MethodPut, "/api/users/7", nil, nil, hurried), revv.ErrNotFound)
 }

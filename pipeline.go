@@ -94,7 +94,7 @@ func (c *core) loop(ctx context.Context, p *prepared, try func(context.Context, 
 		}
 
 		doubtful = doubtful || a.written.Load() > 1 // net/http has repeated it by itself
-		if last.outcome == retry.Refused && doubtful && p.route.Method == http.MethodDelete && errors.Is(statusKind(last.status), ErrNotFound) {
+		if last.outcome == retry.Refused && doubtful && p.class == retry.Deletion && errors.Is(statusKind(last.status), ErrNotFound) {
 			last.outcome = retry.Success // an attempt whose answer was lost has done it
 		}
 		switch retry.Decide(p.class, last.outcome, last.sent) {

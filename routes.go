@@ -229,15 +229,15 @@ var operations = [opCount]operation{
 	opListTemplates:       {"Templates.List", retry.Read, func(r *Routes) *string { return &r.ListTemplates }, paramNone, "ListTemplates"},
 	opCreateFolder:        {"Folders.Create", retry.Consequences, func(r *Routes) *string { return &r.CreateFolder }, paramNone, "CreateFolder"},
 	opListFolders:         {"Folders.List", retry.Read, func(r *Routes) *string { return &r.ListFolders }, paramNone, "ListFolders"},
-	opDeleteFolder:        {"Folders.Delete", retry.Idempotent, func(r *Routes) *string { return &r.DeleteFolder }, paramID, "DeleteFolder"},
+	opDeleteFolder:        {"Folders.Delete", retry.Deletion, func(r *Routes) *string { return &r.DeleteFolder }, paramID, "DeleteFolder"},
 	opUpsertContact:       {"Contacts.Upsert", retry.Consequences, func(r *Routes) *string { return &r.UpsertContact }, paramNone, "UpsertContact"},
 	opListContacts:        {"Contacts.List", retry.Read, func(r *Routes) *string { return &r.ListContacts }, paramNone, "ListContacts"},
 	opGetContact:          {"Contacts.Get", retry.Read, func(r *Routes) *string { return &r.GetContact }, paramID, "GetContact"},
 	opGetContactByEmail:   {"Contacts.GetByEmail", retry.Read, func(r *Routes) *string { return &r.GetContactByEmail }, paramNone, "GetContactByEmail"},
-	opDeleteContact:       {"Contacts.Delete", retry.Idempotent, func(r *Routes) *string { return &r.DeleteContact }, paramID, "DeleteContact"},
+	opDeleteContact:       {"Contacts.Delete", retry.Deletion, func(r *Routes) *string { return &r.DeleteContact }, paramID, "DeleteContact"},
 	opSubscribeWebhook:    {"Webhooks.Subscribe", retry.Consequences, func(r *Routes) *string { return &r.SubscribeWebhook }, paramNone, "SubscribeWebhook"},
 	opListWebhooks:        {"Webhooks.List", retry.Read, func(r *Routes) *string { return &r.ListWebhooks }, paramNone, "ListWebhooks"},
-	opUnsubscribeWebhook:  {"Webhooks.Unsubscribe", retry.Idempotent, func(r *Routes) *string { return &r.UnsubscribeWebhook }, paramID, "UnsubscribeWebhook"},
+	opUnsubscribeWebhook:  {"Webhooks.Unsubscribe", retry.Deletion, func(r *Routes) *string { return &r.UnsubscribeWebhook }, paramID, "UnsubscribeWebhook"},
 }
 
 // routeTable is Routes after parsing: what a client expands per call.

@@ -210,7 +210,7 @@ func TestErrors_hasEveryCallInItsClass(t *testing.T) {
 	require.NoError(t, err)
 	page := readDoc(t, "errors.md")
 	rows := map[string]string{}
-	for class, title := range map[string]string{"Read": "read", "Idempotent": "idempotent write", "Consequences": "write with consequences"} {
+	for class, title := range map[string]string{"Read": "read", "Idempotent": "idempotent write", "Deletion": "idempotent write", "Consequences": "write with consequences"} {
 		row := regexp.MustCompile(`(?m)^\| ` + title + ` \| (.*) \|$`).FindStringSubmatch(page)
 		require.NotNil(t, row, title)
 		rows[class] = row[1]

@@ -17,6 +17,7 @@ type Class uint8
 const (
 	Read         Class = iota // changes nothing
 	Idempotent                // leads to the same state
+	Deletion                  // leads to the same state, but finds nothing there the second time
 	Consequences              // may send a second contract
 	classes
 )
@@ -66,18 +67,18 @@ func Decide(class Class, outcome Outcome, sent bool) Decision {
 
 //nolint:gochecknoglobals // a constant table; Go has no constant arrays
 var decisions = [outcomes][classes]Decision{
-	//             Read     Idempotent   Consequences
-	Success:      {Stop, Stop, Stop},
-	Unsent:       {Again, Again, Again},
-	Hopeless:     {Stop, Stop, Stop},
-	Unauthorized: {Refresh, Refresh, Refresh},
-	Throttled:    {Again, Again, Again},
-	Faulty:       {Again, Again, StopUnknown},
-	Cut:          {Again, Again, StopUnknown},
-	BodyCut:      {Again, StopApplied, StopApplied},
-	BodyUnusable: {Stop, StopApplied, StopApplied},
-	Refused:      {Stop, Stop, Stop},
-	Done:         {Stop, Stop, Stop},
+	//             Read     Idempotent   Deletion     Consequences
+	Success:      {Stop, Stop, Stop, Stop},
+	Unsent:       {Again, Again, Again, Again},
+	Hopeless:     {Stop, Stop, Stop, Stop},
+	Unauthorized: {Refresh, Refresh, Refresh, Refresh},
+	Throttled:    {Again, Again, Again, Again},
+	Faulty:       {Again, Again, Again, StopUnknown},
+	Cut:          {Again, Again, Again, StopUnknown},
+	BodyCut:      {Again, StopApplied, StopApplied, StopApplied},
+	BodyUnusable: {Stop, StopApplied, StopApplied, StopApplied},
+	Refused:      {Stop, Stop, Stop, Stop},
+	Done:         {Stop, Stop, Stop, Stop},
 }
 
 // OfStatus maps the status of an answer to an outcome; hasRetryAfter says

@@ -17,22 +17,22 @@ import (
 )
 
 // decisionTable says, apart from the code, what follows an attempt, for a read,
-// an idempotent write and a write with consequences.
-var decisionTable = map[retry.Outcome][3]retry.Decision{
-	retry.Success:      {retry.Stop, retry.Stop, retry.Stop},
-	retry.Unsent:       {retry.Again, retry.Again, retry.Again},
-	retry.Hopeless:     {retry.Stop, retry.Stop, retry.Stop},
-	retry.Unauthorized: {retry.Refresh, retry.Refresh, retry.Refresh},
-	retry.Throttled:    {retry.Again, retry.Again, retry.Again},
-	retry.Faulty:       {retry.Again, retry.Again, retry.StopUnknown},
-	retry.Cut:          {retry.Again, retry.Again, retry.StopUnknown},
-	retry.BodyCut:      {retry.Again, retry.StopApplied, retry.StopApplied},
-	retry.BodyUnusable: {retry.Stop, retry.StopApplied, retry.StopApplied},
-	retry.Refused:      {retry.Stop, retry.Stop, retry.Stop},
-	retry.Done:         {retry.Stop, retry.Stop, retry.Stop}, // unless bytes had left, see below
+// an idempotent write, a deletion and a write with consequences.
+var decisionTable = map[retry.Outcome][4]retry.Decision{
+	retry.Success:      {retry.Stop, retry.Stop, retry.Stop, retry.Stop},
+	retry.Unsent:       {retry.Again, retry.Again, retry.Again, retry.Again},
+	retry.Hopeless:     {retry.Stop, retry.Stop, retry.Stop, retry.Stop},
+	retry.Unauthorized: {retry.Refresh, retry.Refresh, retry.Refresh, retry.Refresh},
+	retry.Throttled:    {retry.Again, retry.Again, retry.Again, retry.Again},
+	retry.Faulty:       {retry.Again, retry.Again, retry.Again, retry.StopUnknown},
+	retry.Cut:          {retry.Again, retry.Again, retry.Again, retry.StopUnknown},
+	retry.BodyCut:      {retry.Again, retry.StopApplied, retry.StopApplied, retry.StopApplied},
+	retry.BodyUnusable: {retry.Stop, retry.StopApplied, retry.StopApplied, retry.StopApplied},
+	retry.Refused:      {retry.Stop, retry.Stop, retry.Stop, retry.Stop},
+	retry.Done:         {retry.Stop, retry.Stop, retry.Stop, retry.Stop}, // unless bytes had left, see below
 }
 
-var allClasses = []retry.Class{retry.Read, retry.Idempotent, retry.Consequences}
+var allClasses = []retry.Class{retry.Read, retry.Idempotent, retry.Deletion, retry.Consequences}
 
 func TestDecide_followsTheTable(t *testing.T) {
 	t.Parallel()
