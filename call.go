@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/google/go-querystring/query"
 
@@ -169,6 +170,9 @@ func encodeBody(body any) ([]byte, error) {
 		raw, ok = body.([]byte) // encoding/json would make a text in base 64 of it
 	}
 	if ok {
+		if !utf8.Valid(raw) {
+			return nil, errors.New("a text " + notUTF8)
+		}
 		if err := wire.Scan(raw, jsonLimits); err != nil {
 			return nil, err
 		}
@@ -179,6 +183,9 @@ func encodeBody(body any) ([]byte, error) {
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(body); err != nil {
 		return nil, err
+	}
+	if hasReplaced(b.Bytes(), body) {
+		return nil, errors.New("a text " + notUTF8)
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }

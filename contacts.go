@@ -68,7 +68,14 @@ func (p UpsertContactParams) validate() (name, rule string) {
 	if rule := addressRule(p.Email); rule != "" {
 		return "Email", rule
 	}
-	return "", ""
+	given := func(text *string) string {
+		if text == nil {
+			return ""
+		}
+		return *text
+	}
+	return validateTexts("Name", p.Name, "Title", given(p.Title), "Description", given(p.Description), "Phone", given(p.Phone), "Type", string(p.Type),
+		"LinkedIn", given(p.LinkedIn), "Instagram", given(p.Instagram), "Twitter", given(p.Twitter), "Notes", given(p.Notes))
 }
 
 // Upsert adds a contact, or updates the one with the same address. A write with

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // DocumentsService creates, sends and follows documents.
@@ -147,7 +148,7 @@ func (p CreateDocumentParams) validate() (name, rule string) {
 	case p.FolderID < 0:
 		return "FolderID", "must not be negative"
 	}
-	return "", ""
+	return validateTexts("Title", p.Title)
 }
 
 // Create makes a document from a template. A write with consequences: it is
@@ -230,6 +231,10 @@ func (b setFieldsBody) validate() (name, rule string) {
 		switch {
 		case strings.TrimSpace(f.Name) == "":
 			return name, "must not be empty"
+		case !utf8.ValidString(f.Name):
+			return name, notUTF8
+		case !utf8.ValidString(f.Value):
+			return fmt.Sprintf("fields[%d].Value", i), notUTF8
 		case seen[f.Name]:
 			return name, "must not occur twice"
 		}
@@ -248,6 +253,8 @@ func (s *DocumentsService) SetFields(ctx context.Context, id DocumentID, fields 
 type CloneDocumentParams struct {
 	Title string `json:"title,omitzero"` // "" leaves it to the service
 }
+
+func (p CloneDocumentParams) validate() (name, rule string) { return validateTexts("Title", p.Title) }
 
 // Clone copies a document. A write with consequences: it is not repeated when
 // its outcome is unknown ([ErrOutcomeUnknown]).

@@ -42,7 +42,7 @@ func (p CreateFolderParams) validate() (name, rule string) {
 	case p.ParentID < 0:
 		return "ParentID", "must not be negative"
 	}
-	return "", ""
+	return validateTexts("Name", p.Name)
 }
 
 // Create makes a folder. A write with consequences: it is not repeated when its

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/revv-go/revv/internal/secret"
 )
@@ -45,20 +47,29 @@ type (
 	}
 )
 
-func (b shareBody) validate() (name, rule string)     { return validateRecipients(b.Collaborators, false) }
-func (b signersBody) validate() (name, rule string)   { return validateRecipients(b.Signers, true) }
-func (b acceptorsBody) validate() (name, rule string) { return validateRecipients(b.Acceptors, false) }
+func (b shareBody) validate() (name, rule string) {
+	return validateSending(b.Collaborators, false, b.Message)
+}
+func (b signersBody) validate() (name, rule string) {
+	return validateSending(b.Signers, true, b.Message)
+}
 
-func (b approversBody) validate() (name, rule string) { return validateRecipients(b.Approvers, false) }
+func (b acceptorsBody) validate() (name, rule string) {
+	return validateSending(b.Acceptors, false, b.Message)
+}
+
+func (b approversBody) validate() (name, rule string) {
+	return validateSending(b.Approvers, false, b.Message)
+}
 
 // maxAddress is the longest mail address, in bytes (RFC 5321, section 4.5.3.1.3,
 // less the angle brackets).
 const maxAddress = 254
 
-// validateRecipients names the first recipient that breaks a rule. An empty
-// list is refused everywhere: to send for approval without approvers approves
+// validateSending names the first recipient that breaks a rule, or the message. An
+// empty list is refused everywhere: to send for approval without approvers approves
 // the document at once, and nobody should do that by accident.
-func validateRecipients(people []Person, ordered bool) (name, rule string) {
+func validateSending(people []Person, ordered bool, message string) (name, rule string) {
 	if len(people) == 0 {
 		return "Recipients", "must not be empty"
 	}
@@ -76,10 +87,14 @@ func validateRecipients(people []Person, ordered bool) (name, rule string) {
 			return name + ".Order", "must not be negative"
 		case p.Order != 0 && !ordered:
 			return name + ".Order", "must be 0: only SendForESign keeps an order"
+		case !utf8.ValidString(p.FirstName):
+			return name + ".FirstName", notUTF8
+		case !utf8.ValidString(p.LastName):
+			return name + ".LastName", notUTF8
 		}
 		seen[key] = true
 	}
-	return "", ""
+	return validateTexts("Message", message)
 }
 
 // addressRule returns the rule that a mail address breaks, "" for none. Whether
@@ -93,8 +108,10 @@ func addressRule(address string) string {
 		return fmt.Sprintf("must not be longer than %d bytes", maxAddress)
 	case !ok || local == "" || domain == "" || strings.Contains(domain, "@"):
 		return "must be a mail address, as name@example.com"
-	case strings.ContainsFunc(address, func(r rune) bool { return r <= ' ' || r == 0x7f || strings.ContainsRune("<>,;\"", r) }):
-		return "must be a bare mail address, without spaces, quotes or brackets"
+	case !utf8.ValidString(address):
+		return notUTF8
+	case strings.ContainsFunc(address, func(r rune) bool { return !strconv.IsPrint(r) || strings.ContainsRune(" <>,;\"", r) }):
+		return "must be a bare mail address, without spaces, quotes, brackets or what cannot be seen"
 	}
 	return ""
 }
@@ -163,7 +180,7 @@ func (b magicLinkBody) validate() (name, rule string) {
 	if b.ObjectID == "" {
 		return "id", "must not be empty"
 	}
-	return "", ""
+	return validateTexts("id", string(b.ObjectID))
 }
 
 // MagicLink makes the public link of a document: whoever has it can read the

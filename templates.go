@@ -42,7 +42,10 @@ type ListTemplatesParams struct {
 }
 
 func (p ListTemplatesParams) validate() (name, rule string) {
-	return validatePaging(p.Page, p.Prefetch)
+	if name, rule := validatePaging(p.Page, p.Prefetch); rule != "" {
+		return name, rule
+	}
+	return validateTexts("Status", string(p.Status))
 }
 
 // List returns one page of the templates. A read.

@@ -42,7 +42,7 @@ func (p SubscribeParams) validate() (name, rule string) {
 	if err := checkTarget(p.URL); err != nil {
 		return "URL", err.Error()
 	}
-	return "", ""
+	return validateTexts("Event", string(p.Event), "URL", p.URL)
 }
 
 // secrets lists what of the URL a shared secret can stand in, from the whole to its

@@ -1,0 +1,65 @@
+package revv
+
+import (
+	"bytes"
+	"encoding"
+	"encoding/json"
+	"reflect"
+	"unicode/utf8"
+)
+
+// notUTF8 is a rule that every text of a request is held to: encoding/json puts
+// U+FFFD in the place of what is broken, and says nothing about it, also where the
+// text is the price in a contract.
+const notUTF8 = "must be valid UTF-8"
+
+// validateTexts takes names of arguments and their values in turn.
+func validateTexts(namesAndTexts ...string) (name, rule string) {
+	for i := 0; i+1 < len(namesAndTexts); i += 2 {
+		if !utf8.ValidString(namesAndTexts[i+1]) {
+			return namesAndTexts[i], notUTF8
+		}
+	}
+	return "", ""
+}
+
+// hasReplaced reports whether encoding/json had to replace a text of body. It writes
+// U+FFFD then, as it is or as an escape, which may also have been there before.
+func hasReplaced(encoded []byte, body any) bool {
+	found := bytes.Contains(encoded, []byte("\ufffd")) || bytes.Contains(encoded, []byte(`\ufffd`))
+	return found && holdsBroken(reflect.ValueOf(body))
+}
+
+// holdsBroken reports whether a value that encoding/json has encoded holds a text
+// that is not UTF-8. What a type writes by itself is its own business.
+func holdsBroken(v reflect.Value) bool {
+	if !v.IsValid() || encodesItself(v.Type()) {
+		return false
+	}
+	switch v.Kind() {
+	case reflect.String:
+		return !utf8.ValidString(v.String())
+	case reflect.Pointer, reflect.Interface:
+		return holdsBroken(v.Elem())
+	case reflect.Slice, reflect.Array, reflect.Map:
+		for key, element := range v.Seq2() {
+			if holdsBroken(key) || holdsBroken(element) {
+				return true
+			}
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			field := v.Type().Field(i)
+			if (field.IsExported() || field.Anonymous) && field.Tag.Get("json") != "-" && holdsBroken(v.Field(i)) {
+				return true
+			}
+		}
+	default: // numbers and booleans
+	}
+	return false
+}
+
+func encodesItself(t reflect.Type) bool {
+	p := reflect.PointerTo(t)
+	return p.Implements(reflect.TypeFor[json.Marshaler]()) || p.Implements(reflect.TypeFor[encoding.TextMarshaler]())
+}
