@@ -193,14 +193,14 @@ func TestDo_bodyOfBytes_isSentAsItIs(t *testing.T) {
 
 func TestDo_emptyAnswer_isAnErrorWhereOneIsAskedFor(t *testing.T) {
 	t.Parallel()
-	text, raw := []byte("before"), json.RawMessage("before")
+	text, raw := []byte("kept"), json.RawMessage("as well")
 	for _, body := range []string{"", " \r\n"} {
 		for _, out := range []any{&text, &raw, new(struct{}), new(any)} {
 			err := always(http.StatusOK, body).client(t).Do(t.Context(), http.MethodGet, "/api/users", nil, out)
 			require.ErrorIs(t, err, revv.ErrEmptyResponse, "%T", out)
 		}
 	}
-	assert.Equal(t, "before before", string(text)+" "+string(raw))
+	assert.Equal(t, "kept as well", string(text)+" "+string(raw))
 }
 
 func TestDo_null_isNoStruct(t *testing.T) {

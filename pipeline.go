@@ -34,9 +34,11 @@ type result struct {
 
 // carry adds what an earlier attempt was answered to one that the context of the
 // call has ended before it had an answer: it says why the call took so long. A 401
-// does not, for the token has been renewed since.
-func (r *result) carry(earlier *result) {
-	if r.status != 0 || earlier.outcome == retry.Unauthorized {
+// does not, for the token has been renewed since; and beside ErrOutcomeUnknown it
+// would mislead.
+func (r *result) carry(class retry.Class, earlier *result) {
+	unknown := class == retry.Consequences && r.sent
+	if r.outcome != retry.Done || r.status != 0 || unknown || earlier.outcome == retry.Unauthorized {
 		return
 	}
 	r.status, r.header, r.problem, r.retryAfter = earlier.status, earlier.header, earlier.problem, earlier.retryAfter
@@ -89,9 +91,7 @@ func (c *core) loop(ctx context.Context, p *prepared, try func(context.Context, 
 		last.before = before
 		c.log(ctx, p, a, &last, time.Since(start))
 		c.heed(p, &last)
-		if last.outcome == retry.Done && !(last.sent && p.class == retry.Consequences) {
-			last.carry(&earlier) // beside ErrOutcomeUnknown, an answer to an earlier attempt would mislead
-		}
+		last.carry(p.class, &earlier)
 
 		doubtful = doubtful || a.written.Load() > 1 // net/http has repeated it by itself
 		if last.outcome == retry.Refused && doubtful && p.class == retry.Deletion && errors.Is(statusKind(last.status), ErrNotFound) {

@@ -50,6 +50,7 @@ type (
 func (b shareBody) validate() (name, rule string) {
 	return validateSending(b.Collaborators, false, b.Message)
 }
+
 func (b signersBody) validate() (name, rule string) {
 	return validateSending(b.Signers, true, b.Message)
 }

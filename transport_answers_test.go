@@ -2,10 +2,10 @@ package revv_test
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -31,7 +31,7 @@ func oddAnswers() map[string]func() (*http.Response, error) {
 		"an error beside an answer of errors": bodyless(http.StatusServiceUnavailable, errWire),
 	}
 	for _, status := range []int{101, 200, 204, 206, 302, 400, 401, 404, 416, 429, 503} {
-		answers[fmt.Sprint(status)] = bodyless(status, nil)
+		answers[strconv.Itoa(status)] = bodyless(status, nil)
 	}
 	return answers
 }
