@@ -47,6 +47,8 @@ const (
 // document back before anything depends on it. [WithReadBack] does that. Stored as
 // JSON and loaded again, it has the same [Event.Key], and in Raw no more than the
 // other fields hold.
+//
+//nolint:recvcheck // MarshalJSON takes a value, for an event is stored as a value, too; what changes it takes a pointer
 type Event struct {
 	ID            string          `json:"id"` // "" if the sender gave none; see [Event.Key]
 	Type          EventType       `json:"event"`

@@ -84,9 +84,11 @@ func TestServer_close_endsHandlersThatWaitForTheirClient(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			server := revvtest.NewServer(nil, revvtest.WithoutNetwork())
 			body, never := io.Pipe()
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL()+"/api/docs", body)
+			require.NoError(t, err)
 			answered := make(chan error)
 			go func() {
-				resp, err := server.HTTPClient().Post(server.URL()+"/api/docs", "application/json", body)
+				resp, err := server.HTTPClient().Do(r)
 				if err == nil {
 					_ = resp.Body.Close()
 				}

@@ -372,7 +372,7 @@ func TestServer_handlerWithoutConnection(t *testing.T) {
 	// A request for a client to send has no body at all, where one for a server
 	// always has one. Both are handed to handlers.
 	for path, want := range map[string]int{"/api/webhooks": http.StatusUnauthorized, "/api/none": http.StatusNotFound} {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, path, nil) //nolint:gocritic // nil is what is tested
 		require.NoError(t, err)
 		w = httptest.NewRecorder()
 		server.Handler().ServeHTTP(w, r)

@@ -39,7 +39,7 @@ type Request struct {
 
 // Is reports whether the request is for the operation, as far as the server can
 // tell: on a route that operations share, it is for each of them.
-func (r Request) Is(name string) bool {
+func (r *Request) Is(name string) bool {
 	return r.Operation == name || slices.ContainsFunc(r.shared, func(op *operation) bool { return op.name == name })
 }
 
