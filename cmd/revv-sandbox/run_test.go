@@ -195,9 +195,14 @@ func TestRun_answersWhatIsInFlight(t *testing.T) {
 	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(p.url, "http://"))
 	require.NoError(t, err)
 	defer func() { _ = conn.Close() }()
-	_, err = io.WriteString(conn, "POST /api/v2/auth/initiate-auth HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{")
+	_, err = io.WriteString(conn, "POST /api/v2/auth/initiate-auth HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
 	require.NoError(t, err)
-	p.send("GET", "/", "") // by then the other one has been accepted
+	answers := bufio.NewReader(conn)
+	goOn, err := answers.ReadString('\n') // the handler asks for the body, and no sooner is the request in flight
+	require.NoError(t, err)
+	require.Contains(t, goOn, "100 Continue")
+	_, err = answers.ReadString('\n')
+	require.NoError(t, err)
 	p.stop()
 	require.Eventually(t, func() bool { // no new connection
 		other, err := (&net.Dialer{}).DialContext(context.Background(), "tcp", strings.TrimPrefix(p.url, "http://"))
@@ -206,9 +211,9 @@ func TestRun_answersWhatIsInFlight(t *testing.T) {
 		}
 		return err != nil
 	}, waiting, time.Millisecond)
-	_, err = io.WriteString(conn, "}")
+	_, err = io.WriteString(conn, "{}")
 	require.NoError(t, err)
-	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	resp, err := http.ReadResponse(answers, nil)
 	require.NoError(t, err)
 	defer resp.Body.Close()
 	assert.Equal(t, http.StatusBadRequest, resp.StatusCode)
