@@ -107,7 +107,7 @@ func (e *tokenEndpoint) send(ctx context.Context, form url.Values) tokenReply {
 	req.ContentLength = int64(len(body))
 	req.Body = io.NopCloser(strings.NewReader(body)) // and no GetBody, with which net/http repeats a form by itself
 
-	resp, err := e.roundTrip(req) //nolint:bodyclose // read closes it
+	resp, err := e.roundTrip(req)
 	switch {
 	case err == nil && resp == nil:
 		err = errors.New("the transport returned neither an answer nor an error")

@@ -216,7 +216,7 @@ func TestTokenEndpoint_switchesProtocols_isAnErrorAtOnce(t *testing.T) {
 		if !assert.NoError(t, err) {
 			return
 		}
-		defer conn.Close()
+		defer func() { _ = conn.Close() }()
 		_, err = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: any\r\n\r\n")
 		assert.NoError(t, err)
 		<-released
@@ -224,13 +224,13 @@ func TestTokenEndpoint_switchesProtocols_isAnErrorAtOnce(t *testing.T) {
 	server.Start()
 	t.Cleanup(server.Close)
 	config, _ := server.config(t)
-	ended := make(chan error, 2)
+	auth, ended := renewer(t, config), make(chan error, 2)
 	go func() {
 		_, err := config.Exchange(t.Context(), "a-code", "")
 		ended <- err
 	}()
 	go func() {
-		_, err := renewer(t, config).Token(t.Context())
+		_, err := auth.Token(t.Context())
 		ended <- err
 	}()
 	for range 2 {
