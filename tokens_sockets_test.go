@@ -206,7 +206,6 @@ func TestTokenEndpoint_gzipBomb_isTooLarge(t *testing.T) {
 	assert.Len(t, server.requests(), 2)
 }
 
-// A certificate that does not fit ends it: nothing was sent, and nothing will be.
 // Behind a 101 stands a connection without an end, which no context ends.
 func TestTokenEndpoint_switchesProtocols_isAnErrorAtOnce(t *testing.T) {
 	t.Parallel()
@@ -246,6 +245,7 @@ func TestTokenEndpoint_switchesProtocols_isAnErrorAtOnce(t *testing.T) {
 	close(released)
 }
 
+// A certificate that does not fit ends it: nothing was sent, and nothing will be.
 func TestTokenEndpoint_unknownCertificate_isNotTriedAgain(t *testing.T) {
 	t.Parallel()
 	server := newTokenServer(t, func(_ int, w http.ResponseWriter, _ *http.Request) { givePair(w) })
