@@ -1,6 +1,7 @@
 package revv
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -85,4 +86,23 @@ func TestRefresher_failure_countsItsPosts(t *testing.T) {
 			assert.Equal(t, want, err.Attempts, strconv.Itoa(status))
 		})
 	}
+}
+
+// What is not posted does not count as posted.
+func TestRefresher_tooLittleTime_postsNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := refresher{endpoint: endpointAnswering(http.StatusOK, `{"access_token":"a-token"}`, nil), config: secret.New(&OAuthConfig{})}
+		ctx, cancel := context.WithTimeout(t.Context(), answerTime-1)
+		defer cancel()
+		_, err := r.refresh(ctx, "a refresh token")
+		require.NotNil(t, err)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.Zero(t, err.Attempts)
+		ctx, cancel = context.WithTimeout(t.Context(), answerTime)
+		defer cancel()
+		token, err := r.refresh(ctx, "a refresh token")
+		require.Nil(t, err)
+		assert.Equal(t, "a-token", token.AccessToken)
+	})
 }

@@ -319,8 +319,11 @@ func TestSaveToken_storeFails_isTriedAgainAndQuotesNothing(t *testing.T) {
 		w.ledger.set(func() {
 			w.ledger.onSave = func(p oauth2.Token) error { return fmt.Errorf("INSERT (%s, %s)", p.AccessToken, p.RefreshToken) }
 		})
+		_, before, _ := w.ledger.counts()
 		err := revv.SaveToken(w.Context(), w.ledger, tokenAccount, &w.first)
+		_, after, _ := w.ledger.counts()
 		require.ErrorContains(w, err, "INSERT")
+		assert.Equal(w, 3, after-before, "twice more, and no oftener")
 		assertKeepsSecrets(w, w.authority.hidden(), err)
 	})
 }
