@@ -90,8 +90,6 @@ func inPlace(file *os.File, path string) error {
 		return errHeld
 	case err != nil:
 		return err
-	case !now.Mode().IsRegular():
-		return fmt.Errorf("%w: %q", errNotRegular, path)
 	case !os.SameFile(locked, now):
 		return errHeld
 	}
