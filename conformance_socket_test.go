@@ -110,7 +110,21 @@ func TestConformance_onSockets(t *testing.T) {
 	}
 }
 
+// socketCase drives one operation against one fault. net/http gives up a connection
+// whose request it has not seen leave within 50 ms of the answer, as happens on a busy
+// machine, so that a case on a used connection gets more than one try to find one.
 func socketCase(t *testing.T, op operationCase, fault act, used bool, want verdict) {
+	t.Helper()
+	for range 20 {
+		if socketTry(t, op, fault, used, want) || t.Failed() {
+			return
+		}
+	}
+	t.Fatal("no connection was used again")
+}
+
+// socketTry is one try. It reports whether the connection was the one asked for.
+func socketTry(t *testing.T, op operationCase, fault act, used bool, want verdict) bool {
 	t.Helper()
 	warm := 0
 	if used {
@@ -133,10 +147,8 @@ func socketCase(t *testing.T, op operationCase, fault act, used bool, want verdi
 	}
 	err = op.call(t.Context(), client)
 	requests := service.requests()[warm:]
-	if used {
-		assert.LessOrEqual(t, len(service.addresses()), len(requests), "the connection was used again")
-	}
 	want.check(t, outcome{op: op, err: err, requests: requests})
+	return !used || len(service.addresses()) <= len(requests)
 }
 
 // R32: a server may close a connection at the moment when the next call begins.
