@@ -302,7 +302,8 @@ type OAuthConfig struct { //nolint:recvcheck // the embedded methods have their 
 // AuthCodeURL returns the URL where a person authorizes the application. state
 // comes back to RedirectURL and must be compared there; verifier is a PKCE code
 // verifier ([oauth2.GenerateVerifier]) that [OAuthConfig.Exchange] needs again.
-// Both must be new and unguessable for every authorization.
+// Both must be new and unguessable for every authorization. Without a verifier there
+// is no PKCE.
 func (c OAuthConfig) AuthCodeURL(state, verifier string) string {
 	var opts []oauth2.AuthCodeOption
 	if verifier != "" {
@@ -312,10 +313,10 @@ func (c OAuthConfig) AuthCodeURL(state, verifier string) string {
 }
 
 // Exchange trades an authorization code for a token pair. A code is good for a
-// single use: when the connection is lost after it was sent, the error is
-// [ErrOutcomeUnknown] and the authorization has to be started again; a code that
-// is refused is [ErrReauthorizationRequired]. The caller saves the pair, for
-// example with [TokenStore].Update.
+// single use: when the connection is lost after it was sent, or the answer is 408,
+// 5xx or unreadable, the error is [ErrOutcomeUnknown] and the authorization has to be
+// started again; a code that is refused is [ErrReauthorizationRequired]. The caller
+// saves the pair, for example with [SaveToken].
 func (c OAuthConfig) Exchange(ctx context.Context, code, verifier string) (*oauth2.Token, error) {
 	const op = "OAuth.Exchange"
 	if err := checkContext(ctx, op); err != nil {
@@ -361,12 +362,16 @@ func (c OAuthConfig) Exchange(ctx context.Context, code, verifier string) (*oaut
 }
 
 // Authenticator returns an authenticator that keeps the token pair of account
-// in store, renews it when the service rejects it, and saves a new pair before
-// it is used. Any number of clients, programs and machines may share the store. A
-// pair that the store has failed to save waits for all authenticators of the
-// process that have the same store and account; a store should be a pointer, so
-// that it can be seen to be the same. The first pair has to be put there, after
-// [OAuthConfig.Exchange] or Login.
+// in store, renews it when it is about to expire or the service rejects it, and saves
+// a new pair before it is used. Any number of clients, programs and machines may share
+// the store, as far as it allows. A pair that the store has failed to save waits for
+// all authenticators of the process that have the same store and account; a store
+// should be a pointer, so that it can be seen to be the same. The first pair has to be
+// put there with [SaveToken], after [OAuthConfig.Exchange] or [OAuthConfig.Login].
+//
+// [ErrInvalidArgument] if something is missing. Calls of a client that is made with it
+// can be [ErrNoToken], [ErrReauthorizationRequired], [ErrTokenNotPersisted] or
+// [ErrTokenStoreCorrupt].
 func (c OAuthConfig) Authenticator(store TokenStore, account string) (Authenticator, error) {
 	const op = "OAuthConfig.Authenticator"
 	var problems []error

@@ -151,6 +151,16 @@ func (c *core) settingsOf(op string, opts []CallOption) (*callSettings, error) {
 	return &s, errors.Join(problems...)
 }
 
+// checkOptions is for calls that look at an argument before [core.prepare] does: the
+// options come first, because one may have to empty what an earlier call has left.
+func (c *core) checkOptions(op string, opts []CallOption) error {
+	if c == nil {
+		return errNoClient(op)
+	}
+	_, err := c.settingsOf(op, opts)
+	return err
+}
+
 func encodeQuery(params any, extra url.Values) (string, error) {
 	if params == nil {
 		return extra.Encode(), nil

@@ -172,10 +172,18 @@ func (c *Client) BaseURL() string {
 // json.RawMessage are JSON already), the answer decoded into what out points to (nil
 // to ignore it; *[]byte and *json.RawMessage take the JSON as it is). Use
 // [WithQuery] for parameters. The call goes through the same pipeline as all
-// others: GET and HEAD are repeated as reads, PUT and DELETE as idempotent writes,
-// every other method as a write with consequences.
+// others: GET, HEAD, OPTIONS and TRACE are repeated as reads, PUT and DELETE as
+// idempotent writes, every other method as a write with consequences.
+//
+// [ErrInvalidArgument], before anything is sent, if method and path are no route, if
+// in is a reader that does not encode itself, or if out is no pointer or a nil one.
+// Where out is given, an empty answer is [ErrEmptyResponse], and null for a struct
+// [ErrMalformedResponse].
 func (c *Client) Do(ctx context.Context, method, path string, in, out any, opts ...CallOption) error {
 	const op = "Do"
+	if err := c.root().checkOptions(op, opts); err != nil {
+		return err
+	}
 	route, err := wire.ParseRoute(method+" "+path, "")
 	if err != nil {
 		return argument(op, "method and path", err.Error())
@@ -234,10 +242,12 @@ func classOf(method string) retry.Class {
 }
 
 // HTTPClient returns a client for requests that the SDK does not model. It adds
-// the access token, renews it after a 401 and repeats the request once if its
-// body can be had again ([http.Request.GetBody]). It sends nothing to any other
-// origin than the API's, follows no redirects, and repeats nothing else. Other
-// credentials, cookies and idempotency keys of a request are left out.
+// the access token, renews it after a 401 and repeats the request, twice at most, if
+// its body can be had again ([http.Request.GetBody]). A URL that is not the base URL
+// or below it is [ErrInvalidArgument]. It follows no redirects, and repeats nothing
+// else. Other credentials, cookies and idempotency keys of a request are left out.
+// Middleware, limiter, logger, timeouts, headers and queries of the client's options
+// are not applied.
 func (c *Client) HTTPClient() *http.Client {
 	return &http.Client{
 		Transport:     pinned{c.root()},

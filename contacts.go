@@ -89,7 +89,7 @@ func (s *ContactsService) Upsert(ctx context.Context, params UpsertContactParams
 // [ContactsService.All].
 type ListContactsParams struct {
 	Page     int `url:"page_num"` // from 1; 0 means 1
-	Prefetch int `url:"-"`        // pages All reads ahead: 0 means 4, negative means none
+	Prefetch int `url:"-"`        // pages All reads ahead, 32 at most: 0 means 4, negative means none
 }
 
 func (p ListContactsParams) validate() (name, rule string) { return validatePaging(p.Page, p.Prefetch) }
@@ -102,7 +102,7 @@ func (s *ContactsService) List(ctx context.Context, params ListContactsParams, o
 }
 
 // All ranges over the contacts, page by page, some pages ahead. The second value
-// is an error, which ends the range. A read.
+// is an error, which ends the range; [ErrPageLoop] if a page comes again. A read.
 func (s *ContactsService) All(ctx context.Context, params ListContactsParams, opts ...CallOption) iter.Seq2[Contact, error] {
 	return allPages(ctx, operations[opListContacts].name, params.Page, params.Prefetch, func(ctx context.Context, number int) (*Page[Contact], error) {
 		params := params // pages are fetched at the same time
@@ -150,8 +150,8 @@ func (s *ContactsService) GetByEmail(ctx context.Context, email string, opts ...
 }
 
 // Delete removes a contact. [ErrNotFound] if there is none, but success if an
-// earlier attempt of the same call has lost its answer. An idempotent write.
-// The route is a stand-in.
+// earlier attempt of the same call was cut, or answered with 408 or 5xx. An
+// idempotent write. The route is a stand-in.
 func (s *ContactsService) Delete(ctx context.Context, id ContactID, opts ...CallOption) error {
 	return send(ctx, s.root(), opDeleteContact, input{id: numeric("id", id)}, opts)
 }

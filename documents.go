@@ -174,7 +174,7 @@ type ListDocumentsParams struct {
 	Page         int      `url:"page_num"`                  // from 1; 0 means 1
 	SortByNumber bool     `url:"sort_by_doc_num,omitempty"` // as the service sorts by it
 	FolderID     FolderID `url:"-"`                         // 0 lists the account, another id the content of a folder (a stand-in)
-	Prefetch     int      `url:"-"`                         // pages All reads ahead: 0 means 4, negative means none
+	Prefetch     int      `url:"-"`                         // pages All reads ahead, 32 at most: 0 means 4, negative means none
 }
 
 func (p ListDocumentsParams) validate() (name, rule string) {
@@ -202,7 +202,8 @@ func (s *DocumentsService) List(ctx context.Context, params ListDocumentsParams,
 }
 
 // All ranges over the documents of the account or of a folder, page by page,
-// some pages ahead. The second value is an error, which ends the range. A read.
+// some pages ahead. The second value is an error, which ends the range; [ErrPageLoop]
+// if a page comes again. A read.
 func (s *DocumentsService) All(ctx context.Context, params ListDocumentsParams, opts ...CallOption) iter.Seq2[DocumentEntry, error] {
 	return allPages(ctx, operations[opListDocuments].name, params.Page, params.Prefetch, func(ctx context.Context, number int) (*Page[DocumentEntry], error) {
 		params := params // pages are fetched at the same time
@@ -307,9 +308,10 @@ func (s *DocumentsService) Move(ctx context.Context, id DocumentID, folder Folde
 }
 
 // Download writes the PDF of a document to w as it comes. See [Download] for
-// what is verified. If it fails, what was written so far is of no use. A document
-// that is not signed yet has a PDF as well: look at [Document].Stage first. A read.
-// The route is a stand-in.
+// what is verified. If it fails, what was written so far is of no use: [ErrTruncated]
+// if it ended early in every attempt, [ErrUnexpectedContent] if it is no PDF. A
+// document that is not signed yet has a PDF as well: look at [Document].Stage first.
+// A read. The route is a stand-in.
 func (s *DocumentsService) Download(ctx context.Context, id DocumentID, w io.Writer, opts ...CallOption) (*Download, error) {
 	return s.root().download(ctx, id, w, opts)
 }
@@ -317,7 +319,8 @@ func (s *DocumentsService) Download(ctx context.Context, id DocumentID, w io.Wri
 // DownloadFile writes the PDF of a document to a file with mode 0600. The file
 // appears under its path when it is whole and verified, not before; an existing
 // file is kept, with an error that is [io/fs.ErrExist], unless [WithOverwrite]
-// is given. A document that is not signed yet has a PDF as well: look at
+// is given. [ErrTruncated] if it ended early in every attempt, [ErrUnexpectedContent]
+// if it is no PDF. A document that is not signed yet has a PDF as well: look at
 // [Document].Stage first. A read. The route is a stand-in.
 func (s *DocumentsService) DownloadFile(ctx context.Context, id DocumentID, path string, opts ...CallOption) (*Download, error) {
 	return s.root().downloadFile(ctx, id, path, opts)

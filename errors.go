@@ -26,12 +26,13 @@ var (
 	// ErrUnauthorized: the service does not accept the access token, even after
 	// a refresh where one was possible (401).
 	ErrUnauthorized = errors.New("unauthorized")
-	// ErrForbidden: the account may not do this (403).
+	// ErrForbidden: the account may not do this (403), or a person declined to
+	// authorize the application.
 	ErrForbidden = errors.New("forbidden")
 	// ErrNotFound: there is no such object (404, 410).
 	ErrNotFound = errors.New("not found")
-	// ErrConflict: the state of the object does not allow this (409), or the
-	// answer is ambiguous where one object is due.
+	// ErrConflict: the state of the object does not allow this (409), the answer is
+	// ambiguous where one object is due, or a token store was changed behind its lock.
 	ErrConflict = errors.New("conflict")
 	// ErrRateLimited: the service asked to wait longer than the policy or the
 	// deadline allows, or again and again (429).
@@ -50,20 +51,22 @@ var (
 	ErrUnexpectedContent = errors.New("unexpected content")
 	// ErrMalformedResponse: the answer is not the JSON that is due.
 	ErrMalformedResponse = errors.New("malformed response")
-	// ErrEmptyResponse: the answer is empty where JSON is due.
+	// ErrEmptyResponse: the answer is empty where JSON or a PDF is due.
 	ErrEmptyResponse = errors.New("empty response")
 	// ErrResponseTooLarge: the answer exceeds a stated limit.
 	ErrResponseTooLarge = errors.New("response too large")
 	// ErrRedirected: the service answered with a redirect, which is not followed.
 	ErrRedirected = errors.New("redirected")
-	// ErrTruncated: a download ended before the file did.
+	// ErrTruncated: a download ended before the file did, or the file changed
+	// between its attempts.
 	ErrTruncated = errors.New("truncated")
 
 	// ErrReauthorizationRequired: the refresh token is spent or revoked; a person
 	// has to authorize the application again.
 	ErrReauthorizationRequired = errors.New("reauthorization required")
-	// ErrTokenNotPersisted: a new token pair is held in memory because the store
-	// failed to save it; the next call saves it first.
+	// ErrTokenNotPersisted: the store failed to save a new token pair. That of a
+	// renewal is held in memory, and the next call saves it first; that of
+	// [OAuthConfig.Connect] is lost.
 	ErrTokenNotPersisted = errors.New("token not persisted")
 	// ErrNoToken: the store holds no token for the account.
 	ErrNoToken = errors.New("no token")
@@ -74,8 +77,8 @@ var (
 	ErrPageLoop = errors.New("page loop")
 )
 
-// MaybeApplied reports whether a write with consequences, as a send, may have taken
-// effect although it failed: whether err is [ErrOutcomeUnknown] or
+// MaybeApplied reports whether a write, as a send, or the exchange of a code may
+// have taken effect although it failed: whether err is [ErrOutcomeUnknown] or
 // [ErrAppliedResponseUnreadable]. Then read the state back, and do not repeat the
 // call. Idempotent writes are ErrOutcomeUnknown never: they can be repeated.
 func MaybeApplied(err error) bool {
@@ -84,15 +87,16 @@ func MaybeApplied(err error) bool {
 
 // Error is the error of every call. Compare it with errors.Is and the Err…
 // variables; read its fields through errors.As. Nothing in it is secret: the
-// texts of the service are escaped, shortened and rid of the access token.
+// texts of the service are escaped, shortened, and rid of the access token, of what
+// [WithHeader] and [WithQuery] brought, and of the URL of a webhook.
 type Error struct {
 	Op         string        // the operation, as "Documents.Create"
 	Argument   string        // the argument or option at fault, "" if none is
-	StatusCode int           // the HTTP status, 0 without a response
+	StatusCode int           // the HTTP status of the last attempt, 0 without an answer
 	Code       string        // the service's own code, "" if it gave none
 	Message    string        // the service's text, or this package's reason
 	RequestID  string        // the service's id of the request, "" if it gave none
-	Attempts   int           // how many requests were sent
+	Attempts   int           // how many were made, with those that found no connection
 	RetryAfter time.Duration // how long the service asked to wait, 0 if it did not
 
 	kinds []error // sentinels that the status does not imply

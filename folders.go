@@ -55,7 +55,7 @@ func (s *FoldersService) Create(ctx context.Context, params CreateFolderParams, 
 // [FoldersService.All].
 type ListFoldersParams struct {
 	Page     int `url:"page_num"` // from 1; 0 means 1
-	Prefetch int `url:"-"`        // pages All reads ahead: 0 means 4, negative means none
+	Prefetch int `url:"-"`        // pages All reads ahead, 32 at most: 0 means 4, negative means none
 }
 
 func (p ListFoldersParams) validate() (name, rule string) { return validatePaging(p.Page, p.Prefetch) }
@@ -71,7 +71,7 @@ func (s *FoldersService) List(ctx context.Context, params ListFoldersParams, opt
 }
 
 // All ranges over the folders, page by page, some pages ahead. The second value
-// is an error, which ends the range. A read.
+// is an error, which ends the range; [ErrPageLoop] if a page comes again. A read.
 func (s *FoldersService) All(ctx context.Context, params ListFoldersParams, opts ...CallOption) iter.Seq2[Folder, error] {
 	return allPages(ctx, operations[opListFolders].name, params.Page, params.Prefetch, func(ctx context.Context, number int) (*Page[Folder], error) {
 		params := params // pages are fetched at the same time
@@ -81,8 +81,8 @@ func (s *FoldersService) All(ctx context.Context, params ListFoldersParams, opts
 }
 
 // Delete removes a folder. [ErrNotFound] if there is none, but success if an
-// earlier attempt of the same call has lost its answer. An idempotent write.
-// The route is a stand-in.
+// earlier attempt of the same call was cut, or answered with 408 or 5xx. An
+// idempotent write. The route is a stand-in.
 func (s *FoldersService) Delete(ctx context.Context, id FolderID, opts ...CallOption) error {
 	return send(ctx, s.root(), opDeleteFolder, input{id: numeric("id", id)}, opts)
 }

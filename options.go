@@ -122,7 +122,8 @@ func WithRoutes(routes Routes) Option {
 }
 
 // WithHTTPClient makes the calls go through the transport of client, which is
-// not modified. A timeout of the client bounds each attempt. Its cookie jar and
+// not modified. A timeout of the client bounds each attempt, unless the call has a
+// [WithAttemptTimeout]; downloads have their stall limit instead. Its cookie jar and
 // its redirect policy are not used: redirects are never followed with
 // credentials, whatever the client allows.
 func WithHTTPClient(client *http.Client) Option {
@@ -162,7 +163,11 @@ func WithLogger(logger *slog.Logger) Option {
 }
 
 // Middleware wraps the sending of every attempt. It sees no credentials, they
-// are added behind it, and finds what is sent in [CallInfoFrom].
+// are added behind it, and finds what is sent in [CallInfoFrom]. [NewClient] calls it
+// once; it must not return nil. What it passes on has to keep the context of the
+// request and the origin of the API, else the call is [ErrInvalidArgument];
+// credentials, cookies and idempotency keys that it adds are left out. It does not
+// see the requests of a download that was redirected to another host.
 type Middleware func(next http.RoundTripper) http.RoundTripper
 
 // WithMiddleware adds middleware, the first one outermost.
@@ -202,11 +207,11 @@ func WithBearerHeader() Option {
 
 // RetryPolicy says how often and how patiently calls are repeated. What may be
 // repeated at all depends on the call and on the failure, not on the policy. A
-// field of zero means the default.
+// field of zero means the client's policy in an option of a call, else the default.
 type RetryPolicy struct {
-	MaxAttempts   int           // requests per call, default 3; 1 never repeats
+	MaxAttempts   int           // per call, 1 to 10, default 3; that after a new token does not count
 	BaseDelay     time.Duration // the first wait is random up to this, default 200 ms
-	MaxDelay      time.Duration // no wait is longer, default 10 s
+	MaxDelay      time.Duration // no wait is longer that the service has not asked for, default 10 s
 	MaxRetryAfter time.Duration // a longer Retry-After is returned as ErrRateLimited at once, default 60 s
 }
 
@@ -312,15 +317,15 @@ func WithQuery(key, value string) SharedOption {
 
 // Response is what a call leaves behind beside its result; see [CaptureResponse].
 type Response struct {
-	StatusCode int         // of the last answer, 0 if there was none
-	Header     http.Header // of the last answer, without cookies and Location
+	StatusCode int         // of the last attempt, 0 if it has no answer
+	Header     http.Header // of the last attempt, without cookies and Location
 	RequestID  string      // the service's id of the request, "" if it gave none
-	Attempts   int         // how many requests were sent
+	Attempts   int         // how many were made, with those that found no connection
 }
 
 // CaptureResponse fills into when the call ends, whether it succeeds or fails; it
-// is empty if no request was sent. All methods leave there what the page left that
-// ended last; read it when the range is over.
+// is empty if no attempt was made. Secrets in headers are replaced. All methods leave
+// there what the page left that ended last; read it when the range is over.
 func CaptureResponse(into *Response) CallOption {
 	c := &captured{into: into}
 	return callOption(func(s *callSettings) {

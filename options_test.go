@@ -111,6 +111,28 @@ func TestCaptureResponse_contextThatIsDone_isEmpty(t *testing.T) {
 	}
 }
 
+func TestCaptureResponse_argumentThatIsRefused_isEmpty(t *testing.T) {
+	t.Parallel()
+	client := silent(t).client(t)
+	got := revv.Response{}
+	capture := revv.CaptureResponse(&got)
+	for name, refused := range map[string]func() error{
+		"Do, path":     func() error { return client.Do(t.Context(), "GET", "no path", nil, nil, capture) },
+		"Do, in":       func() error { return client.Do(t.Context(), "POST", "/x", strings.NewReader("{}"), nil, capture) },
+		"Do, out":      func() error { return client.Do(t.Context(), "GET", "/x", nil, 5, capture) },
+		"Do, body":     func() error { return client.Do(t.Context(), "POST", "/x", func() {}, nil, capture) },
+		"Download, w":  func() error { return errorOf(client.Documents.Download(t.Context(), 14, nil, capture)) },
+		"Download, id": func() error { return errorOf(client.Documents.Download(t.Context(), 0, io.Discard, capture)) },
+		"DownloadFile": func() error { return errorOf(client.Documents.DownloadFile(t.Context(), 14, "", capture)) },
+		"GetByEmail":   func() error { return errorOf(client.Contacts.GetByEmail(t.Context(), "", capture)) },
+		"Create":       func() error { return errorOf(client.Documents.Create(t.Context(), revv.CreateDocumentParams{}, capture)) },
+	} {
+		got = revv.Response{StatusCode: 200, RequestID: "old", Attempts: 1}
+		require.ErrorIs(t, refused(), revv.ErrInvalidArgument, name)
+		assert.Equal(t, revv.Response{}, got, name)
+	}
+}
+
 func TestCaptureResponse_ofADownload_isFilled(t *testing.T) {
 	t.Parallel()
 	var got revv.Response

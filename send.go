@@ -185,7 +185,8 @@ func (b magicLinkBody) validate() (name, rule string) {
 }
 
 // MagicLink makes the public link of a document: whoever has it can read the
-// document, for good. A write with consequences.
+// document, for good. A write with consequences: it is not repeated when its outcome
+// is unknown ([ErrOutcomeUnknown]).
 func (s *DocumentsService) MagicLink(ctx context.Context, id ObjectID, opts ...CallOption) (Link, error) {
 	var link Link
 	in := input{body: magicLinkBody{id, "DOC"}}

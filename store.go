@@ -21,15 +21,17 @@ import (
 // TokenStore keeps the token pair of each account, so that a program stays
 // authorized when it restarts and several processes can share one authorization.
 //
-// The service accepts a refresh token once: whoever refreshes without saving the
-// answer, or while another process refreshes too, loses the authorization of the
-// account. Update exists to make that impossible, so an implementation has to keep
-// every promise below; revvtest.TestTokenStore checks them.
+// A service that rotates accepts a refresh token once, and nobody knows whether this
+// one does: whoever refreshes without saving the answer, or while another process
+// refreshes too, may lose the authorization of the account. Update exists to make
+// that impossible, so an implementation has to keep every promise below;
+// revvtest.TestTokenStore checks all that one process can see.
 //
 // An account is any text but the empty one; two accounts that differ in a single
 // byte are two accounts. Tokens never share memory with the store: a token that it
-// gives away or takes is a copy, with the fields AccessToken, TokenType,
-// RefreshToken, Expiry and ExpiresIn. All methods are safe for concurrent use.
+// gives away or takes is a copy, with the fields AccessToken, TokenType, RefreshToken
+// and Expiry, and with ExpiresIn where the store has a place for it. All methods are
+// safe for concurrent use.
 //
 // [MemoryStore] and [FileStore] implement TokenStore; [EncryptedStore] wraps any
 // implementation.

@@ -38,7 +38,7 @@ const ActiveTemplates TemplateStatus = "ACTIVE"
 type ListTemplatesParams struct {
 	Status   TemplateStatus `url:"status,omitempty"` // "" means all (inferred)
 	Page     int            `url:"page_num"`         // from 1; 0 means 1
-	Prefetch int            `url:"-"`                // pages All reads ahead: 0 means 4, negative means none
+	Prefetch int            `url:"-"`                // pages All reads ahead, 32 at most: 0 means 4, negative means none
 }
 
 func (p ListTemplatesParams) validate() (name, rule string) {
@@ -56,7 +56,7 @@ func (s *TemplatesService) List(ctx context.Context, params ListTemplatesParams,
 }
 
 // All ranges over the templates, page by page, some pages ahead. The second
-// value is an error, which ends the range. A read.
+// value is an error, which ends the range; [ErrPageLoop] if a page comes again. A read.
 func (s *TemplatesService) All(ctx context.Context, params ListTemplatesParams, opts ...CallOption) iter.Seq2[Template, error] {
 	return allPages(ctx, operations[opListTemplates].name, params.Page, params.Prefetch, func(ctx context.Context, number int) (*Page[Template], error) {
 		params := params // pages are fetched at the same time

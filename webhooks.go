@@ -74,8 +74,8 @@ func (s *WebhooksService) List(ctx context.Context, opts ...CallOption) ([]Webho
 }
 
 // Unsubscribe removes a subscription. [ErrNotFound] if there is none, but
-// success if an earlier attempt of the same call has lost its answer. An
-// idempotent write.
+// success if an earlier attempt of the same call was cut, or answered with 408 or
+// 5xx. An idempotent write.
 func (s *WebhooksService) Unsubscribe(ctx context.Context, id WebhookID, opts ...CallOption) error {
 	return send(ctx, s.root(), opUnsubscribeWebhook, input{id: textual("id", id)}, opts)
 }

@@ -73,9 +73,11 @@ func WithRateLimit(n int, per time.Duration) Option {
 	return func(c *config) { c.sandbox.RateLimit = sandbox.RateLimit{Requests: n, Per: per} }
 }
 
-// WithLenientBodies accepts what the live service was seen to accept: unknown
-// members, ids as text, JSON under any content type. By default they are
-// refused, so that a slip is seen.
+// WithLenientBodies accepts what the live service was seen to accept, unknown
+// members and ids as text, and what it may have accepted: other content types, query
+// parameters that are unknown or come twice, a body where none is due, unknown fields
+// of OAuth, acceptance before the required fields are filled. By default all of that
+// is refused, so that a slip is seen.
 func WithLenientBodies() Option {
 	return func(c *config) { c.sandbox.Lenient = true }
 }

@@ -177,7 +177,8 @@ func (s *Server) Fail(faults ...Fault) {
 // ClearFaults removes all faults.
 func (s *Server) ClearFaults() { s.sandbox.ClearFaults() }
 
-// AddTemplate adds an active template. A field without a type is text.
+// AddTemplate adds a template, an active one unless it says otherwise. A field
+// without a type is text. A bad argument ends the test, as in all Add methods.
 func (s *Server) AddTemplate(t Template) revv.TemplateID {
 	fields := make([]sandbox.Field, len(t.Fields))
 	for i, f := range t.Fields {

@@ -29,6 +29,7 @@ import (
 // A store that hangs fails the test after some seconds. What needs a second process
 // or a failing disk is not checked: that the lock excludes other processes, ends with
 // its holder's death, and that a store which cannot save says so before fn runs.
+// ExpiresIn is not compared: a store may leave it out.
 func TestTokenStore(t *testing.T, newStore func(t *testing.T) revv.TokenStore) {
 	t.Helper()
 	for _, promise := range tokenStorePromises() {

@@ -131,7 +131,7 @@ type Mail struct {
 	SentAt     time.Time
 }
 
-// Outbox lists the mails, the oldest first. Only the last 10,000 are kept.
+// Outbox lists the mails, the oldest first. At least the last 9,000 are kept.
 func (s *Server) Outbox() []Mail {
 	from := s.sandbox.Mails()
 	mails := make([]Mail, len(from))
@@ -160,8 +160,8 @@ type Request struct {
 
 // Requests lists the requests, the oldest first. With names of operations, only
 // requests for these are listed; one for a route that operations share, as
-// Documents.List and Folders.List do, is listed for each of them. Only the last
-// 10,000 are kept.
+// Documents.List and Folders.List do, is listed for each of them. At least the
+// last 9,000 are kept, or fewer if they are larger than 64 MiB.
 func (s *Server) Requests(operations ...string) []Request {
 	requests := []Request{}
 	for _, r := range s.sandbox.Requests() {
@@ -190,8 +190,8 @@ type Attempt struct {
 	Error  string // empty if it was a success
 }
 
-// Deliveries lists the webhooks that were sent, the oldest first. Only the last
-// 10,000 are kept.
+// Deliveries lists the webhooks that were sent, the oldest first. At least the
+// last 9,000 are kept.
 func (s *Server) Deliveries() []Delivery {
 	from := s.sandbox.Deliveries()
 	deliveries := make([]Delivery, len(from))

@@ -116,7 +116,7 @@ func settings() []*setting {
 			func(c *config, value string) error { return parseWebhooks(c, splitList(value)) },
 		},
 		{
-			"strict", "", "", "refuse what only the service of 2020 was seen to tolerate: unknown members, ids as text, other content types",
+			"strict", "", "", "refuse what is otherwise tolerated: unknown members and parameters, ids as text, other content types",
 			func(c *config, value string) error {
 				on, err := parseSwitch(value)
 				c.options.Lenient = !on
