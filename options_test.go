@@ -125,7 +125,9 @@ func TestCaptureResponse_argumentThatIsRefused_isEmpty(t *testing.T) {
 		"Download, id": func() error { return errorOf(client.Documents.Download(t.Context(), 0, io.Discard, capture)) },
 		"DownloadFile": func() error { return errorOf(client.Documents.DownloadFile(t.Context(), 14, "", capture)) },
 		"GetByEmail":   func() error { return errorOf(client.Contacts.GetByEmail(t.Context(), "", capture)) },
-		"Create":       func() error { return errorOf(client.Documents.Create(t.Context(), revv.CreateDocumentParams{}, capture)) },
+		"Create": func() error {
+			return errorOf(client.Documents.Create(t.Context(), revv.CreateDocumentParams{}, capture))
+		},
 	} {
 		got = revv.Response{StatusCode: 200, RequestID: "old", Attempts: 1}
 		require.ErrorIs(t, refused(), revv.ErrInvalidArgument, name)
