@@ -312,7 +312,7 @@ func (c *core) roundTrip(ctx context.Context, p *prepared, a *attempt, extra htt
 	req.Header = p.header(extra)
 	if p.body != nil {
 		req.ContentLength = int64(len(p.body))
-		req.Body = io.NopCloser(bytes.NewReader(p.body))
+		req.Body = a.carry(p.body)
 		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(p.body)), nil }
 	}
 	if c.chain == nil {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"net/http"
 	"net/url"
@@ -95,7 +94,7 @@ func (e *tokenEndpoint) send(ctx context.Context, form url.Values) tokenReply {
 	a := &attempt{}
 	a.reached.Store(true)
 	target := *e.url
-	body := form.Encode()
+	body := []byte(form.Encode())
 	bounded, cancel := context.WithTimeout(ctx, e.limit)
 	defer cancel()
 	req := new(http.Request).WithContext(a.trace(bounded))
@@ -105,7 +104,7 @@ func (e *tokenEndpoint) send(ctx context.Context, form url.Values) tokenReply {
 		"Accept": {"application/json"}, "Content-Type": {"application/x-www-form-urlencoded"}, "User-Agent": {"revv-go/" + Version},
 	}
 	req.ContentLength = int64(len(body))
-	req.Body = io.NopCloser(strings.NewReader(body)) // and no GetBody, with which net/http repeats a form by itself
+	req.Body = a.carry(body) // and no GetBody, with which net/http repeats a form by itself
 
 	resp, err := e.roundTrip(req)
 	switch {

@@ -1,6 +1,7 @@
 package revv
 
 import (
+	"bytes"
 	"compress/flate"
 	"compress/gzip"
 	"context"
@@ -50,13 +51,65 @@ type attempt struct {
 	class retry.Class
 	token secret.Value[*oauth2.Token] // the attempt is in the context of the request, which middleware may print
 
-	// What the transport reported: that it looked for a connection and found one,
-	// and how often it wrote the headers of the request. Only writes are traced:
-	// for reads it makes no difference.
-	sought, connected atomic.Bool
-	written           atomic.Int32
+	// What the transport reported: that it looked for a connection, and how often it
+	// wrote the headers of the request. Only writes are traced: for reads it makes no
+	// difference.
+	sought  atomic.Bool
+	written atomic.Int32
 	// reached says that middleware let the request through to the network.
 	reached atomic.Bool
+	passage atomic.Int32 // open, found or shut
+	body    secret.Value[io.ReadCloser]
+	empty   func() // the body
+}
+
+// The passage from the transport to the network. A transport or middleware may return
+// while the request is still on its way, as one that runs it in a goroutine and has
+// lost its patience. That it was not sent can be said only if it will not be, either.
+// So the one shuts out the other: once a connection was found, the request counts as
+// sent; once it was judged unsent, a connection that is found too late gets nothing.
+const (
+	passageOpen int32 = iota
+	passageFound
+	passageShut
+)
+
+var errOver = errors.New("the attempt is over")
+
+// find is what the transport does with a connection, or with the body. It reports
+// whether the request may still go.
+func (a *attempt) find() bool {
+	return a.passage.CompareAndSwap(passageOpen, passageFound) || a.passage.Load() == passageFound
+}
+
+// shut keeps the request from being sent from now on. It reports false if that is too
+// late.
+func (a *attempt) shut() bool {
+	return a.passage.CompareAndSwap(passageOpen, passageShut) || a.passage.Load() == passageShut
+}
+
+// carry returns a body for the request, of a kind that net/http knows to be in memory
+// and sends in one piece with the headers: if it has been emptied, nothing is sent.
+func (a *attempt) carry(data []byte) io.ReadCloser {
+	reader := bytes.NewReader(data)
+	body := io.NopCloser(reader)
+	a.empty, a.body = func() { reader.Reset(nil) }, secret.New(body)
+	return body
+}
+
+// withheld is a body that was not made by carry, as one of middleware's. Of a request
+// that was judged unsent, the headers may still be sent, and no end of the body.
+type withheld struct {
+	io.ReadCloser
+
+	attempt *attempt
+}
+
+func (b withheld) Read(p []byte) (int, error) {
+	if !b.attempt.find() {
+		return 0, errOver
+	}
+	return b.ReadCloser.Read(p)
 }
 
 // trace watches whether a connection was found. A request that never had one
@@ -64,7 +117,11 @@ type attempt struct {
 func (a *attempt) trace(ctx context.Context) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GetConn:      func(string) { a.sought.Store(true) },
-		GotConn:      func(httptrace.GotConnInfo) { a.connected.Store(true) },
+		GotConn: func(httptrace.GotConnInfo) {
+			if !a.find() && a.empty != nil {
+				a.empty()
+			}
+		},
 		WroteHeaders: func() { a.written.Add(1) },
 	})
 }
@@ -125,8 +182,15 @@ func (c *core) transmit(req *http.Request, a *attempt) (*http.Response, error) {
 	c.setCredentials(req.Header, a.token.Reveal().AccessToken)
 	if a.class == retry.Consequences {
 		unrepeatable(req)
+		if req.Body != a.body.Reveal() {
+			req.Body = withheld{req.Body, a}
+		}
 	}
 	a.reached.Store(true)
+	if a.passage.Load() == passageShut {
+		closeBody(req)
+		return nil, errOver
+	}
 	return answered(c.network.RoundTrip(req))
 }
 
@@ -172,10 +236,11 @@ func (c *core) setCredentials(header http.Header, token string) {
 // classify tells how an attempt ended that has no answer. sent is whether bytes
 // of the request may have left.
 func (a *attempt) classify(class retry.Class, err error) (outcome retry.Outcome, sent bool) {
+	shut := a.shut() // before all else: from here on, nothing changes any more
 	if !a.reached.Load() {
 		return retry.Hopeless, false // middleware has decided so
 	}
-	sent = class == retry.Read || !a.provablyUnsent(err)
+	sent = class == retry.Read || !a.provablyUnsent(err, shut)
 	switch {
 	case isHopeless(err) && !(sent && class == retry.Consequences):
 		return retry.Hopeless, false
@@ -189,8 +254,8 @@ func (a *attempt) classify(class retry.Class, err error) (outcome retry.Outcome,
 // does not report that and failed while it dialled, or the server says that it has
 // not looked at the request. Anything else counts as sent, for a contract sent
 // twice is worse than an error.
-func (a *attempt) provablyUnsent(err error) bool {
-	if a.connected.Load() {
+func (a *attempt) provablyUnsent(err error, shut bool) bool {
+	if !shut {
 		return a.written.Load() <= 1 && isUnprocessed(err) // of two tries, the error tells how the last one ended
 	}
 	if a.sought.Load() {
