@@ -29,20 +29,25 @@ import (
 // loginLimit is how long a person may take to authorize in a web application.
 const loginLimit = 10 * time.Minute
 
+// saveLimit is how long a store may take for the pair of [SaveToken].
+const saveLimit = 30 * time.Second
+
 // SaveToken puts a pair into a store as the pair of account, in the place of the
 // one that is there: after [OAuthConfig.Exchange] or [OAuthConfig.Login]. A save
-// that fails is tried again, twice, for nobody else has the pair.
+// that fails is tried again, twice, for nobody else has the pair; and for the same
+// reason the end of ctx does not end it, but a limit of 30 s.
 func SaveToken(ctx context.Context, store TokenStore, account string, token *oauth2.Token) error {
 	const op = "SaveToken"
-	if err := checkContext(ctx, op); err != nil {
-		return err
-	}
 	switch {
+	case ctx == nil:
+		return argument(op, "ctx", "must not be nil")
 	case isNil(store):
 		return argument(op, "store", "must not be nil")
 	case token == nil || token.AccessToken == "":
 		return argument(op, "token", "must not be empty")
 	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveLimit)
+	defer cancel()
 	for try := 1; ; try++ {
 		kept, err := store.Update(ctx, account, func(*oauth2.Token) (*oauth2.Token, error) { return token, nil })
 		switch {

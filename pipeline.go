@@ -142,11 +142,27 @@ func (c *core) admit(ctx context.Context, p *prepared) (*oauth2.Token, error) {
 	if err := c.turn(ctx, p); err != nil {
 		return nil, err
 	}
-	return c.token(ctx, p.name)
+	token, err := c.token(ctx, p.name)
+	if err != nil {
+		return nil, err
+	}
+	return token, c.pass(ctx, p) // the renewal of a token takes its time
 }
 
-// turn waits for the gate and the limiter.
+// turn waits for the gate and the limiter, and for the gate that was shut while the
+// limiter was waited for.
 func (c *core) turn(ctx context.Context, p *prepared) error {
+	if err := c.pass(ctx, p); err != nil || c.limiter == nil {
+		return err
+	}
+	if err := c.limiter.Wait(ctx); err != nil {
+		return fmt.Errorf("rate limiter: %w", err)
+	}
+	return c.pass(ctx, p)
+}
+
+// pass waits until the gate is open.
+func (c *core) pass(ctx context.Context, p *prepared) error {
 	for wait := c.gate.Wait(time.Now); wait > 0; wait = c.gate.Wait(time.Now) {
 		late := outlasts(ctx, wait)
 		if late || wait > p.settings.retry.MaxRetryAfter {
@@ -158,11 +174,6 @@ func (c *core) turn(ctx context.Context, p *prepared) error {
 		}
 		if err := sleep(ctx, wait); err != nil {
 			return err
-		}
-	}
-	if c.limiter != nil {
-		if err := c.limiter.Wait(ctx); err != nil {
-			return fmt.Errorf("rate limiter: %w", err)
 		}
 	}
 	return nil
@@ -376,6 +387,9 @@ func (p *prepared) failBefore(ctx context.Context, last *result, sent int, err e
 		return err
 	}
 	out := &Error{Op: p.name, Attempts: sent, StatusCode: last.status, RetryAfter: last.retryAfter}
+	if ok {
+		out.RetryAfter = max(out.RetryAfter, e.RetryAfter) // of the gate
+	}
 	out.RequestID, out.Code, out.Message = p.safe(last, requestID(last.header)), p.safe(last, last.problem.code), p.safe(last, last.problem.message)
 	if ctx.Err() != nil && !errors.Is(err, ctx.Err()) {
 		out.kinds = append(out.kinds, ctx.Err())

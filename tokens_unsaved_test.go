@@ -328,6 +328,29 @@ func TestSaveToken_storeFails_isTriedAgainAndQuotesNothing(t *testing.T) {
 	})
 }
 
+// The code is spent by then: whoever leaves must not lose what it was spent for.
+func TestSaveToken_contextThatIsDone_savesAllTheSame(t *testing.T) {
+	inWorld(t, func(w *tokenWorld) {
+		ctx, cancel := context.WithCancel(w.Context())
+		cancel()
+		require.NoError(w, revv.SaveToken(ctx, w.ledger, "another", &w.first))
+		assert.Equal(w, w.first.RefreshToken, w.ledger.pair("another").RefreshToken)
+	})
+}
+
+func TestSaveToken_storeHangs_endsAtALimitOfItsOwn(t *testing.T) {
+	inWorld(t, func(w *tokenWorld) {
+		s := &scripted{ledger: w.ledger}
+		s.update = func(ctx context.Context, _ string, _ func(*oauth2.Token) (*oauth2.Token, error)) (*oauth2.Token, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		began := time.Now()
+		require.ErrorIs(w, revv.SaveToken(w.Context(), s, tokenAccount, &w.first), context.DeadlineExceeded)
+		assert.Equal(w, 30*time.Second, time.Since(began))
+	})
+}
+
 func TestEncryptedStore_innerStoreKeepsNothing_isAnError(t *testing.T) {
 	t.Parallel()
 	s := &scripted{ledger: newLedger(&eventLog{})}

@@ -195,14 +195,14 @@ func (b *Budget) Refill() {
 // Gate holds all calls of a client back until a time that the service named.
 // The zero Gate is open.
 type Gate struct {
-	until atomic.Int64 // nanoseconds since 1970
+	until atomic.Pointer[time.Time] // with its monotonic clock, so that setting the clock moves nothing
 }
 
 // Close keeps the gate shut until t, or longer if it was shut for longer already.
 func (g *Gate) Close(t time.Time) {
 	for {
 		until := g.until.Load()
-		if t.UnixNano() <= until || g.until.CompareAndSwap(until, t.UnixNano()) {
+		if until != nil && !t.After(*until) || g.until.CompareAndSwap(until, &t) {
 			return
 		}
 	}
@@ -212,8 +212,8 @@ func (g *Gate) Close(t time.Time) {
 // closed.
 func (g *Gate) Wait(now func() time.Time) time.Duration {
 	until := g.until.Load()
-	if until == 0 {
+	if until == nil {
 		return 0
 	}
-	return max(time.Duration(until-now().UnixNano()), 0)
+	return max(until.Sub(now()), 0)
 }
