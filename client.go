@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/revv-go/revv/internal/retry"
+	"github.com/revv-go/revv/internal/secret"
 	"github.com/revv-go/revv/internal/wire"
 )
 
@@ -38,10 +39,12 @@ type Client struct {
 
 // core is what the services share.
 type core struct {
-	routes  *routeTable
-	base    *url.URL
-	auth    Authenticator
-	network http.RoundTripper // the transport of the caller, or our own
+	routes *routeTable
+	base   *url.URL
+	auth   Authenticator
+	// network is the transport of the caller, or our own. It is wrapped like the
+	// secrets: the buffers of its idle connections hold what was sent.
+	network secret.Value[http.RoundTripper]
 	chain   http.RoundTripper // middleware → credentials → network, nil without middleware
 	limiter limiter
 	logger  *slog.Logger
@@ -55,7 +58,7 @@ type core struct {
 	pages   maphash.Seed
 
 	storageOnce      sync.Once
-	storageTransport http.RoundTripper
+	storageTransport secret.Value[http.RoundTripper]
 }
 
 // retryBudget is how many repetitions a client may send while nothing succeeds.
@@ -116,15 +119,17 @@ func newCore(s *settings, auth Authenticator, base *url.URL, routes *routeTable)
 	if c.call.timeout == 0 {
 		c.call.timeout = defaultAttemptTimeout
 	}
+	var network http.RoundTripper
 	if s.http != nil {
-		c.network = s.http.Transport
+		network = s.http.Transport
 		if t := s.http.Timeout; t > 0 {
 			c.call.timeout = min(c.call.timeout, t)
 		}
 	}
-	if c.network == nil {
-		c.network, c.own = newTransport(), true
+	if network == nil {
+		network, c.own = newTransport(), true
 	}
+	c.network = secret.New(network)
 	return c
 }
 
@@ -186,7 +191,7 @@ func (c *Client) Do(ctx context.Context, method, path string, in, out any, opts 
 	}
 	route, err := wire.ParseRoute(method+" "+path, "")
 	if err != nil {
-		return argument(op, "method and path", err.Error())
+		return argument(op, "method and path", err.Error()) // which does not repeat them
 	}
 	if isStream(in) {
 		return argument(op, "in", "must be a value for encoding/json, or JSON as []byte: what can be read once cannot be sent again")
@@ -315,7 +320,7 @@ func (p pinned) send(req *http.Request, body io.ReadCloser, token string) (*http
 	if out.Header.Get("User-Agent") == "" {
 		out.Header["User-Agent"] = p.core.agent
 	}
-	resp, err := answered(p.core.network.RoundTrip(out))
+	resp, err := answered(p.core.network.Reveal().RoundTrip(out))
 	if resp != nil {
 		resp.Request = req // the copy has the token
 	}
@@ -327,7 +332,7 @@ func (p pinned) CloseIdleConnections() {
 	if p.core == nil {
 		return
 	}
-	if t, ok := p.core.network.(interface{ CloseIdleConnections() }); ok {
+	if t, ok := p.core.network.Reveal().(interface{ CloseIdleConnections() }); ok {
 		t.CloseIdleConnections()
 	}
 }

@@ -26,6 +26,16 @@ const (
 //nolint:gochecknoglobals // a constant; Go has no constant structs
 var jsonLimits = wire.Limits{Depth: wire.DefaultDepth}
 
+// maxElements bounds the arrays of an answer that is decoded into our own types: an
+// element takes a hundred times the memory of its two bytes. The 8 MiB of a body
+// hold no more real entries.
+const maxElements = 100_000
+
+// modelLimits hold for answers that are decoded into our own types.
+//
+//nolint:gochecknoglobals // a constant; Go has no constant structs
+var modelLimits = wire.Limits{Depth: wire.DefaultDepth, Elements: maxElements}
+
 // decoder takes the body of a successful answer, and keeps no part of it. Its
 // error is one of the sentinels below, wrapped.
 type decoder func(body []byte) error
@@ -93,22 +103,30 @@ func memberOf(body []byte, key string) ([]byte, error) {
 		return nil, ErrEmptyResponse
 	}
 	if key == "" {
-		if err := wire.Scan(body, jsonLimits); err != nil {
-			return nil, malformed(err)
+		if err := wire.Scan(body, modelLimits); err != nil {
+			return nil, unscannable(err)
 		}
 		if wire.Kind(body) != '[' {
 			return nil, malformed(errors.New("not a JSON array"))
 		}
 		return body, nil
 	}
-	value, found, err := wire.Object(body, key, jsonLimits)
+	value, found, err := wire.Object(body, key, modelLimits)
 	switch {
 	case err != nil:
-		return nil, malformed(err)
+		return nil, unscannable(err)
 	case !found:
 		return nil, malformed(fmt.Errorf("the member %q is missing", key))
 	}
 	return value, nil
+}
+
+// unscannable makes an error of a scan within modelLimits one of a call.
+func unscannable(err error) error {
+	if errors.Is(err, wire.ErrTooMany) {
+		return fmt.Errorf("%w: more than %d elements in lists", ErrResponseTooLarge, maxElements)
+	}
+	return malformed(err)
 }
 
 // unmarshalOne decodes a value that has been scanned. A type that decodes itself

@@ -99,8 +99,9 @@ type Error struct {
 	Attempts   int           // how many were made, with those that found no connection
 	RetryAfter time.Duration // how long the service asked to wait, 0 if it did not
 
-	kinds []error // sentinels that the status does not imply
-	cause error
+	kinds     []error // sentinels that the status does not imply
+	cause     error
+	elsewhere bool // the status is that of a storage behind a redirect
 }
 
 // maxErrorText bounds each text that the service puts into an error, in bytes.
@@ -162,13 +163,21 @@ func (e *Error) Unwrap() []error {
 	}
 	all := make([]error, 0, len(e.kinds)+2)
 	all = append(all, e.kinds...)
-	if kind := statusKind(e.StatusCode); kind != nil {
+	if kind := statusKind(e.StatusCode); kind != nil && !(e.elsewhere && e.StatusCode == http.StatusUnauthorized) {
 		all = append(all, kind)
 	}
 	if e.cause != nil {
 		all = append(all, e.cause)
 	}
 	return all
+}
+
+// place notes that it was a storage that has answered, which knows no access token:
+// its 401 must make nobody look for a new one.
+func (e *Error) place(last *result) {
+	if e.elsewhere = last.elsewhere && last.status != 0; e.elsewhere {
+		e.Message = strings.TrimSuffix("said by the storage that the download was redirected to: "+e.Message, ": ")
+	}
 }
 
 // statusKind is the table status → sentinel, nil for a status without one. It is

@@ -31,6 +31,7 @@ import (
 // backup, must not give access.
 type FileStore struct {
 	dir   string
+	real  string // dir without symbolic links, by which two stores are known to be one
 	locks accountLocks
 }
 
@@ -53,7 +54,11 @@ func NewFileStore(dir string) (*FileStore, error) {
 	if err := os.MkdirAll(absolute, 0o700); err != nil {
 		return nil, storeError(op, err)
 	}
-	return &FileStore{dir: absolute}, nil
+	real, err := filepath.EvalSymlinks(absolute)
+	if err != nil {
+		return nil, storeError(op, err)
+	}
+	return &FileStore{dir: absolute, real: real}, nil
 }
 
 // Load returns the token of the account, or an error that Is ErrNoToken or

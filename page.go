@@ -164,9 +164,28 @@ func allPages[T any](ctx context.Context, op string, first, prefetch int, list f
 
 // fetched is a page on its way to the range.
 type fetched struct {
-	page anyPage
-	err  error
+	page     anyPage
+	err      error
+	panicked any
 }
+
+// fetchInto runs list, and comes back whatever that does: a panic of middleware, say, is
+// for who ranges over the list, and not for the whole program.
+func fetchInto(done chan<- fetched, op string, list func() (anyPage, error)) {
+	var got fetched
+	ended := false
+	defer func() {
+		if !ended {
+			got.panicked = recover()
+			got.err = &Error{Op: op, cause: errGoexit}
+		}
+		done <- got
+	}()
+	got.page, got.err = list()
+	ended = true
+}
+
+var errGoexit = errors.New("the goroutine that fetched a page was ended by runtime.Goexit")
 
 // eachPage passes the pages of a list to yield, until that returns false. Pages
 // are fetched ahead, the more the longer the list turns out to be, so that a list
@@ -197,8 +216,7 @@ func eachPage(ctx context.Context, op string, first, prefetch int, list func(con
 		for len(queue) < length {
 			number, done := next, make(chan fetched, 1)
 			flights.Go(func() {
-				page, err := list(within, number)
-				done <- fetched{page, err}
+				fetchInto(done, op, func() (anyPage, error) { return list(within, number) })
 			})
 			queue = append(queue, done)
 			next++
@@ -211,6 +229,9 @@ func eachPage(ctx context.Context, op string, first, prefetch int, list func(con
 		}
 		got := <-queue[0]
 		queue = queue[1:]
+		if got.panicked != nil {
+			panic(got.panicked) // here, where the caller can recover
+		}
 		if got.err != nil {
 			yield(nil, got.err)
 			return

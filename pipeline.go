@@ -41,7 +41,7 @@ func (r *result) carry(class retry.Class, earlier *result) {
 	if r.outcome != retry.Done || r.status != 0 || unknown || earlier.outcome == retry.Unauthorized {
 		return
 	}
-	r.status, r.header, r.problem, r.retryAfter = earlier.status, earlier.header, earlier.problem, earlier.retryAfter
+	r.status, r.header, r.problem, r.retryAfter, r.elsewhere = earlier.status, earlier.header, earlier.problem, earlier.retryAfter, earlier.elsewhere
 	if earlier.err != nil {
 		r.err = errors.Join(r.err, earlier.err)
 	}
@@ -367,6 +367,7 @@ func (c *core) log(ctx context.Context, p *prepared, a *attempt, r *result, took
 func (p *prepared) fail(last *result, sent int, kinds ...error) error {
 	e := &Error{Op: p.name, StatusCode: last.status, Attempts: sent, RetryAfter: last.retryAfter, kinds: kinds, cause: p.concealed(last, last.err)}
 	e.RequestID, e.Code, e.Message = p.safe(last, requestID(last.header)), p.safe(last, last.problem.code), p.safe(last, last.problem.message)
+	e.place(last)
 	if last.status >= 300 && last.status <= 399 && last.err == nil {
 		e.kinds = append(e.kinds, ErrRedirected)
 		e.Message = "redirects are not followed; is this the address of the API?"
@@ -391,6 +392,7 @@ func (p *prepared) failBefore(ctx context.Context, last *result, sent int, err e
 		out.RetryAfter = max(out.RetryAfter, e.RetryAfter) // of the gate
 	}
 	out.RequestID, out.Code, out.Message = p.safe(last, requestID(last.header)), p.safe(last, last.problem.code), p.safe(last, last.problem.message)
+	out.place(last)
 	if ctx.Err() != nil && !errors.Is(err, ctx.Err()) {
 		out.kinds = append(out.kinds, ctx.Err())
 	}

@@ -259,7 +259,7 @@ func (r Routes) compile() (*routeTable, error) {
 		}
 		route, err := wire.ParseRoute(text, op.param)
 		if err != nil {
-			problems = append(problems, fmt.Errorf("Routes.%s: %w", op.field, err))
+			problems = append(problems, fmt.Errorf("Routes.%s: %q: %w", op.field, text, err))
 		}
 		table[id] = route
 	}

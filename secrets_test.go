@@ -324,3 +324,27 @@ func TestSecrets_inARequestForMiddleware_areNotThere(t *testing.T) {
 	require.NoError(t, writeOne(t.Context(), client))
 	assert.Equal(t, 2, dumps)
 }
+
+// The buffers of idle connections hold what was sent over them.
+func TestSecrets_clientWithAnIdleConnection_showsNothing(t *testing.T) {
+	t.Parallel()
+	service, base := onSockets(t, func(int) act { return replying(http.StatusOK, documentAnswer) })
+	p := plant()
+	client, err := revv.NewClient(revv.StaticToken(p.token), revv.WithBaseURL(base), revv.WithHeader("X-Api-Key", p.header))
+	require.NoError(t, err)
+	defer client.HTTPClient().CloseIdleConnections()
+	require.NoError(t, errorOf(client.Documents.Get(t.Context(), 14)))
+	require.NoError(t, errorOf(client.Documents.Get(t.Context(), 14)))
+	assert.Len(t, service.requests(), 2)
+	assertNoSecretIn(t, p.all(), printed(client)+contents(client), "the client")
+}
+
+// A query has no place in a path, and is the place of many a key.
+func TestDo_pathWithAQuery_isNotRepeated(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{"/docs?api_key=SENTINEL", "/docs#SENTINEL", "https://SENTINEL@example.com/docs", "docs SENTINEL"} {
+		err := silent(t).client(t).Do(t.Context(), http.MethodGet, path, nil, nil)
+		assertArgument(t, err, "method and path")
+		assert.NotContains(t, printed(err)+contents(err), "SENTINEL", path)
+	}
+}

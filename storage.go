@@ -15,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/revv-go/revv/internal/retry"
+	"github.com/revv-go/revv/internal/secret"
 )
 
 // maxHops is how many redirects a download follows.
@@ -154,9 +155,10 @@ func isPublic(addr netip.Addr) bool {
 // [http.Transport] is used as it is; what can be said of its targets from their
 // text alone has been checked by then.
 func (c *core) storage() http.RoundTripper {
-	transport, ok := c.network.(*http.Transport)
+	network := c.network.Reveal()
+	transport, ok := network.(*http.Transport)
 	if !ok {
-		return c.network
+		return network
 	}
 	c.storageOnce.Do(func() {
 		guard := guard{local: isLoopback(c.base.Hostname())}
@@ -173,9 +175,9 @@ func (c *core) storage() http.RoundTripper {
 			direct.DialContext = guard.before(direct.DialContext)
 			direct.DialTLSContext = guard.before(direct.DialTLSContext)
 		}
-		c.storageTransport = viaProxy{transport.Proxy, proxied, direct}
+		c.storageTransport = secret.New[http.RoundTripper](viaProxy{transport.Proxy, proxied, direct})
 	})
-	return c.storageTransport
+	return c.storageTransport.Reveal()
 }
 
 // viaProxy sends through the proxy where one is configured: then the proxy

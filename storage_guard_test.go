@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/revv-go/revv/internal/secret"
 )
 
 func TestGuard_looksAtTheAddressThatANameLeadsTo(t *testing.T) {
@@ -55,7 +57,7 @@ func TestStorage_keepsTheCallersProxyAndDialler(t *testing.T) {
 	base, err := url.Parse("https://acme.example.com")
 	require.NoError(t, err)
 
-	c := &core{base: base, network: &http.Transport{Proxy: http.ProxyURL(proxyURL)}}
+	c := &core{base: base, network: secret.New[http.RoundTripper](&http.Transport{Proxy: http.ProxyURL(proxyURL)})}
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://storage.example.com/", http.NoBody)
 	require.NoError(t, err)
 	resp, err := c.storage().RoundTrip(req)
@@ -63,7 +65,7 @@ func TestStorage_keepsTheCallersProxyAndDialler(t *testing.T) {
 	require.NoError(t, resp.Body.Close())
 	assert.Equal(t, http.StatusTeapot, resp.StatusCode)
 
-	c = &core{base: base, network: &http.Transport{Dial: func(string, string) (net.Conn, error) { return nil, errDialled }}} //nolint:staticcheck // callers may set it
+	c = &core{base: base, network: secret.New[http.RoundTripper](&http.Transport{Dial: func(string, string) (net.Conn, error) { return nil, errDialled }})} //nolint:staticcheck // callers may set it
 	for host, want := range map[string]error{"93.184.216.34": errDialled, "127.0.0.1": ErrRedirected} {
 		req.URL.Host = host
 		_, err = c.storage().RoundTrip(req)

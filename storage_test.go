@@ -250,7 +250,7 @@ func TestStorage_failures(t *testing.T) {
 		is          error
 		api, beyond int
 	}{
-		"401":               {answering(401, ""), revv.ErrUnauthorized, 1, 1},
+		"401":               {answering(401, ""), errTyped, 1, 1},
 		"403":               {answering(403, "<Error><Code>AccessDenied</Code></Error>"), revv.ErrForbidden, 1, 1},
 		"404":               {answering(404, ""), revv.ErrNotFound, 1, 1},
 		"500":               {answering(500, ""), revv.ErrServer, 3, 3},
@@ -283,7 +283,10 @@ func TestStorage_failures(t *testing.T) {
 		if test.is != errTyped { //nolint:errorlint // the very value
 			require.ErrorIs(t, err, test.is, name)
 		}
-		_ = failure(t, err)
+		require.NotErrorIs(t, err, revv.ErrUnauthorized, name)
+		if failure(t, err).StatusCode != 0 && test.beyond == 1 && name != "a page" {
+			require.ErrorContains(t, err, "said by the storage", name)
+		}
 		assert.NotContains(t, err.Error(), "SENTINEL", name)
 		assert.NotContains(t, err.Error(), "AccessDenied", name)
 		assert.Equal(t, test.api, api, "%s: requests of the service", name)

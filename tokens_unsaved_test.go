@@ -4,6 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
 	"runtime"
 	"sync"
 	"testing"
@@ -382,6 +385,36 @@ func TestTokens_storeCannotBeCompared_pairWaitsWithItsClient(t *testing.T) {
 		require.ErrorIs(w, err, revv.ErrTokenNotPersisted)
 		healed(w)
 		_, err = client.Documents.Get(w.Context(), 14)
+		require.NoError(w, err)
+		assert.Len(w, w.posts(), 1)
+	})
+}
+
+// A directory can have two names. A pair that waits to be saved is found by both.
+func TestTokens_directoryByAnotherName_isTheSameStore(t *testing.T) {
+	root := t.TempDir()
+	dir, link := filepath.Join(root, "tokens"), filepath.Join(root, "link")
+	require.NoError(t, os.Mkdir(dir, 0o700))
+	if err := os.Symlink(dir, link); err != nil {
+		t.Skip("no symbolic links here: ", err)
+	}
+	inWorld(t, func(w *tokenWorld) {
+		real, other := newFileStore(t, dir), newFileStore(t, link)
+		require.NoError(w, revv.SaveToken(w.Context(), real, tokenAccount, &w.first))
+		first, _ := w.program(real, tokenAccount)
+		second, _ := w.program(other, tokenAccount)
+		spent := w.first
+		w.faulty(func(a *authority, r tokenRequest) (*http.Response, error) {
+			assert.NoError(w, os.Rename(dir, dir+"-away")) // the volume goes while the answer is under way
+			status, body := a.honest(r.form)
+			return reply(status, body), nil
+		})
+		first.Reject(w.Context(), &spent)
+		_, err := first.Token(w.Context())
+		require.ErrorIs(w, err, revv.ErrTokenNotPersisted)
+		require.NoError(w, os.Rename(dir+"-away", dir))
+		second.Reject(w.Context(), &spent)
+		_, err = second.Token(w.Context())
 		require.NoError(w, err)
 		assert.Len(w, w.posts(), 1)
 	})

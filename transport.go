@@ -116,7 +116,7 @@ func (b withheld) Read(p []byte) (int, error) {
 // was certainly not received.
 func (a *attempt) trace(ctx context.Context) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GetConn:      func(string) { a.sought.Store(true) },
+		GetConn: func(string) { a.sought.Store(true) },
 		GotConn: func(httptrace.GotConnInfo) {
 			if !a.find() && a.empty != nil {
 				a.empty()
@@ -191,7 +191,7 @@ func (c *core) transmit(req *http.Request, a *attempt) (*http.Response, error) {
 		closeBody(req)
 		return nil, errOver
 	}
-	return answered(c.network.RoundTrip(req))
+	return answered(c.network.Reveal().RoundTrip(req))
 }
 
 // answered makes what a transport or middleware returns fit for use. Those of the

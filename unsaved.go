@@ -52,7 +52,7 @@ type directory string
 func identity(store TokenStore) any {
 	switch s := store.(type) {
 	case *FileStore:
-		return directory(s.dir)
+		return directory(s.real)
 	case *EncryptedStore:
 		return identity(s.inner)
 	}

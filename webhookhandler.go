@@ -10,6 +10,7 @@ import (
 	"mime"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -98,13 +99,16 @@ func WithWebhookObserver(fn func(WebhookResult)) WebhookOption {
 // an event is a hint that anybody who learns the secret can forge, the document
 // is the truth. Its Timestamp, PreviousStage and Recipient stay hints.
 //
-// Acknowledged, but not handed on, is an event that names no document, or one
-// that does not exist or whose number is refused as none; one that reports a stage or a closing and claims another
-// stage than the document has now; and one whose document cannot have got so
-// far: closed although it is [StageDraft] or [StageSent], signed or accepted
-// although it is [StageDraft]. That holds as well for an honest event that was
-// overtaken by a later change, which has an event of its own. Where the document
-// cannot be read, the sender is asked to come back.
+// Acknowledged, but not handed on, is an event that names no document, or one that
+// does not exist or whose number is refused as none, and one that reports a stage or
+// a closing and claims a stage that the document has left behind: an honest one was
+// overtaken by a later change, which has an event of its own.
+//
+// The sender is asked to come back where the document cannot be read, and where it
+// has not got as far as the event claims: closed although it is [StageDraft] or
+// [StageSent], signed or accepted although it is [StageDraft], in a later stage or in
+// one of the account's own. A forged event gains nothing by that, and an honest one
+// that was faster than what is read is not lost.
 func WithReadBack(reader DocumentReader) WebhookOption {
 	return webhookOption(func(h *webhookHandler) {
 		h.once("WithReadBack")
@@ -338,6 +342,9 @@ var (
 	errOtherStage     = errors.New("the document is not in the stage that the event claims")
 )
 
+// errNotYet is no reason for good: what was read may be behind the event.
+var errNotYet = errors.New("the document has not got as far as the event claims")
+
 // confirm reads the document back and puts it into the event. It returns why
 // the event must not be handed on.
 func (h *webhookHandler) confirm(ctx context.Context, event *Event) error {
@@ -364,8 +371,9 @@ func (h *webhookHandler) confirm(ctx context.Context, event *Event) error {
 		return err
 	case document == nil:
 		return errors.New("the reader returned neither a document nor an error")
-	case contradicts(event, document.Stage):
-		return errOtherStage
+	}
+	if err := contradiction(event, document.Stage); err != nil {
+		return err
 	}
 	event.Document = EventDocument{
 		ID: cmp.Or(document.ID, asked.ID), Number: cmp.Or(document.Number, asked.Number),
@@ -385,18 +393,33 @@ func refusesNumber(err error) bool {
 	return errors.Is(err, ErrInvalid) || errors.Is(err, ErrInvalidArgument)
 }
 
-// contradicts reports whether an event cannot be true of a document in stage.
-func contradicts(event *Event, stage Stage) bool {
-	draft, sent := stage.Is(StageDraft), stage.Is(StageSent)
+// contradiction returns why an event cannot be true of a document in stage, or nil.
+func contradiction(event *Event, stage Stage) error {
+	claimed := event.Document.Stage
 	switch event.Type {
-	case EventStageChanged:
-		return !event.Document.Stage.Is(stage)
-	case EventClosed:
-		return draft || sent || !event.Document.Stage.Is(stage)
+	case EventStageChanged, EventClosed:
+		if event.Type == EventClosed && (stage.Is(StageDraft) || stage.Is(StageSent)) {
+			return errNotYet
+		}
+		if claimed == "" || claimed.Is(stage) {
+			return nil // what is not claimed contradicts nothing
+		}
+		if before, now := place(claimed), place(stage); before < 0 || now < 0 || before > now {
+			return errNotYet
+		}
+		return errOtherStage
 	case EventSigned, EventAccepted:
-		return draft
+		if stage.Is(StageDraft) {
+			return errNotYet
+		}
 	}
-	return false
+	return nil
+}
+
+// place is the place of a stage in the life of a document, -1 for one of an account's
+// own.
+func place(stage Stage) int {
+	return slices.IndexFunc([]Stage{StageDraft, StageSent, StageSigned, StageCompleted}, stage.Is)
 }
 
 // answerUnconfirmed acknowledges an event that is not true, and asks the sender

@@ -54,21 +54,27 @@ func TestWithReadBack_handsOnOnlyWhatIsTrue(t *testing.T) {
 		stage     revv.Stage
 		asked     string // what is read back, "14" if nothing else is said
 		delivered bool
+		later     bool // the sender is asked to come back
 	}{
 		"stage that is true":                   {body: event("STAGE_CHANGED", "Sent"), stage: "Sent", delivered: true},
 		"stage that is true, in other case":    {body: event("STAGE_CHANGED", "IN REVIEW"), stage: "In review", delivered: true},
-		"forged stage":                         {body: event("STAGE_CHANGED", "Completed"), stage: "Draft"},
+		"forged stage":                         {body: event("STAGE_CHANGED", "Completed"), stage: "Draft", later: true},
 		"overtaken stage":                      {body: event("STAGE_CHANGED", "Sent"), stage: "Signed"},
-		"stage that is not claimed":            {body: `{"event":"DOCUMENT_STAGE_CHANGED","document":{"id":14}}`, stage: "Sent"},
+		"stage that is not claimed":            {body: `{"event":"DOCUMENT_STAGE_CHANGED","document":{"id":14}}`, stage: "Sent", delivered: true},
+		"stage that was not read yet":          {body: event("STAGE_CHANGED", "Signed"), stage: "Sent", later: true},
+		"stage of one's own that was not read": {body: event("STAGE_CHANGED", "Filed"), stage: "Signed", later: true},
+		"closing without a stage":              {body: `{"event":"DOCUMENT_CLOSED","document":{"id":14}}`, stage: "Signed", delivered: true},
+		"closing that was not read yet":        {body: event("CLOSED", "Completed"), stage: "Signed", later: true},
+		"overtaken closing":                    {body: event("CLOSED", "Signed"), stage: "Completed"},
 		"closing that is true":                 {body: event("CLOSED", "Signed"), stage: "Signed", delivered: true},
 		"closing in a stage of one's own":      {body: event("CLOSED", "Filed"), stage: "Filed", delivered: true},
-		"forged closing":                       {body: event("CLOSED", "Signed"), stage: "Sent"},
-		"forged closing that claims the truth": {body: event("CLOSED", "Sent"), stage: "Sent"},
-		"forged closing of a draft":            {body: event("CLOSED", "draft"), stage: "Draft"},
+		"forged closing":                       {body: event("CLOSED", "Signed"), stage: "Sent", later: true},
+		"forged closing that claims the truth": {body: event("CLOSED", "Sent"), stage: "Sent", later: true},
+		"forged closing of a draft":            {body: event("CLOSED", "draft"), stage: "Draft", later: true},
 		"signature":                            {body: event("SIGNED", "Sent"), stage: "Signed", delivered: true},
-		"forged signature on a draft":          {body: event("SIGNED", "Signed"), stage: "Draft"},
+		"forged signature on a draft":          {body: event("SIGNED", "Signed"), stage: "Draft", later: true},
 		"acceptance":                           {body: event("ACCEPTED", "Sent"), stage: "Completed", delivered: true},
-		"forged acceptance of a draft":         {body: event("ACCEPTED", "Completed"), stage: "Draft"},
+		"forged acceptance of a draft":         {body: event("ACCEPTED", "Completed"), stage: "Draft", later: true},
 		"unknown event":                        {body: event("ARCHIVED", "Gone"), stage: "Sent", delivered: true},
 		"document by its number":               {body: `{"event":"X","document":{"doc_no":"DOC-000040"}}`, stage: "Sent", asked: "DOC-000040", delivered: true},
 		"no document":                          {body: `{"event":"X"}`, asked: "nothing"},
@@ -88,7 +94,13 @@ func TestWithReadBack_handsOnOnlyWhatIsTrue(t *testing.T) {
 			}, revv.WithReadBack(reader), revv.WithWebhookObserver(func(r revv.WebhookResult) { result = r }))
 			r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(test.body))
 			r.Header.Set("Content-Type", "application/json")
-			assert.Equal(t, http.StatusNoContent, serve(t, handler, r).StatusCode)
+			response := serve(t, handler, r)
+			if test.later {
+				assert.Equal(t, http.StatusServiceUnavailable, response.StatusCode)
+				assert.Equal(t, "30", response.Header.Get("Retry-After"))
+			} else {
+				assert.Equal(t, http.StatusNoContent, response.StatusCode)
+			}
 			if test.asked == "" {
 				test.asked = "14"
 			}

@@ -95,7 +95,8 @@ func TestStore_holderThatDied_isFollowedWhenItsTimeIsUp(t *testing.T) {
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), 3*lockPoll)
 	defer cancel()
-	require.ErrorIs(t, revv.SaveToken(ctx, store, "acme", &oauth2.Token{AccessToken: "early"}), context.DeadlineExceeded)
+	_, err = store.Update(ctx, "acme", func(*oauth2.Token) (*oauth2.Token, error) { return &oauth2.Token{AccessToken: "early"}, nil })
+	require.ErrorIs(t, err, context.DeadlineExceeded)
 
 	_, err = store.db.ExecContext(t.Context(), `UPDATE locks SET until = until - ?`, lockLease.Seconds()+1)
 	require.NoError(t, err)

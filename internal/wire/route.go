@@ -33,14 +33,15 @@ func newPart(text string) part {
 }
 
 // ParseRoute parses text. With a param, the path must contain exactly the
-// segment "{param}"; without one it must contain no placeholder.
+// segment "{param}"; without one it must contain no placeholder. An error does not
+// repeat the text, which may have a secret where none belongs.
 func ParseRoute(text, param string) (Route, error) {
 	method, path, ok := strings.Cut(text, " ")
 	if !ok || !isMethod(method) {
-		return Route{}, fmt.Errorf("%q must be a method in capitals, one space and a path", text)
+		return Route{}, errors.New("must be a method in capitals, one space and a path")
 	}
 	if err := CheckPath(path); err != nil {
-		return Route{}, fmt.Errorf("%q: %w", text, err)
+		return Route{}, err
 	}
 	found := false
 	for segment := range strings.SplitSeq(path[1:], "/") {
@@ -49,11 +50,11 @@ func ParseRoute(text, param string) (Route, error) {
 		case param != "" && segment == "{"+param+"}" && !found:
 			found = true
 		default:
-			return Route{}, fmt.Errorf("%q: the placeholder %q is not known here", text, segment)
+			return Route{}, fmt.Errorf("the placeholder %q is not known here", segment)
 		}
 	}
 	if param != "" && !found {
-		return Route{}, fmt.Errorf("%q: the placeholder {%s} is missing", text, param)
+		return Route{}, fmt.Errorf("the placeholder {%s} is missing", param)
 	}
 	before, after := path, ""
 	if found {

@@ -21,6 +21,9 @@ type Limits struct {
 	// members in that way: to them "id" and "ID" are one member, and which of the
 	// two wins is an accident.
 	FoldKeys bool
+	// Elements is how many elements all arrays together may have; 0 means any number.
+	// A decoder can need a hundred times the memory of the two bytes of an element.
+	Elements int
 }
 
 // The kinds of error of [Scan] and [Object]. Their texts name a byte offset and
@@ -33,6 +36,8 @@ var (
 	ErrUnexpectedEnd = errors.New("unexpected end of JSON")
 	// ErrTooDeep: more arrays and objects are open at once than the limit allows.
 	ErrTooDeep = errors.New("JSON nested too deeply")
+	// ErrTooMany: the arrays have more elements than the limit allows.
+	ErrTooMany = errors.New("too many elements in the arrays of JSON")
 	// ErrDuplicateKey: an object has a key twice.
 	ErrDuplicateKey = errors.New("duplicate key in JSON")
 	// ErrTrailingData: something other than white space follows the value.
@@ -108,6 +113,7 @@ func Kind(data []byte) byte {
 type scanner struct {
 	data    []byte
 	depth   int    // how many levels are allowed
+	left    int    // how many elements of arrays still are, negative for any number
 	open    levels // the objects and arrays around the offset
 	names   *names // nil unless repeated keys are refused
 	looking bool   // for wanted
@@ -146,7 +152,10 @@ func (l *levels) innermost() byte {
 }
 
 func newScanner(data []byte, limits Limits) scanner {
-	s := scanner{data: data, depth: limits.Depth}
+	s := scanner{data: data, depth: limits.Depth, left: limits.Elements}
+	if s.left <= 0 {
+		s.left = -1
+	}
 	if s.depth <= 0 {
 		s.depth = DefaultDepth
 	}
@@ -191,6 +200,12 @@ func (s *scanner) value(i int) (opened bool, next int, err error) {
 	}
 	if s.looking && s.open.count == 1 {
 		s.wanted.begin(i)
+	}
+	if s.left >= 0 && s.open.count > 0 && s.open.innermost() == '[' {
+		if s.left == 0 {
+			return false, 0, &scanError{kind: ErrTooMany, offset: i}
+		}
+		s.left--
 	}
 	switch c := s.data[i]; c {
 	case '"':
