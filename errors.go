@@ -172,9 +172,9 @@ func (e *Error) Unwrap() []error {
 	return all
 }
 
-// place notes that it was a storage that has answered, which knows no access token:
+// locate notes that it was a storage that has answered, which knows no access token:
 // its 401 must make nobody look for a new one.
-func (e *Error) place(last *result) {
+func (e *Error) locate(last *result) {
 	if e.elsewhere = last.elsewhere && last.status != 0; e.elsewhere {
 		e.Message = strings.TrimSuffix("said by the storage that the download was redirected to: "+e.Message, ": ")
 	}

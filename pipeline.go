@@ -367,7 +367,7 @@ func (c *core) log(ctx context.Context, p *prepared, a *attempt, r *result, took
 func (p *prepared) fail(last *result, sent int, kinds ...error) error {
 	e := &Error{Op: p.name, StatusCode: last.status, Attempts: sent, RetryAfter: last.retryAfter, kinds: kinds, cause: p.concealed(last, last.err)}
 	e.RequestID, e.Code, e.Message = p.safe(last, requestID(last.header)), p.safe(last, last.problem.code), p.safe(last, last.problem.message)
-	e.place(last)
+	e.locate(last)
 	if last.status >= 300 && last.status <= 399 && last.err == nil {
 		e.kinds = append(e.kinds, ErrRedirected)
 		e.Message = "redirects are not followed; is this the address of the API?"
@@ -392,7 +392,7 @@ func (p *prepared) failBefore(ctx context.Context, last *result, sent int, err e
 		out.RetryAfter = max(out.RetryAfter, e.RetryAfter) // of the gate
 	}
 	out.RequestID, out.Code, out.Message = p.safe(last, requestID(last.header)), p.safe(last, last.problem.code), p.safe(last, last.problem.message)
-	out.place(last)
+	out.locate(last)
 	if ctx.Err() != nil && !errors.Is(err, ctx.Err()) {
 		out.kinds = append(out.kinds, ctx.Err())
 	}

@@ -404,7 +404,7 @@ func contradiction(event *Event, stage Stage) error {
 		if claimed == "" || claimed.Is(stage) {
 			return nil // what is not claimed contradicts nothing
 		}
-		if before, now := place(claimed), place(stage); before < 0 || now < 0 || before > now {
+		if before, now := rank(claimed), rank(stage); before < 0 || now < 0 || before > now {
 			return errNotYet
 		}
 		return errOtherStage
@@ -416,9 +416,9 @@ func contradiction(event *Event, stage Stage) error {
 	return nil
 }
 
-// place is the place of a stage in the life of a document, -1 for one of an account's
+// rank is where a stage stands in the life of a document, -1 for one of an account's
 // own.
-func place(stage Stage) int {
+func rank(stage Stage) int {
 	return slices.IndexFunc([]Stage{StageDraft, StageSent, StageSigned, StageCompleted}, stage.Is)
 }
 
