@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -89,9 +90,7 @@ func contains(query string, texts ...string) bool {
 
 // newestFirst turns a list around in place.
 func newestFirst[T any](rows []T) []T {
-	for i, j := 0, len(rows)-1; i < j; i, j = i+1, j-1 {
-		rows[i], rows[j] = rows[j], rows[i]
-	}
+	slices.Reverse(rows)
 	return rows
 }
 

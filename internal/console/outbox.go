@@ -3,6 +3,7 @@ package console
 import (
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/revv-go/revv/internal/sandbox"
 )
@@ -34,12 +35,7 @@ func mailRows(mails []sandbox.Mail) []mailRow {
 				row.Buttons = append(row.Buttons, mailButton{name, target})
 			}
 		}
-		slices.SortFunc(row.Buttons, func(x, y mailButton) int {
-			if x.Name < y.Name {
-				return -1
-			}
-			return 1
-		})
+		slices.SortFunc(row.Buttons, func(x, y mailButton) int { return strings.Compare(x.Name, y.Name) })
 		rows[i] = row
 	}
 	return rows

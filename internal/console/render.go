@@ -111,7 +111,7 @@ func dict(pairs ...any) (map[string]any, error) {
 	if len(pairs)%2 != 0 {
 		return nil, errors.New("dict: a name without a value")
 	}
-	values := make(map[string]any, len(pairs)/2)
+	values := make(map[string]any)
 	for i := 0; i < len(pairs); i += 2 {
 		name, ok := pairs[i].(string)
 		if !ok {
