@@ -76,8 +76,8 @@ const (
 
 var errOver = errors.New("the attempt is over")
 
-// find is what the transport does with a connection, or with the body. It reports
-// whether the request may still go.
+// find is what the transport does with a connection. It reports whether the request
+// may still go.
 func (a *attempt) find() bool {
 	return a.passage.CompareAndSwap(passageOpen, passageFound) || a.passage.Load() == passageFound
 }
@@ -106,7 +106,7 @@ type withheld struct {
 }
 
 func (b withheld) Read(p []byte) (int, error) {
-	if !b.attempt.find() {
+	if b.attempt.passage.Load() == passageShut {
 		return 0, errOver
 	}
 	return b.ReadCloser.Read(p)

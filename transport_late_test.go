@@ -3,8 +3,10 @@ package revv_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -99,5 +101,40 @@ func TestLateConnection_ofARequestThatWasRepeated_isNotUsed(t *testing.T) {
 				assert.Len(t, service.requests(), 1)
 			})
 		}
+	}
+}
+
+// A body that middleware has replaced, or that is empty, is not made by the client. It
+// is held back as well, and reading it says nothing of a connection.
+func TestLateConnection_bodyOfSomebodyElse_isHeldBack(t *testing.T) {
+	t.Parallel()
+	other := func(next http.RoundTripper) http.RoundTripper {
+		return tripper(func(r *http.Request) (*http.Response, error) {
+			r.Body = io.NopCloser(io.LimitReader(strings.NewReader(`{"of":"middleware"}`), r.ContentLength))
+			return next.RoundTrip(r)
+		})
+	}
+	for name, in := range map[string]any{"replaced": map[string]string{"to": "be replaced"}, "empty": nil} {
+		tries := 0
+		var late io.Reader
+		network := tripper(func(r *http.Request) (*http.Response, error) {
+			tries++
+			if tries == 1 {
+				late = r.Body
+				_, err := r.Body.Read(make([]byte, 1))
+				if err != nil && err != io.EOF { //nolint:errorlint // the very value
+					t.Error(err)
+				}
+				return nil, &net.OpError{Op: "dial", Net: "tcp", Err: errImpatient}
+			}
+			return reply(http.StatusOK, "{}"), nil
+		})
+		client, err := revv.NewClient(revv.StaticToken(conformanceToken), revv.WithBaseURL(apiBase), hurried(),
+			revv.WithHTTPClient(&http.Client{Transport: network}), revv.WithMiddleware(other))
+		require.NoError(t, err)
+		require.NoError(t, client.Do(t.Context(), http.MethodPost, "/x", in, nil), name)
+		assert.Equal(t, 2, tries, name)
+		_, err = late.Read(make([]byte, 1))
+		require.ErrorContains(t, err, "the attempt is over", name)
 	}
 }
