@@ -30,9 +30,9 @@ import (
 // at. Wrap the store in an [EncryptedStore] where a copy of the directory, as a
 // backup, must not give access.
 type FileStore struct {
-	dir   string
-	real  string // dir without symbolic links, by which two stores are known to be one
-	locks accountLocks
+	dir       string
+	canonical string // dir without symbolic links, by which two stores are known to be one
+	locks     accountLocks
 }
 
 // NewFileStore returns a store that keeps its files in dir, which is created for
@@ -54,11 +54,11 @@ func NewFileStore(dir string) (*FileStore, error) {
 	if err := os.MkdirAll(absolute, 0o700); err != nil {
 		return nil, storeError(op, err)
 	}
-	real, err := filepath.EvalSymlinks(absolute)
+	canonical, err := filepath.EvalSymlinks(absolute)
 	if err != nil {
 		return nil, storeError(op, err)
 	}
-	return &FileStore{dir: absolute, real: real}, nil
+	return &FileStore{dir: absolute, canonical: canonical}, nil
 }
 
 // Load returns the token of the account, or an error that Is ErrNoToken or

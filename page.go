@@ -230,7 +230,7 @@ func eachPage(ctx context.Context, op string, first, prefetch int, list func(con
 		got := <-queue[0]
 		queue = queue[1:]
 		if got.panicked != nil {
-			panic(got.panicked) // here, where the caller can recover
+			panic(got.panicked) //nolint:forbidigo // the panic of somebody else, where the caller can recover
 		}
 		if got.err != nil {
 			yield(nil, got.err)

@@ -36,8 +36,8 @@ func TestAll_middlewareThatPanics_panicsForTheCaller(t *testing.T) {
 	for _, prefetch := range []int{-1, 4} {
 		client := pagesUntil(t, 1, func() { panic("a bug in middleware") })
 		assert.PanicsWithValue(t, "a bug in middleware", func() {
-			for range client.Contacts.All(t.Context(), revv.ListContactsParams{Prefetch: prefetch}) {
-				t.Error("there is no item")
+			for _, err := range client.Contacts.All(t.Context(), revv.ListContactsParams{Prefetch: prefetch}) {
+				t.Error("there is no item, and no error: ", err)
 			}
 		})
 	}

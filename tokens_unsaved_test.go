@@ -399,9 +399,9 @@ func TestTokens_directoryByAnotherName_isTheSameStore(t *testing.T) {
 		t.Skip("no symbolic links here: ", err)
 	}
 	inWorld(t, func(w *tokenWorld) {
-		real, other := newFileStore(t, dir), newFileStore(t, link)
-		require.NoError(w, revv.SaveToken(w.Context(), real, tokenAccount, &w.first))
-		first, _ := w.program(real, tokenAccount)
+		one, other := newFileStore(t, dir), newFileStore(t, link)
+		require.NoError(w, revv.SaveToken(w.Context(), one, tokenAccount, &w.first))
+		first, _ := w.program(one, tokenAccount)
 		second, _ := w.program(other, tokenAccount)
 		spent := w.first
 		w.faulty(func(a *authority, r tokenRequest) (*http.Response, error) {

@@ -122,7 +122,7 @@ func TestLateConnection_bodyOfSomebodyElse_isHeldBack(t *testing.T) {
 			if tries == 1 {
 				late = r.Body
 				_, err := r.Body.Read(make([]byte, 1))
-				if err != nil && err != io.EOF { //nolint:errorlint // the very value
+				if err != nil && err != io.EOF {
 					t.Error(err)
 				}
 				return nil, &net.OpError{Op: "dial", Net: "tcp", Err: errImpatient}

@@ -52,7 +52,7 @@ type directory string
 func identity(store TokenStore) any {
 	switch s := store.(type) {
 	case *FileStore:
-		return directory(s.real)
+		return directory(s.canonical)
 	case *EncryptedStore:
 		return identity(s.inner)
 	}
