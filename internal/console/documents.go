@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/revv-go/revv"
 	"github.com/revv-go/revv/internal/sandbox"
@@ -116,7 +115,7 @@ func (c *Console) documentPage(w http.ResponseWriter, r *http.Request) error {
 	}
 	magic := ""
 	if d.MagicToken != "" {
-		magic = "/perma/DOC/" + d.MagicToken + "/" + slug(d.Title)
+		magic = "/perma/DOC/" + d.MagicToken + "/" + sandbox.Slug(d.Title)
 	}
 	return c.render(w, http.StatusOK, "document", view{Title: d.Title, Nav: "documents", Watch: "document mail", Data: struct {
 		Document  sandbox.Document
@@ -140,16 +139,6 @@ func (c *Console) document(r *http.Request) (sandbox.Document, error) {
 		return d, missing("document")
 	}
 	return d, nil
-}
-
-// slug is the last part of a magic link, which is there to be read and not checked.
-func slug(title string) string {
-	return strings.Map(func(char rune) rune {
-		if char >= '0' && char <= '9' || char >= 'A' && char <= 'Z' || char >= 'a' && char <= 'z' {
-			return char
-		}
-		return '-'
-	}, title)
 }
 
 func (c *Console) documentPDF(w http.ResponseWriter, r *http.Request) error {

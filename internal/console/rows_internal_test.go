@@ -71,11 +71,6 @@ func TestPersonName_isTheAddressOfWhoHasNone(t *testing.T) {
 	assert.Equal(t, "a@example.com", personName(sandbox.Person{FirstName: " ", Email: "a@example.com"}))
 }
 
-func TestSlug_keepsLettersAndDigitsOfASCII(t *testing.T) {
-	t.Parallel()
-	assert.Equal(t, "-0189--ABYZ--abyz----", slug("/0189:@ABYZ[`abyz{ üß"))
-}
-
 func TestTitleProblem_atItsBounds(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{

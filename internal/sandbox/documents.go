@@ -300,8 +300,9 @@ func (s *Sandbox) CreateDocument(template revv.TemplateID, title string, folder 
 	return id, err
 }
 
-// slug is a title as the magic link spells it.
-func slug(title string) string {
+// Slug is a title as the magic link spells it, where it is there to be read and not
+// checked.
+func Slug(title string) string {
 	return strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
 			return r

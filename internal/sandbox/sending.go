@@ -251,5 +251,5 @@ func (a *account) magicLink(c *call) (any, error) {
 	}
 	return struct {
 		URL string `json:"url"`
-	}{strings.Join([]string{a.BaseURL, "perma/DOC", d.MagicToken, slug(d.Title)}, "/")}, nil
+	}{strings.Join([]string{a.BaseURL, "perma/DOC", d.MagicToken, Slug(d.Title)}, "/")}, nil
 }

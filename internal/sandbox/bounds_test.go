@@ -1,0 +1,114 @@
+package sandbox_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/revv-go/revv/internal/sandbox"
+)
+
+// What a limit allows is taken, and one more is refused.
+func TestLimits_atTheirBounds(t *testing.T) {
+	a := newAPI(t)
+	d := a.draft()
+	nested := func(depth int) string {
+		return `{"template_id":` + strings.Repeat("[", depth) + strings.Repeat("]", depth) + `}`
+	}
+	contact := func(notes int) string {
+		return `{"name":"A","email":"a@example.com","notes":"` + strings.Repeat("n", notes) + `"}`
+	}
+	fields := func(n int) string {
+		return `{"fields":[` + strings.TrimSuffix(strings.Repeat(`{"name":"Counterparty","value":"x"},`, n), ",") + `]}`
+	}
+	for _, test := range []struct {
+		method, path, body string
+		status             int
+		message            string
+	}{
+		{"GET", "/api/docs/1", "", 404, "1"},
+		{"GET", "/api/docs/0", "", 400, "a number from 1"},
+		{"POST", "/api/docs", `{"template_id":1}`, 404, "no template has the id 1"},
+		{"POST", "/api/docs", `{"template_id":0}`, 400, "positive whole number"},
+		{"POST", "/api/docs", nested(99), 400, "a number is due"},
+		{"POST", "/api/docs", nested(101), 400, "nested more than 100 levels"},
+		{"POST", "/api/docs", `{"template_id":21,"x":{"a":1,"b":2,"a":3}}`, 400, `"x.a" occurs twice`},
+		{"POST", "/api/docs", `{"template_id":21,"x":[{},{"a":1,"a":3}]}`, 400, `"x[1].a" occurs twice`},
+		{"POST", "/api/contacts", contact(10_000), 200, ""},
+		{"POST", "/api/contacts", contact(10_001), 422, "at most 10000 bytes"},
+		{"PUT", "/api/docs/14/fields", fields(1000), 422, "twice"},
+		{"PUT", "/api/docs/14/fields", fields(1001), 422, "at most 1000 entries are allowed, not 1001"},
+		{"GET", "/api/object-activities/objects/" + string(d.ObjectID) + "?limit=1", "", 200, ""},
+		{"GET", "/api/object-activities/objects/" + string(d.ObjectID) + "?limit=1000", "", 200, ""},
+		{"GET", "/api/object-activities/objects/" + string(d.ObjectID) + "?limit=0", "", 400, "from 1 to 1000"},
+		{"GET", "/api/object-activities/objects/" + string(d.ObjectID) + "?limit=1001", "", 400, "from 1 to 1000"},
+		{"POST", "/api/v2/doc-signers/14", `{"signers":[{"user_email":"s@example.com","order":-1}]}`, 400, "a whole number from 0"},
+		{"POST", "/api/v2/doc-signers/14", `{"signers":[{"user_email":"s@example.com","order":0}]}`, 200, ""},
+	} {
+		w := a.do(test.method, test.path, test.body)
+		assert.Equal(t, test.status, w.Code, "%s %s %.60s: %s", test.method, test.path, test.body, w.Body)
+		assert.Contains(t, w.Body.String(), strings.ReplaceAll(test.message, `"`, `\"`), "%s %s %.60s", test.method, test.path, test.body)
+	}
+}
+
+// An account without documents, and one whose newest object is a folder, come back
+// from a snapshot as well; and so do magic links.
+func TestSnapshot_ofFoldersAlone_andOfMagicLinks(t *testing.T) {
+	a := newAPI(t)
+	_, err := a.AddFolder(sandbox.Folder{Name: "Customers"})
+	require.NoError(t, err)
+	restore := func() *api {
+		data, err := a.Export()
+		require.NoError(t, err)
+		b := newAPI(t)
+		require.NoError(t, b.Import(data))
+		b.tokens = a.tokens
+		b.SetTime(noon)
+		assert.Equal(t, a.ok("GET", "/api/folders/", ""), b.ok("GET", "/api/folders/", ""))
+		return b
+	}
+	restore()
+	d := a.draft()
+	restore()
+	_, err = a.AddFolder(sandbox.Folder{Name: "Last"})
+	require.NoError(t, err)
+	restore()
+	a.ok("POST", "/api/perma-link", `{"object_id":"`+string(d.ObjectID)+`","object_type":"DOC"}`)
+	token := a.Documents()[0].MagicToken
+	require.NotEmpty(t, token)
+	view, err := restore().MagicDocument(token)
+	require.NoError(t, err)
+	assert.Equal(t, d.ID, view.ID)
+	_, err = restore().MagicDocument("")
+	require.Error(t, err)
+}
+
+// A 2xx takes a delivery, whatever it is called.
+func TestDelivery_everySuccessTakesIt(t *testing.T) {
+	for status, want := range map[int]string{200: sandbox.DeliveryDelivered, 299: sandbox.DeliveryDelivered, 300: sandbox.DeliveryFailed, 199 + 205: sandbox.DeliveryFailed} {
+		receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
+		a := newAPI(t)
+		a.subscribe(receiver.URL, "DOCUMENT_STAGE_CHANGED")
+		a.draft()
+		a.ok("POST", "/api/v2/doc-signers/14", `{"signers":[{"user_email":"s@example.com"}]}`)
+		a.wait()
+		receiver.Close()
+		require.NotEmpty(t, a.Deliveries())
+		assert.Equal(t, want, a.Deliveries()[0].State, fmt.Sprint(status))
+	}
+}
+
+func TestPDF_saysThatNobodyHasSigned(t *testing.T) {
+	a := newAPI(t)
+	a.draft()
+	assert.Contains(t, a.ok("GET", "/api/docs/14/download", ""), "Not signed")
+	a.ok("POST", "/api/v2/doc-signers/14", `{"signers":[{"user_email":"s@example.com"}]}`)
+	assert.Contains(t, a.ok("GET", "/api/docs/14/download", ""), "Not signed")
+	require.NoError(t, a.Sign(14, "s@example.com", nil))
+	assert.NotContains(t, a.ok("GET", "/api/docs/14/download", ""), "Not signed")
+}
