@@ -1,9 +1,11 @@
 package sandbox
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func TestBoundedAppend_dropsTheOldestTenthWhenItIsFull(t *testing.T) {
@@ -23,4 +25,16 @@ func TestBoundedAppend_dropsTheOldestTenthWhenItIsFull(t *testing.T) {
 func TestSlug_keepsLettersAndDigitsOfASCII(t *testing.T) {
 	t.Parallel()
 	assert.Equal(t, "-0189--ABYZ--abyz----", Slug("/0189:@ABYZ[`abyz{ üß"))
+}
+
+func TestShorten_andTitles_atTheirBounds(t *testing.T) {
+	t.Parallel()
+	assert.Equal(t, strings.Repeat("a", 60), shorten(strings.Repeat("a", 60)))
+	assert.Equal(t, strings.Repeat("a", 60)+"…", shorten(strings.Repeat("a", 61)))
+	assert.Equal(t, strings.Repeat("a", 59)+"…", shorten(strings.Repeat("a", 59)+"ü"), "no half of a character")
+	require.NoError(t, checkTitle(strings.Repeat("ü", 255)))
+	require.Error(t, checkTitle(strings.Repeat("ü", 256)))
+	d := Document{Fields: []Field{{Name: "A", Required: true}, {Name: "B", Required: true}, {Name: "C"}}}
+	assert.Equal(t, []string{"A", "B"}, d.missing(nil))
+	assert.Equal(t, []string{"A"}, d.missing([]FieldValue{{Name: "B", Value: "x"}, {Name: "C", Value: "x"}}))
 }

@@ -1,7 +1,9 @@
 package sandbox_test
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -42,6 +44,8 @@ func TestLimits_atTheirBounds(t *testing.T) {
 		{"POST", "/api/contacts", contact(10_000), 200, ""},
 		{"POST", "/api/contacts", contact(10_001), 422, "at most 10000 bytes"},
 		{"PUT", "/api/docs/14/fields", fields(1000), 422, "twice"},
+		{"PUT", "/api/docs/14/fields", `{"fields":[{"name":"Counterparty","value":"` + strings.Repeat("x", 10_001) + `"}]}`, 422, "at most 10000 bytes"},
+		{"PUT", "/api/docs/14/fields", `{"fields":[{"name":"Counterparty","value":"` + strings.Repeat("x", 10_000) + `"}]}`, 200, ""},
 		{"PUT", "/api/docs/14/fields", fields(1001), 422, "at most 1000 entries are allowed, not 1001"},
 		{"GET", "/api/object-activities/objects/" + string(d.ObjectID) + "?limit=1", "", 200, ""},
 		{"GET", "/api/object-activities/objects/" + string(d.ObjectID) + "?limit=1000", "", 200, ""},
@@ -111,4 +115,42 @@ func TestPDF_saysThatNobodyHasSigned(t *testing.T) {
 	assert.Contains(t, a.ok("GET", "/api/docs/14/download", ""), "Not signed")
 	require.NoError(t, a.Sign(14, "s@example.com", nil))
 	assert.NotContains(t, a.ok("GET", "/api/docs/14/download", ""), "Not signed")
+}
+
+func TestFault_statusesAtTheirBounds(t *testing.T) {
+	a := newAPI(t)
+	for status, fine := range map[int]bool{199: false, 200: true, 599: true, 600: false} {
+		assert.Equal(t, fine, a.Fail(sandbox.Fault{Status: status, Times: 1}) == nil, status)
+		a.ClearFaults()
+	}
+}
+
+// An answer that is cut, or stalls, exactly where it ends is cut all the same.
+func TestFault_cutBehindTheLastByte_isSeen(t *testing.T) {
+	a := newAPI(t)
+	server := httptest.NewServer(a.Handler())
+	defer server.Close()
+	const whole = `{"Webhooks":[]}`
+	for name, fault := range map[string]sandbox.Fault{"cut": {CutAfter: len(whole), Times: 1}, "stalled": {StallAfter: len(whole), Times: 1}} {
+		require.NoError(t, a.Fail(fault))
+		ctx, cancel := context.WithCancel(t.Context())
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL+"/api/webhooks", http.NoBody)
+		require.NoError(t, err)
+		r.Header.Set("AccessToken", a.tokens.AccessToken)
+		resp, err := http.DefaultClient.Do(r)
+		require.NoError(t, err, name)
+		body := make([]byte, len(whole))
+		_, err = io.ReadFull(resp.Body, body)
+		require.NoError(t, err, name)
+		assert.Equal(t, whole, string(body), name)
+		if name == "stalled" {
+			cancel()
+		}
+		_, err = resp.Body.Read(body)
+		require.Error(t, err, name)
+		require.NotErrorIs(t, err, io.EOF, name)
+		assert.Greater(t, resp.ContentLength, int64(len(whole)), name)
+		require.NoError(t, resp.Body.Close())
+		cancel()
+	}
 }
