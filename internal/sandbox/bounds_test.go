@@ -154,3 +154,15 @@ func TestFault_cutBehindTheLastByte_isSeen(t *testing.T) {
 		cancel()
 	}
 }
+
+// What was filled in before anybody signed is still the first signer's to change.
+func TestSign_prefilledFields_areLockedByASignatureOnly(t *testing.T) {
+	a := newAPI(t)
+	a.draft()
+	a.ok("PUT", "/api/docs/14/fields", `{"fields":[{"name":"Counterparty","value":"Acme"}]}`)
+	a.ok("POST", "/api/v2/doc-signers/14", `{"signers":[{"user_email":"s@example.com"},{"user_email":"t@example.com"}]}`)
+	signers := a.Documents()[0].Signers
+	assert.NotContains(t, a.do("GET", "/sign/"+signers[0].Token, "").Body.String(), "readonly")
+	require.NoError(t, a.Sign(14, "s@example.com", nil))
+	assert.Contains(t, a.do("GET", "/sign/"+signers[1].Token, "").Body.String(), "readonly")
+}

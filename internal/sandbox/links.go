@@ -285,13 +285,13 @@ func (a *account) signForm(c *call) (any, error) {
 // read takes the values from the form and notes at each one what is wrong with it.
 func (s *signing) read(form url.Values) ([]FieldValue, *Problem) {
 	var values []FieldValue
-	wrong := 0
+	wrong := false
 	for i := range s.Inputs {
 		in := &s.Inputs[i]
 		if !form.Has(in.Input) {
 			if in.Required && in.Value == "" {
 				in.Error = "This field is required."
-				wrong++
+				wrong = true
 			}
 			continue
 		}
@@ -308,17 +308,17 @@ func (s *signing) read(form url.Values) ([]FieldValue, *Problem) {
 		default:
 			continue
 		}
-		wrong++
+		wrong = true
 	}
 	switch {
 	case form.Has("name") && s.Name == "":
 		s.NameError = "Type your name to sign."
-		wrong++
+		wrong = true
 	case checkSignature(s.Name) != nil:
 		s.NameError = asSentence(checkSignature(s.Name))
-		wrong++
+		wrong = true
 	}
-	if wrong == 0 {
+	if !wrong {
 		return values, nil
 	}
 	return nil, badValue("Nothing is signed yet. Please look at the required fields and the values that are marked below.")

@@ -155,11 +155,9 @@ func handle(mux *http.ServeMux, path string, h http.Handler) (err error) {
 
 // choose returns the operation that claims the call.
 func choose(ops []*operation, param string, query url.Values) *operation {
-	if len(ops) > 1 {
-		for _, op := range ops {
-			if op.claims == nil || op.claims(param, query) {
-				return op
-			}
+	for _, op := range ops {
+		if op.claims == nil || op.claims(param, query) {
+			return op
 		}
 	}
 	return ops[0]
