@@ -141,3 +141,27 @@ func TestPDF_pagesAndTheirContents(t *testing.T) {
 		assert.Equal(t, rows, seen)
 	}
 }
+
+func TestDistances(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 64)
+	for _, test := range []struct {
+		a, b string
+		want int
+	}{
+		{"", "", 0}, {"docs", "docs", 0}, {"doc", "docs", 1}, {"docs", "doc", 1}, {"dogs", "docs", 1}, {"abc", "", 3}, {"", "abc", 3},
+		{"kitten", "sitting", 3}, {long, "", 64}, {long, long, 0}, {long + "x", long + "x", 64}, {long, long + "x", 64}, {long + "x", long, 64},
+	} {
+		assert.Equal(t, test.want, letterDistance(test.a, test.b), "%q, %q", test.a, test.b)
+	}
+	split := func(path string) []string { return strings.Split(path, "/") }
+	for _, test := range []struct {
+		given, known string
+		want         int
+	}{
+		{"/api/docs", "/api/docs", 0}, {"/api/doc", "/api/docs", 1}, {"/api/docs/", "/api/docs", 1}, {"/api/docs/14", "/api/docs/{id}", 1},
+		{"/api/docs", "/api/docs/{id}", 9}, {"/api/abcdefghijklmnopqrstuvwxyz", "/api/ABCDEFGHIJKLMNOPQRSTUVWXYZ", 15}, {"/docs", "/api/docs", 4},
+	} {
+		assert.Equal(t, test.want, segmentDistance(split(test.given), split(test.known)), "%s, %s", test.given, test.known)
+	}
+}

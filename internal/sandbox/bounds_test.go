@@ -166,3 +166,38 @@ func TestSign_prefilledFields_areLockedByASignatureOnly(t *testing.T) {
 	require.NoError(t, a.Sign(14, "s@example.com", nil))
 	assert.Contains(t, a.do("GET", "/sign/"+signers[1].Token, "").Body.String(), "readonly")
 }
+
+func TestRequests_ofTheLargestSize(t *testing.T) {
+	a := newAPI(t)
+	body := func(size int) string {
+		const start, end = `{"template_id":21,"title":"`, `"}`
+		return start + strings.Repeat(" ", size-len(start)-len(end)) + end
+	}
+	assert.Equal(t, http.StatusUnprocessableEntity, a.do("POST", "/api/docs", body(1<<20)).Code, "its title is only blanks")
+	assert.Equal(t, http.StatusRequestEntityTooLarge, a.do("POST", "/api/docs", body(1<<20+1)).Code)
+	path := func(size int) string { return "/api/docs/" + strings.Repeat("1", size-len("/api/docs/")) }
+	assert.Contains(t, a.do("GET", path(2048), "").Body.String(), "INVALID_ID")
+	assert.Contains(t, a.do("GET", path(2049), "").Body.String(), "did you mean GET /api/docs/{id}")
+}
+
+func TestWebhooks_areBounded(t *testing.T) {
+	a := newAPI(t)
+	for i := range 1000 {
+		a.subscribe(fmt.Sprintf("http://127.0.0.1:1/%d", i), "DOCUMENT_SIGNED")
+	}
+	assert.Contains(t, a.refused(http.StatusConflict, "POST", "/api/webhooks", `{"event":"DOCUMENT_SIGNED","url":"http://127.0.0.1:1/x"}`), "1000 webhooks already")
+}
+
+// What the log says of a refusal is what the client was told.
+func TestRequests_sayWhyTheyWereRefused(t *testing.T) {
+	a := newAPI(t)
+	a.do("GET", "/api/docs/99", "")
+	a.ok("GET", "/api/webhooks", "")
+	a.fail(sandbox.Fault{Status: 400, Body: " what the fault says ", Times: 1})
+	a.do("GET", "/api/webhooks", "")
+	requests := a.Requests()
+	require.Len(t, requests, 3)
+	assert.Contains(t, requests[0].Problem, "99")
+	assert.Empty(t, requests[1].Problem)
+	assert.Contains(t, requests[2].Problem, "fault {")
+}

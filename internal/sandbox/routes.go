@@ -175,20 +175,16 @@ func (rt *route) allowed() []string {
 
 // nearest returns the known route that a wrong path most likely meant.
 func (s *Sandbox) nearest(method, path string) string {
-	best, bestDistance := "", -1
+	best, bestDistance := "", 0
 	for _, r := range s.routes {
 		distance := segmentDistance(strings.Split(path, "/"), strings.Split(r.path, "/"))
-		known := r.methods[method]
-		if known == nil {
-			distance += 2 // another method is a worse guess, not an impossible one
-			method := r.allowed()[0]
-			if bestDistance < 0 || distance < bestDistance {
-				best, bestDistance = method+" "+r.path, distance
-			}
-			continue
+		shown := method
+		if r.methods[method] == nil { // another method is a worse guess, not an impossible one
+			distance += 2
+			shown = r.allowed()[0]
 		}
-		if bestDistance < 0 || distance < bestDistance {
-			best, bestDistance = method+" "+r.path, distance
+		if best == "" || distance < bestDistance {
+			best, bestDistance = shown+" "+r.path, distance
 		}
 	}
 	return best
