@@ -37,7 +37,7 @@ func TestLimits_atTheirBounds(t *testing.T) {
 		{"GET", "/api/docs/0", "", 400, "a number from 1"},
 		{"POST", "/api/docs", `{"template_id":1}`, 404, "no template has the id 1"},
 		{"POST", "/api/docs", `{"template_id":0}`, 400, "positive whole number"},
-		{"POST", "/api/docs", nested(99), 400, "a number is due"},
+		{"POST", "/api/docs", nested(100), 400, "a number is due"},
 		{"POST", "/api/docs", nested(101), 400, "nested more than 100 levels"},
 		{"POST", "/api/docs", `{"template_id":21,"x":{"a":1,"b":2,"a":3}}`, 400, `"x.a" occurs twice`},
 		{"POST", "/api/docs", `{"template_id":21,"x":[{},{"a":1,"a":3}]}`, 400, `"x[1].a" occurs twice`},
