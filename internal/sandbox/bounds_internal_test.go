@@ -149,8 +149,19 @@ func TestDistances(t *testing.T) {
 		a, b string
 		want int
 	}{
-		{"", "", 0}, {"docs", "docs", 0}, {"doc", "docs", 1}, {"docs", "doc", 1}, {"dogs", "docs", 1}, {"abc", "", 3}, {"", "abc", 3},
-		{"kitten", "sitting", 3}, {long, "", 64}, {long, long, 0}, {long + "x", long + "x", 64}, {long, long + "x", 64}, {long + "x", long, 64},
+		{"", "", 0},
+		{"docs", "docs", 0},
+		{"doc", "docs", 1},
+		{"docs", "doc", 1},
+		{"dogs", "docs", 1},
+		{"abc", "", 3},
+		{"", "abc", 3},
+		{"kitten", "sitting", 3},
+		{long, "", 64},
+		{long, long, 0},
+		{long + "x", long + "x", 64},
+		{long, long + "x", 64},
+		{long + "x", long, 64},
 	} {
 		assert.Equal(t, test.want, letterDistance(test.a, test.b), "%q, %q", test.a, test.b)
 	}
@@ -159,8 +170,13 @@ func TestDistances(t *testing.T) {
 		given, known string
 		want         int
 	}{
-		{"/api/docs", "/api/docs", 0}, {"/api/doc", "/api/docs", 1}, {"/api/docs/", "/api/docs", 1}, {"/api/docs/14", "/api/docs/{id}", 1},
-		{"/api/docs", "/api/docs/{id}", 9}, {"/api/abcdefghijklmnopqrstuvwxyz", "/api/ABCDEFGHIJKLMNOPQRSTUVWXYZ", 15}, {"/docs", "/api/docs", 4},
+		{"/api/docs", "/api/docs", 0},
+		{"/api/doc", "/api/docs", 1},
+		{"/api/docs/", "/api/docs", 1},
+		{"/api/docs/14", "/api/docs/{id}", 1},
+		{"/api/docs", "/api/docs/{id}", 9},
+		{"/api/abcdefghijklmnopqrstuvwxyz", "/api/ABCDEFGHIJKLMNOPQRSTUVWXYZ", 15},
+		{"/docs", "/api/docs", 4},
 	} {
 		assert.Equal(t, test.want, segmentDistance(split(test.given), split(test.known)), "%s, %s", test.given, test.known)
 	}

@@ -103,7 +103,7 @@ func TestDelivery_everySuccessTakesIt(t *testing.T) {
 		a.wait()
 		receiver.Close()
 		require.NotEmpty(t, a.Deliveries())
-		assert.Equal(t, want, a.Deliveries()[0].State, fmt.Sprint(status))
+		assert.Equal(t, want, a.Deliveries()[0].State, "%d", status)
 	}
 }
 
