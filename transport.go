@@ -59,8 +59,8 @@ type attempt struct {
 	// reached says that middleware let the request through to the network.
 	reached atomic.Bool
 	passage atomic.Int32 // open, found or shut
-	body    secret.Value[io.ReadCloser]
-	empty   func() // the body
+	payload *bytes.Reader
+	body    io.ReadCloser // of the payload
 }
 
 // The passage from the transport to the network. A transport or middleware may return
@@ -91,10 +91,9 @@ func (a *attempt) shut() bool {
 // carry returns a body for the request, of a kind that net/http knows to be in memory
 // and sends in one piece with the headers: if it has been emptied, nothing is sent.
 func (a *attempt) carry(data []byte) io.ReadCloser {
-	reader := bytes.NewReader(data)
-	body := io.NopCloser(reader)
-	a.empty, a.body = func() { reader.Reset(nil) }, secret.New(body)
-	return body
+	a.payload = bytes.NewReader(data)
+	a.body = io.NopCloser(a.payload)
+	return a.body
 }
 
 // withheld is a body that was not made by carry, as one of middleware's. Of a request
@@ -118,8 +117,8 @@ func (a *attempt) trace(ctx context.Context) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GetConn: func(string) { a.sought.Store(true) },
 		GotConn: func(httptrace.GotConnInfo) {
-			if !a.find() && a.empty != nil {
-				a.empty()
+			if !a.find() && a.payload != nil {
+				a.payload.Reset(nil)
 			}
 		},
 		WroteHeaders: func() { a.written.Add(1) },
@@ -182,7 +181,7 @@ func (c *core) transmit(req *http.Request, a *attempt) (*http.Response, error) {
 	c.setCredentials(req.Header, a.token.Reveal().AccessToken)
 	if a.class == retry.Consequences {
 		unrepeatable(req)
-		if req.Body != a.body.Reveal() {
+		if req.Body != a.body {
 			req.Body = withheld{req.Body, a}
 		}
 	}
