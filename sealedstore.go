@@ -40,7 +40,8 @@ const (
 // are used for reading only. An old key can go once each account was saved anew: by a
 // refresh, or by an Update whose function returns a copy of the token.
 //
-// The error Is ErrInvalidArgument when inner is nil or a key is not of 32 bytes.
+// The error Is ErrInvalidArgument when inner is nil, or a key is not of 32 bytes or all
+// zeros.
 func NewEncryptedStore(inner TokenStore, key []byte, oldKeys ...[]byte) (*EncryptedStore, error) {
 	const op = "NewEncryptedStore"
 	if inner == nil {

@@ -28,8 +28,9 @@ import (
 //
 // A store that hangs fails the test after some seconds. What needs a second process
 // or a failing disk is not checked: that the lock excludes other processes, ends with
-// its holder's death, and that a store which cannot save says so before fn runs.
-// ExpiresIn is not compared: a store may leave it out.
+// its holder's death, that a store which cannot save says so before fn runs, and that
+// one which was changed behind the lock is [revv.ErrConflict]. ExpiresIn is not
+// compared either: a store may leave it out.
 func TestTokenStore(t *testing.T, newStore func(t *testing.T) revv.TokenStore) {
 	t.Helper()
 	for _, promise := range tokenStorePromises() {
