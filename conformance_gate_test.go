@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -87,5 +88,50 @@ func TestConformance_gate_shutBetweenTwoAttempts_tellsHowLong(t *testing.T) {
 		require.True(t, ok)
 		assert.Equal(t, http.StatusInternalServerError, e.StatusCode)
 		assert.Greater(t, e.RetryAfter, 45*time.Second)
+	})
+}
+
+// slots is a rate limiter with a turn a second.
+type slots struct {
+	mu   sync.Mutex
+	next time.Time
+}
+
+func (s *slots) Wait(context.Context) error {
+	s.mu.Lock()
+	if now := time.Now(); s.next.Before(now) {
+		s.next = now
+	}
+	turn := s.next
+	s.next = turn.Add(time.Second)
+	s.mu.Unlock()
+	sleepVirtually(time.Until(turn))
+	return nil
+}
+
+// Calls that had their turn while the gate was shut do not leave together when it
+// opens.
+func TestConformance_gate_opens_callsKeepTheirRate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		var sent []time.Time
+		service := newSwitchboard(func(*http.Request) (*http.Response, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			if sent = append(sent, time.Now()); len(sent) == 1 {
+				return reply(429, "", "Retry-After", "10"), nil
+			}
+			return reply(200, documentAnswer), nil
+		})
+		client, err := revv.NewClient(revv.StaticToken(conformanceToken), revv.WithRateLimiter(&slots{}), revv.WithBaseURL(apiBase),
+			revv.WithHTTPClient(&http.Client{Transport: service}))
+		require.NoError(t, err)
+		assert.Zero(t, throng(t.Context(), 5, client, readOne))
+		require.Len(t, sent, 6)
+		assert.GreaterOrEqual(t, sent[1].Sub(sent[0]), 10*time.Second)
+		for i := 2; i < len(sent); i++ {
+			assert.GreaterOrEqual(t, sent[i].Sub(sent[i-1]), time.Second)
+		}
 	})
 }

@@ -149,16 +149,20 @@ func (c *core) admit(ctx context.Context, p *prepared) (*oauth2.Token, error) {
 	return token, c.pass(ctx, p) // the renewal of a token takes its time
 }
 
-// turn waits for the gate and the limiter, and for the gate that was shut while the
-// limiter was waited for.
+// turn waits for the gate and the limiter. If the gate was shut while the limiter was
+// waited for, both are asked anew: calls must not leave together when it opens.
 func (c *core) turn(ctx context.Context, p *prepared) error {
-	if err := c.pass(ctx, p); err != nil || c.limiter == nil {
-		return err
+	for {
+		if err := c.pass(ctx, p); err != nil || c.limiter == nil {
+			return err
+		}
+		if err := c.limiter.Wait(ctx); err != nil {
+			return fmt.Errorf("rate limiter: %w", err)
+		}
+		if c.gate.Wait(time.Now) <= 0 {
+			return nil
+		}
 	}
-	if err := c.limiter.Wait(ctx); err != nil {
-		return fmt.Errorf("rate limiter: %w", err)
-	}
-	return c.pass(ctx, p)
 }
 
 // pass waits until the gate is open.
