@@ -32,6 +32,10 @@ type input struct {
 	id    segment // expands the route's placeholder
 	query any     // a struct for go-querystring
 	body  any     // a value for encoding/json
+	// refused is why the call cannot be made, where that was found before prepare is
+	// asked. It is told there, behind the options: one may have to empty what an
+	// earlier call has left.
+	refused error
 }
 
 // segment is an id on its way into a path, with the name of its argument.
@@ -83,6 +87,9 @@ func (c *core) prepare(call *call, opts []CallOption) (*prepared, error) {
 	settings, err := c.settingsOf(call.name, opts)
 	if err != nil {
 		return nil, err
+	}
+	if call.input.refused != nil {
+		return nil, call.input.refused
 	}
 	for _, in := range []any{call.input.query, call.input.body} {
 		if v, ok := in.(validator); ok {
@@ -149,16 +156,6 @@ func (c *core) settingsOf(op string, opts []CallOption) (*callSettings, error) {
 		problems = append(problems, argument(op, p.option, p.rule))
 	}
 	return &s, errors.Join(problems...)
-}
-
-// checkOptions is for calls that look at an argument before [core.prepare] does: the
-// options come first, because one may have to empty what an earlier call has left.
-func (c *core) checkOptions(op string, opts []CallOption) error {
-	if c == nil {
-		return errNoClient(op)
-	}
-	_, err := c.settingsOf(op, opts)
-	return err
 }
 
 func encodeQuery(params any, extra url.Values) (string, error) {

@@ -186,26 +186,28 @@ func (c *Client) BaseURL() string {
 // [ErrMalformedResponse].
 func (c *Client) Do(ctx context.Context, method, path string, in, out any, opts ...CallOption) error {
 	const op = "Do"
-	if err := c.root().checkOptions(op, opts); err != nil {
-		return err
-	}
-	route, err := wire.ParseRoute(method+" "+path, "")
-	if err != nil {
-		return argument(op, "method and path", err.Error()) // which does not repeat them
-	}
-	if isStream(in) {
-		return argument(op, "in", "must be a value for encoding/json, or JSON as []byte: what can be read once cannot be sent again")
-	}
+	call := &call{name: op, class: classOf(method), accept: jsonAccept, input: input{body: in}}
 	decode := ignored
 	if out != nil {
-		if target := reflect.ValueOf(out); target.Kind() != reflect.Pointer || target.IsNil() {
-			return argument(op, "out", "must be a pointer, and not a nil one")
-		}
 		// out may be the bytes, or decode itself and keep a part of them.
 		decode = func(body []byte) error { return decodeInto(bytes.Clone(body), out) }
 	}
-	call := &call{name: op, class: classOf(method), route: route, accept: jsonAccept, input: input{body: in}}
+	var err error
+	switch call.route, err = wire.ParseRoute(method+" "+path, ""); {
+	case err != nil:
+		call.input.refused = argument(op, "method and path", err.Error()) // which does not repeat them
+	case isStream(in):
+		call.input.refused = argument(op, "in", "must be a value for encoding/json, or JSON as []byte: what can be read once cannot be sent again")
+	case out != nil && !isTarget(out):
+		call.input.refused = argument(op, "out", "must be a pointer, and not a nil one")
+	}
 	return c.root().run(ctx, call, opts, decode)
+}
+
+// isTarget reports a pointer that something can be decoded into.
+func isTarget(out any) bool {
+	target := reflect.ValueOf(out)
+	return target.Kind() == reflect.Pointer && !target.IsNil()
 }
 
 // isStream reports a reader that encoding/json would make {} of.

@@ -80,21 +80,19 @@ type stream struct {
 }
 
 func (c *core) download(ctx context.Context, id DocumentID, w io.Writer, opts []CallOption) (*Download, error) {
-	op := operations[opDownloadDocument].name
-	if err := c.checkOptions(op, opts); err != nil {
-		return nil, err
-	}
-	if w == nil {
-		return nil, argument(op, "w", "must not be nil")
-	}
 	return c.stream(ctx, id, opts, &stream{sink: w})
 }
 
 func (c *core) stream(ctx context.Context, id DocumentID, opts []CallOption, s *stream) (*Download, error) {
 	row := &operations[opDownloadDocument]
-	p, err := c.prepare(&call{
-		name: row.name, class: row.class, route: c.routes[opDownloadDocument], accept: pdfAccept, input: input{id: numeric("id", id)},
-	}, opts)
+	if c == nil {
+		return nil, errNoClient(row.name)
+	}
+	in := input{id: numeric("id", id)}
+	if s.sink == nil {
+		in.refused = argument(row.name, "w", "must not be nil")
+	}
+	p, err := c.prepare(&call{name: row.name, class: row.class, route: c.routes[opDownloadDocument], accept: pdfAccept, input: in}, opts)
 	if err != nil {
 		return nil, err
 	}
