@@ -30,9 +30,8 @@ import (
 // at. Wrap the store in an [EncryptedStore] where a copy of the directory, as a
 // backup, must not give access.
 type FileStore struct {
-	dir       string
-	canonical string // dir without symbolic links, by which two stores are known to be one
-	locks     accountLocks
+	dir   string
+	locks accountLocks
 }
 
 // NewFileStore returns a store that keeps its files in dir, which is created for
@@ -54,11 +53,21 @@ func NewFileStore(dir string) (*FileStore, error) {
 	if err := os.MkdirAll(absolute, 0o700); err != nil {
 		return nil, storeError(op, err)
 	}
-	canonical, err := filepath.EvalSymlinks(absolute)
-	if err != nil {
-		return nil, storeError(op, err)
+	return &FileStore{dir: absolute}, nil
+}
+
+// shares reports whether two stores keep their files in one directory, which can have
+// several names: symbolic links, mounts, file systems that do not tell cases apart.
+func (s *FileStore) shares(other *FileStore) bool {
+	if s.dir == other.dir {
+		return true
 	}
-	return &FileStore{dir: absolute, canonical: canonical}, nil
+	here, err := os.Stat(s.dir)
+	if err != nil {
+		return false
+	}
+	there, err := os.Stat(other.dir)
+	return err == nil && os.SameFile(here, there)
 }
 
 // Load returns the token of the account, or an error that Is ErrNoToken or

@@ -2,6 +2,7 @@ package revv
 
 import (
 	"reflect"
+	"slices"
 	"sync"
 
 	"golang.org/x/oauth2"
@@ -18,57 +19,63 @@ func (r *rotation) replaces(stored *oauth2.Token) bool {
 	return samePair(stored, r.from) || stored.RefreshToken == r.from.RefreshToken && r.to.RefreshToken != r.from.RefreshToken
 }
 
-// unsavedPairs are the rotations that a store has not taken yet. This is the only
-// state of the package that its clients share, and they have to: the refresh token
-// in the store is spent, whichever of the authenticators of an account looks at it
-// next, and to post it again would be taken for theft.
+// unsavedPairs are the rotations that a store has not taken yet, by account. This is
+// the only state of the package that its clients share, and they have to: the refresh
+// token in the store is spent, whichever of the authenticators of an account looks at
+// it next, and to post it again would be taken for theft.
 //
 //nolint:gochecknoglobals // see above
 var unsavedPairs struct {
 	sync.Mutex
 
-	of map[unsavedKey]secret.Value[*rotation]
+	of map[string][]unsavedPair
 }
 
-type unsavedKey struct {
-	store   any
-	account string
+// unsavedPair is a rotation and the authenticator that it was given to.
+type unsavedPair struct {
+	owner *storeAuth
+	pair  secret.Value[*rotation]
 }
 
-// unsavedKey says where the pair of an authenticator waits: with those of all
-// authenticators of the same account in the same store.
-func (a *storeAuth) unsavedKey() unsavedKey {
-	if store := identity(a.store); store != nil {
-		return unsavedKey{store, a.account}
-	}
-	return unsavedKey{a, a.account}
+// serves reports whether a pair that other waits to save is one that a waits for, too.
+func (a *storeAuth) serves(other *storeAuth) bool {
+	return a == other || a.account == other.account && sameStore(a.store, other.store)
 }
 
-// directory is what makes one file store the same as another.
-type directory string
+// sameStore reports whether two stores are known to be one, however often it was
+// opened and whatever encrypts it.
+func sameStore(a, b TokenStore) bool {
+	a, b = innermost(a), innermost(b)
+	if a, ok := a.(*FileStore); ok {
+		b, ok := b.(*FileStore)
+		return ok && a.shares(b)
+	}
+	return reflect.ValueOf(a).Comparable() && reflect.ValueOf(b).Comparable() && a == b
+}
 
-// identity returns what is equal for stores that are the same, nil if that cannot
-// be known.
-func identity(store TokenStore) any {
-	switch s := store.(type) {
-	case *FileStore:
-		return directory(s.canonical)
-	case *EncryptedStore:
-		return identity(s.inner)
+func innermost(store TokenStore) TokenStore {
+	for {
+		encrypted, ok := store.(*EncryptedStore)
+		if !ok {
+			return store
+		}
+		store = encrypted.inner
 	}
-	if reflect.ValueOf(store).Comparable() {
-		return store
-	}
-	return nil
 }
 
 // unsaved returns the rotation that waits to be saved, nil if none does.
 func (a *storeAuth) unsaved() *rotation {
 	unsavedPairs.Lock()
 	defer unsavedPairs.Unlock()
-	return unsavedPairs.of[a.unsavedKey()].Reveal()
+	for _, waiting := range unsavedPairs.of[a.account] {
+		if a.serves(waiting.owner) {
+			return waiting.pair.Reveal()
+		}
+	}
+	return nil
 }
 
+// remember keeps a rotation until it is saved, in the place of the one before.
 func (a *storeAuth) remember(r *rotation) {
 	a.mu.Lock()
 	a.renewed = digestOf(r.to.AccessToken)
@@ -76,16 +83,21 @@ func (a *storeAuth) remember(r *rotation) {
 	unsavedPairs.Lock()
 	defer unsavedPairs.Unlock()
 	if unsavedPairs.of == nil {
-		unsavedPairs.of = make(map[unsavedKey]secret.Value[*rotation])
+		unsavedPairs.of = make(map[string][]unsavedPair)
 	}
-	unsavedPairs.of[a.unsavedKey()] = secret.New(r)
+	others := slices.DeleteFunc(unsavedPairs.of[a.account], func(waiting unsavedPair) bool { return a.serves(waiting.owner) })
+	unsavedPairs.of[a.account] = append(others, unsavedPair{a, secret.New(r)})
 }
 
 // forget drops a rotation, unless another one has taken its place.
 func (a *storeAuth) forget(r *rotation) {
+	if r == nil {
+		return
+	}
 	unsavedPairs.Lock()
 	defer unsavedPairs.Unlock()
-	if key := a.unsavedKey(); r != nil && unsavedPairs.of[key].Reveal() == r {
-		delete(unsavedPairs.of, key)
+	others := slices.DeleteFunc(unsavedPairs.of[a.account], func(waiting unsavedPair) bool { return waiting.pair.Reveal() == r })
+	if unsavedPairs.of[a.account] = others; len(others) == 0 {
+		delete(unsavedPairs.of, a.account)
 	}
 }
