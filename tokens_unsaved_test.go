@@ -419,3 +419,36 @@ func TestTokens_directoryByAnotherName_isTheSameStore(t *testing.T) {
 		assert.Len(w, w.posts(), 1)
 	})
 }
+
+// A pair waits for its own directory alone, also while that has gone.
+func TestTokens_otherDirectory_isAnotherStore(t *testing.T) {
+	for name, gone := range map[string]bool{"both are there": false, "one has gone": true} {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "tokens")
+			inWorld(t, func(w *tokenWorld) {
+				one, other := newFileStore(t, dir), newFileStore(t, t.TempDir())
+				for _, store := range []revv.TokenStore{one, other} {
+					require.NoError(w, revv.SaveToken(w.Context(), store, tokenAccount, &w.first))
+				}
+				first, _ := w.program(one, tokenAccount)
+				second, _ := w.program(other, tokenAccount)
+				spent := w.first
+				w.faulty(func(a *authority, r tokenRequest) (*http.Response, error) {
+					assert.NoError(w, os.Rename(dir, dir+"-away"))
+					status, body := a.honest(r.form)
+					return reply(status, body), nil
+				})
+				first.Reject(w.Context(), &spent)
+				_, err := first.Token(w.Context())
+				require.ErrorIs(w, err, revv.ErrTokenNotPersisted)
+				if !gone {
+					require.NoError(w, os.Rename(dir+"-away", dir))
+				}
+				second.Reject(w.Context(), &spent)
+				_, err = second.Token(w.Context())
+				require.ErrorIs(w, err, revv.ErrReauthorizationRequired, "its own refresh token went out, which the first has spent")
+				assert.Len(w, w.posts(), 2)
+			})
+		})
+	}
+}
