@@ -10,8 +10,8 @@ import (
 //
 // A fault that gives an answer of its own (Status, Body, HTML, Empty, OAuthError,
 // RedirectTo, GzipBomb) or none at all (Hang, Reset, CutAfter below 0) keeps the
-// operation from being carried out, and from being checked, unless Commit is
-// set. Any other fault spoils the answer of an operation that was carried out.
+// operation from being carried out, and from being checked, unless Commit or Late
+// is set. Any other fault spoils the answer of an operation that was carried out.
 //
 // A fault that does nothing is refused, and so is one with two parts of which only
 // one can show, as CutAfter and StallAfter, or Hang and Status.
@@ -27,6 +27,9 @@ type Fault struct {
 	After int
 	// Commit carries the operation out before it fails.
 	Commit bool
+	// Late carries the operation out that long after it has failed: the request was on
+	// its way all the time. It needs a fault that Commit would make a difference to.
+	Late time.Duration
 
 	Status      int
 	RetryAfter  string      // the header, seconds or a date
@@ -39,7 +42,7 @@ type Fault struct {
 	RedirectTo  string // 302, or Status, to this URL
 	GzipBomb    int64  // that many bytes of JSON, compressed a thousandfold
 
-	Delay time.Duration // before anything else
+	Delay time.Duration // before anything else; who does not wait for its end has sent nothing
 	Hang  bool          // no answer until the client leaves or the sandbox is closed
 	Reset bool          // the connection is reset instead of answered
 

@@ -82,6 +82,13 @@ func WithLenientBodies() Option {
 	return func(c *config) { c.sandbox.Lenient = true }
 }
 
+// WithRepeatedSends sends a document again that has been sent, and mails everybody once
+// more. By default a second send is refused with 409, which hides a program that sends
+// twice from a test that counts mails. What the live service does is not known.
+func WithRepeatedSends() Option {
+	return func(c *config) { c.sandbox.RepeatedSends = true }
+}
+
 // WithPageSize sets how many entries a page of a list has, 20 by default.
 func WithPageSize(n int) Option {
 	return func(c *config) { c.sandbox.PageSize = n }

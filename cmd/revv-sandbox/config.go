@@ -123,6 +123,13 @@ func settings() []*setting {
 				return err
 			},
 		},
+		{
+			"repeated-sends", "", "", "send a document again that has been sent, with mails to everybody, and do not refuse it",
+			func(c *config, value string) (err error) {
+				c.options.RepeatedSends, err = parseSwitch(value)
+				return err
+			},
+		},
 	}
 }
 

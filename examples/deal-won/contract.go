@@ -10,7 +10,8 @@ import (
 
 // sendContract sends the contract of a won deal to its two signers, in order. It
 // may be called any number of times, after any failure: it decides by what the
-// deal remembers and by the stage that the service shows, and sends once.
+// deal remembers and by the stage that the service shows, and sends once. While a
+// request whose answer was lost may still be on its way, it is errUnsettled.
 func sendContract(ctx context.Context, documents *revv.DocumentsService, deal *record) (*revv.Document, error) {
 	defer deal.lock()()
 	doc, err := contractOf(ctx, documents, deal)
@@ -22,20 +23,29 @@ func sendContract(ctx context.Context, documents *revv.DocumentsService, deal *r
 		return doc, deal.remember(sent, doc.Number) // an earlier call has sent it
 	case deal.Contract.State == sent:
 		return nil, fmt.Errorf("%s was sent and is a draft again: it was declined or taken back, so a person decides what happens now", doc.Number)
+	case deal.Contract.State == sending:
+		if err := deal.settled(); err != nil {
+			return nil, err
+		}
 	}
 	if _, err := documents.SetFields(ctx, doc.ID, deal.fields()); err != nil {
 		return nil, err
 	}
+	// The intention is written down first: whatever happens to this program now, the
+	// next call knows that a request may be on its way.
+	if err := deal.remember(sending, doc.Number); err != nil {
+		return nil, err
+	}
 	err = documents.SendForESign(ctx, doc.ID, revv.SendParams{Recipients: deal.people(), Message: "Please sign our agreement."})
-	if revv.MaybeApplied(err) { // look, and do not send again: if it is a draft still, the request may be on its way
+	switch {
+	case revv.MaybeApplied(err): // look, and do not send again: a draft may be none in a moment
 		now, readErr := documents.Get(ctx, doc.ID)
 		if readErr == nil && !now.Stage.Is(revv.StageDraft) {
 			return now, deal.remember(sent, now.Number)
 		}
-		err = errors.Join(err, readErr)
-	}
-	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, readErr)
+	case err != nil: // nothing was sent
+		return nil, errors.Join(err, deal.remember(created, doc.Number))
 	}
 	if err := deal.remember(sent, doc.Number); err != nil {
 		return nil, err
@@ -47,28 +57,30 @@ func sendContract(ctx context.Context, documents *revv.DocumentsService, deal *r
 // that an earlier call has made without learning its number, or a new one.
 func contractOf(ctx context.Context, documents *revv.DocumentsService, deal *record) (*revv.Document, error) {
 	switch deal.Contract.State {
-	case created, sent:
+	case created, sending, sent:
 		return documents.GetByNumber(ctx, deal.Contract.Number)
 	case creating:
 		if doc, err := adopt(ctx, documents, deal); doc != nil || err != nil {
 			return doc, err
 		}
+		if err := deal.settled(); err != nil {
+			return nil, err
+		}
 	}
-	// The intention is written down first: a crash between the request and its
-	// answer makes the next call search before it creates a second document.
+	// As above: the next call searches before it creates a second document.
 	if err := deal.remember(creating, ""); err != nil {
 		return nil, err
 	}
 	doc, err := documents.Create(ctx, revv.CreateDocumentParams{TemplateID: deal.TemplateID, Title: deal.title()})
-	if revv.MaybeApplied(err) {
+	switch {
+	case revv.MaybeApplied(err):
 		found, searchErr := adopt(ctx, documents, deal)
 		if found != nil {
 			return found, nil
 		}
 		return nil, errors.Join(err, searchErr)
-	}
-	if err != nil {
-		return nil, err
+	case err != nil: // nothing was created
+		return nil, errors.Join(err, deal.remember("", ""))
 	}
 	return doc, deal.remember(created, doc.Number)
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -76,41 +78,77 @@ func TestRun_badInput_saysAllThatIsWrong(t *testing.T) {
 }
 
 func TestSendContract_anyAnswerLost_isSentOnce(t *testing.T) {
-	t.Parallel()
-	for name, fault := range map[string]revvtest.Fault{
-		"create, applied":      {Operation: "Documents.Create", CutAfter: -1, Commit: true},
-		"create, not applied":  {Operation: "Documents.Create", CutAfter: -1},
-		"create, unreadable":   {Operation: "Documents.Create", HTML: true, Commit: true},
-		"create, and no list":  {Operation: "Documents.List", Status: 500},
-		"read":                 {Operation: "Documents.GetByNumber", Status: 500},
-		"fields":               {Operation: "Documents.SetFields", Status: 500},
-		"send, applied":        {Operation: "Documents.SendForESign", CutAfter: -1, Commit: true},
-		"send, not applied":    {Operation: "Documents.SendForESign", CutAfter: -1},
-		"send, unreadable":     {Operation: "Documents.SendForESign", HTML: true, Commit: true},
-		"send, and no reading": {Operation: "Documents.Get", Status: 500},
-	} {
+	const create, send = "Documents.Create", "Documents.SendForESign"
+	cases := map[string]struct {
+		faults  []revvtest.Fault
+		creates int // requests
+		sends   int
+	}{
+		"create, applied":      {[]revvtest.Fault{{Operation: create, CutAfter: -1, Commit: true}}, 1, 1},
+		"create, lost":         {[]revvtest.Fault{{Operation: create, CutAfter: -1}}, 2, 1},
+		"create, late":         {[]revvtest.Fault{{Operation: create, CutAfter: -1, Late: late}}, 1, 1},
+		"create, refused":      {[]revvtest.Fault{{Operation: create, Status: 403}}, 2, 1},
+		"create, unreadable":   {[]revvtest.Fault{{Operation: create, HTML: true, Commit: true}}, 1, 1},
+		"create, and no list":  {[]revvtest.Fault{{Operation: create, CutAfter: -1, Commit: true}, {Operation: "Documents.List", Status: 500}}, 1, 1},
+		"read":                 {[]revvtest.Fault{{Operation: "Documents.GetByNumber", Status: 500}}, 1, 1},
+		"fields":               {[]revvtest.Fault{{Operation: "Documents.SetFields", Status: 500}}, 1, 1},
+		"send, applied":        {[]revvtest.Fault{{Operation: send, CutAfter: -1, Commit: true}}, 1, 1},
+		"send, lost":           {[]revvtest.Fault{{Operation: send, CutAfter: -1}}, 1, 2},
+		"send, late":           {[]revvtest.Fault{{Operation: send, CutAfter: -1, Late: late}}, 1, 1},
+		"send, refused":        {[]revvtest.Fault{{Operation: send, Status: 403}}, 1, 2},
+		"send, unreadable":     {[]revvtest.Fault{{Operation: send, HTML: true, Commit: true}}, 1, 1},
+		"send, and no reading": {[]revvtest.Fault{{Operation: send, CutAfter: -1, Commit: true}, {Operation: "Documents.Get", Status: 500}}, 1, 1},
+	}
+	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			server := revvtest.NewServer(t)
-			client := server.Client(revv.WithRetry(revv.RetryPolicy{MaxAttempts: 1}))
-			fault.Times = 1
-			server.Fail(fault)
-			switch name { // a second thing fails, so that the first one matters
-			case "create, and no list":
-				server.Fail(revvtest.Fault{Operation: "Documents.Create", CutAfter: -1, Commit: true, Times: 1})
-			case "send, and no reading":
-				server.Fail(revvtest.Fault{Operation: "Documents.SendForESign", CutAfter: -1, Commit: true, Times: 1})
-			}
-			deal := won(t)
-			for range 3 {
-				_, _ = sendContract(t.Context(), client.Documents, deal)
-				deal = again(t, deal)
-			}
-			assert.Equal(t, contract{sent, "DOC-000040"}, deal.Contract)
-			assert.Len(t, server.Documents(), 1)
-			assert.Len(t, server.Outbox(), 1)
+			synctest.Test(t, func(t *testing.T) {
+				// A service that does not refuse a second send shows one.
+				server := revvtest.NewServer(t, revvtest.WithoutNetwork(), revvtest.WithRepeatedSends())
+				client := server.Client(revv.WithRetry(revv.RetryPolicy{MaxAttempts: 1}))
+				for _, fault := range c.faults {
+					fault.Times = 1
+					server.Fail(fault)
+				}
+				deal := won(t)
+				for range 30 { // whoever calls is impatient
+					_, _ = sendContract(t.Context(), client.Documents, deal)
+					deal = again(t, deal)
+					time.Sleep(5 * time.Second)
+				}
+				assert.Equal(t, contract{State: sent, Number: "DOC-000040"}, deal.Contract)
+				assert.Len(t, server.Documents(), 1)
+				assert.Len(t, server.Outbox(), 1)
+				assert.Len(t, server.Requests(create), c.creates)
+				assert.Len(t, server.Requests(send), c.sends)
+			})
 		})
 	}
+}
+
+// late is how long a request is on its way whose answer is not.
+const late = 40 * time.Second
+
+// A program that dies between its request and what it would have written down is one
+// more way to lose an answer.
+func TestSendContract_afterACrash_waitsAndLooks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := revvtest.NewServer(t, revvtest.WithoutNetwork(), revvtest.WithRepeatedSends())
+		client := server.Client()
+		deal := won(t)
+		id := server.AddDocument(deal.TemplateID, deal.title())
+		doc, ok := server.Document(id)
+		require.True(t, ok)
+		require.NoError(t, deal.remember(sending, doc.Number))
+		deal = again(t, deal)
+		_, err := sendContract(t.Context(), client.Documents, deal)
+		require.ErrorIs(t, err, errUnsettled)
+		require.ErrorContains(t, err, "run again in 1m0s")
+		assert.Empty(t, server.Requests("Documents.SendForESign"))
+		time.Sleep(onItsWay)
+		_, err = sendContract(t.Context(), client.Documents, deal)
+		require.NoError(t, err)
+		assert.Len(t, server.Outbox(), 1)
+	})
 }
 
 func TestSendContract_calledByEightAtOnce_isSentOnce(t *testing.T) {

@@ -20,11 +20,19 @@ type state string
 const (
 	creating state = "creating" // asked for; whether it exists is not known yet
 	created  state = "created"
+	sending  state = "sending" // asked for; whether it went out is not known yet
 	sent     state = "sent"
 )
 
+// onItsWay is how long a request whose answer was lost may take to arrive. What has
+// not shown its effect by then is taken for lost.
+const onItsWay = time.Minute
+
+var errUnsettled = errors.New("the last request may still be on its way")
+
 // record is a deal in the CRM, which here is a JSON file. Of a real CRM it is a
-// record with two fields of its own: the state and the number of the contract.
+// record with three fields of its own: the state of the contract, its number, and
+// since when an answer is missing.
 type record struct {
 	ID         string          `json:"id"`
 	Customer   string          `json:"customer"`
@@ -47,6 +55,15 @@ type signer struct {
 type contract struct {
 	State  state               `json:"state"`
 	Number revv.DocumentNumber `json:"number,omitzero"`
+	Since  time.Time           `json:"since,omitzero"` // of creating and sending
+}
+
+// settled says that what was asked for has happened by now or never will.
+func (d *record) settled() error {
+	if left := onItsWay - time.Since(d.Contract.Since); left > 0 {
+		return fmt.Errorf("%w: run again in %s", errUnsettled, left.Round(time.Second))
+	}
+	return nil
 }
 
 // load reads a deal and checks all of it before anything is asked of the service.
@@ -86,12 +103,12 @@ func (d *record) check() error {
 		rule(err == nil && address.Address == s.Email, "signers[%d].email must be a mail address, not %q", i, s.Email)
 	}
 	switch d.Contract.State {
-	case "", creating, created, sent:
+	case "", creating, created, sending, sent:
 	default:
-		rule(false, "contract.state must be absent or one of %s, %s and %s, not %q", creating, created, sent, d.Contract.State)
+		rule(false, "contract.state must be absent or one of %s, %s, %s and %s, not %q", creating, created, sending, sent, d.Contract.State)
 	}
-	known := d.Contract.State == created || d.Contract.State == sent
-	rule(known == (d.Contract.Number != ""), "contract.number must be there if the state is %s or %s, and only then", created, sent)
+	known := d.Contract.State != "" && d.Contract.State != creating
+	rule(known == (d.Contract.Number != ""), "contract.number must be there if the state is %s, %s or %s, and only then", created, sending, sent)
 	return errors.Join(problems...)
 }
 
@@ -105,10 +122,14 @@ func (d *record) lock() (unlock func()) {
 // remember writes the state of the contract into the CRM. The file is replaced
 // as a whole, so that a program that dies leaves the old record or the new one.
 func (d *record) remember(now state, number revv.DocumentNumber) error {
-	if d.Contract == (contract{now, number}) {
+	next := contract{State: now, Number: number}
+	if now == creating || now == sending {
+		next.Since = time.Now().UTC()
+	}
+	if d.Contract == next {
 		return nil
 	}
-	d.Contract = contract{now, number}
+	d.Contract = next
 	data, err := json.MarshalIndent(d, "", "  ")
 	if err != nil {
 		return err

@@ -22,6 +22,7 @@ const oauthToken = "OAuth.Token" //nolint:gosec // the name of an operation
 func presets() []preset {
 	const (
 		slow   = 3 * time.Second
+		late   = 5 * time.Second
 		drip   = 50 * time.Millisecond
 		bomb   = 64 << 20
 		halfOf = 20
@@ -33,6 +34,7 @@ func presets() []preset {
 		{"outcome-unknown", "Done, then 500", "The call was carried out, and the answer is an error all the same.", sandbox.Fault{Status: http.StatusInternalServerError, Commit: true}},
 		{"answer-lost", "Done, then cut", "The call was carried out, and its answer never arrives.", sandbox.Fault{CutAfter: -1, Commit: true}},
 		{"cut", "Cut before the answer", "The connection ends without an answer. Nothing was done.", sandbox.Fault{CutAfter: -1}},
+		{"late", "Cut, and done 5 seconds later", "The connection ends without an answer, and the request arrives all the same.", sandbox.Fault{CutAfter: -1, Late: late}},
 		{"cut-body", "Cut within the body", "The connection ends after 20 bytes of the body.", sandbox.Fault{CutAfter: halfOf}},
 		{"reset", "Connection reset", "The connection is reset in the place of an answer.", sandbox.Fault{Reset: true}},
 		{"hang", "No answer", "The service accepts the request and stays silent until the client leaves.", sandbox.Fault{Hang: true}},

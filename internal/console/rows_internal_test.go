@@ -98,7 +98,7 @@ func TestPresets_thatCut_cutBeforeTheFirstByte(t *testing.T) {
 			cuts[p.Key] = p.fault.CutAfter
 		}
 	}
-	assert.Equal(t, map[string]int{"answer-lost": -1, "cut": -1, "cut-body": 20}, cuts)
+	assert.Equal(t, map[string]int{"answer-lost": -1, "cut": -1, "cut-body": 20, "late": -1}, cuts)
 }
 
 func TestNewestFirst_turnsAnyNumberAround(t *testing.T) {

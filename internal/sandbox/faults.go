@@ -16,8 +16,8 @@ import (
 //
 // A fault that gives an answer of its own (Status, Body, HTML, Empty, OAuthError,
 // RedirectTo, GzipBomb) or none at all (Hang, Reset, CutAfter below 0) keeps the
-// operation from being carried out, and from being checked, unless Commit is
-// set. Any other fault spoils the answer of an operation that was carried out.
+// operation from being carried out, and from being checked, unless Commit or Late
+// is set. Any other fault spoils the answer of an operation that was carried out.
 //
 // A fault that does nothing is refused, and so is one with two parts of which only
 // one can show, as CutAfter and StallAfter, or Hang and Status.
@@ -33,6 +33,9 @@ type Fault struct {
 	After int `json:"after,omitzero"`
 	// Commit carries the operation out before it fails.
 	Commit bool `json:"commit,omitzero"`
+	// Late carries the operation out that long after it has failed: the request was on
+	// its way all the time. It needs a fault that Commit would make a difference to.
+	Late time.Duration `json:"late,omitzero"`
 
 	Status      int         `json:"status,omitzero"`
 	RetryAfter  string      `json:"retry_after,omitzero"` // the header, seconds or a date
@@ -45,7 +48,7 @@ type Fault struct {
 	RedirectTo  string      `json:"redirect_to,omitzero"`  // 302, or Status, to this URL
 	GzipBomb    int64       `json:"gzip_bomb,omitzero"`    // that many bytes of JSON, compressed a thousandfold
 
-	Delay time.Duration `json:"delay,omitzero"` // before anything else
+	Delay time.Duration `json:"delay,omitzero"` // before anything else; who does not wait for its end has sent nothing
 	Hang  bool          `json:"hang,omitzero"`  // no answer until the client leaves or the sandbox is closed
 	Reset bool          `json:"reset,omitzero"` // the connection is reset instead of answered
 
@@ -129,8 +132,10 @@ func (f *Fault) check() error {
 	switch {
 	case !known:
 		return fmt.Errorf("fault: no operation is called %q", f.Operation)
-	case f.Times < 0 || f.After < 0 || f.StallAfter < 0 || f.Delay < 0 || f.Drip < 0 || f.GzipBomb < 0:
+	case f.Times < 0 || f.After < 0 || f.StallAfter < 0 || f.Late < 0 || f.Delay < 0 || f.Drip < 0 || f.GzipBomb < 0:
 		return fmt.Errorf("fault on %q: only CutAfter may be negative", f.Operation)
+	case f.Late > 0 && (f.Commit || !f.replaces()):
+		return fmt.Errorf("fault on %q: Late needs a fault that keeps the operation from being carried out, and no Commit", f.Operation)
 	case f.Status != 0 && (f.Status < 200 || f.Status > 599):
 		return fmt.Errorf("fault on %q: the status %d is no final status", f.Operation, f.Status)
 	}

@@ -152,6 +152,10 @@ func TestFaults_thatMakeNoSense(t *testing.T) {
 		{Times: -1},
 		{After: -1},
 		{Delay: -1},
+		{Status: 500, Late: -1},
+		{Status: 500, Late: 1, Commit: true}, // carried out twice
+		{Truncate: true, Late: 1},            // carried out already
+		{Late: 1},
 		{StallAfter: -1},
 		{Drip: -1},
 		{GzipBomb: -1},

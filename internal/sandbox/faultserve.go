@@ -24,6 +24,9 @@ func (s *Sandbox) serveFault(f *Fault, entry *Request, w http.ResponseWriter, c 
 	if f.Commit || !f.replaces() {
 		reply = s.perform(c)
 	}
+	if f.Late > 0 {
+		s.performLate(c, f.Late)
+	}
 	switch {
 	case f.Hang:
 		s.recordAnswer(entry, 0, f.String())
@@ -60,6 +63,22 @@ func (s *Sandbox) serveFault(f *Fault, entry *Request, w http.ResponseWriter, c 
 		f.writeHeader(w, reply, 0)
 		_, _ = w.Write(reply.body)
 	}
+}
+
+// performLate carries an operation out when whoever asked for it has an answer, or
+// none, for long. A sandbox that is closed by then does not.
+func (s *Sandbox) performLate(c *call, after time.Duration) {
+	s.running.Add(1) // the handler that calls this is counted itself, so that Close waits for both
+	go func() {
+		defer s.running.Done()
+		timer := time.NewTimer(after)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			s.perform(c)
+		case <-s.stopped.Done():
+		}
+	}()
 }
 
 // writeHeader announces the body of an answer, with at least that many bytes, or

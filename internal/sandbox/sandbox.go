@@ -45,6 +45,10 @@ type Options struct {
 	// ids as text, JSON under any content type, unknown query parameters.
 	Lenient bool
 
+	// RepeatedSends sends a document again that has been sent, with mails to everybody,
+	// where it is refused otherwise: what a service may do, too.
+	RepeatedSends bool
+
 	NoSeedData bool      // no templates and no contacts
 	PageSize   int       // entries per page of every list; 0 means 20
 	RateLimit  RateLimit // zero means none
