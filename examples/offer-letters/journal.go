@@ -20,9 +20,24 @@ type entry struct {
 	ID     string              `json:"id"`
 	Number revv.DocumentNumber `json:"number"`
 	Sent   bool                `json:"sent,omitzero"`
+	Since  time.Time           `json:"since,omitzero"` // when a request began whose answer is missing: to create, or to send what has a number
 }
 
-// journal remembers on disk what has been done. A line is there for good before
+// onItsWay is how long a request whose answer was lost may take to arrive. What has
+// not shown its effect by then is taken for lost.
+const onItsWay = time.Minute
+
+var errUnsettled = errors.New("the last request may still be on its way")
+
+// settled says that what was asked for had happened at that time, or never will.
+func (e entry) settled(at time.Time) error {
+	if left := onItsWay - at.Sub(e.Since); left > 0 && !e.Since.IsZero() {
+		return fmt.Errorf("%w: run again in %s", errUnsettled, left.Round(time.Second))
+	}
+	return nil
+}
+
+// journal remembers on disk what is asked for and what has been done. A line is there for good before
 // the next step begins, so that a run can end at any moment: a line that was cut
 // off is no line, and what it would have said is found out from the service.
 type journal struct {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/revv-go/revv"
 )
@@ -16,45 +17,56 @@ type mailing struct {
 	template  revv.TemplateID
 	journal   *journal
 	existing  map[string][]revv.DocumentNumber // by title
+	surveyed  time.Time                        // when existing was true
 }
 
 // sendLetter brings a letter to its recipient, from wherever an earlier run has
-// left it. again is true if that had sent it already.
+// left it. again is true if that had sent it already. What has consequences is written
+// down before it is asked for, so that a crash is no different from a lost answer.
 func (m *mailing) sendLetter(ctx context.Context, l letter) (e entry, again bool, err error) {
 	e = m.journal.of(l.ID)
 	if e.Sent {
 		return e, true, nil
 	}
-	doc, err := m.document(ctx, l, e.Number)
+	doc, err := m.document(ctx, l, e)
 	if err != nil {
 		return e, false, err
 	}
-	e = entry{ID: l.ID, Number: doc.Number, Sent: true}
+	sent := entry{ID: l.ID, Number: doc.Number, Sent: true}
 	if !doc.Stage.Is(revv.StageDraft) {
-		return e, true, m.journal.write(e)
+		return sent, true, m.journal.write(sent)
 	}
+	if e.Number != "" { // a draft proves nothing yet if it was sent a moment ago
+		if err := e.settled(time.Now()); err != nil {
+			return e, false, err
+		}
+	}
+	e = entry{ID: l.ID, Number: doc.Number}
 	if _, err := m.documents.SetFields(ctx, doc.ID, l.fields()); err != nil {
+		return e, false, err
+	}
+	if err := m.journal.write(entry{ID: l.ID, Number: doc.Number, Since: time.Now().UTC()}); err != nil {
 		return e, false, err
 	}
 	err = m.documents.SendForESign(ctx, doc.ID, revv.SendParams{
 		Recipients: []revv.Person{{Email: l.Email}}, Message: "We are glad to make you this offer.",
 	})
-	if revv.MaybeApplied(err) { // look, and do not send again
+	switch {
+	case revv.MaybeApplied(err): // look, and do not send again
 		now, readErr := m.documents.Get(ctx, doc.ID)
-		if readErr == nil && !now.Stage.Is(revv.StageDraft) {
-			return e, false, m.journal.write(e)
+		if readErr != nil || now.Stage.Is(revv.StageDraft) {
+			return e, false, errors.Join(err, readErr)
 		}
-		err = errors.Join(err, readErr)
+	case err != nil: // nothing was sent
+		return e, false, errors.Join(err, m.journal.write(e))
 	}
-	if err != nil {
-		return e, false, err
-	}
-	return e, false, m.journal.write(e)
+	return sent, false, m.journal.write(sent)
 }
 
 // document returns the document of a letter: the one that the journal names, the
 // one in the account that has its title, or a new one.
-func (m *mailing) document(ctx context.Context, l letter, number revv.DocumentNumber) (*revv.Document, error) {
+func (m *mailing) document(ctx context.Context, l letter, e entry) (*revv.Document, error) {
+	number := e.Number
 	if found := m.existing[l.title()]; number == "" && len(found) > 0 {
 		if len(found) > 1 {
 			return nil, fmt.Errorf("%w: %v have the title %q", errAmbiguous, found, l.title())
@@ -64,9 +76,18 @@ func (m *mailing) document(ctx context.Context, l letter, number revv.DocumentNu
 	if number != "" {
 		return m.documents.GetByNumber(ctx, number)
 	}
+	if err := e.settled(m.surveyed); err != nil {
+		return nil, err // it may have been made after the survey
+	}
+	if err := m.journal.write(entry{ID: l.ID, Since: time.Now().UTC()}); err != nil {
+		return nil, err
+	}
 	doc, err := m.documents.Create(ctx, revv.CreateDocumentParams{TemplateID: m.template, Title: l.title()})
-	if err != nil {
-		return nil, err // if it exists all the same, the next run finds it by its title
+	switch {
+	case revv.MaybeApplied(err):
+		return nil, err // if it exists, a later run finds it by its title
+	case err != nil: // nothing was made
+		return nil, errors.Join(err, m.journal.write(entry{ID: l.ID}))
 	}
 	return doc, m.journal.write(entry{ID: l.ID, Number: doc.Number})
 }
@@ -76,7 +97,7 @@ var errAmbiguous = errors.New("a person has to remove all but one")
 // survey lists the account once, for letters that were created although the run
 // never learnt of it.
 func (m *mailing) survey(ctx context.Context) error {
-	m.existing = make(map[string][]revv.DocumentNumber)
+	m.existing, m.surveyed = make(map[string][]revv.DocumentNumber), time.Now()
 	for doc, err := range m.documents.All(ctx, revv.ListDocumentsParams{}) {
 		if err != nil {
 			return err
