@@ -47,7 +47,10 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if base == "" && len(args) == 0 {
 		return demonstrate(ctx, out)
 	}
-	p := purchase{Number: revv.DocumentNumber(*number), Supplier: revv.Person{Email: *supplier}}
+	p := purchase{
+		Number: revv.DocumentNumber(*number), Supplier: revv.Person{Email: *supplier},
+		Patience: time.Minute, Tell: func(what string) { fmt.Fprintln(out, what) },
+	}
 	for address := range strings.SplitSeq(*approvers, ",") {
 		p.Approvers = append(p.Approvers, revv.Person{Email: strings.TrimSpace(address)})
 	}

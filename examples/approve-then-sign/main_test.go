@@ -3,11 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"io"
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -90,35 +90,67 @@ func TestRun_badInput_isNamed(t *testing.T) {
 
 // order is a purchase of a document.
 func order(number revv.DocumentNumber) purchase {
-	return purchase{number, []revv.Person{{Email: "a@example.com"}, {Email: "b@example.com"}}, revv.Person{Email: "s@example.com"}}
+	return purchase{number, []revv.Person{{Email: "a@example.com"}, {Email: "b@example.com"}}, revv.Person{Email: "s@example.com"}, time.Minute, func(string) {}}
 }
 
 func TestAdvance_anyRequestFails_nothingIsSentTwice(t *testing.T) {
-	t.Parallel()
 	for _, operation := range []string{"Documents.GetByNumber", "Documents.Activities", "Documents.SendForApproval", "Documents.SendForESign"} {
-		for _, applied := range []bool{true, false} {
-			t.Run(fmt.Sprintf("%s, applied %v", operation, applied), func(t *testing.T) {
-				t.Parallel()
-				server := revvtest.NewServer(t)
-				documents := server.Client(revv.WithRetry(revv.RetryPolicy{MaxAttempts: 1})).Documents
-				id := server.AddDocument(23, "An order")
-				server.Fail(revvtest.Fault{Operation: operation, CutAfter: -1, Commit: applied, Times: 1})
-				for range 3 {
-					_, _ = order("DOC-000040").advance(t.Context(), documents)
-				}
-				require.NoError(t, server.Approve(id, "a@example.com"))
-				require.NoError(t, server.Approve(id, "b@example.com"))
-				for range 3 {
-					_, _ = order("DOC-000040").advance(t.Context(), documents)
-				}
-				require.NoError(t, server.Sign(id, "s@example.com"))
-				now, err := order("DOC-000040").advance(t.Context(), documents)
-				require.NoError(t, err)
-				assert.Equal(t, signed, now)
-				assert.Len(t, server.Outbox(), 3)
+		for name, fault := range map[string]revvtest.Fault{
+			"applied": {CutAfter: -1, Commit: true}, "lost": {CutAfter: -1},
+			"late": {CutAfter: -1, Late: 40 * time.Second}, "hanging": {Hang: true, Late: 90 * time.Second},
+		} {
+			t.Run(operation+", "+name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					// A service that does not refuse a second send shows one.
+					server := revvtest.NewServer(t, revvtest.WithoutNetwork(), revvtest.WithRepeatedSends())
+					documents := server.Client(revv.WithRetry(revv.RetryPolicy{MaxAttempts: 1})).Documents
+					id := server.AddDocument(23, "An order")
+					fault.Operation, fault.Times = operation, 1
+					server.Fail(fault)
+					for range 3 {
+						_, _ = order("DOC-000040").advance(t.Context(), documents)
+					}
+					require.NoError(t, server.Approve(id, "a@example.com"))
+					require.NoError(t, server.Approve(id, "b@example.com"))
+					for range 3 {
+						_, _ = order("DOC-000040").advance(t.Context(), documents)
+					}
+					require.NoError(t, server.Sign(id, "s@example.com"))
+					now, err := order("DOC-000040").advance(t.Context(), documents)
+					require.NoError(t, err)
+					assert.Equal(t, signed, now)
+					assert.Len(t, server.Outbox(), 3)
+				})
 			})
 		}
 	}
+}
+
+func TestAdvance_outcomeUnknown_isWaitedForAndSeen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := revvtest.NewServer(t, revvtest.WithoutNetwork())
+		documents := server.Client().Documents
+		server.AddDocument(23, "An order")
+		lost := revvtest.Fault{Operation: "Documents.SendForApproval", CutAfter: -1, Times: 1}
+		server.Fail(lost)
+		_, err := order("DOC-000040").advance(t.Context(), documents)
+		require.ErrorIs(t, err, revv.ErrOutcomeUnknown, "a minute later it still had not been sent")
+
+		server.Fail(lost)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		start := time.Now()
+		_, err = order("DOC-000040").advance(ctx, documents)
+		require.ErrorIs(t, err, revv.ErrOutcomeUnknown)
+		assert.Equal(t, 10*time.Second, time.Since(start), "whoever does not wait is told so")
+
+		lost.Late = 30 * time.Second
+		server.Fail(lost)
+		now, err := order("DOC-000040").advance(t.Context(), documents)
+		require.NoError(t, err)
+		assert.Equal(t, waiting, now)
+		assert.Len(t, server.Requests("Documents.SendForApproval"), 3)
+	})
 }
 
 func TestAdvance_refusedOrDeclined_isLeftToAPerson(t *testing.T) {

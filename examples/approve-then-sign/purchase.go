@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/revv-go/revv"
 )
@@ -15,13 +16,18 @@ type purchase struct {
 	Number    revv.DocumentNumber
 	Approvers []revv.Person
 	Supplier  revv.Person
+
+	Patience time.Duration // how long a request whose answer was lost may take to arrive
+	Tell     func(string)  // what a person who waits should know
 }
 
 // step is where a purchase stands.
 type step string
 
 const (
+	drafted step = "not sent to anybody"
 	waiting step = "waiting for approval"
+	agreed  step = "approved"
 	offered step = "with the supplier"
 	signed  step = "signed"
 )
@@ -33,49 +39,75 @@ var (
 )
 
 // advance brings a purchase one step further, if there is a step to take. It
-// remembers nothing: each call decides by what the service shows, so it can be
-// called at any time, also after ErrOutcomeUnknown, and sends nothing twice.
+// remembers nothing: it decides by what the service shows. When the answer to a send
+// is lost, it looks again once the request cannot be on its way any more, and does not
+// return before; whoever ends the program in the meantime has to wait as long.
 func (p purchase) advance(ctx context.Context, documents *revv.DocumentsService) (step, error) {
-	doc, err := documents.GetByNumber(ctx, p.Number)
+	now, doc, err := p.look(ctx, documents)
 	if err != nil {
 		return "", err
+	}
+	next := now
+	switch now {
+	case drafted:
+		next = waiting
+		err = documents.SendForApproval(ctx, doc.ID, revv.SendParams{Recipients: p.Approvers, Message: "May we sign this?"})
+	case agreed:
+		next = offered
+		err = documents.SendForESign(ctx, doc.ID, revv.SendParams{Recipients: []revv.Person{p.Supplier}, Message: "Please sign our order."})
+	case waiting, offered, signed:
+	}
+	if revv.MaybeApplied(err) {
+		p.Tell("the answer is lost; looking what happened in " + p.Patience.String())
+		select {
+		case <-time.After(p.Patience):
+		case <-ctx.Done():
+			return "", err
+		}
+		then, _, lookErr := p.look(ctx, documents)
+		if lookErr != nil || then == now { // nothing happened, so the next call may send
+			return "", errors.Join(err, lookErr)
+		}
+		return then, nil
+	}
+	if err != nil {
+		return "", err
+	}
+	if now == drafted { // the next call must see that it was sent, or it would ask again
+		if then, _, err := p.look(ctx, documents); err == nil && then == drafted {
+			return "", errUnseen
+		}
+	}
+	return next, nil
+}
+
+// look says where the purchase stands.
+func (p purchase) look(ctx context.Context, documents *revv.DocumentsService) (step, *revv.Document, error) {
+	doc, err := documents.GetByNumber(ctx, p.Number)
+	if err != nil {
+		return "", nil, err
 	}
 	switch {
 	case doc.Stage.Is(revv.StageSigned), doc.Stage.Is(revv.StageCompleted):
-		return signed, nil
+		return signed, doc, nil
 	case !doc.Stage.Is(revv.StageDraft):
-		return offered, nil
+		return offered, doc, nil
 	}
 	history, err := activities(ctx, documents, doc.ObjectID)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	switch approval := approvalIn(history); {
 	case approval.sent: // and a draft all the same
-		return "", errDeclined
+		return "", nil, errDeclined
 	case approval.refusedBy != "":
-		return "", fmt.Errorf("%w: %s said no", errRefused, approval.refusedBy)
+		return "", nil, fmt.Errorf("%w: %s said no", errRefused, approval.refusedBy)
 	case !approval.asked:
-		return waiting, p.ask(ctx, documents, doc)
+		return drafted, doc, nil
 	case len(approval.by) < len(p.Approvers):
-		return waiting, nil
+		return waiting, doc, nil
 	}
-	err = documents.SendForESign(ctx, doc.ID, revv.SendParams{Recipients: []revv.Person{p.Supplier}, Message: "Please sign our order."})
-	return offered, err
-}
-
-// ask sends the document to its approvers, and makes sure that the next call can
-// see that: it would ask again otherwise.
-func (p purchase) ask(ctx context.Context, documents *revv.DocumentsService, doc *revv.Document) error {
-	err := documents.SendForApproval(ctx, doc.ID, revv.SendParams{Recipients: p.Approvers, Message: "May we sign this?"})
-	if err != nil {
-		return err
-	}
-	history, err := activities(ctx, documents, doc.ObjectID)
-	if err == nil && !approvalIn(history).asked {
-		return errUnseen
-	}
-	return err
+	return agreed, doc, nil
 }
 
 // The activities that tell of an approval. A document has no member that does,

@@ -43,7 +43,7 @@ func sendContract(ctx context.Context, documents *revv.DocumentsService, deal *r
 		if readErr == nil && !now.Stage.Is(revv.StageDraft) {
 			return now, deal.remember(sent, now.Number)
 		}
-		return nil, errors.Join(err, readErr)
+		return nil, errors.Join(err, readErr, deal.remember(sending, doc.Number)) // from now on: the call itself may have taken a minute
 	case err != nil: // nothing was sent
 		return nil, errors.Join(err, deal.remember(created, doc.Number))
 	}
@@ -78,7 +78,7 @@ func contractOf(ctx context.Context, documents *revv.DocumentsService, deal *rec
 		if found != nil {
 			return found, nil
 		}
-		return nil, errors.Join(err, searchErr)
+		return nil, errors.Join(err, searchErr, deal.remember(creating, ""))
 	case err != nil: // nothing was created
 		return nil, errors.Join(err, deal.remember("", ""))
 	}

@@ -95,6 +95,8 @@ func TestSendContract_anyAnswerLost_isSentOnce(t *testing.T) {
 		"send, applied":        {[]revvtest.Fault{{Operation: send, CutAfter: -1, Commit: true}}, 1, 1},
 		"send, lost":           {[]revvtest.Fault{{Operation: send, CutAfter: -1}}, 1, 2},
 		"send, late":           {[]revvtest.Fault{{Operation: send, CutAfter: -1, Late: late}}, 1, 1},
+		"send, hangs":          {[]revvtest.Fault{{Operation: send, Hang: true, Late: 2 * late}}, 1, 1},
+		"create, hangs":        {[]revvtest.Fault{{Operation: create, Hang: true, Late: 2 * late}}, 1, 1},
 		"send, refused":        {[]revvtest.Fault{{Operation: send, Status: 403}}, 1, 2},
 		"send, unreadable":     {[]revvtest.Fault{{Operation: send, HTML: true, Commit: true}}, 1, 1},
 		"send, and no reading": {[]revvtest.Fault{{Operation: send, CutAfter: -1, Commit: true}, {Operation: "Documents.Get", Status: 500}}, 1, 1},

@@ -118,6 +118,12 @@ func (j *journal) write(e entry) error {
 	return nil
 }
 
+// writeAsked notes down that something is asked for now.
+func (j *journal) writeAsked(e entry) error {
+	e.Since = time.Now().UTC()
+	return j.write(e)
+}
+
 var errJournal = errors.New("the journal cannot be written")
 
 func (j *journal) close() error {

@@ -128,6 +128,7 @@ func checkOnce(t *testing.T, server *revvtest.Server) {
 func TestSendFile_answersLostFromAnyRequestOn_rerunsSendTheRest(t *testing.T) {
 	for name, fault := range map[string]revvtest.Fault{
 		"applied": {CutAfter: -1, Commit: true}, "lost": {CutAfter: -1}, "late": {CutAfter: -1, Late: 40 * time.Second},
+		"hanging": {Hang: true, Late: 90 * time.Second},
 	} {
 		for from := range 14 {
 			t.Run(fmt.Sprintf("request %d, %s", from, name), func(t *testing.T) {

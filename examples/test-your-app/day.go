@@ -92,6 +92,11 @@ func (d *day) send(ctx context.Context, lease rental.Lease) (what string, err er
 			return what + "sent", nil
 		case errors.Is(err, rental.ErrTryLater):
 			what += "later … "
+			select {
+			case <-time.After(d.office.Patience):
+			case <-ctx.Done():
+				return "", ctx.Err()
+			}
 		case errors.Is(err, rental.ErrReconnect):
 			what += "connect again … "
 			if err := d.connect(ctx); err != nil {
@@ -131,6 +136,7 @@ func newDay(ctx context.Context) (_ *day, err error) {
 		return nil, err
 	}
 	d.office = rental.New(client, template, func(string) { d.keys.Add(1) })
+	d.office.Patience = 500 * time.Millisecond // nothing takes longer here, and nobody wants to wait for a minute
 	err = d.receive(ctx, client)
 	return d, err
 }

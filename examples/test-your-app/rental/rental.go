@@ -9,12 +9,14 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/revv-go/revv"
 )
 
-// What the people in the office can do about a lease that could not be sent.
-// Sending it again is safe in either case.
+// What the people in the office can do about a lease that could not be sent. In
+// either case it is called again: that is safe at any time, and useful when a minute
+// has passed, or Revv is connected.
 var (
 	ErrReconnect = errors.New("connect Revv again")
 	ErrTryLater  = errors.New("try again later")
@@ -29,6 +31,10 @@ type Lease struct {
 
 // Office sends leases. It is safe for concurrent use.
 type Office struct {
+	// Patience is how long a request whose answer was lost may take to arrive. What has
+	// not shown its effect by then is taken for lost.
+	Patience time.Duration
+
 	client   *revv.Client
 	template revv.TemplateID
 	keys     func(leaseNumber string)
@@ -40,15 +46,15 @@ type Office struct {
 
 // entry is what the office knows of a lease.
 type entry struct {
-	begun    bool // a document may have been made
+	asked    time.Time // when a request began whose outcome is not known: to make the document, or to send it
 	document revv.DocumentID
 	keysOut  bool
 }
 
-// New returns an office. template has the fields Tenant and Rent; keys hands out
-// the keys, and is called once for each lease.
+// New returns an office with a patience of a minute. template has the fields Tenant
+// and Rent; keys hands out the keys, and is called once for each lease.
 func New(client *revv.Client, template revv.TemplateID, keys func(leaseNumber string)) *Office {
-	return &Office{client: client, template: template, keys: keys, leases: make(map[string]*entry)}
+	return &Office{Patience: time.Minute, client: client, template: template, keys: keys, leases: make(map[string]*entry)}
 }
 
 // SendLease sends a lease to its tenant, once: when it fails, and whatever it
@@ -63,41 +69,58 @@ func (o *Office) SendLease(ctx context.Context, lease Lease) error {
 	if !doc.Stage.Is(revv.StageDraft) {
 		return nil // an earlier call has sent it
 	}
+	if err := o.settled(lease.Number); err != nil { // a draft proves nothing yet
+		return err
+	}
 	_, err = o.client.Documents.SetFields(ctx, doc.ID, []revv.FieldValue{
 		{Name: "Tenant", Value: lease.Tenant.FirstName + " " + lease.Tenant.LastName}, {Name: "Rent", Value: lease.Rent},
 	})
 	if err != nil {
 		return advise(err)
 	}
+	o.note(lease.Number, func(e *entry) { e.asked = time.Now() })
 	err = o.client.Documents.SendForESign(ctx, doc.ID, revv.SendParams{Recipients: []revv.Person{lease.Tenant}})
 	if revv.MaybeApplied(err) { // look before sending again
-		if now, readErr := o.client.Documents.Get(ctx, doc.ID); readErr == nil && !now.Stage.Is(revv.StageDraft) {
-			return nil
+		now, readErr := o.client.Documents.Get(ctx, doc.ID)
+		if readErr != nil || now.Stage.Is(revv.StageDraft) {
+			o.note(lease.Number, func(e *entry) { e.asked = time.Now() }) // the call itself may have taken a minute
+			return advise(err)
 		}
+		err = nil
 	}
+	o.note(lease.Number, func(e *entry) { e.asked = time.Time{} }) // it is known what became of it
 	return advise(err)
 }
 
 // document returns the document of a lease, which it makes if there is none. That
-// it begins is noted down first: if the answer is lost, this call or the next one
+// it is asked for is noted down first: if the answer is lost, this call or a later one
 // looks for the document instead of making a second one.
 func (o *Office) document(ctx context.Context, lease Lease) (*revv.Document, error) {
 	title := "Lease " + lease.Number
-	known := o.begin(lease.Number)
+	known := o.note(lease.Number, nil)
 	if known.document != 0 {
 		return o.client.Documents.Get(ctx, known.document)
 	}
-	if known.begun {
+	if !known.asked.IsZero() {
 		doc, err := o.find(ctx, title)
 		if !errors.Is(err, revv.ErrNotFound) {
 			return o.remember(lease.Number, doc, err)
 		}
+		if err := o.settled(lease.Number); err != nil {
+			return nil, err
+		}
 	}
+	o.note(lease.Number, func(e *entry) { e.asked = time.Now() })
 	doc, err := o.client.Documents.Create(ctx, revv.CreateDocumentParams{TemplateID: o.template, Title: title})
-	if revv.MaybeApplied(err) {
+	switch {
+	case revv.MaybeApplied(err):
 		if found, findErr := o.find(ctx, title); findErr == nil {
 			doc, err = found, nil
+			break
 		}
+		o.note(lease.Number, func(e *entry) { e.asked = time.Now() })
+	case err != nil: // none was made
+		o.note(lease.Number, func(e *entry) { e.asked = time.Time{} })
 	}
 	return o.remember(lease.Number, doc, err)
 }
@@ -115,26 +138,35 @@ func (o *Office) find(ctx context.Context, title string) (*revv.Document, error)
 	return nil, revv.ErrNotFound
 }
 
-// begin returns what was known of a lease, and notes down that it has begun.
-func (o *Office) begin(number string) entry {
+// note changes what is known of a lease, and returns it.
+func (o *Office) note(number string, change func(*entry)) entry {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.leases[number] == nil {
 		o.leases[number] = new(entry)
 	}
-	before := *o.leases[number]
-	o.leases[number].begun = true
-	return before
+	if change != nil {
+		change(o.leases[number])
+	}
+	return *o.leases[number]
 }
 
+// remember notes down that the document of a lease is known.
 func (o *Office) remember(number string, doc *revv.Document, err error) (*revv.Document, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.leases[number].document = doc.ID
+	o.note(number, func(e *entry) { e.document, e.asked = doc.ID, time.Time{} })
 	return doc, nil
+}
+
+// settled says that what was asked for has happened by now or never will.
+func (o *Office) settled(number string) error {
+	asked := o.note(number, nil).asked
+	if left := o.Patience - time.Since(asked); left > 0 {
+		return fmt.Errorf("%w: the last request may still be on its way, for %s", ErrTryLater, left.Round(time.Second))
+	}
+	return nil
 }
 
 // Webhooks returns the handler of the service's events.
@@ -145,7 +177,8 @@ func (o *Office) Webhooks(secret revv.WebhookSecret) (http.Handler, error) {
 // onEvent hands out the keys of a lease that everybody has signed. Events come
 // twice and out of order; what was done already is done.
 func (o *Office) onEvent(_ context.Context, event *revv.Event) error {
-	if event.Type != revv.EventClosed {
+	signed := event.Document.Stage.Is(revv.StageSigned) || event.Document.Stage.Is(revv.StageCompleted)
+	if event.Type != revv.EventClosed || !signed { // whoever knows the secret can claim the first, and not the second
 		return nil
 	}
 	if number, due := o.keysDue(event.Document.ID); due {

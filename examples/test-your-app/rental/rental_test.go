@@ -43,7 +43,8 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{store: revv.NewMemoryStore()}
-	w.Server = revvtest.NewServer(t, revvtest.WithoutNetwork(), revvtest.WithWebhookClient(&http.Client{Transport: w}))
+	w.Server = revvtest.NewServer(t, revvtest.WithoutNetwork(), revvtest.WithWebhookClient(&http.Client{Transport: w}),
+		revvtest.WithRepeatedSends()) // a service that refuses a second send would hide it
 	template := w.AddTemplate(revvtest.Template{Title: "Lease", Fields: []revvtest.Field{
 		{Name: "Tenant", Required: true}, {Name: "Rent", Type: "number", Required: true},
 	}})
@@ -97,6 +98,20 @@ func (w *world) sentOnce(t *testing.T) revvtest.Mail {
 	return mails[0]
 }
 
+// late is how long a request can be on its way whose answer is lost.
+const late = 45 * time.Second
+
+// sendImpatiently clicks every few seconds for longer than any request takes.
+func (w *world) sendImpatiently(t *testing.T) {
+	t.Helper()
+	var err error
+	for range 30 {
+		err = w.office.SendLease(t.Context(), lease())
+		time.Sleep(3 * time.Second)
+	}
+	require.NoError(t, err)
+}
+
 // bubble runs a test where time is fake.
 func bubble(t *testing.T, test func(t *testing.T, w *world)) {
 	t.Helper()
@@ -139,7 +154,12 @@ func TestSendLease_aBadDay(t *testing.T) {
 		"made, and nobody can look whether it was": {[]revvtest.Fault{
 			{Operation: create, CutAfter: -1, Commit: true}, {Operation: "Documents.List", HTML: true, Times: 8},
 		}, rental.ErrTryLater},
-		"pages everywhere": {[]revvtest.Fault{{HTML: true, Times: 10}}, rental.ErrTryLater},
+		"the document is made when nobody expects it": {[]revvtest.Fault{{Operation: create, CutAfter: -1, Late: late}}, rental.ErrTryLater},
+		"the lease is sent when nobody expects it":    {[]revvtest.Fault{{Operation: send, CutAfter: -1, Late: late}}, rental.ErrTryLater},
+		"the same, and the answer was a 500":          {[]revvtest.Fault{{Operation: send, Status: 500, Late: late}}, rental.ErrTryLater},
+		"the service hangs, and sends it afterwards":  {[]revvtest.Fault{{Operation: send, Hang: true, Late: 2 * late}}, rental.ErrTryLater},
+		"the service hangs, and makes it afterwards":  {[]revvtest.Fault{{Operation: create, Hang: true, Late: 2 * late}}, rental.ErrTryLater},
+		"pages everywhere":                            {[]revvtest.Fault{{HTML: true, Times: 10}}, rental.ErrTryLater},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -150,7 +170,7 @@ func TestSendLease_aBadDay(t *testing.T) {
 				}
 				require.ErrorIs(t, w.office.SendLease(t.Context(), lease()), day.first)
 				w.ClearFaults()
-				require.NoError(t, w.office.SendLease(t.Context(), lease()))
+				w.sendImpatiently(t)
 				w.sentOnce(t)
 			})
 		})
@@ -182,7 +202,9 @@ func TestSendLease_serviceHangs_theOfficeDoesNot(t *testing.T) {
 		w.Fail(revvtest.Fault{Operation: send, Hang: true, Times: 1})
 		require.ErrorIs(t, w.office.SendLease(t.Context(), lease()), rental.ErrTryLater)
 		assert.LessOrEqual(t, time.Since(start), time.Minute)
-		require.NoError(t, w.office.SendLease(t.Context(), lease()))
+		require.ErrorContains(t, w.office.SendLease(t.Context(), lease()), "may still be on its way")
+		assert.Len(t, w.Requests(send), 1, "not before a minute has passed")
+		w.sendImpatiently(t)
 		w.sentOnce(t)
 	})
 }
