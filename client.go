@@ -307,8 +307,11 @@ func (p pinned) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // covers reports whether a URL is the base URL or below it.
 func (c *core) covers(u *url.URL) bool {
+	if !c.owns(u) {
+		return false
+	}
 	rest, ok := strings.CutPrefix(u.Path, c.base.Path)
-	return ok && c.owns(u) && (rest == "" || rest[0] == '/') && !strings.Contains(rest+"/", "/../")
+	return ok && (rest == "" || rest[0] == '/') && !strings.Contains(rest+"/", "/../")
 }
 
 // send puts the body and the credentials on a copy: the request is the caller's.

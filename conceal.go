@@ -14,50 +14,60 @@ import (
 // what a service says would leave nothing to read.
 const shortSecret = 7
 
-// hide takes a secret out of a text, as it is and as a query has it.
-func hide(text, hidden string) string {
-	if len(hidden) <= shortSecret {
-		return text
+// hiding returns what takes secrets out of a text, as they are and as a query or a path
+// has them. The longest goes first, for a shorter one may be its beginning. Secrets of
+// up to so many bytes stay.
+func hiding(short int, secrets []string) *strings.Replacer {
+	secrets = slices.DeleteFunc(secrets, func(s string) bool { return len(s) <= short })
+	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) })
+	pairs := make([]string, 0, 6*len(secrets))
+	for _, s := range secrets {
+		pairs = append(pairs, s, secret.Redacted, url.QueryEscape(s), secret.Redacted, url.PathEscape(s), secret.Redacted)
 	}
-	return strings.NewReplacer(hidden, secret.Redacted, url.QueryEscape(hidden), secret.Redacted).Replace(text)
+	return strings.NewReplacer(pairs...)
 }
 
-// conceal takes out of a text what the caller has put into the request and must
-// not be printed: a service may repeat it in its answer, a transport in its error.
+// secrets lists what the caller has put into the request and must not be printed: a
+// service may repeat it in its answer, a transport in its error. So may the storage that
+// a download was redirected to, whose address is a key of its own.
+func (p *prepared) secrets(last *result) []string {
+	secrets := append(tokensOf(last), p.url.RawQuery)
+	for _, target := range last.targets {
+		secrets = append(secrets, target.RawQuery)
+		for _, values := range target.Query() {
+			secrets = append(secrets, values...)
+		}
+	}
+	for _, values := range p.settings.query.Reveal() {
+		secrets = append(secrets, values...)
+	}
+	for name, values := range p.settings.header.Reveal() {
+		if !slices.Contains(requestIDHeaders, name) { // which are there to be found again in logs
+			secrets = append(secrets, values...)
+		}
+	}
+	if body, ok := p.input.body.(interface{ secrets() []string }); ok {
+		secrets = append(secrets, body.secrets()...)
+	}
+	return secrets
+}
+
+// tokensOf lists the access tokens that were sent.
+func tokensOf(last *result) (texts []string) {
+	for _, token := range append([]*oauth2.Token{last.token}, last.before...) {
+		if token != nil {
+			texts = append(texts, token.AccessToken)
+		}
+	}
+	return texts
+}
+
+// conceal takes all secrets of the call out of a text.
 func (p *prepared) conceal(last *result, text string) string {
 	if text == "" {
 		return ""
 	}
-	text = hide(concealTokens(last, text), p.url.RawQuery)
-	for _, values := range p.settings.query.Reveal() {
-		for _, value := range values {
-			text = hide(text, value)
-		}
-	}
-	for name, values := range p.settings.header.Reveal() {
-		if slices.Contains(requestIDHeaders, name) {
-			continue // it is there to be found again in logs
-		}
-		for _, value := range values {
-			text = hide(text, value)
-		}
-	}
-	if body, ok := p.input.body.(interface{ secrets() []string }); ok {
-		for _, value := range body.secrets() {
-			text = hide(text, value)
-		}
-	}
-	return text
-}
-
-// concealTokens takes the access tokens out of a text.
-func concealTokens(last *result, text string) string {
-	for _, token := range append([]*oauth2.Token{last.token}, last.before...) {
-		if token != nil {
-			text = hide(text, token.AccessToken)
-		}
-	}
-	return text
+	return hiding(shortSecret, p.secrets(last)).Replace(text)
 }
 
 // safe makes a text of the service fit for an error, a log line and a terminal.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -27,6 +28,7 @@ type result struct {
 	retryAfter time.Duration
 	told       bool // the answer had a Retry-After
 	elsewhere  bool // it came from where a download was redirected to
+	targets    []*url.URL
 	token      *oauth2.Token
 	before     []*oauth2.Token // those that a 401 has replaced
 	err        error
@@ -41,9 +43,23 @@ func (r *result) carry(class retry.Class, earlier *result) {
 	if r.outcome != retry.Done || r.status != 0 || unknown || earlier.outcome == retry.Unauthorized {
 		return
 	}
-	r.status, r.header, r.problem, r.retryAfter, r.elsewhere = earlier.status, earlier.header, earlier.problem, earlier.retryAfter, earlier.elsewhere
+	r.status, r.header, r.problem, r.retryAfter = earlier.status, earlier.header, earlier.problem, earlier.retryAfter
+	r.elsewhere, r.targets = earlier.elsewhere, append(r.targets, earlier.targets...)
 	if earlier.err != nil {
 		r.err = errors.Join(r.err, earlier.err)
+	}
+}
+
+// doubt changes what an answer means when the transport or middleware, or an earlier
+// attempt, has sent the same request before, and nobody knows what became of that: a
+// deletion that finds nothing has done it, and a refusal does not say that a write with
+// consequences was not applied.
+func (r *result) doubt(class retry.Class) {
+	switch {
+	case class == retry.Deletion && r.outcome == retry.Refused && errors.Is(statusKind(r.status), ErrNotFound):
+		r.outcome = retry.Success
+	case class == retry.Consequences && (r.outcome == retry.Refused || r.outcome == retry.Throttled || r.outcome == retry.Unauthorized):
+		r.outcome = retry.Faulty
 	}
 }
 
@@ -93,9 +109,9 @@ func (c *core) loop(ctx context.Context, p *prepared, try func(context.Context, 
 		c.heed(p, &last)
 		last.carry(p.class, &earlier)
 
-		doubtful = doubtful || a.written.Load() > 1 // net/http has repeated it by itself
-		if last.outcome == retry.Refused && doubtful && p.class == retry.Deletion && errors.Is(statusKind(last.status), ErrNotFound) {
-			last.outcome = retry.Success // an attempt whose answer was lost has done it
+		doubtful = doubtful || a.doubts.Load() > 0
+		if doubtful {
+			last.doubt(p.class)
 		}
 		switch retry.Decide(p.class, last.outcome, last.sent) {
 		case retry.Stop:
@@ -327,7 +343,7 @@ func (c *core) roundTrip(ctx context.Context, p *prepared, a *attempt, extra htt
 	req.Header = p.header(extra)
 	if p.body != nil {
 		req.ContentLength = int64(len(p.body))
-		req.Body = a.carry(p.body)
+		req.Body = io.NopCloser(bytes.NewReader(p.body)) // which net/http knows to be in memory
 		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(p.body)), nil }
 	}
 	if c.chain == nil {
@@ -346,13 +362,14 @@ func (c *core) capture(p *prepared, last *result, sent int) {
 	for _, name := range []string{"Set-Cookie", "Location"} {
 		r.Header.Del(name)
 	}
+	everything, tokens := hiding(shortSecret, p.secrets(last)), hiding(shortSecret, tokensOf(last))
 	for name, values := range r.Header {
+		hidden := everything
+		if name == "Content-Type" {
+			hidden = tokens // what else was sent is part of media types, as "application"
+		}
 		for i, value := range values {
-			if name == "Content-Type" {
-				values[i] = concealTokens(last, value) // what else was sent is part of media types, as "application"
-				continue
-			}
-			values[i] = p.conceal(last, value)
+			values[i] = hidden.Replace(value)
 		}
 	}
 	p.settings.capture.set(r)

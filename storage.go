@@ -32,8 +32,7 @@ func isRedirect(status int) bool {
 // follow goes where a download is redirected to, as to the storage behind the
 // service: with https, bare of every credential, and never into a private
 // network, whatever name that has been given.
-func (c *core) follow(ctx, bounded context.Context, resp *http.Response, r result, extra http.Header) (*http.Response, result) {
-	from := c.base
+func (c *core) follow(ctx, bounded context.Context, from *url.URL, resp *http.Response, r result, extra http.Header) (*http.Response, result) {
 	for range maxHops {
 		target, err := c.storageURL(from, resp)
 		discard(resp.Body)
@@ -41,6 +40,7 @@ func (c *core) follow(ctx, bounded context.Context, resp *http.Response, r resul
 			r.outcome, r.err = retry.Refused, err
 			return nil, r
 		}
+		r.targets = append(r.targets, target)
 		req := new(http.Request).WithContext(bounded)
 		req.Method, req.URL, req.Host = http.MethodGet, target, target.Host
 		req.Proto, req.ProtoMajor, req.ProtoMinor = "HTTP/1.1", 1, 1

@@ -1,10 +1,12 @@
 package revv
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"net/http"
 	"net/url"
@@ -78,12 +80,8 @@ func (e *tokenEndpoint) post(ctx context.Context, form url.Values) tokenReply {
 // concealed is err with a text that does not show the secrets: transports and
 // stores may quote what they were given.
 func concealed(err error, secrets ...string) error {
-	text := err.Error()
-	for _, s := range secrets {
-		if len(s) > 3 { // a shorter one is none, and might be part of any word
-			text = strings.NewReplacer(s, secret.Redacted, url.QueryEscape(s), secret.Redacted).Replace(text)
-		}
-	}
+	const short = 3 // a shorter one is none, and might be part of any word
+	text := hiding(short, secrets).Replace(err.Error())
 	if text == err.Error() {
 		return err
 	}
@@ -104,7 +102,7 @@ func (e *tokenEndpoint) send(ctx context.Context, form url.Values) tokenReply {
 		"Accept": {"application/json"}, "Content-Type": {"application/x-www-form-urlencoded"}, "User-Agent": {"revv-go/" + Version},
 	}
 	req.ContentLength = int64(len(body))
-	req.Body = a.carry(body) // and no GetBody, with which net/http repeats a form by itself
+	req.Body = io.NopCloser(bytes.NewReader(body)) // and no GetBody, with which net/http repeats a form by itself
 
 	resp, err := e.roundTrip(req)
 	switch {
@@ -217,13 +215,14 @@ func parseToken(contentType string, body []byte) (code string, token *oauth2.Tok
 	if wire.Kind(body) != '{' || json.Unmarshal(body, &reply) != nil {
 		return "", nil, malformed(errors.New("not a JSON object"))
 	}
-	if failure := tokenText(reply.Error); failure != "" {
-		if code = knownCode(failure); code == "" {
-			return "", nil, malformed(errors.New("an error that OAuth does not know"))
-		}
+	token = &oauth2.Token{AccessToken: tokenText(reply.AccessToken), RefreshToken: tokenText(reply.RefreshToken), TokenType: "Bearer"}
+	failure := tokenText(reply.Error)
+	if code = knownCode(failure); code != "" {
 		return code, nil, nil
 	}
-	token = &oauth2.Token{AccessToken: tokenText(reply.AccessToken), RefreshToken: tokenText(reply.RefreshToken), TokenType: "Bearer"}
+	if failure != "" && token.AccessToken == "" { // beside a token it may mean anything, as "error": false
+		return "", nil, malformed(errors.New("an error that OAuth does not know"))
+	}
 	if token.AccessToken == "" || !isHeaderValue(token.AccessToken) || strings.ContainsAny(token.AccessToken, " \t") {
 		return "", nil, malformed(errors.New(`the member "access_token" must be printable ASCII without spaces`))
 	}

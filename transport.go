@@ -1,7 +1,6 @@
 package revv
 
 import (
-	"bytes"
 	"compress/flate"
 	"compress/gzip"
 	"context"
@@ -16,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/oauth2"
 
@@ -56,18 +56,19 @@ type attempt struct {
 	// difference.
 	sought  atomic.Bool
 	written atomic.Int32
+	// doubts counts what a transport or middleware has sent and repeated by itself, apart
+	// from what was answered in a way that says that it was not applied.
+	doubts atomic.Int32
 	// reached says that middleware let the request through to the network.
 	reached atomic.Bool
 	passage atomic.Int32 // open, found or shut
-	payload *bytes.Reader
-	body    io.ReadCloser // of the payload
 }
 
 // The passage from the transport to the network. A transport or middleware may return
 // while the request is still on its way, as one that runs it in a goroutine and has
 // lost its patience. That it was not sent can be said only if it will not be, either.
 // So the one shuts out the other: once a connection was found, the request counts as
-// sent; once it was judged unsent, a connection that is found too late gets nothing.
+// sent; once it was judged unsent, a connection that is found too late is closed.
 const (
 	passageOpen int32 = iota
 	passageFound
@@ -88,37 +89,15 @@ func (a *attempt) shut() bool {
 	return a.passage.CompareAndSwap(passageOpen, passageShut) || a.passage.Load() == passageShut
 }
 
-// carry returns a body for the request, of a kind that net/http knows to be in memory
-// and sends in one piece with the headers: if it has been emptied, nothing is sent.
-func (a *attempt) carry(data []byte) io.ReadCloser {
-	a.payload = bytes.NewReader(data)
-	a.body = io.NopCloser(a.payload)
-	return a.body
-}
-
-// withheld is a body that was not made by carry, as one of middleware's. Of a request
-// that was judged unsent, the headers may still be sent, and no end of the body.
-type withheld struct {
-	io.ReadCloser
-
-	attempt *attempt
-}
-
-func (b withheld) Read(p []byte) (int, error) {
-	if b.attempt.passage.Load() == passageShut {
-		return 0, errOver
-	}
-	return b.ReadCloser.Read(p)
-}
-
 // trace watches whether a connection was found. A request that never had one
-// was certainly not received.
+// was certainly not received. One that comes too late is closed before anything is
+// written: others that share it over HTTP/2 fail, and no request is applied twice.
 func (a *attempt) trace(ctx context.Context) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GetConn: func(string) { a.sought.Store(true) },
-		GotConn: func(httptrace.GotConnInfo) {
-			if !a.find() && a.payload != nil {
-				a.payload.Reset(nil)
+		GotConn: func(info httptrace.GotConnInfo) {
+			if !a.find() && info.Conn != nil {
+				_ = info.Conn.Close()
 			}
 		},
 		WroteHeaders: func() { a.written.Add(1) },
@@ -150,12 +129,17 @@ func (t credentialed) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // owns reports whether a URL is on the origin of the API. An opaque one would be
 // written into the request as it is, whatever host stands beside it.
-func (c *core) owns(u *url.URL) bool { return u.Opaque == "" && origin(u) == origin(c.base) }
+func (c *core) owns(u *url.URL) bool {
+	return u != nil && u.Opaque == "" && origin(u) == origin(c.base)
+}
 
 // ownCopy returns a copy of a request of somebody else's that the credentials can
 // be put on: without any that it brings, and for the host of its URL.
 func ownCopy(req *http.Request) *http.Request {
 	out := req.Clone(req.Context())
+	if out.Header == nil {
+		out.Header = make(http.Header)
+	}
 	for name := range out.Header {
 		if slices.Contains(foreignHeaders, http.CanonicalHeaderKey(name)) {
 			delete(out.Header, name) // in any spelling
@@ -181,16 +165,30 @@ func (c *core) transmit(req *http.Request, a *attempt) (*http.Response, error) {
 	c.setCredentials(req.Header, a.token.Reveal().AccessToken)
 	if a.class == retry.Consequences {
 		unrepeatable(req)
-		if req.Body != a.body {
-			req.Body = withheld{req.Body, a}
-		}
 	}
 	a.reached.Store(true)
 	if a.passage.Load() == passageShut {
 		closeBody(req)
 		return nil, errOver
 	}
-	return answered(c.network.Reveal().RoundTrip(req))
+	before := a.written.Load()
+	resp, err := answered(c.network.Reveal().RoundTrip(req))
+	doubts := a.written.Load() - before
+	if err == nil && doubts > 0 && isRefusal(resp) {
+		doubts--
+	}
+	a.doubts.Add(doubts)
+	return resp, err
+}
+
+// isRefusal reports an answer that says that the request was not applied.
+func isRefusal(resp *http.Response) bool {
+	_, told := retry.ParseAfter(resp.Header.Get("Retry-After"), time.Now())
+	switch retry.OfStatus(resp.StatusCode, told) {
+	case retry.Unauthorized, retry.Throttled, retry.Refused:
+		return true
+	}
+	return false
 }
 
 // answered makes what a transport or middleware returns fit for use. Those of the

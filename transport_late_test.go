@@ -2,11 +2,14 @@ package revv_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"strings"
+	"net/http/httptest"
+	"net/http/httptrace"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -104,37 +107,115 @@ func TestLateConnection_ofARequestThatWasRepeated_isNotUsed(t *testing.T) {
 	}
 }
 
-// A body that middleware has replaced, or that is empty, is not made by the client. It
-// is held back as well, and reading it says nothing of a connection.
-func TestLateConnection_bodyOfSomebodyElse_isHeldBack(t *testing.T) {
+// gated is a transport that runs one request in a goroutine, when it is told to, and
+// gives it up while a connection is being looked for. The request goes on, and finds one.
+type gated struct {
+	next    http.RoundTripper
+	reused  bool // the connection is found at once, and is not handed over
+	started atomic.Bool
+
+	looking chan struct{} // closed when a connection is being looked for
+	release chan struct{}
+	late    chan error
+}
+
+func (g *gated) RoundTrip(req *http.Request) (*http.Response, error) {
+	if !g.started.CompareAndSwap(true, false) {
+		return g.next.RoundTrip(req)
+	}
+	ctx := context.WithoutCancel(req.Context())
+	if g.reused { // the hook that was added last is asked first
+		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) {
+			close(g.looking)
+			<-g.release
+		}})
+	}
+	go func() {
+		resp, err := g.next.RoundTrip(req.WithContext(ctx))
+		if err == nil {
+			err = resp.Body.Close()
+		}
+		g.late <- err
+	}()
+	<-g.looking
+	return nil, errImpatient
+}
+
+// The same over HTTP/2, where headers can go without a body, and where the connection
+// may be one that is there and serves others; with a body that middleware has replaced,
+// and with none.
+func TestLateConnection_overHTTP2_isNotUsed(t *testing.T) {
 	t.Parallel()
-	other := func(next http.RoundTripper) http.RoundTripper {
+	replace := revv.WithMiddleware(func(next http.RoundTripper) http.RoundTripper {
 		return tripper(func(r *http.Request) (*http.Response, error) {
-			r.Body = io.NopCloser(io.LimitReader(strings.NewReader(`{"of":"middleware"}`), r.ContentLength))
+			if r.Body != nil {
+				r.Body = io.NopCloser(io.LimitReader(r.Body, r.ContentLength))
+			}
 			return next.RoundTrip(r)
 		})
-	}
-	for name, in := range map[string]any{"replaced": map[string]string{"to": "be replaced"}, "empty": nil} {
-		tries := 0
-		var late io.Reader
-		network := tripper(func(r *http.Request) (*http.Response, error) {
-			tries++
-			if tries == 1 {
-				late = r.Body
-				_, err := r.Body.Read(make([]byte, 1))
-				if err != nil && err != io.EOF {
-					t.Error(err)
-				}
-				return nil, &net.OpError{Op: "dial", Net: "tcp", Err: errImpatient}
+	})
+	bodyless := operationCase{name: "Do without a body", class: consequences, answer: "{}", call: func(ctx context.Context, c *revv.Client, opts ...revv.CallOption) error {
+		return c.Do(ctx, http.MethodPost, "/x", nil, nil, opts...)
+	}}
+	for _, op := range append(everyOperation(anyArguments(t.TempDir())), bodyless) {
+		if op.class != consequences {
+			continue
+		}
+		for _, reused := range []bool{false, true} {
+			for of, opts := range map[string][]revv.Option{"the client": nil, "middleware": {replace}} {
+				t.Run(fmt.Sprintf("%s, reused %v, body of %s", op.name, reused, of), func(t *testing.T) {
+					t.Parallel()
+					var writes atomic.Int32
+					server := newTLSServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+						if r.Method != http.MethodGet {
+							writes.Add(1)
+							assert.Equal(t, 2, r.ProtoMajor)
+						}
+						w.Header().Set("Content-Type", "application/json")
+						_, _ = io.WriteString(w, op.answer)
+					}))
+					g := &gated{reused: reused, looking: make(chan struct{}), release: make(chan struct{}), late: make(chan error, 1)}
+					network := &http.Transport{TLSClientConfig: trusting(t, server), ForceAttemptHTTP2: true}
+					defer network.CloseIdleConnections()
+					if !reused {
+						var dials atomic.Int32
+						network.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+							if dials.Add(1) == 1 {
+								close(g.looking)
+								<-g.release
+							}
+							return new(net.Dialer).DialContext(ctx, network, address)
+						}
+					}
+					g.next = network
+					client, err := revv.NewClient(revv.StaticToken(conformanceToken), append(opts, revv.WithBaseURL(server.URL), hurried(),
+						revv.WithHTTPClient(&http.Client{Transport: g}))...)
+					require.NoError(t, err)
+					if reused { // a read brings the connection
+						require.NoError(t, client.Do(t.Context(), http.MethodGet, "/x", nil, nil))
+					}
+					g.started.Store(true)
+					err = op.call(t.Context(), client)
+					close(g.release)
+					require.Error(t, <-g.late)
+					assert.LessOrEqual(t, writes.Load(), int32(1), "what was judged unsent came all the same")
+					if err == nil {
+						assert.EqualValues(t, 1, writes.Load())
+						return
+					}
+					// net/http lets requests to one host wait for one connection. The
+					// repeated one may have found the one that was then closed.
+					require.ErrorIs(t, err, revv.ErrOutcomeUnknown)
+				})
 			}
-			return reply(http.StatusOK, "{}"), nil
-		})
-		client, err := revv.NewClient(revv.StaticToken(conformanceToken), revv.WithBaseURL(apiBase), hurried(),
-			revv.WithHTTPClient(&http.Client{Transport: network}), revv.WithMiddleware(other))
-		require.NoError(t, err)
-		require.NoError(t, client.Do(t.Context(), http.MethodPost, "/x", in, nil), name)
-		assert.Equal(t, 2, tries, name)
-		_, err = late.Read(make([]byte, 1))
-		require.ErrorContains(t, err, "the attempt is over", name)
+		}
 	}
+}
+
+// trusting returns settings that trust a server of a test.
+func trusting(t *testing.T, server *httptest.Server) *tls.Config {
+	t.Helper()
+	transport, ok := server.Client().Transport.(*http.Transport)
+	require.True(t, ok)
+	return transport.TLSClientConfig.Clone()
 }
