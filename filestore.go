@@ -1,6 +1,7 @@
 package revv
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -23,7 +24,8 @@ import (
 //
 // The name of a file is the SHA-256 of the account, in hexadecimal digits. Remove
 // the .json file of an account to forget its token. The .lock files are empty and
-// stay; a .tmp file is left only by a crash, until the next Update of the account.
+// stay; a .tmp file is left only by a crash, until the next Update of the account, which
+// puts it in its place if it is whole.
 //
 // A file that holds no token of its account gives an error that Is
 // ErrTokenStoreCorrupt, from Load and Update alike, and is left for a person to look
@@ -78,14 +80,14 @@ func (s *FileStore) Load(ctx context.Context, account string) (*oauth2.Token, er
 	if err := s.check(ctx, op, account); err != nil {
 		return nil, err
 	}
-	token, _, err := readTokenFile(s.files(account), account)
+	stored, err := readTokenFile(s.files(account), account)
 	if err != nil {
 		return nil, storeError(op, err)
 	}
-	if token == nil {
+	if stored.token == nil {
 		return nil, noToken(op)
 	}
-	return token, nil
+	return stored.token, nil
 }
 
 // Update saves what fn makes of the token of the account, one call at a time in all
@@ -107,21 +109,26 @@ func (s *FileStore) Update(
 	defer unlock()
 
 	files := s.files(account)
-	stored, before, err := readTokenFile(files, account)
+	stored, err := readTokenFile(files, account)
+	if err == nil && stored.left(files, account) {
+		if err = stored.finishSave(files); err == nil {
+			stored, err = readTokenFile(files, account)
+		}
+	}
 	if err != nil {
 		return nil, storeError(op, err)
 	}
-	draft, err := newTokenDraft(files, before)
+	draft, err := newTokenDraft(files, stored.info)
 	if err != nil {
 		return nil, storeError(op, err)
 	}
 	defer draft.discard()
 
-	next, changed, err := rotate(ctx, op, stored, fn)
+	next, changed, err := rotate(ctx, op, stored.token, fn)
 	if err != nil || !changed {
 		return next, err
 	}
-	data, err := encodeToken(op, account, next)
+	data, err := encodeToken(op, account, stored.sum, next)
 	if err != nil {
 		return nil, err
 	}
@@ -161,27 +168,65 @@ func (s *FileStore) files(account string) tokenFiles {
 	return tokenFiles{dir: s.dir, token: path + ".json", lock: path + ".lock", temp: path + ".tmp"}
 }
 
-// readTokenFile returns the token and the file that it was in, both nil when there
-// is no file.
-func readTokenFile(files tokenFiles, account string) (token *oauth2.Token, info fs.FileInfo, err error) {
+// tokenFile is a token and the file that it was in. Both are nil when there is none.
+type tokenFile struct {
+	token *oauth2.Token
+	info  fs.FileInfo
+	sum   string // of the content
+}
+
+// left reports whether a crash has left a draft that is whole and was to take the place
+// of this very content. The token in the file is spent then: the draft has the only one
+// that is good.
+func (f tokenFile) left(files tokenFiles, account string) bool {
+	data, _, err := readPrivate(files.temp)
+	if err != nil {
+		return false
+	}
+	_, replaces, err := decodeToken(account, withoutRoom(data))
+	return err == nil && replaces == f.sum
+}
+
+// finishSave puts the draft in its place.
+func (f tokenFile) finishSave(files tokenFiles) error {
+	data, _, err := readPrivate(files.temp)
+	if err != nil {
+		return err
+	}
+	file, err := os.OpenFile(files.temp, os.O_WRONLY, 0) //nolint:gosec // the name is made of digits
+	if err != nil {
+		return err
+	}
+	draft := &tokenDraft{files: files, file: file, before: f.info}
+	err = draft.save(withoutRoom(data))
+	_ = file.Close()
+	return err
+}
+
+// withoutRoom cuts off the rest of the room that was claimed for a token.
+func withoutRoom(data []byte) []byte { return bytes.TrimRight(data, "\x00") }
+
+// readTokenFile reads the file of an account, if there is one.
+func readTokenFile(files tokenFiles, account string) (stored tokenFile, err error) {
 	var data []byte
 	err = patiently(briefly, func() (failed error) {
-		data, info, failed = readPrivate(files.token)
+		data, stored.info, failed = readPrivate(files.token)
 		return failed
 	})
 	if errors.Is(err, fs.ErrNotExist) {
 		// A directory that has gone, as with a volume that is not mounted, does not
 		// mean that nobody ever authorized the account.
 		_, err = os.Stat(files.dir)
-		return nil, nil, err
+		return tokenFile{sum: hexSHA256(nil)}, err
 	}
 	if err == nil {
-		token, err = decodeToken(account, data)
+		stored.token, _, err = decodeToken(account, data)
+		stored.sum = hexSHA256(data)
 	}
 	if errors.Is(err, ErrTokenStoreCorrupt) {
 		err = fmt.Errorf("%q: %w", files.token, err)
 	}
-	return token, info, err
+	return stored, err
 }
 
 // readPrivate reads at most a little more than a stored token may have. It opens

@@ -44,7 +44,7 @@ const (
 // zeros.
 func NewEncryptedStore(inner TokenStore, key []byte, oldKeys ...[]byte) (*EncryptedStore, error) {
 	const op = "NewEncryptedStore"
-	if inner == nil {
+	if isNil(inner) {
 		return nil, argument(op, "inner", "must not be nil")
 	}
 	first, err := newSealer(op, "key", key)
@@ -147,7 +147,7 @@ func (s *EncryptedStore) check(ctx context.Context, op, account string) error {
 }
 
 func (s *EncryptedStore) seal(op, account string, token *oauth2.Token) (*oauth2.Token, error) {
-	plain, err := encodeToken(op, account, token)
+	plain, err := encodeToken(op, account, "", token)
 	if err != nil {
 		return nil, err
 	}
@@ -172,7 +172,8 @@ func (s *EncryptedStore) open(account string, token *oauth2.Token) (*oauth2.Toke
 	}
 	for _, key := range s.keys.Reveal() {
 		if plain, err := key.Open(nil, nil, sealed, sealedFor(account)); err == nil {
-			return decodeToken(account, plain)
+			token, _, err := decodeToken(account, plain)
+			return token, err
 		}
 	}
 	return nil, corrupt("was sealed with another key or for another account, or was changed")

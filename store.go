@@ -271,6 +271,7 @@ type storedToken struct {
 	RefreshToken string    `json:"refresh_token,omitzero"`
 	Expiry       time.Time `json:"expiry,omitzero"`
 	ExpiresIn    int64     `json:"expires_in,omitzero"`
+	Replaces     string    `json:"replaces,omitzero"` // the SHA-256 of the file that this one takes the place of
 }
 
 const (
@@ -286,7 +287,7 @@ func accountID(account string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-func encodeToken(op, account string, t *oauth2.Token) ([]byte, error) {
+func encodeToken(op, account, replaces string, t *oauth2.Token) ([]byte, error) {
 	data, err := json.Marshal(storedToken{ //nolint:gosec // a store is where secrets belong
 		Version:      storedTokenVersion,
 		Account:      accountID(account),
@@ -295,6 +296,7 @@ func encodeToken(op, account string, t *oauth2.Token) ([]byte, error) {
 		RefreshToken: t.RefreshToken,
 		Expiry:       t.Expiry,
 		ExpiresIn:    t.ExpiresIn,
+		Replaces:     replaces,
 	})
 	if err != nil {
 		return nil, storeError(op, err)
@@ -305,31 +307,31 @@ func encodeToken(op, account string, t *oauth2.Token) ([]byte, error) {
 	return data, nil
 }
 
-// decodeToken reads what encodeToken wrote. The errors of encoding/json are kept
+// decodeToken reads what encodeToken wrote, and what it takes the place of. The errors of encoding/json are kept
 // out of its own, since they can quote the content.
-func decodeToken(account string, data []byte) (*oauth2.Token, error) {
+func decodeToken(account string, data []byte) (token *oauth2.Token, replaces string, err error) {
 	switch {
 	case len(data) == 0:
-		return nil, corrupt("is empty")
+		return nil, "", corrupt("is empty")
 	case len(data) > maxStoredToken:
-		return nil, corrupt("exceeds 64 KiB")
+		return nil, "", corrupt("exceeds 64 KiB")
 	}
 	var stored storedToken
 	decoder := json.NewDecoder(strings.NewReader(string(data)))
 	decoder.DisallowUnknownFields()
 	if decoder.Decode(&stored) != nil {
-		return nil, corrupt("is not the JSON of a stored token")
+		return nil, "", corrupt("is not the JSON of a stored token")
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return nil, corrupt("goes on after the JSON of a stored token")
+		return nil, "", corrupt("goes on after the JSON of a stored token")
 	}
 	if stored.Version != storedTokenVersion {
-		return nil, corrupt("has an unknown version")
+		return nil, "", corrupt("has an unknown version")
 	}
 	if stored.Account != accountID(account) {
-		return nil, corrupt("belongs to another account")
+		return nil, "", corrupt("belongs to another account")
 	}
-	token := cloneToken(&oauth2.Token{
+	token = cloneToken(&oauth2.Token{
 		AccessToken:  stored.AccessToken,
 		TokenType:    stored.TokenType,
 		RefreshToken: stored.RefreshToken,
@@ -337,9 +339,9 @@ func decodeToken(account string, data []byte) (*oauth2.Token, error) {
 		ExpiresIn:    stored.ExpiresIn,
 	})
 	if tokenFault(token) != "" {
-		return nil, corrupt("holds no token")
+		return nil, "", corrupt("holds no token")
 	}
-	return token, nil
+	return token, stored.Replaces, nil
 }
 
 func corrupt(why string) error { return fmt.Errorf("%w: it %s", ErrTokenStoreCorrupt, why) }

@@ -17,7 +17,7 @@ const decodedAccount = "legal@example.com"
 
 func encoded(t testing.TB, token *oauth2.Token) []byte {
 	t.Helper()
-	data, err := encodeToken("test", decodedAccount, token)
+	data, err := encodeToken("test", decodedAccount, "", token)
 	require.NoError(t, err)
 	return data
 }
@@ -52,11 +52,11 @@ func TestDecodeToken_everyShorterText_isCorrupt(t *testing.T) {
 	t.Parallel()
 	whole := encoded(t, secretPair())
 	for size := range whole {
-		_, err := decodeToken(decodedAccount, whole[:size])
+		_, _, err := decodeToken(decodedAccount, whole[:size])
 		require.ErrorIs(t, err, ErrTokenStoreCorrupt)
 		torn := make([]byte, len(whole))
 		copy(torn, whole[:size])
-		_, err = decodeToken(decodedAccount, torn)
+		_, _, err = decodeToken(decodedAccount, torn)
 		require.ErrorIs(t, err, ErrTokenStoreCorrupt, "the rest is zeros")
 	}
 }
@@ -83,12 +83,12 @@ func TestDecodeToken_notTheToken_isCorruptAndNotQuoted(t *testing.T) {
 		"zeros":           string(make([]byte, 4096)),
 		"too large":       whole + strings.Repeat(" ", maxStoredToken),
 	} {
-		token, err := decodeToken(decodedAccount, []byte(text))
+		token, _, err := decodeToken(decodedAccount, []byte(text))
 		require.ErrorIs(t, err, ErrTokenStoreCorrupt, name)
 		assert.Nil(t, token, name)
 		assert.NotContains(t, err.Error(), "sentinel", name)
 	}
-	token, err := decodeToken(decodedAccount, []byte(" "+whole+"\n"))
+	token, _, err := decodeToken(decodedAccount, []byte(" "+whole+"\n"))
 	require.NoError(t, err, "an editor may add white space")
 	assert.Equal(t, secretPair(), token)
 }
@@ -96,7 +96,7 @@ func TestDecodeToken_notTheToken_isCorruptAndNotQuoted(t *testing.T) {
 func TestEncodeToken_tooLarge_isRefused(t *testing.T) {
 	t.Parallel()
 	token := &oauth2.Token{AccessToken: strings.Repeat("a", maxStoredToken)}
-	_, err := encodeToken("test", decodedAccount, token)
+	_, err := encodeToken("test", decodedAccount, "", token)
 	require.ErrorIs(t, err, ErrInvalidArgument)
 	token.AccessToken = token.AccessToken[:maxStoredToken-200]
 	assert.LessOrEqual(t, len(encoded(t, token)), maxStoredToken)
@@ -108,11 +108,11 @@ func TestEncodeToken_exactlyAsLargeAsAllowed_comesBack(t *testing.T) {
 	token.AccessToken += strings.Repeat("a", maxStoredToken-len(encoded(t, token)))
 	data := encoded(t, token)
 	require.Len(t, data, maxStoredToken)
-	again, err := decodeToken(decodedAccount, data)
+	again, _, err := decodeToken(decodedAccount, data)
 	require.NoError(t, err)
 	assert.Equal(t, token, again)
 	token.AccessToken += "a"
-	_, err = encodeToken("test", decodedAccount, token)
+	_, err = encodeToken("test", decodedAccount, "", token)
 	require.ErrorIs(t, err, ErrInvalidArgument)
 }
 
@@ -123,7 +123,7 @@ func TestCloneToken_expiry_isKeptIfItCanBeStored(t *testing.T) {
 		token := &oauth2.Token{AccessToken: "a", Expiry: time.Date(year, time.July, 1, 0, 0, 0, 0, time.UTC)}
 		clone := cloneToken(token)
 		assert.Equal(t, want, !clone.Expiry.IsZero(), year)
-		again, err := decodeToken(decodedAccount, encoded(t, clone))
+		again, _, err := decodeToken(decodedAccount, encoded(t, clone))
 		require.NoError(t, err, year)
 		assert.Equal(t, clone, again, year)
 	}
@@ -143,7 +143,7 @@ func FuzzTokenFile(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		token, err := decodeToken(decodedAccount, data)
+		token, _, err := decodeToken(decodedAccount, data)
 		if err != nil {
 			if !errors.Is(err, ErrTokenStoreCorrupt) || token != nil {
 				t.Fatalf("token %v, error %v", token != nil, err)
@@ -156,14 +156,14 @@ func FuzzTokenFile(f *testing.F) {
 		if !json.Valid(data) || tokenFault(token) != "" {
 			t.Fatal("what is no token was accepted")
 		}
-		again, err := encodeToken("test", decodedAccount, token)
+		again, err := encodeToken("test", decodedAccount, "", token)
 		if errors.Is(err, ErrInvalidArgument) {
 			return // escapes can make it longer than it was
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		twin, err := decodeToken(decodedAccount, again)
+		twin, _, err := decodeToken(decodedAccount, again)
 		if err != nil || !sameToken(token, twin) {
 			t.Fatalf("the token changes when it is saved: %v", err)
 		}

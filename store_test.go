@@ -117,7 +117,7 @@ func TestTokenStores_withoutConstructor_refuse(t *testing.T) {
 		"nil file":       (*revv.FileStore)(nil),
 		"zero encrypted": &revv.EncryptedStore{},
 		"nil encrypted":  (*revv.EncryptedStore)(nil),
-		"nil within":     newEncryptedStore(t, (*revv.FileStore)(nil), storeKey),
+		"zero within":    newEncryptedStore(t, &revv.FileStore{}, storeKey),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
