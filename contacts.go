@@ -2,6 +2,7 @@ package revv
 
 import (
 	"context"
+	"errors"
 	"encoding/json"
 	"fmt"
 	"iter"
@@ -125,7 +126,9 @@ func (q contactQuery) validate() (name, rule string) { return "email", addressRu
 
 // GetByEmail reads the contact with an address. [ErrNotFound] if there is none;
 // [ErrConflict] if there are several, which was observed to be possible: then
-// [ContactsService.All] shows them. A read. The route is a stand-in.
+// [ContactsService.All] shows them. Where the answer is of other people alone, which
+// means that the service does not know the filter, all contacts are read. A read. The
+// route is a stand-in.
 func (s *ContactsService) GetByEmail(ctx context.Context, email string, opts ...CallOption) (*Contact, error) {
 	found, err := fetchList[Contact](ctx, s.root(), opGetContactByEmail, input{query: contactQuery{email}}, "Contacts", opts)
 	if err != nil {
@@ -138,6 +141,19 @@ func (s *ContactsService) GetByEmail(ctx context.Context, email string, opts ...
 	for i := range found {
 		if strings.EqualFold(found[i].Email, email) {
 			matches = append(matches, found[i])
+		}
+	}
+	if len(matches) == 0 && len(found) > 0 { // this was the first page of everybody, at best
+		for contact, err := range s.All(ctx, ListContactsParams{}, opts...) {
+			if errors.Is(err, ErrPageLoop) {
+				break // and this was all of it
+			}
+			if err != nil {
+				return nil, err
+			}
+			if strings.EqualFold(contact.Email, email) {
+				matches = append(matches, contact)
+			}
 		}
 	}
 	switch len(matches) {

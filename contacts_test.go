@@ -3,6 +3,7 @@ package revv_test
 import (
 	"encoding/json"
 	"net/http"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -132,6 +133,30 @@ func TestGetByEmail_filterThatIsIgnored_picksTheAddress(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, revv.ContactID(2), contact.ID)
 	_, err = s.client(t).Contacts.GetByEmail(t.Context(), "carol@example.com")
+	require.ErrorIs(t, err, revv.ErrNotFound, "the list has this one page, whatever page is asked for")
+}
+
+// Then the first answer is the first page of everybody at best, and says nothing of the
+// others.
+func TestGetByEmail_filterThatIsIgnored_readsAllPages(t *testing.T) {
+	t.Parallel()
+	pages := []string{`{"id":1,"email":"bob@example.com"}`, `{"id":2,"email":"ann@example.com"}`, `{"id":3,"email":"carol@example.com"},{"id":4,"email":"ann@example.com"}`}
+	s := &service{answer: func(r *http.Request) (*http.Response, error) {
+		page := 1
+		if text := r.URL.Query().Get("page_num"); text != "" {
+			page, _ = strconv.Atoi(text)
+		}
+		if page > len(pages) {
+			return reply(http.StatusOK, `{"Contacts":[]}`), nil
+		}
+		return reply(http.StatusOK, `{"Contacts":[`+pages[page-1]+`]}`), nil
+	}}
+	contact, err := s.client(t).Contacts.GetByEmail(t.Context(), "carol@example.com")
+	require.NoError(t, err)
+	assert.Equal(t, revv.ContactID(3), contact.ID)
+	_, err = s.client(t).Contacts.GetByEmail(t.Context(), "ann@example.com")
+	require.ErrorIs(t, err, revv.ErrConflict)
+	_, err = s.client(t).Contacts.GetByEmail(t.Context(), "dora@example.com")
 	require.ErrorIs(t, err, revv.ErrNotFound)
 }
 

@@ -173,12 +173,17 @@ func misfitOf(key string, err error) error {
 	if err == nil {
 		return nil
 	}
-	if misfit, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		path := strings.Trim(key+"."+misfit.Field, ".")
-		kind, _, _ := strings.Cut(misfit.Value, " ")
-		return malformed(fmt.Errorf("the member %q cannot hold this %s", path, printable(kind, maxErrorText)))
+	member := func(path string) string {
+		if path == "" {
+			return "the answer"
+		}
+		return fmt.Sprintf("the member %q", path)
 	}
-	return malformed(fmt.Errorf("the member %q: %w", key, err))
+	if misfit, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		kind, _, _ := strings.Cut(misfit.Value, " ")
+		return malformed(fmt.Errorf("%s cannot hold this %s", member(strings.Trim(key+"."+misfit.Field, ".")), printable(kind, maxErrorText)))
+	}
+	return malformed(fmt.Errorf("%s: %w", member(key), err))
 }
 
 func malformed(err error) error {
@@ -267,7 +272,10 @@ func discard(body io.ReadCloser) {
 // problem is what could be made of the body of an error answer. Its shape is
 // not known; {"error":"CODE","message":"text"} is a stand-in, the others are
 // what services of this kind use.
-type problem struct{ code, message string }
+type problem struct {
+	code, message string
+	page          bool // it was a web page
+}
 
 // readProblem reads the body of an error answer, as much as is sensible.
 func readProblem(resp *http.Response) problem {
@@ -282,7 +290,7 @@ func readProblem(resp *http.Response) problem {
 		return problem{}
 	}
 	if isHTML(resp.Header.Get("Content-Type"), body) {
-		return problem{message: "an HTML page in the place of JSON"}
+		return problem{message: "an HTML page in the place of JSON", page: true}
 	}
 	return parseProblem(body)
 }

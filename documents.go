@@ -50,8 +50,8 @@ func (d *Document) UnmarshalJSON(data []byte) error {
 type Field struct {
 	Name     string          `json:"name"`
 	Type     string          `json:"type"`
-	Required bool            `json:"required"`
-	Value    string          `json:"value"` // a text; anything else as its JSON text, null as ""
+	Required bool            `json:"required"` // true, "true", 1 and "1"; false for anything else
+	Value    string          `json:"value"`    // a text; anything else as its JSON text, null as ""
 	Raw      json.RawMessage `json:"-"`
 }
 
@@ -60,7 +60,7 @@ func (f *Field) UnmarshalJSON(data []byte) error {
 	var wire struct {
 		Name     string          `json:"name"`
 		Type     string          `json:"type"`
-		Required bool            `json:"required"`
+		Required json.RawMessage `json:"required"`
 		Value    json.RawMessage `json:"value"`
 	}
 	if err := unmarshalRaw(data, &wire, &f.Raw); err != nil {
@@ -70,7 +70,8 @@ func (f *Field) UnmarshalJSON(data []byte) error {
 	if !ok && wire.Value != nil {
 		text = string([]rune(string(wire.Value))) // U+FFFD for broken UTF-8, as in any other text
 	}
-	f.Name, f.Type, f.Required, f.Value = wire.Name, wire.Type, wire.Required, text
+	required, _ := scalarText(wire.Required)
+	f.Name, f.Type, f.Required, f.Value = wire.Name, wire.Type, required == "true" || required == "1", text
 	return nil
 }
 

@@ -89,7 +89,7 @@ func (c *core) stream(ctx context.Context, id DocumentID, opts []CallOption, s *
 		return nil, errNoClient(row.name)
 	}
 	in := input{id: numeric("id", id)}
-	if s.sink == nil {
+	if isNil(s.sink) {
 		in.refused = argument(row.name, "w", "must not be nil")
 	}
 	p, err := c.prepare(&call{name: row.name, class: row.class, route: c.routes[opDownloadDocument], accept: pdfAccept, input: in}, opts)

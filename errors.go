@@ -80,7 +80,8 @@ var (
 // MaybeApplied reports whether a write, as a send, or the exchange of a code may
 // have taken effect although it failed: whether err is [ErrOutcomeUnknown] or
 // [ErrAppliedResponseUnreadable]. Then read the state back, and do not repeat the
-// call. Idempotent writes are ErrOutcomeUnknown never: they can be repeated.
+// call, unless it is an idempotent write. Those are never ErrOutcomeUnknown, and can be
+// repeated when they are ErrAppliedResponseUnreadable.
 func MaybeApplied(err error) bool {
 	return errors.Is(err, ErrOutcomeUnknown) || errors.Is(err, ErrAppliedResponseUnreadable)
 }
@@ -92,16 +93,17 @@ func MaybeApplied(err error) bool {
 type Error struct {
 	Op         string        // the operation, as "Documents.Create"
 	Argument   string        // the argument or option at fault, "" if none is
-	StatusCode int           // the HTTP status of the last attempt, 0 without an answer
+	StatusCode int           // the HTTP status of the last attempt, 0 without an answer; if the context ended it, of the one before
 	Code       string        // the service's own code, "" if it gave none
 	Message    string        // the service's text, or this package's reason
 	RequestID  string        // the service's id of the request, "" if it gave none
-	Attempts   int           // how many were made, with those that found no connection
+	Attempts   int           // how many were made, including those that found no connection
 	RetryAfter time.Duration // how long the service asked to wait, 0 if it did not
 
 	kinds     []error // sentinels that the status does not imply
 	cause     error
 	elsewhere bool // the status is that of a storage behind a redirect
+	page      bool // it came with a web page
 }
 
 // maxErrorText bounds each text that the service puts into an error, in bytes.
@@ -172,9 +174,10 @@ func (e *Error) Unwrap() []error {
 	return all
 }
 
-// locate notes that it was a storage that has answered, which knows no access token:
-// its 401 must make nobody look for a new one.
+// locate notes where the answer came from. A storage knows no access token: its 401
+// must make nobody look for a new one. A web page is not the API's.
 func (e *Error) locate(last *result) {
+	e.page = last.problem.page
 	if e.elsewhere = last.elsewhere && last.status != 0; e.elsewhere {
 		e.Message = strings.TrimSuffix("said by the storage that the download was redirected to: "+e.Message, ": ")
 	}

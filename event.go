@@ -74,14 +74,7 @@ type EventDocument struct {
 type eventID string
 
 // UnmarshalJSON accepts a text, a number and null.
-func (id *eventID) UnmarshalJSON(data []byte) error {
-	text, ok := scalarText(data)
-	if !ok || len(data) > 0 && (data[0] == 't' || data[0] == 'f') {
-		return misfit(data, (*string)(id))
-	}
-	*id = eventID(text)
-	return nil
-}
+func (id *eventID) UnmarshalJSON(data []byte) error { return unmarshalTextID(data, (*string)(id)) }
 
 // eventText is a text, and nothing else. It decodes itself because json.Unmarshal
 // makes a decoder for each.

@@ -257,10 +257,13 @@ func (l *loopback) answer(ctx context.Context, w http.ResponseWriter, r *http.Re
 		return
 	}
 	token, err := back.exchange(ctx, l.config, l.verifier)
-	if err != nil {
-		page(w, http.StatusBadGateway, "The authorization did not succeed. The program says why.")
-	} else {
+	switch {
+	case err == nil:
 		page(w, http.StatusOK, "The authorization succeeded. You can close this window.")
+	case errors.Is(err, ErrForbidden):
+		page(w, http.StatusForbidden, "The authorization was not granted. You can close this window.")
+	default:
+		page(w, http.StatusBadGateway, "The authorization did not succeed. The program says why.")
 	}
 	l.done <- loginResult{token, err}
 }
@@ -415,7 +418,10 @@ func (l *webLogin) callback(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	http.SetCookie(w, l.cookie("", -1))
-	token, err := answer.exchange(r.Context(), l.config, l.derive("verifier", cookie.Value))
+	// The code is spent once it is sent, whether or not the browser still waits.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), saveLimit)
+	defer cancel()
+	token, err := answer.exchange(ctx, l.config, l.derive("verifier", cookie.Value))
 	l.done(w, r, token, err)
 }
 

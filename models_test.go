@@ -107,7 +107,7 @@ func TestMisfits_areNamedByTheirMember(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct{ op, body, member string }{
 		"title":              {"GetDocument", `{"Document":{"id":1,"title":{"secret":1}}}`, "Document.title"},
-		"number":             {"GetDocument", `{"Document":{"id":1,"doc_no":7}}`, "Document.doc_no"},
+		"number":             {"GetDocument", `{"Document":{"id":1,"doc_no":{"secret":7}}}`, "Document.doc_no"},
 		"stage":              {"GetDocument", `{"Document":{"id":1,"document_status":7}}`, "Document.document_status"},
 		"stage as list":      {"GetDocument", `{"Document":{"id":1,"document_status":["secret"]}}`, "Document.document_status"},
 		"name of the stage":  {"GetDocument", `{"Document":{"id":1,"document_status":{"name":7}}}`, "Document.document_status"},

@@ -129,8 +129,8 @@ func WithRoutes(routes Routes) Option {
 func WithHTTPClient(client *http.Client) Option {
 	return clientOption(func(s *settings) {
 		s.once("WithHTTPClient")
-		if client == nil {
-			s.call.reject("WithHTTPClient", "must not be nil")
+		if client == nil || client.Transport != nil && isNil(client.Transport) {
+			s.call.reject("WithHTTPClient", "must not be nil, nor have a transport that is a nil pointer")
 			return
 		}
 		s.http = client
@@ -317,7 +317,7 @@ func WithQuery(key, value string) SharedOption {
 
 // Response is what a call leaves behind beside its result; see [CaptureResponse].
 type Response struct {
-	StatusCode int         // of the last attempt, 0 if it has no answer
+	StatusCode int         // of the last attempt, 0 without an answer; if the context ended it, of the one before
 	Header     http.Header // of the last attempt, without cookies and Location
 	RequestID  string      // the service's id of the request, "" if it gave none
 	Attempts   int         // how many were made, with those that found no connection

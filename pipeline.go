@@ -50,6 +50,15 @@ func (r *result) carry(class retry.Class, earlier *result) {
 	}
 }
 
+// heed reads what the status of an answer means, and a refusal's Retry-After.
+func (r *result) heed(resp *http.Response) {
+	r.retryAfter, r.told = 0, false
+	if resp.StatusCode >= http.StatusBadRequest {
+		r.retryAfter, r.told = retry.ParseAfter(resp.Header.Get("Retry-After"), time.Now())
+	}
+	r.outcome = retry.OfStatus(resp.StatusCode, r.told)
+}
+
 // doubt changes what an answer means when the transport or middleware, or an earlier
 // attempt, has sent the same request before, and nobody knows what became of that: a
 // deletion that finds nothing has done it, and a refusal does not say that a write with
@@ -248,7 +257,7 @@ func (c *core) pause(ctx context.Context, p *prepared, last *result, tries int) 
 		return []error{context.DeadlineExceeded}
 	}
 	// Coming back when the service said so is no storm; all else takes a token.
-	costs := !(last.told && last.status == http.StatusTooManyRequests)
+	costs := !(last.told && last.status == http.StatusTooManyRequests && wait > 0)
 	if costs && !c.budget.Take() {
 		return []error{}
 	}
@@ -298,7 +307,9 @@ func (c *core) attempt(ctx context.Context, p *prepared, a *attempt, decode deco
 	}
 	r.outcome, r.err = c.readSuccess(resp, decode)
 	if r.outcome == retry.BodyCut && ctx.Err() != nil {
-		r.err = errors.Join(ctx.Err(), r.err)
+		if !errors.Is(r.err, ctx.Err()) { // it says so itself otherwise
+			r.err = errors.Join(ctx.Err(), r.err)
+		}
 		if p.class == retry.Read {
 			r.outcome = retry.Done
 		}
@@ -312,18 +323,20 @@ func (c *core) exchange(ctx, bounded context.Context, p *prepared, a *attempt, e
 	resp, err := c.roundTrip(bounded, p, a, extra)
 	if err != nil {
 		r := result{token: a.token.Reveal(), err: withoutURL(err)}
-		if areHeadersTooLarge(err) {
-			r.err = fmt.Errorf("%w: %w", ErrResponseTooLarge, r.err)
-		}
 		r.outcome, r.sent = a.classify(p.class, err)
+		switch {
+		case areHeadersTooLarge(err):
+			r.err = fmt.Errorf("%w: %w", ErrResponseTooLarge, r.err)
+		case isUnprocessed(err):
+			r.err = errUnprocessed
+		}
 		if ctx.Err() != nil {
 			r.outcome, r.err = retry.Done, ctx.Err()
 		}
 		return nil, r
 	}
 	r := result{token: a.token.Reveal(), sent: true, status: resp.StatusCode, header: resp.Header}
-	r.retryAfter, r.told = retry.ParseAfter(resp.Header.Get("Retry-After"), time.Now())
-	r.outcome = retry.OfStatus(resp.StatusCode, r.told)
+	r.heed(resp)
 	return resp, r
 }
 

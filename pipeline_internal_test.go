@@ -128,7 +128,7 @@ func TestFailBefore_keepsWhatTheLastAttemptEndedWith(t *testing.T) {
 	err := patientCall().failBefore(t.Context(), &result{err: errTornCable}, 1, ErrNoToken)
 	require.ErrorIs(t, err, errTornCable)
 	require.ErrorIs(t, err, ErrNoToken)
-	err = patientCall().failBefore(t.Context(), &result{status: 500, problem: problem{"BUSY", "come back later"}}, 1, context.Canceled)
+	err = patientCall().failBefore(t.Context(), &result{status: 500, problem: problem{code: "BUSY", message: "come back later"}}, 1, context.Canceled)
 	require.EqualError(t, err, "revv: Documents.Get: 500 Internal Server Error: BUSY: come back later: context canceled (attempts: 1)")
 	require.EqualError(t, patientCall().failBefore(t.Context(), &result{}, 1, ErrNoToken), "revv: Documents.Get: "+ErrNoToken.Error()+" (attempts: 1)")
 }

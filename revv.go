@@ -140,12 +140,21 @@ func (id *ContactID) UnmarshalJSON(data []byte) error { return unmarshalID(data,
 func (id *EntryID) UnmarshalJSON(data []byte) error { return unmarshalID(data, id) }
 
 // UnmarshalJSON accepts a text or a number.
-func (id *WebhookID) UnmarshalJSON(data []byte) error {
+func (id *WebhookID) UnmarshalJSON(data []byte) error { return unmarshalTextID(data, id) }
+
+// UnmarshalJSON accepts a text or a number.
+func (n *DocumentNumber) UnmarshalJSON(data []byte) error { return unmarshalTextID(data, n) }
+
+// UnmarshalJSON accepts a text or a number.
+func (id *ObjectID) UnmarshalJSON(data []byte) error { return unmarshalTextID(data, id) }
+
+// unmarshalTextID keeps a text or a number as it came. null means that there is no id.
+func unmarshalTextID[T ~string](data []byte, id *T) error {
 	text, ok := scalarText(data)
 	if !ok || len(data) > 0 && (data[0] == 't' || data[0] == 'f') {
 		return misfit(data, id)
 	}
-	*id = WebhookID(text)
+	*id = T(text)
 	return nil
 }
 

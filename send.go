@@ -3,6 +3,7 @@ package revv
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -166,7 +167,7 @@ func (l *Link) UnmarshalJSON(data []byte) error {
 		return err
 	}
 	if u, err := url.Parse(wire.URL); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
-		return fmt.Errorf("url is no web address")
+		return errors.New(`the member "url" must be a web address`)
 	}
 	l.url = secret.New(wire.URL)
 	return nil

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync"
 	"syscall"
-	"time"
 	"unicode/utf8"
 
 	"github.com/revv-go/revv/internal/retry"
@@ -60,8 +59,7 @@ func (c *core) follow(ctx, bounded context.Context, from *url.URL, resp *http.Re
 			return nil, r
 		}
 		r.status, r.header, r.elsewhere = resp.StatusCode, resp.Header, true
-		r.retryAfter, r.told = retry.ParseAfter(resp.Header.Get("Retry-After"), time.Now())
-		r.outcome = retry.OfStatus(resp.StatusCode, r.told)
+		r.heed(resp)
 		if r.outcome == retry.Unauthorized {
 			r.outcome = retry.Refused // the storage does not know the token
 		}

@@ -47,6 +47,30 @@ func TestTokenEndpoint_everyRedirect_isRefused(t *testing.T) {
 	}
 }
 
+// A member "error" is one where it says so, or where there is no token beside it.
+func TestParseToken_errorBesideAToken(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]struct {
+		code    string
+		refused bool
+	}{
+		`{"error":false,"access_token":"a"}`:           {},
+		`{"error":0,"access_token":"a"}`:               {},
+		`{"error":"","access_token":"a"}`:              {},
+		`{"error":null,"access_token":"a"}`:            {},
+		`{"error":"none","access_token":"a"}`:          {},
+		`{"error":"invalid_grant","access_token":"a"}`: {code: codeInvalidGrant},
+		`{"error":"none"}`:                             {refused: true},
+		`{"error":true}`:                               {refused: true},
+		`{}`:                                           {refused: true},
+	} {
+		code, token, err := parseToken("application/json", []byte(body))
+		assert.Equal(t, want.code, code, body)
+		assert.Equal(t, want.refused, err != nil, body)
+		assert.Equal(t, !want.refused && want.code == "", token != nil && token.AccessToken == "a", body)
+	}
+}
+
 func TestLifetime_isBelievedFromASecondToTenYears(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]int64{

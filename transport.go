@@ -265,6 +265,9 @@ func (a *attempt) provablyUnsent(err error, shut bool) bool {
 	return ok && dial.Op == "dial"
 }
 
+// errUnprocessed is what is told of it, for net/http speaks of its own needs.
+var errUnprocessed = errors.New("http2: the server has not processed the request")
+
 // isUnprocessed reports a request that an HTTP/2 server has certainly not looked
 // at (RFC 9113, section 8.7): it refused the stream, it began to shut down before
 // the stream, or the connection was closed before the stream began. net/http would

@@ -151,3 +151,22 @@ func ExampleWithLenientBodies() {
 	fmt.Println(errors.Is(create(), revv.ErrInvalid), create(revvtest.WithLenientBodies()))
 	// Output: true <nil>
 }
+
+// By default a second send is refused, so that a program that sends twice leaves one
+// mail. Another service might let it leave two.
+func ExampleWithRepeatedSends() {
+	server := revvtest.NewServer(nil, revvtest.WithRepeatedSends())
+	defer server.Close()
+	documents := server.Client().Documents
+	id := server.AddDocument(server.AddTemplate(revvtest.Template{Title: "Lease"}), "Lease 17")
+	server.Fail(revvtest.Fault{Operation: "Documents.SendForESign", CutAfter: -1, Commit: true, Times: 1}) // the answer is lost
+
+	send := func() error {
+		return documents.SendForESign(context.Background(), id, revv.SendParams{Recipients: []revv.Person{{Email: "tenant@example.com"}}})
+	}
+	if err := send(); err != nil { // the mistake: not to look
+		_ = send()
+	}
+	fmt.Println(len(server.Outbox()), "mails to the tenant")
+	// Output: 2 mails to the tenant
+}

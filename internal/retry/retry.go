@@ -3,6 +3,7 @@
 package retry
 
 import (
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"strconv"
@@ -120,7 +121,7 @@ func Backoff(n int, base, limit time.Duration) time.Duration {
 		}
 		ceiling *= 2
 	}
-	if ceiling = min(ceiling, limit); ceiling <= 0 {
+	if ceiling = min(ceiling, limit, math.MaxInt64-1); ceiling <= 0 {
 		return 0
 	}
 	return rand.N(ceiling + 1) //nolint:gosec // spreads load; nothing secret depends on it

@@ -138,8 +138,8 @@ func TestBackoff_staysWithinItsBounds(t *testing.T) {
 func TestBackoff_extremes_doNotOverflow(t *testing.T) {
 	t.Parallel()
 	for _, n := range []int{-1, 0, 1, 2, 62, 63, 64, 65, 1000} {
-		for _, base := range []time.Duration{1, time.Second, math.MaxInt64 / 3, math.MaxInt64 - 1} {
-			for _, limit := range []time.Duration{1, 10 * time.Second, math.MaxInt64 - 1} {
+		for _, base := range []time.Duration{1, time.Second, math.MaxInt64 / 3, math.MaxInt64 - 1, math.MaxInt64} {
+			for _, limit := range []time.Duration{1, 10 * time.Second, math.MaxInt64 - 1, math.MaxInt64} {
 				wait := retry.Backoff(n, base, limit)
 				assert.GreaterOrEqual(t, wait, time.Duration(0))
 				assert.LessOrEqual(t, wait, limit)

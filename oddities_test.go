@@ -1,0 +1,229 @@
+package revv_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/revv-go/revv"
+)
+
+// A redirect without a host is relative to what was asked for (RFC 9110, section
+// 10.2.2), and not to the base URL.
+func TestDownload_relativeRedirect_isResolvedAgainstTheRequest(t *testing.T) {
+	t.Parallel()
+	for location, path := range map[string]string{
+		"file.pdf": "/api/docs/14/file.pdf", "./a/file.pdf": "/api/docs/14/a/file.pdf", "../file.pdf": "/api/docs/file.pdf",
+		"/files/1": "/files/1", "?part=1": "/api/docs/14/download",
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/api/docs/14/download" && r.URL.RawQuery == "" {
+				w.Header().Set("Location", location)
+				w.WriteHeader(http.StatusFound)
+				return
+			}
+			assert.Equal(t, path, r.URL.Path, location)
+			_, _ = io.WriteString(w, pdf(900))
+		}))
+		client, err := revv.NewClient(revv.StaticToken(anyToken), revv.WithBaseURL(server.URL))
+		require.NoError(t, err)
+		_, err = client.Documents.Download(t.Context(), 14, io.Discard)
+		require.NoError(t, err, location)
+		server.Close()
+	}
+}
+
+// Whoever has the address of a storage has the file.
+func TestDownload_keyOfAStorage_isInNoErrorAndNoHeader(t *testing.T) {
+	t.Parallel()
+	const key = "SENTINEL-of-a-signature"
+	target := "https://storage.example.com/file?X-Amz-Signature=" + key + "&X-Amz-Expires=300"
+	for name, answer := range map[string]func(*http.Request) (*http.Response, error){
+		"an error that quotes the address": func(r *http.Request) (*http.Response, error) { return nil, fmt.Errorf("proxy refused %s", r.URL) },
+		"an error that quotes the key":     func(*http.Request) (*http.Response, error) { return nil, errors.New("refused: " + key) },
+		"a message":                        answering(403, `{"message":"the signature `+key+` has expired"}`),
+		"a header":                         answering(403, `{}`, "Content-Location", target, "X-Request-Id", key),
+		"after a cut": func(*http.Request) (*http.Response, error) {
+			return reply(http.StatusOK, "%PDF-", "Content-Type", "application/pdf", "X-Origin", target), nil
+		},
+	} {
+		network := newSwitchboard(func(r *http.Request) (*http.Response, error) {
+			if r.URL.Host == "sandbox.example.com" {
+				return reply(http.StatusFound, "", "Location", target), nil
+			}
+			return answer(r)
+		})
+		client, err := revv.NewClient(revv.StaticToken(anyToken), revv.WithBaseURL(apiBase), revv.WithHTTPClient(&http.Client{Transport: network}), hurried())
+		require.NoError(t, err)
+		var response revv.Response
+		_, err = client.Documents.Download(t.Context(), 14, io.Discard, revv.CaptureResponse(&response))
+		require.Error(t, err, name)
+		assert.NotContains(t, err.Error(), "SENTINEL", name)
+		assert.NotContains(t, fmt.Sprintf("%+v", response), "SENTINEL", name)
+	}
+}
+
+// One secret can be the beginning of another.
+func TestError_secretThatBeginsWithAnother_isHiddenWhole(t *testing.T) {
+	t.Parallel()
+	const short, long = "tenant-key", "tenant-key-SENTINEL"
+	for range 10 { // maps have no order
+		s := &service{answer: func(r *http.Request) (*http.Response, error) {
+			return nil, fmt.Errorf("no route for %s, %s and %s", r.Header.Get("X-Long"), r.Header.Get("X-Short"), "a%20b%20SENTINEL")
+		}}
+		err := s.client(t).Do(t.Context(), http.MethodPost, "/x", nil, nil,
+			revv.WithHeader("X-Short", short), revv.WithHeader("X-Long", long), revv.WithQuery("q", "a b SENTINEL"))
+		require.Error(t, err)
+		assert.NotContains(t, err.Error(), "SENTINEL")
+	}
+}
+
+// Middleware may hand on what net/http would refuse.
+func TestMiddleware_requestWithoutHeaderOrURL_isNoPanic(t *testing.T) {
+	t.Parallel()
+	spoiling := func(spoil func(*http.Request)) revv.Option {
+		return revv.WithMiddleware(func(next http.RoundTripper) http.RoundTripper {
+			return tripper(func(r *http.Request) (*http.Response, error) {
+				spoil(r)
+				return next.RoundTrip(r)
+			})
+		})
+	}
+	s := always(http.StatusOK, "{}")
+	require.NoError(t, s.client(t, spoiling(func(r *http.Request) { r.Header = nil })).Do(t.Context(), http.MethodGet, "/x", nil, nil))
+	err := s.client(t, spoiling(func(r *http.Request) { r.URL = nil })).Do(t.Context(), http.MethodGet, "/x", nil, nil)
+	require.ErrorIs(t, err, revv.ErrInvalidArgument)
+	require.ErrorContains(t, err, "must stay on the origin of the API")
+
+	pinned := s.client(t).HTTPClient().Transport
+	_, err = pinned.RoundTrip(&http.Request{Method: http.MethodGet})
+	require.ErrorIs(t, err, revv.ErrInvalidArgument)
+	r := httptest.NewRequest(http.MethodGet, apiBase+"/x", nil)
+	r.Header = nil
+	resp, err := pinned.RoundTrip(r)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+}
+
+// A nil pointer in an interface is as good as nothing.
+func TestNilPointersInInterfaces_areRefused(t *testing.T) {
+	t.Parallel()
+	_, err := revv.NewWebhookHandler(revv.PathSecret("a-secret-of-enough-bytes"), func(context.Context, *revv.Event) error { return nil },
+		revv.WithReadBack((&revv.Client{}).Documents))
+	refused(t, err, "NewWebhookHandler", "WithReadBack", "must not be nil")
+	_, err = revv.NewEncryptedStore((*revv.FileStore)(nil), make([]byte, 32))
+	refused(t, err, "NewEncryptedStore", "inner", "must not be nil")
+	_, err = revv.NewClient(revv.StaticToken(anyToken), revv.WithBaseURL(apiBase), revv.WithHTTPClient(&http.Client{Transport: (*http.Transport)(nil)}))
+	refused(t, err, "NewClient", "WithHTTPClient", "must not be nil, nor have a transport that is a nil pointer")
+	_, err = silent(t).client(t).Documents.Download(t.Context(), 14, (*strings.Builder)(nil))
+	refused(t, err, "Documents.Download", "w", "must not be nil")
+}
+
+// Only a refusal can say when to come back. After a success that was cut, the request
+// is repeated as any other.
+func TestRetryAfter_ofASuccess_saysNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tries := 0
+		s := &service{answer: func(*http.Request) (*http.Response, error) {
+			if tries++; tries > 1 {
+				return reply(http.StatusOK, "{}"), nil
+			}
+			resp := reply(http.StatusOK, "", "Retry-After", "3600")
+			resp.Body, resp.ContentLength = io.NopCloser(failingReader{io.ErrUnexpectedEOF}), 100
+			return resp, nil
+		}}
+		start := time.Now()
+		var out map[string]any
+		require.NoError(t, s.client(t).Do(t.Context(), http.MethodGet, "/x", nil, &out))
+		assert.Less(t, time.Since(start), 10*time.Second)
+	})
+}
+
+// A Retry-After of nothing limits nothing: repetitions take from the budget.
+func TestRetryAfter_ofNothing_takesFromTheBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := always(http.StatusTooManyRequests, "{}", "Retry-After", "0")
+		client := s.client(t)
+		const calls = 100
+		for range calls {
+			require.ErrorIs(t, client.Do(t.Context(), http.MethodGet, "/x", nil, nil), revv.ErrRateLimited)
+		}
+		assert.Len(t, s.Sent(), calls+20)
+	})
+}
+
+// The vendor's hosts answer every path with a page. That says nothing of a document.
+func TestWithReadBack_pageInThePlaceOfTheAPI_asksToComeBack(t *testing.T) {
+	t.Parallel()
+	for body, status := range map[string]int{htmlPage: http.StatusServiceUnavailable, `{"error":"NOT_FOUND"}`: http.StatusNoContent, "": http.StatusNoContent} {
+		contentType := "application/json"
+		if body == htmlPage {
+			contentType = "text/html"
+		}
+		client := always(http.StatusNotFound, body, "Content-Type", contentType).client(t)
+		handler := newHandler(t, revv.InsecureNoSecret(), func(context.Context, *revv.Event) error {
+			t.Error("the function was called")
+			return nil
+		}, revv.WithReadBack(client.Documents))
+		assert.Equal(t, status, serve(t, handler, eventRequest("/")).StatusCode, body)
+	}
+}
+
+// The code is spent as soon as it is sent: a browser that leaves must not lose the pair.
+func TestHandlers_browserLeaves_exchangeGoesOn(t *testing.T) {
+	t.Parallel()
+	a := newAuthority(t, &eventLog{})
+	r := newWebReplica(t, a.config())
+	cookie, asked := r.begin(t)
+	ctx, leave := context.WithCancel(t.Context())
+	leave()
+	req := httptest.NewRequestWithContext(ctx, http.MethodGet, webRedirect, http.NoBody)
+	req.URL.RawQuery = grantedQuery(asked)
+	req.AddCookie(cookie)
+	r.callback.ServeHTTP(httptest.NewRecorder(), req)
+	outcomes := r.outcomes()
+	require.Len(t, outcomes, 1)
+	require.NoError(t, outcomes[0].err)
+	assert.NotEmpty(t, outcomes[0].token.RefreshToken)
+}
+
+// A created document must not be lost for a member that nobody needs, and ids come as
+// numbers or as texts.
+func TestDocument_oddMembers_doNotLoseIt(t *testing.T) {
+	t.Parallel()
+	doc, err := always(http.StatusOK, `{"Document":{"id":"15","doc_no":40,"object_id":7,"fields":[
+		{"name":"A","required":"true"},{"name":"B","required":1},{"name":"C","required":"yes"},{"name":"D","required":{}},{"name":"E"},{"name":"F","required":true},{"name":"G","required":0}]}}`).
+		client(t).Documents.Create(t.Context(), revv.CreateDocumentParams{TemplateID: 1})
+	require.NoError(t, err)
+	assert.Equal(t, revv.DocumentID(15), doc.ID)
+	assert.Equal(t, revv.DocumentNumber("40"), doc.Number)
+	assert.Equal(t, revv.ObjectID("7"), doc.ObjectID)
+	var required []bool
+	for _, field := range doc.Fields {
+		required = append(required, field.Required)
+	}
+	assert.Equal(t, []bool{true, true, false, false, false, true, false}, required)
+}
+
+func TestMagicLink_answerThatIsNone_namesTheMember(t *testing.T) {
+	t.Parallel()
+	for body, text := range map[string]string{
+		`{}`:              `the answer: the member "url" must be a web address`,
+		`{"url":"x:y"}`:   `the answer: the member "url" must be a web address`,
+		`"https://x.org"`: `the answer cannot hold this string`,
+	} {
+		_, err := always(http.StatusOK, body).client(t).Documents.MagicLink(t.Context(), "DOC-aB3dE5gH7jK9")
+		require.ErrorIs(t, err, revv.ErrAppliedResponseUnreadable)
+		require.ErrorContains(t, err, text)
+	}
+}
