@@ -202,6 +202,22 @@ func (k *keeper) wait(ctx context.Context, f *flight) (*oauth2.Token, error) {
 	}
 }
 
+// settle waits for the renewal that is under way.
+func (k *keeper) settle(ctx context.Context) error {
+	k.mu.Lock()
+	f := k.flight
+	k.mu.Unlock()
+	if f == nil {
+		return nil
+	}
+	select {
+	case <-f.done:
+		return nil
+	case <-ctx.Done():
+		return &Error{Op: opRefresh, Message: "a renewal is under way", cause: ctx.Err()}
+	}
+}
+
 // fly runs a renewal and lets everybody know. A store or a source of the program's
 // own that panics must not take the program with it, where nobody could recover,
 // nor leave its callers waiting.
@@ -368,6 +384,13 @@ func (c OAuthConfig) Exchange(ctx context.Context, code, verifier string) (*oaut
 // all authenticators of the process that have the same store and account; a store
 // should be a pointer, so that it can be seen to be the same. The first pair has to be
 // put there with [SaveToken], after [OAuthConfig.Exchange] or [OAuthConfig.Login].
+//
+// A pair is renewed 30 s before its access token expires, or in the last tenth of its
+// life if that is shorter. The call that begins this waits for 5 s, or half the time that
+// its context has left if that is less, while the old token is good. A renewal has 30 s,
+// whatever becomes of the calls that wait for it: [Client.Settle] waits for it before a
+// program ends. Client credentials go into the form, after the endpoint has demanded
+// them; Endpoint.AuthStyle is not used.
 //
 // [ErrInvalidArgument] if something is missing. Calls of a client that is made with it
 // can be [ErrNoToken], [ErrReauthorizationRequired], [ErrTokenNotPersisted] or

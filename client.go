@@ -172,6 +172,29 @@ func (c *Client) BaseURL() string {
 	return c.core.base.String()
 }
 
+// Settle waits until no renewal of the client's token is under way, and has a pair saved
+// that its store had failed to save. Call it before the program ends: a renewal goes on
+// behind a call that has not waited for it, as one whose context has ended, and a
+// process that ends before the answer is saved has lost the pair. Renewals of calls that
+// are still under way are not waited for if they begin later.
+//
+// The error of ctx if that ends first, [ErrTokenNotPersisted] if the store still fails.
+// With an [Authenticator] that is not this package's there is nothing to wait for.
+func (c *Client) Settle(ctx context.Context) error {
+	const op = "Settle"
+	if c.root() == nil {
+		return errNoClient(op)
+	}
+	if err := checkContext(ctx, op); err != nil {
+		return err
+	}
+	auth, ok := c.core.auth.(interface{ settle(context.Context) error })
+	if !ok {
+		return nil
+	}
+	return auth.settle(ctx)
+}
+
 // Do calls an operation that the client does not model: method and path below
 // the base URL, in encoded as the JSON body (nil for none; []byte and
 // json.RawMessage are JSON already), the answer decoded into what out points to (nil

@@ -2,8 +2,8 @@ package revv
 
 import (
 	"context"
-	"errors"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
 	"strings"

@@ -7,7 +7,6 @@ import (
 	"io"
 	"iter"
 	"strings"
-	"time"
 	"unicode/utf8"
 )
 
@@ -105,34 +104,6 @@ func (t *Tag) UnmarshalJSON(data []byte) error {
 	}
 	*t = Tag(name)
 	return nil
-}
-
-// Activity is something that happened to a document.
-type Activity struct {
-	Event     string    `json:"event"` // as DOCUMENT_CREATED; an open set
-	Timestamp Time      `json:"timestamp"`
-	Actor     Actor     `json:"actor"`
-	Subjects  []Subject `json:"subjects"`
-	// Raw is the object as it came, with the members that are not modelled.
-	Raw json.RawMessage `json:"-"`
-}
-
-// UnmarshalJSON decodes an activity and keeps it in Raw.
-func (a *Activity) UnmarshalJSON(data []byte) error {
-	type plain Activity
-	return unmarshalRaw(data, (*plain)(a), &a.Raw)
-}
-
-// Actor is who did something.
-type Actor struct {
-	Name     string `json:"name"`
-	ImageURL string `json:"image_url"`
-	Email    string `json:"user_email"`
-}
-
-// Subject is whom something was done to.
-type Subject struct {
-	Name string `json:"name"`
 }
 
 // CreateDocumentParams are the arguments of [DocumentsService.Create].
@@ -262,34 +233,6 @@ func (p CloneDocumentParams) validate() (name, rule string) { return validateTex
 // its outcome is unknown ([ErrOutcomeUnknown]).
 func (s *DocumentsService) Clone(ctx context.Context, id DocumentID, params CloneDocumentParams, opts ...CallOption) (*Document, error) {
 	return fetch[Document](ctx, s.root(), opCloneDocument, input{id: numeric("id", id), body: params}, "Document", opts)
-}
-
-// ListActivitiesParams are the arguments of [DocumentsService.Activities]. The
-// zero value asks for what the service gives by itself.
-type ListActivitiesParams struct {
-	After time.Time // only what happened later; inferred
-	Limit int       // at most so many; 0 leaves it to the service; inferred
-}
-
-type activitiesQuery struct {
-	After string `url:"after,omitempty"`
-	Limit int    `url:"limit,omitempty"`
-}
-
-func (q activitiesQuery) validate() (name, rule string) {
-	if q.Limit < 0 {
-		return "Limit", "must not be negative"
-	}
-	return "", ""
-}
-
-// Activities returns what happened to a document. A read.
-func (s *DocumentsService) Activities(ctx context.Context, id ObjectID, params ListActivitiesParams, opts ...CallOption) ([]Activity, error) {
-	q := activitiesQuery{Limit: params.Limit}
-	if !params.After.IsZero() {
-		q.After = wireTime(params.After)
-	}
-	return fetchList[Activity](ctx, s.root(), opListActivities, input{id: textual("id", id), query: q}, "", opts)
 }
 
 type moveBody struct {

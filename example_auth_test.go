@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/oauth2"
 
@@ -234,6 +235,37 @@ func ExampleOAuthConfig_Authenticator() {
 	// <nil>
 	// <nil>
 	// 1 renewal
+}
+
+// The last thing that a program does: a renewal may still be under way, or a pair wait
+// for a store that was down.
+func ExampleClient_Settle() {
+	server := revvtest.NewServer(nil)
+	defer server.Close()
+	store, ctx := revv.NewMemoryStore(), context.Background()
+	if err := revv.SaveToken(ctx, store, "acme", server.Token()); err != nil {
+		fmt.Println(err)
+		return
+	}
+	auth, err := server.OAuthConfig().Authenticator(store, "acme")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	client, err := revv.NewClient(auth, revv.WithBaseURL(server.URL()))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	server.ExpireTokens()
+	hurried, cancel := context.WithTimeout(ctx, time.Nanosecond)
+	defer cancel()
+	_, _ = client.Templates.List(hurried, revv.ListTemplatesParams{})
+
+	last, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	fmt.Println(client.Settle(last))
+	// Output: <nil>
 }
 
 // What the settings of an account show, in one value.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -234,6 +235,40 @@ func ExampleDocumentsService_Activities() {
 		fmt.Println(activity.Event, activity.Timestamp.Year(), activity.Timestamp.Text()[:19])
 	}
 	// Output: DOCUMENT_CREATED 2021 2021-06-18T10:00:00
+}
+
+// A long history comes in several answers.
+func ExampleDocumentsService_AllActivities() {
+	server := revvtest.NewServer(nil)
+	defer server.Close()
+	client, ctx := server.Client(), context.Background()
+	doc, err := client.Documents.Get(ctx, server.AddDocument(21, "Agreement with Acme"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for i := range 60 {
+		_, err := client.Documents.SetFields(ctx, doc.ID, []revv.FieldValue{{Name: "Fee", Value: strconv.Itoa(1000 + i)}})
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+	}
+
+	part, err := client.Documents.Activities(ctx, doc.ObjectID, revv.ListActivitiesParams{})
+	fmt.Println(len(part), err)
+	count := 0
+	for _, err := range client.Documents.AllActivities(ctx, doc.ObjectID, revv.ListActivitiesParams{}) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		count++
+	}
+	fmt.Println(count)
+	// Output:
+	// 40 <nil>
+	// 61
 }
 
 func ExampleDocumentsService_Download() {

@@ -77,6 +77,21 @@ func remaining(token *oauth2.Token) span {
 // Token implements [Authenticator].
 func (a *storeAuth) Token(ctx context.Context) (*oauth2.Token, error) { return a.token(ctx, a.renew) }
 
+// settle waits for the renewal that is under way, and has a pair saved that waits.
+func (a *storeAuth) settle(ctx context.Context) error {
+	if err := a.keeper.settle(ctx); err != nil {
+		return err
+	}
+	a.mu.Lock()
+	pending := a.pending
+	a.mu.Unlock()
+	if !pending {
+		return nil
+	}
+	_, err := a.Token(ctx) // which saves first
+	return err
+}
+
 // found reports whether a token was in the store already, and is not the one that
 // the last renewal has brought.
 func (a *storeAuth) found(token *oauth2.Token) bool {

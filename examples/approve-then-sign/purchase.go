@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/revv-go/revv"
@@ -148,29 +147,12 @@ func approvalIn(history []revv.Activity) approval {
 }
 
 // activities reads the history of a document to its end, the oldest first.
-func activities(ctx context.Context, documents *revv.DocumentsService, id revv.ObjectID) ([]revv.Activity, error) {
-	const most = 100
-	var history []revv.Activity
-	params := revv.ListActivitiesParams{Limit: most}
-	for {
-		page, err := documents.Activities(ctx, id, params)
+func activities(ctx context.Context, documents *revv.DocumentsService, id revv.ObjectID) (history []revv.Activity, err error) {
+	for activity, err := range documents.AllActivities(ctx, id, revv.ListActivitiesParams{}) {
 		if err != nil {
 			return nil, err
 		}
-		last := params.After
-		for _, activity := range page {
-			if activity.Timestamp.After(params.After) {
-				history = append(history, activity)
-			}
-			if activity.Timestamp.After(last) {
-				last = activity.Timestamp.Time
-			}
-		}
-		if len(page) < most || last.Equal(params.After) { // the second: After, which is inferred, does nothing
-			break
-		}
-		params.After = last
+		history = append(history, activity)
 	}
-	slices.SortStableFunc(history, func(a, b revv.Activity) int { return a.Timestamp.Compare(b.Timestamp.Time) })
 	return history, nil
 }

@@ -120,9 +120,12 @@ func archiveOne(ctx context.Context, client *revv.Client, a *archive, number rev
 	if err != nil {
 		return err
 	}
-	activities, err := client.Documents.Activities(ctx, doc.ObjectID, revv.ListActivitiesParams{})
-	if err != nil {
-		return err
+	var activities []revv.Activity
+	for activity, err := range client.Documents.AllActivities(ctx, doc.ObjectID, revv.ListActivitiesParams{}) {
+		if err != nil {
+			return err
+		}
+		activities = append(activities, activity)
 	}
 	kept, err := a.keepActivities(number, activities)
 	if err != nil {

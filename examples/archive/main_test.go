@@ -105,6 +105,27 @@ func TestOneNight_interruptedAtAnyPoint_isContinued(t *testing.T) {
 	}
 }
 
+// What a service gives of a long history by itself is a part.
+func TestOneNight_longHistory_isKeptWhole(t *testing.T) {
+	t.Parallel()
+	server, dir := account(t, 1), t.TempDir()
+	client := server.Client()
+	doc, err := client.Documents.GetByNumber(t.Context(), "DOC-000040")
+	require.NoError(t, err)
+	for range 65 {
+		require.NoError(t, client.Documents.Share(t.Context(), doc.ID, revv.ShareParams{Recipients: []revv.Person{{Email: "reader@example.com"}}}))
+	}
+	_, err = oneNight(t.Context(), client, dir)
+	require.NoError(t, err)
+	content, err := os.ReadFile(filepath.Join(dir, "DOC-000040.activities.json"))
+	require.NoError(t, err)
+	var kept []revv.Activity
+	require.NoError(t, json.Unmarshal(content, &kept))
+	inside, _ := server.Document(doc.ID)
+	assert.Len(t, kept, len(inside.Events))
+	assert.Greater(t, len(kept), 65)
+}
+
 func TestOneNight_foreignAndChangedFiles_areReportedAndKept(t *testing.T) {
 	t.Parallel()
 	server, dir := account(t, 3), t.TempDir()

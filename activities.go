@@ -1,0 +1,124 @@
+package revv
+
+import (
+	"context"
+	"encoding/json"
+	"iter"
+	"slices"
+	"time"
+)
+
+// Activity is something that happened to a document.
+type Activity struct {
+	Event     string    `json:"event"` // as DOCUMENT_CREATED; an open set
+	Timestamp Time      `json:"timestamp"`
+	Actor     Actor     `json:"actor"`
+	Subjects  []Subject `json:"subjects"`
+	// Raw is the object as it came, with the members that are not modelled.
+	Raw json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON decodes an activity and keeps it in Raw.
+func (a *Activity) UnmarshalJSON(data []byte) error {
+	type plain Activity
+	return unmarshalRaw(data, (*plain)(a), &a.Raw)
+}
+
+// Actor is who did something.
+type Actor struct {
+	Name     string `json:"name"`
+	ImageURL string `json:"image_url"`
+	Email    string `json:"user_email"`
+}
+
+// Subject is whom something was done to.
+type Subject struct {
+	Name string `json:"name"`
+}
+
+// ListActivitiesParams are the arguments of [DocumentsService.Activities] and
+// [DocumentsService.AllActivities].
+type ListActivitiesParams struct {
+	After time.Time // only what happened later; inferred
+	Limit int       // at most so many in an answer; 0 leaves it to the service, of AllActivities it means 100; inferred
+}
+
+type activitiesQuery struct {
+	After string `url:"after,omitempty"`
+	Limit int    `url:"limit,omitempty"`
+}
+
+func (q activitiesQuery) validate() (name, rule string) {
+	if q.Limit < 0 {
+		return "Limit", "must not be negative"
+	}
+	return "", ""
+}
+
+// Activities returns what happened to a document, or a part of it: without a Limit it
+// is not known how much the service gives, and the sandbox gives 40. A read.
+func (s *DocumentsService) Activities(ctx context.Context, id ObjectID, params ListActivitiesParams, opts ...CallOption) ([]Activity, error) {
+	q := activitiesQuery{Limit: params.Limit}
+	if !params.After.IsZero() {
+		q.After = wireTime(params.After)
+	}
+	return fetchList[Activity](ctx, s.root(), opListActivities, input{id: textual("id", id), query: q}, "", opts)
+}
+
+// AllActivities ranges over everything that happened to a document. It asks again and
+// again for what came after the last activity that it has, which is inferred, and so is
+// that answers begin with the oldest. The second value is an error, which ends the
+// range; [ErrPageLoop] if the service does not go on in that way: there may be more then
+// than was ranged over. A read.
+func (s *DocumentsService) AllActivities(ctx context.Context, id ObjectID, params ListActivitiesParams, opts ...CallOption) iter.Seq2[Activity, error] {
+	return func(yield func(Activity, error) bool) {
+		const usual = 100
+		next := params // a range can be repeated
+		if next.Limit == 0 {
+			next.Limit = usual
+		}
+		stuck := func(why string) {
+			yield(Activity{}, &Error{Op: operations[opListActivities].name, Message: why, kinds: []error{ErrPageLoop}})
+		}
+		var known map[string]int // the activities of the last moment, which come again
+		for first := true; ; first = false {
+			part, err := s.Activities(ctx, id, next, opts...)
+			if err != nil {
+				yield(Activity{}, err)
+				return
+			}
+			if !first && slices.ContainsFunc(part, func(a Activity) bool { return a.Timestamp.Before(next.After) }) {
+				stuck("the service does not understand after: there may be more")
+				return
+			}
+			fresh := 0
+			for _, activity := range part {
+				if text := string(activity.Raw); known[text] > 0 {
+					known[text]--
+					continue
+				}
+				if fresh++; !yield(activity, nil) {
+					return
+				}
+			}
+			switch {
+			case fresh == 0 && len(part) < next.Limit:
+				return
+			case fresh == 0:
+				stuck("more happened in one moment than an answer holds")
+				return
+			case !slices.IsSortedFunc(part, func(a, b Activity) int { return a.Timestamp.Compare(b.Timestamp.Time) }), part[0].Timestamp.IsZero():
+				stuck("the activities do not begin with the oldest: there may be more")
+				return
+			}
+			last := part[len(part)-1].Timestamp.Time
+			known = make(map[string]int)
+			for _, activity := range part {
+				if activity.Timestamp.Equal(last) {
+					known[string(activity.Raw)]++
+				}
+			}
+			next.After = last.Add(-time.Microsecond) // the unit of the wire: what happened at the same moment must not be missed
+		}
+	}
+}

@@ -1,0 +1,145 @@
+package revv_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/revv-go/revv"
+)
+
+// history is a service with the activities of a document, one a second, or so many at
+// the same moment.
+type history struct {
+	events    []string // with their times, as JSON
+	inclusive bool     // after means from then on
+	deaf      bool     // after is not understood
+	most      int      // that an answer holds, whatever limit says; 0 means limit alone
+	backwards bool
+}
+
+func newHistory(n, together int) *history {
+	h := &history{}
+	start := time.Date(2020, 9, 17, 14, 48, 0, 0, time.UTC)
+	for i := range n {
+		at := start.Add(time.Duration(i/together) * time.Second)
+		h.events = append(h.events, fmt.Sprintf(`{"event":"E%d","timestamp":%q}`, i, at.Format("2006-01-02T15:04:05.000000Z")))
+	}
+	return h
+}
+
+func (h *history) answer(r *http.Request) (*http.Response, error) {
+	query := r.URL.Query()
+	limit, err := strconv.Atoi(query.Get("limit"))
+	if err != nil {
+		return nil, err
+	}
+	if h.most > 0 {
+		limit = min(limit, h.most)
+	}
+	rows := []json.RawMessage{}
+	for _, event := range h.events {
+		var parsed revv.Activity
+		if err := json.Unmarshal([]byte(event), &parsed); err != nil {
+			return nil, err
+		}
+		if after := query.Get("after"); after != "" && !h.deaf {
+			asked, err := time.Parse(time.RFC3339Nano, after)
+			if err != nil {
+				return nil, err
+			}
+			if parsed.Timestamp.Before(asked) || parsed.Timestamp.Equal(asked) && !h.inclusive {
+				continue
+			}
+		}
+		rows = append(rows, json.RawMessage(event))
+	}
+	if h.backwards {
+		slices.Reverse(rows)
+	}
+	body, err := json.Marshal(rows[:min(limit, len(rows))])
+	if err != nil {
+		return nil, err
+	}
+	return reply(http.StatusOK, string(body)), nil
+}
+
+func collect(ctx context.Context, client *revv.Client, params revv.ListActivitiesParams) (events []string, err error) {
+	for activity, failed := range client.Documents.AllActivities(ctx, "DOC-aB3dE5gH7jK9", params) {
+		if failed != nil {
+			return events, failed
+		}
+		events = append(events, activity.Event)
+	}
+	return events, nil
+}
+
+func TestAllActivities_readsThemToTheEndAndNoneTwice(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{0, 1, 39, 40, 41, 99, 100, 101, 250} {
+		for _, together := range []int{1, 2, 7} {
+			for _, most := range []int{0, 40} {
+				for _, inclusive := range []bool{false, true} {
+					h := newHistory(n, together)
+					h.most, h.inclusive = most, inclusive
+					client := (&service{answer: h.answer}).client(t)
+					for range 2 { // a range can be repeated
+						events, err := collect(t.Context(), client, revv.ListActivitiesParams{})
+						require.NoError(t, err)
+						require.Len(t, events, n)
+						for i, event := range events {
+							require.Equal(t, fmt.Sprint("E", i), event)
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestAllActivities_afterAndLimit_areTheCallers(t *testing.T) {
+	t.Parallel()
+	h := newHistory(10, 1)
+	s := &service{answer: h.answer}
+	events, err := collect(t.Context(), s.client(t), revv.ListActivitiesParams{After: time.Date(2020, 9, 17, 14, 48, 5, 0, time.UTC), Limit: 2})
+	require.NoError(t, err)
+	assert.Equal(t, []string{"E6", "E7", "E8", "E9"}, events)
+	assert.Equal(t, "GET /api/object-activities/objects/DOC-aB3dE5gH7jK9?after=2020-09-17T14%3A48%3A05.000000Z&limit=2", s.Lines()[0])
+}
+
+// What cannot be read to its end must not look as if it had been.
+func TestAllActivities_serviceDoesNotGoOn_isAnError(t *testing.T) {
+	t.Parallel()
+	for name, h := range map[string]*history{
+		"after is not understood": {events: newHistory(60, 1).events, deaf: true, most: 40},
+		"the newest comes first":  {events: newHistory(60, 1).events, backwards: true, most: 40},
+		"a busy moment":           {events: newHistory(300, 300).events},
+		"times that are none":     {events: []string{`{"event":"E0","timestamp":"yesterday"}`, `{"event":"E1","timestamp":"today"}`}},
+	} {
+		events, err := collect(t.Context(), (&service{answer: h.answer}).client(t), revv.ListActivitiesParams{})
+		require.ErrorIs(t, err, revv.ErrPageLoop, name)
+		assert.Equal(t, "Documents.Activities", failure(t, err).Op)
+		assert.NotEmpty(t, events, name)
+	}
+}
+
+func TestAllActivities_leftEarlyOrFailing_ends(t *testing.T) {
+	t.Parallel()
+	s := &service{answer: newHistory(250, 1).answer}
+	for range s.client(t).Documents.AllActivities(t.Context(), "DOC-aB3dE5gH7jK9", revv.ListActivitiesParams{}) {
+		break
+	}
+	assert.Len(t, s.Sent(), 1)
+	_, err := collect(t.Context(), always(http.StatusForbidden, "{}").client(t), revv.ListActivitiesParams{})
+	require.ErrorIs(t, err, revv.ErrForbidden)
+	_, err = collect(t.Context(), silent(t).client(t), revv.ListActivitiesParams{Limit: -1})
+	require.ErrorIs(t, err, revv.ErrInvalidArgument)
+}
