@@ -21,6 +21,10 @@ var (
 	// names. No request was sent.
 	ErrInvalidArgument = errors.New("invalid argument")
 
+	// ErrUnreachable: no connection to the service could be made, for want of a name, a
+	// network, a listener or a certificate that is trusted. Nothing was sent.
+	ErrUnreachable = errors.New("unreachable")
+
 	// ErrInvalid: the service refused the content of the request (400, 415, 422).
 	ErrInvalid = errors.New("refused as invalid")
 	// ErrUnauthorized: the service does not accept the access token, even after

@@ -22,8 +22,7 @@ import (
 // at a time. Files are replaced, never rewritten, so that a crash leaves the old
 // token or the new one, whole. NewFileStore makes a FileStore.
 //
-// The name of a file is the SHA-256 of the account, in hexadecimal digits. Remove
-// the .json file of an account to forget its token. The .lock files are empty and
+// The name of a file is the SHA-256 of the account, in hexadecimal digits. The .lock files are empty and
 // stay; a .tmp file is left only by a crash, until the next Update of the account, which
 // puts it in its place if it is whole.
 //
@@ -136,6 +135,31 @@ func (s *FileStore) Update(
 		return nil, storeError(op, err)
 	}
 	return next, nil
+}
+
+// Forget removes the file of the account, if there is one, whatever is in it, once no
+// Update is under way in any process. A client that has an access token at hand goes on
+// with it.
+func (s *FileStore) Forget(ctx context.Context, account string) error {
+	const op = "FileStore.Forget"
+	if err := s.check(ctx, op, account); err != nil {
+		return err
+	}
+	unlock, err := s.lock(ctx, account)
+	if err != nil {
+		return storeError(op, err)
+	}
+	defer unlock()
+	files := s.files(account)
+	for _, path := range []string{files.temp, files.token} {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return storeError(op, err)
+		}
+	}
+	if err := syncDir(files.dir); err != nil {
+		return storeError(op, err)
+	}
+	return nil
 }
 
 func (s *FileStore) check(ctx context.Context, op, account string) error {

@@ -227,3 +227,40 @@ func TestMagicLink_answerThatIsNone_namesTheMember(t *testing.T) {
 		require.ErrorContains(t, err, text)
 	}
 }
+
+// What could not be connected to is told as that, for reads and writes alike, and for
+// the token endpoint.
+func TestErrUnreachable_isWhatFoundNoConnection(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		err  error
+		want bool
+	}{
+		"refused":              {errRefused(), true},
+		"no such name":         {errNoSuchName(), true},
+		"a bad certificate":    {errBadCertificate(), true},
+		"the line was cut":     {errors.New("connection reset by peer"), false},
+		"a timeout":            {context.DeadlineExceeded, false},
+		"an end of the answer": {io.ErrUnexpectedEOF, false},
+	} {
+		s := &service{answer: func(*http.Request) (*http.Response, error) { return nil, c.err }}
+		for _, method := range []string{http.MethodGet, http.MethodPut, http.MethodPost} {
+			err := s.client(t, hurried()).Do(t.Context(), method, "/x", nil, nil)
+			require.ErrorIs(t, err, c.err, "%s, %s", name, method)
+			assert.Equal(t, c.want, errors.Is(err, revv.ErrUnreachable), "%s, %s: %v", name, method, err)
+			assert.False(t, c.want && revv.MaybeApplied(err), "%s, %s: %v", name, method, err)
+		}
+		config := revv.OAuthConfig{
+			ClientID: "id", ClientSecret: "a-secret", RedirectURL: "https://app.example.com/callback",
+			Endpoint: revv.Endpoint(apiBase), HTTPClient: &http.Client{Transport: s},
+		}
+		_, err := config.Exchange(t.Context(), "a-code", "")
+		require.ErrorIs(t, err, c.err, name)
+		assert.Equal(t, c.want, errors.Is(err, revv.ErrUnreachable), "%s: %v", name, err)
+	}
+	middleware := revv.WithMiddleware(func(http.RoundTripper) http.RoundTripper {
+		return tripper(func(*http.Request) (*http.Response, error) { return nil, errRefused() })
+	})
+	err := silent(t).client(t, middleware).Do(t.Context(), http.MethodPost, "/x", nil, nil)
+	require.NotErrorIs(t, err, revv.ErrUnreachable, "middleware has decided so")
+}

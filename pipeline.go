@@ -27,11 +27,13 @@ type result struct {
 	problem    problem
 	retryAfter time.Duration
 	told       bool // the answer had a Retry-After
-	elsewhere  bool // it came from where a download was redirected to
-	targets    []*url.URL
-	token      *oauth2.Token
-	before     []*oauth2.Token // those that a 401 has replaced
-	err        error
+	// unreachable says that no connection could be made.
+	unreachable bool
+	elsewhere   bool // it came from where a download was redirected to
+	targets     []*url.URL
+	token       *oauth2.Token
+	before      []*oauth2.Token // those that a 401 has replaced
+	err         error
 }
 
 // carry adds what an earlier attempt was answered to one that the context of the
@@ -330,8 +332,8 @@ func (c *core) exchange(ctx, bounded context.Context, p *prepared, a *attempt, e
 		case isUnprocessed(err):
 			r.err = errUnprocessed
 		}
-		if ctx.Err() != nil {
-			r.outcome, r.err = retry.Done, ctx.Err()
+		if r.unreachable = a.unreached(err); ctx.Err() != nil {
+			r.outcome, r.err, r.unreachable = retry.Done, ctx.Err(), false
 		}
 		return nil, r
 	}
@@ -402,6 +404,9 @@ func (p *prepared) fail(last *result, sent int, kinds ...error) error {
 	e := &Error{Op: p.name, StatusCode: last.status, Attempts: sent, RetryAfter: last.retryAfter, kinds: kinds, cause: p.concealed(last, last.err)}
 	e.RequestID, e.Code, e.Message = p.safe(last, requestID(last.header)), p.safe(last, last.problem.code), p.safe(last, last.problem.message)
 	e.locate(last)
+	if last.unreachable {
+		e.kinds = append(e.kinds, ErrUnreachable)
+	}
 	if last.status >= 300 && last.status <= 399 && last.err == nil {
 		e.kinds = append(e.kinds, ErrRedirected)
 		e.Message = "redirects are not followed; is this the address of the API?"

@@ -6,6 +6,7 @@ import (
 	"crypto/cipher"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -137,6 +138,22 @@ func (s *EncryptedStore) Update(
 		return nil, argument(op, "inner", "reports a success without keeping what it was given")
 	}
 	return next, nil
+}
+
+// Forget removes the token of the account from the inner store. The error Is
+// errors.ErrUnsupported if that has no method Forget of this form.
+func (s *EncryptedStore) Forget(ctx context.Context, account string) error {
+	const op = "EncryptedStore.Forget"
+	if err := s.check(ctx, op, account); err != nil {
+		return err
+	}
+	inner, ok := s.inner.(interface {
+		Forget(ctx context.Context, account string) error
+	})
+	if !ok {
+		return storeError(op, fmt.Errorf("the inner store cannot forget: %w", errors.ErrUnsupported))
+	}
+	return inner.Forget(ctx, account)
 }
 
 func (s *EncryptedStore) check(ctx context.Context, op, account string) error {

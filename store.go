@@ -44,7 +44,8 @@ type TokenStore interface {
 	// Update replaces the token of the account by what fn makes of it:
 	//
 	//   - It locks the account, in every process that shares the store. Waiting
-	//     for the lock ends with ctx. Accounts do not wait for one another.
+	//     for the lock ends with ctx, and if ctx is done when the account is locked, fn
+	//     is not called. Accounts do not wait for one another.
 	//   - Where saving could not succeed, because the disk is full or the database
 	//     read-only, it returns an error without calling fn: fn spends the refresh
 	//     token.
@@ -118,6 +119,24 @@ func (s *MemoryStore) Update(
 		s.tokens[account] = secret.New(&kept)
 	}
 	return next, nil
+}
+
+// Forget removes the token of the account, if it has one, once no Update is under way.
+// A client that has an access token at hand goes on with it.
+func (s *MemoryStore) Forget(ctx context.Context, account string) error {
+	const op = "MemoryStore.Forget"
+	if err := s.check(ctx, op, account); err != nil {
+		return err
+	}
+	unlock, err := s.locks.lock(ctx, account)
+	if err != nil {
+		return storeError(op, err)
+	}
+	defer unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.tokens, account)
+	return nil
 }
 
 func (s *MemoryStore) check(ctx context.Context, op, account string) error {

@@ -73,3 +73,34 @@ func ExampleNewEncryptedStore() {
 	fmt.Println(opened.RefreshToken, "is kept as a token of type", sealed.TokenType)
 	// Output: refresh is kept as a token of type sealed
 }
+
+// An account that its owner disconnects.
+func ExampleFileStore_Forget() {
+	dir, err := os.MkdirTemp("", "revv-example-*")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	files, err := revv.NewFileStore(dir)
+	if err != nil {
+		log.Fatal(err)
+	}
+	key := make([]byte, 32)
+	_, _ = rand.Read(key)
+	sealed, err := revv.NewEncryptedStore(revv.NewMemoryStore(), key)
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx, memory := context.Background(), revv.NewMemoryStore()
+	for _, store := range []revv.TokenStore{files, sealed, memory} {
+		if err := revv.SaveToken(ctx, store, "legal@example.com", &oauth2.Token{AccessToken: "access", RefreshToken: "refresh"}); err != nil {
+			log.Fatal(err)
+		}
+	}
+	fmt.Println(files.Forget(ctx, "legal@example.com"), sealed.Forget(ctx, "legal@example.com"), memory.Forget(ctx, "legal@example.com"))
+	_, err = files.Load(ctx, "legal@example.com")
+	fmt.Println(errors.Is(err, revv.ErrNoToken))
+	// Output:
+	// <nil> <nil> <nil>
+	// true
+}

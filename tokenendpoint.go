@@ -116,10 +116,15 @@ func (e *tokenEndpoint) send(ctx context.Context, form url.Values) tokenReply {
 			discard(resp.Body)
 		}
 		outcome, sent := a.classify(retry.Consequences, err)
-		if ctx.Err() != nil {
+		failure := &Error{Op: e.op}
+		switch {
+		case ctx.Err() != nil:
 			outcome, err = retry.Done, ctx.Err()
+		case a.unreached(err):
+			failure.kinds = []error{ErrUnreachable}
 		}
-		return tokenReply{outcome: outcome, sent: sent, err: &Error{Op: e.op, cause: withoutURL(err)}}
+		failure.cause = withoutURL(err)
+		return tokenReply{outcome: outcome, sent: sent, err: failure}
 	}
 	return e.read(ctx, resp)
 }

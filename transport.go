@@ -265,6 +265,12 @@ func (a *attempt) provablyUnsent(err error, shut bool) bool {
 	return ok && dial.Op == "dial"
 }
 
+// unreached reports an attempt for which no connection could be made, and whose error
+// says so.
+func (a *attempt) unreached(err error) bool {
+	return a.reached.Load() && a.shut() && a.provablyUnsent(err, true)
+}
+
 // errUnprocessed is what is told of it, for net/http speaks of its own needs.
 var errUnprocessed = errors.New("http2: the server has not processed the request")
 

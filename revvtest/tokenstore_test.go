@@ -70,6 +70,7 @@ func TestTokenStore_brokenPromise_isFound(t *testing.T) {
 		{defects{loadLocks: true}, "Load does not wait for Update"},
 		{defects{ignoresContext: true}, "waiting for the lock ends with the context"},
 		{defects{ignoresContext: true}, "a context that is done calls nothing"},
+		{defects{tossesCoin: true}, "a context that is done calls nothing"},
 		{defects{savesWithContext: true}, "a token is saved although the context ended"},
 		{defects{keepsLockOnPanic: true}, "a panic of fn unlocks the account"},
 	}
@@ -127,7 +128,7 @@ func (r *report) Fatalf(format string, args ...any) {
 // defects are the mistakes that stores are made with.
 type defects struct {
 	nilForNone, dropsRefresh, savesLate, losesExpiry, merges, callsTwice, savesOnError, hidesError, acceptsNil,
-	losesSame, comparesPointers, sharesMemory, foldsCase, noLock, slow, oneLock, loadLocks, ignoresContext,
+	losesSame, comparesPointers, sharesMemory, foldsCase, noLock, slow, oneLock, loadLocks, ignoresContext, tossesCoin,
 	savesWithContext, keepsLockOnPanic bool
 }
 
@@ -197,7 +198,7 @@ func (s *modelStore) lock(ctx context.Context, account string) (func(), error) {
 	if s.defects.ignoresContext {
 		ctx = context.WithoutCancel(ctx)
 	}
-	if ctx.Err() != nil {
+	if ctx.Err() != nil && !s.defects.tossesCoin {
 		return nil, ctx.Err()
 	}
 	select {
