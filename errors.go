@@ -33,7 +33,8 @@ var (
 	// ErrForbidden: the account may not do this (403), or a person declined to
 	// authorize the application.
 	ErrForbidden = errors.New("forbidden")
-	// ErrNotFound: there is no such object (404, 410).
+	// ErrNotFound: there is no such object (404, 410). With an HTML page it is
+	// ErrUnexpectedContent, too: then it is the host that has no such path.
 	ErrNotFound = errors.New("not found")
 	// ErrConflict: the state of the object does not allow this (409), the answer is
 	// ambiguous where one object is due, or a token store was changed behind its lock.
@@ -51,7 +52,7 @@ var (
 	// could not be read. The request has most likely been applied; do not repeat it.
 	ErrAppliedResponseUnreadable = errors.New("reported as applied, but the response could not be read")
 	// ErrUnexpectedContent: the answer is something else altogether, as the HTML
-	// page that the vendor's hosts give today on every path.
+	// page that the vendor's hosts give today on every path; also with a 404.
 	ErrUnexpectedContent = errors.New("unexpected content")
 	// ErrMalformedResponse: the answer is not the JSON that is due.
 	ErrMalformedResponse = errors.New("malformed response")
@@ -107,7 +108,6 @@ type Error struct {
 	kinds     []error // sentinels that the status does not imply
 	cause     error
 	elsewhere bool // the status is that of a storage behind a redirect
-	page      bool // it came with a web page
 }
 
 // maxErrorText bounds each text that the service puts into an error, in bytes.
@@ -179,9 +179,12 @@ func (e *Error) Unwrap() []error {
 }
 
 // locate notes where the answer came from. A storage knows no access token: its 401
-// must make nobody look for a new one. A web page is not the API's.
+// must make nobody look for a new one. Nor is a web page the API's: that it knows no such
+// path says nothing of an object.
 func (e *Error) locate(last *result) {
-	e.page = last.problem.page
+	if last.problem.page && errors.Is(statusKind(last.status), ErrNotFound) {
+		e.kinds = append(e.kinds, ErrUnexpectedContent)
+	}
 	if e.elsewhere = last.elsewhere && last.status != 0; e.elsewhere {
 		e.Message = strings.TrimSuffix("said by the storage that the download was redirected to: "+e.Message, ": ")
 	}

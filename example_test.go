@@ -38,27 +38,31 @@ func connect(ctx context.Context, config revv.OAuthConfig) (*revv.Client, error)
 	return revv.NewClient(auth, revv.WithSubdomain("acme"))
 }
 
-// subscribe is the README's section on webhooks.
-func subscribe(ctx context.Context, client *revv.Client) error {
-	target := "https://app.example.com/hooks/" + os.Getenv("REVV_WEBHOOK_SECRET") // at least 16 bytes, unguessable
-	_, err := client.Webhooks.Subscribe(ctx, revv.SubscribeParams{Event: revv.EventClosed, URL: target})
-	return err
-}
-
 // serveWebhooks is the README's section on webhooks.
 func serveWebhooks(client *revv.Client) error {
-	secret := revv.PathSecret(os.Getenv("REVV_WEBHOOK_SECRET")) // …/hooks/<secret>
+	secret := revv.PathSecret(os.Getenv("REVV_WEBHOOK_SECRET")) // …/hooks/<secret>, at least 16 bytes, unguessable
 	handler, err := revv.NewWebhookHandler(secret, func(ctx context.Context, event *revv.Event) error {
-		if event.Type == revv.EventClosed {
+		if stage := event.Document.Stage; stage.Is(revv.StageSigned) || stage.Is(revv.StageCompleted) { // as it was read back
 			log.Println("signed by everybody:", event.Document.Number, event.Key())
 		}
 		return nil // an error asks the service to deliver again
-	}, revv.WithReadBack(client.Documents)) // an event is a hint: the document says what is true
+	}, revv.WithReadBack(client.Documents), revv.WithWebhookObserver(func(r revv.WebhookResult) {
+		if r.Err != nil || r.Status >= 400 {
+			log.Println("not taken:", r.Status, r.Reason, r.Err) // nothing else tells of a wrong secret
+		}
+	}))
 	if err != nil {
 		return err
 	}
 	http.Handle("POST /hooks/", handler)
 	return http.ListenAndServe("127.0.0.1:8080", nil)
+}
+
+// subscribe is the README's section on webhooks.
+func subscribe(ctx context.Context, client *revv.Client) error {
+	target := "https://app.example.com/hooks/" + os.Getenv("REVV_WEBHOOK_SECRET")
+	_, err := client.Webhooks.Subscribe(ctx, revv.SubscribeParams{Event: revv.EventClosed, URL: target})
+	return err
 }
 
 // contract is the README's section on a document.
@@ -134,6 +138,7 @@ func TestContractIsSent(t *testing.T) {
 	require.NoError(t, send(t.Context(), client, doc, []revv.Person{{Email: "tenant@example.com"}}))
 
 	require.Len(t, server.Outbox(), 1) // sent once, although the answer was lost
+	require.Len(t, server.Requests("Documents.SendForESign"), 1)
 	require.NoError(t, server.Sign(doc.ID, "tenant@example.com"))
 }
 

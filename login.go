@@ -333,8 +333,11 @@ func page(w http.ResponseWriter, status int, text string) {
 // it: start sends the browser to the service, callback belongs at RedirectURL.
 // done is called after a callback with the right state, with the token pair,
 // which it saves ([SaveToken]) under the account of its own user, or with the
-// error; it writes the answer. Callbacks with a missing, wrong, old or used
-// state are answered with 400 and do not reach done.
+// error; it writes the answer. The authorization belongs to the browser that began it,
+// and not to a user of the application: where another one can have signed in meanwhile,
+// remember who called start, and compare in done. Callbacks with a missing, wrong, old or used
+// state are answered with 400 and do not reach done. The exchange goes on if the browser
+// leaves, for the code is spent by then.
 //
 // Nothing is kept on the server but the states that were used, so any number of
 // replicas can serve the two handlers: state and PKCE verifier are derived from

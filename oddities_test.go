@@ -264,3 +264,27 @@ func TestErrUnreachable_isWhatFoundNoConnection(t *testing.T) {
 	err := silent(t).client(t, middleware).Do(t.Context(), http.MethodPost, "/x", nil, nil)
 	require.NotErrorIs(t, err, revv.ErrUnreachable, "middleware has decided so")
 }
+
+// A page that says 404 is not the API's: it neither shows that an object is gone nor
+// that a deletion has done its work.
+func TestNotFound_withAPage_isOfTheHost(t *testing.T) {
+	t.Parallel()
+	page := answering(http.StatusNotFound, htmlPage, "Content-Type", "text/html")
+	err := getOffer(t, (&service{answer: page}).client(t))
+	require.ErrorIs(t, err, revv.ErrNotFound)
+	require.ErrorIs(t, err, revv.ErrUnexpectedContent)
+	require.NotErrorIs(t, getOffer(t, always(http.StatusNotFound, "{}").client(t)), revv.ErrUnexpectedContent)
+	require.NotErrorIs(t, getOffer(t, always(http.StatusForbidden, htmlPage, "Content-Type", "text/html").client(t)), revv.ErrUnexpectedContent)
+
+	for want, last := range map[bool]func(*http.Request) (*http.Response, error){true: page, false: answering(http.StatusNotFound, "{}")} {
+		tries := 0
+		s := &service{answer: func(r *http.Request) (*http.Response, error) {
+			if tries++; tries == 1 {
+				return lost(r)
+			}
+			return last(r)
+		}}
+		err := s.client(t, hurried()).Contacts.Delete(t.Context(), 5001)
+		assert.Equal(t, want, errors.Is(err, revv.ErrNotFound), "%v", err)
+	}
+}

@@ -67,7 +67,7 @@ func (r *result) heed(resp *http.Response) {
 // consequences was not applied.
 func (r *result) doubt(class retry.Class) {
 	switch {
-	case class == retry.Deletion && r.outcome == retry.Refused && errors.Is(statusKind(r.status), ErrNotFound):
+	case class == retry.Deletion && r.outcome == retry.Refused && errors.Is(statusKind(r.status), ErrNotFound) && !r.problem.page:
 		r.outcome = retry.Success
 	case class == retry.Consequences && (r.outcome == retry.Refused || r.outcome == retry.Throttled || r.outcome == retry.Unauthorized):
 		r.outcome = retry.Faulty

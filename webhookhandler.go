@@ -365,8 +365,8 @@ func (h *webhookHandler) confirm(ctx context.Context, event *Event) error {
 		return errNoSuchDocument
 	}
 	switch {
-	case errors.Is(err, ErrNotFound) && isPage(err):
-		return err // that is no answer of the API
+	case errors.Is(err, ErrNotFound) && errors.Is(err, ErrUnexpectedContent):
+		return err // a web page, which is no answer of the API
 	case errors.Is(err, ErrNotFound), asked.Number != "" && refusesNumber(err):
 		return fmt.Errorf("%w: %w", errNoSuchDocument, err)
 	case err != nil:
@@ -382,13 +382,6 @@ func (h *webhookHandler) confirm(ctx context.Context, event *Event) error {
 		ObjectID: document.ObjectID, Title: document.Title, Stage: document.Stage,
 	}
 	return nil
-}
-
-// isPage reports an error that was answered with a web page, as by a host that does not
-// serve the API at all.
-func isPage(err error) bool {
-	e, ok := errors.AsType[*Error](err)
-	return ok && e.page
 }
 
 // refusesNumber reports whether a document could not be read because its number is

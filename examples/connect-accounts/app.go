@@ -82,7 +82,10 @@ func (a *app) handler() (http.Handler, error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", a.home)
 	mux.HandleFunc("POST /sign-in", a.signIn)
-	mux.Handle("POST /connect", a.signedIn(func(w http.ResponseWriter, r *http.Request, _ string) { start.ServeHTTP(w, r) }))
+	mux.Handle("POST /connect", a.signedIn(func(w http.ResponseWriter, r *http.Request, customer string) {
+		a.setCookie(w, connectingCookie, customer, "/callback")
+		start.ServeHTTP(w, r)
+	}))
 	mux.Handle("GET /callback", callback)
 	mux.Handle("GET /templates", a.signedIn(a.templates))
 	mux.Handle("POST /disconnect", a.signedIn(a.disconnect))
@@ -90,12 +93,16 @@ func (a *app) handler() (http.Handler, error) {
 }
 
 // connected is called when a customer comes back from the consent page. The pair
-// is saved as that of the customer who is signed in.
+// is saved as that of the customer who has begun, and who still has to be signed in:
+// the SDK knows browsers, and not who uses them.
 func (a *app) connected(w http.ResponseWriter, r *http.Request, token *oauth2.Token, err error) {
 	customer, ok := a.customer(r)
+	began, known := a.named(r, connectingCookie)
 	switch {
 	case !ok:
 		a.page(w, http.StatusUnauthorized, "", "Please sign in.")
+	case !known || began != customer:
+		a.page(w, http.StatusConflict, customer, "Somebody else has begun this. Please connect your account.")
 	case errors.Is(err, revv.ErrForbidden):
 		a.page(w, http.StatusOK, customer, "You have not agreed, so nothing is connected.")
 	case err != nil:
@@ -189,7 +196,10 @@ func (a *app) fail(w http.ResponseWriter, customer string, err error) {
 	a.page(w, http.StatusBadGateway, customer, "That did not work. Please try again later.")
 }
 
-const cookieName = "customer"
+const (
+	cookieName       = "customer"   // who is signed in
+	connectingCookie = "connecting" // who has begun to connect an account
+)
 
 // signIn stands in for the login that an application has anyway: it believes the
 // name that it is told.
@@ -199,22 +209,29 @@ func (a *app) signIn(w http.ResponseWriter, r *http.Request) {
 		a.page(w, http.StatusBadRequest, "", "A name of at most 100 bytes, please.")
 		return
 	}
-	http.SetCookie(w, &http.Cookie{ //nolint:gosec // Secure follows the redirect URL, which is plain http on loopback alone
-		Name: cookieName, Value: base64.RawURLEncoding.EncodeToString(append(a.sign(customer), customer...)),
-		Path: "/", HttpOnly: true, Secure: a.secure, SameSite: http.SameSiteLaxMode,
-	})
+	a.setCookie(w, cookieName, customer, "/")
 	http.Redirect(w, r, "/", http.StatusSeeOther)
 }
 
-func (a *app) sign(customer string) []byte {
+func (a *app) setCookie(w http.ResponseWriter, name, customer, path string) {
+	http.SetCookie(w, &http.Cookie{ //nolint:gosec // Secure follows the redirect URL, which is plain http on loopback alone
+		Name: name, Value: base64.RawURLEncoding.EncodeToString(append(a.sign(name, customer), customer...)),
+		Path: path, HttpOnly: true, Secure: a.secure, SameSite: http.SameSiteLaxMode,
+	})
+}
+
+func (a *app) sign(cookie, customer string) []byte {
 	mac := hmac.New(sha256.New, a.cookieKey)
-	_, _ = mac.Write([]byte(customer)) // it never fails
+	_, _ = mac.Write([]byte(cookie + "\x00" + customer)) // it never fails
 	return mac.Sum(nil)
 }
 
 // customer returns who is signed in.
-func (a *app) customer(r *http.Request) (customer string, ok bool) {
-	cookie, err := r.Cookie(cookieName)
+func (a *app) customer(r *http.Request) (customer string, ok bool) { return a.named(r, cookieName) }
+
+// named returns whom a cookie names.
+func (a *app) named(r *http.Request, name string) (customer string, ok bool) {
+	cookie, err := r.Cookie(name)
 	if err != nil {
 		return "", false
 	}
@@ -223,7 +240,7 @@ func (a *app) customer(r *http.Request) (customer string, ok bool) {
 		return "", false
 	}
 	customer = string(value[sha256.Size:])
-	return customer, hmac.Equal(value[:sha256.Size], a.sign(customer))
+	return customer, hmac.Equal(value[:sha256.Size], a.sign(name, customer))
 }
 
 // signedIn lets customers through and nobody else.

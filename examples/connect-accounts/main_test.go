@@ -122,6 +122,22 @@ func TestShop_customerDeclines_isNotConnected(t *testing.T) {
 	require.NoError(t, b.expect(t.Context(), http.MethodGet, strings.TrimPrefix(back, s.url), http.StatusOK, "You have not agreed"))
 }
 
+// Two people can share a browser. What one has begun does not become the other's.
+func TestShop_somebodyElseSignsInMeanwhile_getsNoAccount(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	b, err := s.connect(t.Context(), "acme")
+	require.NoError(t, err)
+	require.NoError(t, b.expect(t.Context(), http.MethodPost, "/disconnect", http.StatusOK, "not connected"))
+	consent, err := b.do(t.Context(), http.MethodPost, s.url+"/connect")
+	require.NoError(t, err)
+	require.NoError(t, b.expect(t.Context(), http.MethodPost, "/sign-in?customer=other", http.StatusOK, "Signed in as other"))
+	back, err := s.sandbox.Authorize(consent.location)
+	require.NoError(t, err)
+	require.NoError(t, b.expect(t.Context(), http.MethodGet, strings.TrimPrefix(back, s.url), http.StatusConflict, "Somebody else has begun this"))
+	require.NoError(t, b.expect(t.Context(), http.MethodGet, "/", http.StatusOK, "not connected"))
+}
+
 func TestShop_revokedAndConnectedAgain_isSeenByBothReplicas(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)

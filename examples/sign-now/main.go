@@ -119,6 +119,9 @@ func serve(ctx context.Context, listen string, client *revv.Client, numbers []st
 	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
+	if err := client.Settle(grace); err != nil { // a renewal that nobody waits for may be under way
+		return err
+	}
 	fmt.Fprintln(out, "done: stopped")
 	return nil
 }

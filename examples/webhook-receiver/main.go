@@ -66,7 +66,12 @@ func serve(ctx context.Context, listen, public, path string, out io.Writer) (err
 		return err
 	}
 	defer func() { err = errors.Join(err, box.close()) }()
-	handler, err := revv.NewWebhookHandler(revv.PathSecret(secret), box.put)
+	logger := slog.New(slog.NewTextHandler(out, nil))
+	handler, err := revv.NewWebhookHandler(revv.PathSecret(secret), box.put, revv.WithWebhookObserver(func(r revv.WebhookResult) {
+		if r.Status >= http.StatusBadRequest { // of a wrong secret nobody else would hear
+			logger.Warn("not taken", "status", r.Status, "reason", r.Reason, "error", r.Err)
+		}
+	}))
 	if err != nil {
 		return err
 	}
@@ -82,7 +87,7 @@ func serve(ctx context.Context, listen, public, path string, out io.Writer) (err
 	mux := http.NewServeMux()
 	mux.Handle("/hooks/", handler)
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute}
-	r := &receiver{inbox: box, documents: client.Documents, changed: announce(out), log: slog.New(slog.NewTextHandler(out, nil))}
+	r := &receiver{inbox: box, documents: client.Documents, changed: announce(out), log: logger}
 
 	var running sync.WaitGroup
 	defer running.Wait()
@@ -104,6 +109,7 @@ func serve(ctx context.Context, listen, public, path string, out io.Writer) (err
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	err = errors.Join(err, server.Shutdown(grace)) // what is being received is received whole
+	err = errors.Join(err, client.Settle(grace))   // and a renewal that nobody waits for is saved
 	all, waiting := box.counts()
 	if err == nil {
 		fmt.Fprintf(out, "done: stopped; %d events received, %d of them wait for the next start\n", all, waiting)

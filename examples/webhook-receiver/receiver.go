@@ -31,7 +31,7 @@ func (r *receiver) handle(ctx context.Context) (ok bool, err error) {
 		return false, nil
 	}
 	doc, err := r.read(ctx, next.event.Document)
-	if errors.Is(err, revv.ErrNotFound) || errors.Is(err, revv.ErrInvalidArgument) {
+	if errors.Is(err, revv.ErrNotFound) && !errors.Is(err, revv.ErrUnexpectedContent) || errors.Is(err, revv.ErrInvalidArgument) {
 		r.log.Warn("event about no document", "event", next.event.Type, "key", next.key)
 		return true, r.inbox.done(next.key, 0, "")
 	}
