@@ -211,7 +211,7 @@ func WithBearerHeader() Option {
 type RetryPolicy struct {
 	MaxAttempts   int           // per call, 1 to 10, default 3; that after a new token does not count
 	BaseDelay     time.Duration // the first wait is random up to this, default 200 ms
-	MaxDelay      time.Duration // no wait is longer that the service has not asked for, default 10 s
+	MaxDelay      time.Duration // of the waits that the service has not asked for, default 10 s
 	MaxRetryAfter time.Duration // a longer Retry-After is returned as ErrRateLimited at once, default 60 s
 }
 

@@ -204,7 +204,7 @@ func checkAddress(address string, allowRemote bool) error {
 		return fmt.Errorf("the port must be a number from 0 to 65535, not %q", port)
 	}
 	if !allowRemote && !sandbox.IsLoopback(host) {
-		return fmt.Errorf("%q is not a loopback address, so that other machines would reach the sandbox, which knows no rights; -allow-remote permits it", address)
+		return fmt.Errorf("%q is not a loopback address, so that other machines would reach the sandbox, which has no access control; -allow-remote permits it", address)
 	}
 	return nil
 }

@@ -169,8 +169,9 @@ func announce(out io.Writer, box *sandbox.Sandbox, c *config) {
 	fmt.Fprintf(out, "  login of 2020  %s, password %s, org_domain %s\n\n", sandbox.OwnerEmail, sandbox.OwnerPassword, sandbox.Organisation)
 	fmt.Fprintf(out, "For programs of your own:\n\n  export %s\n\n", variables)
 	fmt.Fprintf(out, "An access token without a consent page:\n\n"+
-		"  curl -sS -H 'GrantType: password' -H 'Content-Type: application/json' \\\n"+
-		`    -d '{"user_email":%q,"password":%q,"org_domain":%q}' %s/api/v2/auth/initiate-auth`+"\n\n",
+		"  export REVV_ACCESS_TOKEN=$(curl -sS -H 'GrantType: password' -H 'Content-Type: application/json' \\\n"+
+		`    -d '{"user_email":%q,"password":%q,"org_domain":%q}' %s/api/v2/auth/initiate-auth |`+
+		` sed 's/.*"access_token":"\([^"]*\)".*/\1/')`+"\n\n",
 		sandbox.OwnerEmail, sandbox.OwnerPassword, sandbox.Organisation, c.baseURL)
 	if u, err := url.Parse(c.baseURL); err == nil && u.Scheme == "http" && !sandbox.IsLoopback(u.Hostname()) {
 		fmt.Fprint(out, "The Go client takes http on loopback alone: put TLS in front of the sandbox before you use it.\n\n")
