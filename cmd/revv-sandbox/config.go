@@ -83,11 +83,11 @@ func settings() []*setting {
 			},
 		},
 		{
-			"clock", "TIME", "now", "start the clock at this time, as 2021-06-18T12:00:00Z; it runs on from there",
+			"clock", "TIME", "now", "start the clock at this time, such as 2021-06-18T12:00:00Z; it runs on from there",
 			func(c *config, value string) error {
 				start, err := time.Parse(time.RFC3339, value)
 				if err != nil {
-					return fmt.Errorf("must be a time as 2021-06-18T12:00:00Z, not %q", value)
+					return fmt.Errorf("must be a time such as 2021-06-18T12:00:00Z, not %q", value)
 				}
 				c.options.Clock = clockFrom(start)
 				return nil
@@ -101,7 +101,7 @@ func settings() []*setting {
 			},
 		},
 		{
-			"rate-limit", "N/DURATION", "none", "how many API calls are answered within each window, as 100/1m; more get 429",
+			"rate-limit", "N/DURATION", "none", "how many API calls are answered within each window, such as 100/1m; more get 429",
 			func(c *config, value string) (err error) {
 				c.options.RateLimit, err = parseRateLimit(value)
 				return err
@@ -236,7 +236,7 @@ func parseLifetime(value string) (time.Duration, error) {
 	}
 	d, err := time.ParseDuration(value)
 	if err != nil || d < time.Second {
-		return 0, fmt.Errorf("must be a duration from 1s, as 15m, or 0 for ever, not %q", value)
+		return 0, fmt.Errorf("must be a duration from 1s, such as 15m, or 0 for ever, not %q", value)
 	}
 	return d, nil
 }
@@ -246,7 +246,7 @@ func parseRateLimit(value string) (sandbox.RateLimit, error) {
 	n, err := strconv.Atoi(requests)
 	d, windowErr := time.ParseDuration(window)
 	if err != nil || windowErr != nil || n < 1 || d <= 0 {
-		return sandbox.RateLimit{}, fmt.Errorf("must be a number from 1, a slash and a duration, as 100/1m, not %q", value)
+		return sandbox.RateLimit{}, fmt.Errorf("must be a number from 1, a slash and a duration, such as 100/1m, not %q", value)
 	}
 	return sandbox.RateLimit{Requests: n, Per: d}, nil
 }

@@ -34,7 +34,7 @@ func main() {
 func run(ctx context.Context, args []string, out io.Writer) error {
 	var (
 		flags     = flag.NewFlagSet("approve-then-sign", flag.ContinueOnError)
-		number    = flags.String("document", "", "the `number` of the draft, as DOC-000040")
+		number    = flags.String("document", "", "the `number` of the draft, such as DOC-000040")
 		approvers = flags.String("approvers", "", "the `addresses` of those who approve, with commas")
 		supplier  = flags.String("supplier", "", "the `address` of the supplier")
 		every     = flags.Duration("every", 0, "look again after this time, until it is signed; 0 takes one step and ends")
@@ -85,7 +85,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 func (p purchase) check() error {
 	var problems []error
 	if p.Number == "" {
-		problems = append(problems, errors.New("-document must be the number of a draft, as DOC-000040"))
+		problems = append(problems, errors.New("-document must be the number of a draft, such as DOC-000040"))
 	}
 	for _, person := range p.Approvers {
 		if address, err := mail.ParseAddress(person.Email); err != nil || address.Address != person.Email {

@@ -93,9 +93,9 @@ func (d *record) check() error {
 	}
 	rule(d.ID != "", "id must not be empty: the contract is found again by it")
 	rule(d.Customer != "", "customer must not be empty")
-	rule(amount.MatchString(d.Fee), "fee must be a number as 1200.50, not %q", d.Fee)
+	rule(amount.MatchString(d.Fee), "fee must be a number such as 1200.50, not %q", d.Fee)
 	_, err := time.Parse(time.DateOnly, d.StartDate)
-	rule(err == nil, "start_date must be a date as 2026-01-15, not %q", d.StartDate)
+	rule(err == nil, "start_date must be a date such as 2026-01-15, not %q", d.StartDate)
 	rule(d.TemplateID > 0, "template_id must be the number of a template")
 	rule(len(d.Signers) == 2, "signers must be two people, in the order in which they sign, not %d", len(d.Signers))
 	for i, s := range d.Signers {

@@ -123,10 +123,10 @@ func (l letter) broken() []string {
 		}
 	}
 	if _, err := time.Parse(time.DateOnly, l.StartDate); err != nil {
-		rules.add("start_date must be a date as 2026-02-01, not %q", l.StartDate)
+		rules.add("start_date must be a date such as 2026-02-01, not %q", l.StartDate)
 	}
 	if !amount.MatchString(l.Salary) {
-		rules.add("salary must be a number as 52000 or 52000.50, not %q", l.Salary)
+		rules.add("salary must be a number such as 52000 or 52000.50, not %q", l.Salary)
 	}
 	return rules
 }

@@ -41,7 +41,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		flags   = flag.NewFlagSet("sign-now", flag.ContinueOnError)
 		serves  = flags.Bool("serve", false, "wait for a browser, until interrupted")
 		listen  = flags.String("listen", "127.0.0.1:8080", "the `address` to listen on; TLS is the business of a proxy before it")
-		numbers = flags.String("documents", "", "the `numbers` of the customer's documents, with commas, as DOC-000040; with REVV_BASE_URL")
+		numbers = flags.String("documents", "", "the `numbers` of the customer's documents, with commas, such as DOC-000040; with REVV_BASE_URL")
 	)
 	flags.SetOutput(out)
 	if err := flags.Parse(args); err != nil {
@@ -66,7 +66,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		problems = append(problems, fmt.Errorf("SIGN_NOW_PASSWORD must be set with REVV_BASE_URL, to %d bytes or more: whoever has it opens the contracts", shortest))
 	}
 	if *numbers == "" {
-		problems = append(problems, errors.New("-documents must name the documents that have a button, as DOC-000040"))
+		problems = append(problems, errors.New("-documents must name the documents that have a button, such as DOC-000040"))
 	}
 	if err := errors.Join(problems...); err != nil {
 		return err
