@@ -73,52 +73,80 @@ func (s *DocumentsService) Activities(ctx context.Context, id ObjectID, params L
 func (s *DocumentsService) AllActivities(ctx context.Context, id ObjectID, params ListActivitiesParams, opts ...CallOption) iter.Seq2[Activity, error] {
 	return func(yield func(Activity, error) bool) {
 		const usual = 100
-		next := params // a range can be repeated
-		if next.Limit == 0 {
-			next.Limit = usual
+		h := history{next: params} // a range can be repeated
+		if params.Limit == 0 {
+			h.next.Limit = usual
 		}
-		stuck := func(why string) {
-			yield(Activity{}, &Error{Op: operations[opListActivities].name, Message: why, kinds: []error{ErrPageLoop}})
-		}
-		var known map[string]int // the activities of the last moment, which come again
-		for first := true; ; first = false {
-			part, err := s.Activities(ctx, id, next, opts...)
+		for {
+			part, err := s.Activities(ctx, id, h.next, opts...)
+			if err == nil && h.ignored(part) {
+				err = h.stuck("the service does not understand after: there may be more")
+			}
 			if err != nil {
 				yield(Activity{}, err)
 				return
 			}
-			if !first && slices.ContainsFunc(part, func(a Activity) bool { return a.Timestamp.Before(next.After) }) {
-				stuck("the service does not understand after: there may be more")
-				return
-			}
-			fresh := 0
-			for _, activity := range part {
-				if text := string(activity.Raw); known[text] > 0 {
-					known[text]--
-					continue
-				}
-				if fresh++; !yield(activity, nil) {
+			fresh := h.fresh(part)
+			for _, activity := range fresh {
+				if !yield(activity, nil) {
 					return
 				}
 			}
-			switch {
-			case fresh == 0 && len(part) < next.Limit:
-				return
-			case fresh == 0:
-				stuck("more happened in one moment than an answer holds")
-				return
-			case !slices.IsSortedFunc(part, func(a, b Activity) int { return a.Timestamp.Compare(b.Timestamp.Time) }), part[0].Timestamp.IsZero():
-				stuck("the activities do not begin with the oldest: there may be more")
+			if len(fresh) == 0 && len(part) < h.next.Limit {
 				return
 			}
-			last := part[len(part)-1].Timestamp.Time
-			known = make(map[string]int)
-			for _, activity := range part {
-				if activity.Timestamp.Equal(last) {
-					known[string(activity.Raw)]++
-				}
+			if err := h.goOn(part, len(fresh)); err != nil {
+				yield(Activity{}, err)
+				return
 			}
-			next.After = last.Add(-time.Microsecond) // the unit of the wire: what happened at the same moment must not be missed
 		}
 	}
+}
+
+// history is how far a range over activities has got.
+type history struct {
+	next  ListActivitiesParams
+	known map[string]int // the activities of the last moment, which come again
+}
+
+func (h *history) stuck(why string) error {
+	return &Error{Op: operations[opListActivities].name, Message: why, kinds: []error{ErrPageLoop}}
+}
+
+// ignored reports a part that has what was not asked for.
+func (h *history) ignored(part []Activity) bool {
+	return h.known != nil && slices.ContainsFunc(part, func(a Activity) bool { return a.Timestamp.Before(h.next.After) })
+}
+
+// fresh returns what of a part was not there before.
+func (h *history) fresh(part []Activity) (fresh []Activity) {
+	for _, activity := range part {
+		if text := string(activity.Raw); h.known[text] > 0 {
+			h.known[text]--
+			continue
+		}
+		fresh = append(fresh, activity)
+	}
+	return fresh
+}
+
+// goOn sets what is to be asked for behind a part. What happened at the same moment as
+// its last activity must not be missed, so that moment is asked for again.
+func (h *history) goOn(part []Activity, fresh int) error {
+	sorted := slices.IsSortedFunc(part, func(a, b Activity) int { return a.Timestamp.Compare(b.Timestamp.Time) })
+	switch {
+	case fresh == 0:
+		return h.stuck("more happened in one moment than an answer holds")
+	case !sorted || part[0].Timestamp.IsZero():
+		return h.stuck("the activities do not begin with the oldest: there may be more")
+	}
+	last := part[len(part)-1].Timestamp.Time
+	h.known = make(map[string]int)
+	for _, activity := range part {
+		if activity.Timestamp.Equal(last) {
+			h.known[string(activity.Raw)]++
+		}
+	}
+	h.next.After = last.Add(-time.Microsecond) // the unit of the wire
+	return nil
 }

@@ -134,7 +134,8 @@ func TestAllActivities_serviceDoesNotGoOn_isAnError(t *testing.T) {
 func TestAllActivities_leftEarlyOrFailing_ends(t *testing.T) {
 	t.Parallel()
 	s := &service{answer: newHistory(250, 1).answer}
-	for range s.client(t).Documents.AllActivities(t.Context(), "DOC-aB3dE5gH7jK9", revv.ListActivitiesParams{}) {
+	for _, err := range s.client(t).Documents.AllActivities(t.Context(), "DOC-aB3dE5gH7jK9", revv.ListActivitiesParams{}) {
+		require.NoError(t, err)
 		break
 	}
 	assert.Len(t, s.Sent(), 1)

@@ -217,7 +217,7 @@ func (f tokenFile) finishSave(files tokenFiles) error {
 	if err != nil {
 		return err
 	}
-	file, err := os.OpenFile(files.temp, os.O_WRONLY, 0) //nolint:gosec // the name is made of digits
+	file, err := os.OpenFile(files.temp, os.O_WRONLY, 0)
 	if err != nil {
 		return err
 	}

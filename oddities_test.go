@@ -108,7 +108,7 @@ func TestMiddleware_requestWithoutHeaderOrURL_isNoPanic(t *testing.T) {
 	pinned := s.client(t).HTTPClient().Transport
 	_, err = pinned.RoundTrip(&http.Request{Method: http.MethodGet})
 	require.ErrorIs(t, err, revv.ErrInvalidArgument)
-	r := httptest.NewRequest(http.MethodGet, apiBase+"/x", nil)
+	r := httptest.NewRequest(http.MethodGet, apiBase+"/x", http.NoBody)
 	r.Header = nil
 	resp, err := pinned.RoundTrip(r)
 	require.NoError(t, err)

@@ -21,7 +21,7 @@ func TestSettle_waitsForTheRenewal(t *testing.T) {
 		_, client := w.program(store, tokenAccount)
 		require.NoError(w, client.Settle(w.Context()), "there is nothing to wait for")
 		w.faulty(func(a *authority, r tokenRequest) (*http.Response, error) {
-			time.Sleep(20 * time.Second)
+			<-time.After(20 * time.Second)
 			status, body := a.honest(r.form)
 			return reply(status, body), nil
 		})

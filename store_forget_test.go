@@ -58,7 +58,7 @@ func TestForget_waitsForAnUpdate(t *testing.T) {
 		saveToken(t, store, storeAccount, tokenPair("one"))
 		go func() {
 			_, err := store.Update(t.Context(), storeAccount, func(*oauth2.Token) (*oauth2.Token, error) {
-				time.Sleep(time.Minute)
+				<-time.After(time.Minute)
 				return tokenPair("two"), nil
 			})
 			assert.NoError(t, err)

@@ -184,11 +184,8 @@ func (c *core) transmit(req *http.Request, a *attempt) (*http.Response, error) {
 // isRefusal reports an answer that says that the request was not applied.
 func isRefusal(resp *http.Response) bool {
 	_, told := retry.ParseAfter(resp.Header.Get("Retry-After"), time.Now())
-	switch retry.OfStatus(resp.StatusCode, told) {
-	case retry.Unauthorized, retry.Throttled, retry.Refused:
-		return true
-	}
-	return false
+	outcome := retry.OfStatus(resp.StatusCode, told)
+	return outcome == retry.Unauthorized || outcome == retry.Throttled || outcome == retry.Refused
 }
 
 // answered makes what a transport or middleware returns fit for use. Those of the

@@ -47,9 +47,9 @@ func TestServer_requestThatArrivesLate(t *testing.T) {
 				state, _ := server.Document(doc.ID)
 				assert.Equal(t, revv.StageDraft, state.Stage)
 
-				time.Sleep(after - time.Since(sent) - time.Second)
+				<-time.After(after - time.Since(sent) - time.Second)
 				assert.Empty(t, server.Outbox())
-				time.Sleep(2 * time.Second)
+				<-time.After(2 * time.Second)
 				synctest.Wait()
 				state, _ = server.Document(doc.ID)
 				assert.Equal(t, revv.StageSent, state.Stage)
@@ -70,7 +70,7 @@ func TestServer_closedBeforeARequestArrives_isLeftAsItIs(t *testing.T) {
 		start := time.Now()
 		server.Close()
 		assert.Zero(t, time.Since(start), "it is not waited for")
-		time.Sleep(2 * time.Hour)
+		<-time.After(2 * time.Hour)
 		assert.Empty(t, server.Outbox())
 	})
 }

@@ -115,7 +115,7 @@ func TestSendContract_anyAnswerLost_isSentOnce(t *testing.T) {
 				for range 30 { // whoever calls is impatient
 					_, _ = sendContract(t.Context(), client.Documents, deal)
 					deal = again(t, deal)
-					time.Sleep(5 * time.Second)
+					<-time.After(5 * time.Second)
 				}
 				assert.Equal(t, contract{State: sent, Number: "DOC-000040"}, deal.Contract)
 				assert.Len(t, server.Documents(), 1)
@@ -146,7 +146,7 @@ func TestSendContract_afterACrash_waitsAndLooks(t *testing.T) {
 		require.ErrorIs(t, err, errUnsettled)
 		require.ErrorContains(t, err, "run again in 1m0s")
 		assert.Empty(t, server.Requests("Documents.SendForESign"))
-		time.Sleep(onItsWay)
+		<-time.After(onItsWay)
 		_, err = sendContract(t.Context(), client.Documents, deal)
 		require.NoError(t, err)
 		assert.Len(t, server.Outbox(), 1)

@@ -146,7 +146,7 @@ func TestSendFile_answersLostFromAnyRequestOn_rerunsSendTheRest(t *testing.T) {
 						var err error
 						made, err = sendFile(t.Context(), client, offerLetter, path, 2, &bytes.Buffer{})
 						require.NoError(t, err)
-						time.Sleep(5 * time.Second)
+						<-time.After(5 * time.Second)
 					}
 					assert.Equal(t, report{before: 3}, made)
 					checkOnce(t, server)
@@ -176,7 +176,7 @@ func TestSendFile_rerunAtOnce_saysWhatIsUnclear(t *testing.T) {
 		require.NoError(t, err)
 		assert.Contains(t, string(table), "DOC-000040,unclear,the last request may still be on its way: run again in 1m0s")
 		assert.Len(t, server.Outbox(), 1)
-		time.Sleep(onItsWay)
+		<-time.After(onItsWay)
 		made, err := sendFile(t.Context(), client, offerLetter, path, 1, &bytes.Buffer{})
 		require.NoError(t, err)
 		assert.Equal(t, report{sent: 2, before: 1}, made)

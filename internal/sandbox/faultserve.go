@@ -68,9 +68,7 @@ func (s *Sandbox) serveFault(f *Fault, entry *Request, w http.ResponseWriter, c 
 // performLate carries an operation out when whoever asked for it has an answer, or
 // none, for long. A sandbox that is closed by then does not.
 func (s *Sandbox) performLate(c *call, after time.Duration) {
-	s.running.Add(1) // the handler that calls this is counted itself, so that Close waits for both
-	go func() {
-		defer s.running.Done()
+	s.running.Go(func() { // the handler that calls this is counted itself, so that Close waits for both
 		timer := time.NewTimer(after)
 		defer timer.Stop()
 		select {
@@ -78,7 +76,7 @@ func (s *Sandbox) performLate(c *call, after time.Duration) {
 			s.perform(c)
 		case <-s.stopped.Done():
 		}
-	}()
+	})
 }
 
 // writeHeader announces the body of an answer, with at least that many bytes, or

@@ -107,7 +107,7 @@ func (w *world) sendImpatiently(t *testing.T) {
 	var err error
 	for range 30 {
 		err = w.office.SendLease(t.Context(), lease())
-		time.Sleep(3 * time.Second)
+		<-time.After(3 * time.Second)
 	}
 	require.NoError(t, err)
 }
