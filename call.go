@@ -122,8 +122,9 @@ func (c *core) prepare(call *call, opts []CallOption) (*prepared, error) {
 	return p, nil
 }
 
-// header returns the headers of one attempt, all but the credentials. They are
-// made anew each time, for transports that write into them.
+// header returns the headers of one attempt, all but the credentials, in a map of its
+// own. The values are shared: a transport must not write into them (see
+// [http.RoundTripper]), and middleware, which may, gets a copy.
 func (p *prepared) header(extra http.Header) http.Header {
 	given := p.settings.header.Reveal()
 	header := make(http.Header, len(given)+len(extra)+4)

@@ -206,7 +206,8 @@ func (c *Client) Settle(ctx context.Context) error {
 // [ErrInvalidArgument], before anything is sent, if method and path are no route, if
 // in is a reader that does not encode itself, or if out is no pointer or a nil one.
 // Where out is given, an empty answer is [ErrEmptyResponse], and null for a struct
-// [ErrMalformedResponse].
+// [ErrMalformedResponse]. A DELETE that is answered with 404 after an attempt whose
+// outcome is not known has succeeded, and leaves out as it was.
 func (c *Client) Do(ctx context.Context, method, path string, in, out any, opts ...CallOption) error {
 	const op = "Do"
 	call := &call{name: op, class: classOf(method), accept: jsonAccept, input: input{body: in}}

@@ -367,7 +367,7 @@ func (c *core) downloadFile(ctx context.Context, id DocumentID, path string, opt
 	switch there, err := os.Lstat(path); {
 	case err != nil: // nothing is there, or making the file will say why
 	case !settings.overwrite:
-		return nil, &Error{Op: op, Message: "a file that is there is kept without WithOverwrite", cause: &fs.PathError{Op: "create", Path: path, Err: fs.ErrExist}}
+		return nil, &Error{Op: op, Message: "the file exists, and WithOverwrite was not given", cause: &fs.PathError{Op: "create", Path: path, Err: fs.ErrExist}}
 	case there.IsDir():
 		return nil, argument(op, "path", "must be the name of a file, and is the one of a directory")
 	}

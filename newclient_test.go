@@ -35,7 +35,7 @@ func TestNewClient_baseURL(t *testing.T) {
 		"https://secret-user@acme.example.com": "must not contain a user", "https://secret-user:secret@acme.example.com": "must not contain a user",
 		"https://acme.example.com?secret=1": "must not contain a query", "https://acme.example.com/?": "must not contain a query",
 		"https://acme.example.com#secret": "must not contain a fragment", "https://acme.example.com/#": "must not contain a fragment",
-		"https://acme.example.com/a%2Fb": "must not contain escaped characters", "https://acme.example.com/a/../b": `must not contain "." or ".."`, "https://acme.example.com/a//b": "empty segment",
+		"https://acme.example.com/a%2Fb": "must not contain characters in its path that have to be escaped", "https://acme.example.com:99999": "must have a port from 1 to 65535", "https://acme.example.com:0": "must have a port", "https://acme.example.com:": "must have a port", "https://acme.example.com/a/../b": `must not contain "." or ".."`, "https://acme.example.com/a//b": "empty segment",
 		"https://acme.example.com/a%20b": "plain text", "https://acme.example.com/a\r\nb": "must be an absolute URL",
 	}
 	for text, rule := range bad {

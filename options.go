@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -125,7 +126,9 @@ func WithRoutes(routes Routes) Option {
 // not modified. A timeout of the client bounds each attempt, unless the call has a
 // [WithAttemptTimeout]; downloads have their stall limit instead. Its cookie jar and
 // its redirect policy are not used: redirects are never followed with
-// credentials, whatever the client allows.
+// credentials, whatever the client allows. The limits of time for dialling and for the
+// handshake, and of size for headers, are those of its transport. A transport that
+// repeats requests by itself can apply a write with consequences twice: do not use one.
 func WithHTTPClient(client *http.Client) Option {
 	return clientOption(func(s *settings) {
 		s.once("WithHTTPClient")
@@ -167,7 +170,8 @@ func WithLogger(logger *slog.Logger) Option {
 // once; it must not return nil. What it passes on has to keep the context of the
 // request and the origin of the API, else the call is [ErrInvalidArgument];
 // credentials, cookies and idempotency keys that it adds are left out. It does not
-// see the requests of a download that was redirected to another host.
+// see the requests of a download that was redirected to another host. It must not
+// repeat writes with consequences.
 type Middleware func(next http.RoundTripper) http.RoundTripper
 
 // WithMiddleware adds middleware, the first one outermost.
@@ -212,7 +216,7 @@ type RetryPolicy struct {
 	MaxAttempts   int           // per call, 1 to 10, default 3; that after a new token does not count
 	BaseDelay     time.Duration // the first wait is random up to this, default 200 ms
 	MaxDelay      time.Duration // of the waits that the service has not asked for, default 10 s
-	MaxRetryAfter time.Duration // a longer Retry-After is returned as ErrRateLimited at once, default 60 s
+	MaxRetryAfter time.Duration // a longer Retry-After is returned as ErrRateLimited at once, and holds no other call back; default 60 s
 }
 
 // The defaults, as the table in the README has them.
@@ -421,6 +425,15 @@ func checkTarget(text string) error {
 	return nil
 }
 
+// isPort reports whether the port of a URL is one, or is left out.
+func isPort(u *url.URL) bool {
+	if u.Port() == "" {
+		return !strings.HasSuffix(u.Host, ":")
+	}
+	port, err := strconv.ParseUint(u.Port(), 10, 16)
+	return err == nil && port > 0
+}
+
 // parseEndpoint parses the URL of a server that credentials are sent to. Its
 // errors do not repeat the text: it may hold a password by mistake.
 func parseEndpoint(text string) (*url.URL, error) {
@@ -437,7 +450,9 @@ func parseEndpoint(text string) (*url.URL, error) {
 	case u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())):
 		return nil, errors.New("must be https; http is for loopback addresses alone")
 	case u.RawPath != "":
-		return nil, errors.New("must not contain escaped characters in its path")
+		return nil, errors.New("must not contain characters in its path that have to be escaped")
+	case !isPort(u):
+		return nil, errors.New("must have a port from 1 to 65535, or none")
 	}
 	u.Host = strings.ToLower(u.Host)
 	return u, nil

@@ -87,7 +87,7 @@ func run(ctx context.Context, args, environment []string, stdout, stderr io.Writ
 	background.Go(func() { state.run(saving, logger) })
 	defer background.Wait()
 	defer stopSaving()
-	announce(stdout, box, c)
+	announce(stdout, box, c, listener.Addr().String())
 	return serve(ctx, listener, pages, logger)
 }
 
@@ -159,11 +159,15 @@ func serve(ctx context.Context, listener net.Listener, pages *console.Console, l
 }
 
 // announce says where the sandbox is. Its last line can be pasted into a shell.
-func announce(out io.Writer, box *sandbox.Sandbox, c *config) {
+func announce(out io.Writer, box *sandbox.Sandbox, c *config, address string) {
 	app := box.App()
 	registered := strings.Replace(strings.Join(app.RedirectURLs, ", "), callbackURL, callbackURL+" (with any port)", 1)
 	variables := fmt.Sprintf("REVV_BASE_URL=%s REVV_CLIENT_ID=%s REVV_CLIENT_SECRET=%s", c.baseURL, app.ClientID, app.ClientSecret)
-	fmt.Fprintf(out, "Revv sandbox, ready at %s\n\n", c.baseURL)
+	fmt.Fprintf(out, "Revv sandbox, ready at %s\n", c.baseURL)
+	if !strings.HasSuffix(c.baseURL, "//"+address) {
+		fmt.Fprintf(out, "It listens on %s\n", address)
+	}
+	fmt.Fprintln(out)
 	fmt.Fprintf(out, "  client id      %s\n  client secret  %s\n", app.ClientID, app.ClientSecret)
 	fmt.Fprintf(out, "  redirect URLs  %s\n", registered)
 	fmt.Fprintf(out, "  login of 2020  %s, password %s, org_domain %s\n\n", sandbox.OwnerEmail, sandbox.OwnerPassword, sandbox.Organisation)
