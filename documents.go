@@ -59,7 +59,7 @@ func (f *Field) UnmarshalJSON(data []byte) error {
 	var wire struct {
 		Name     string          `json:"name"`
 		Type     string          `json:"type"`
-		Required json.RawMessage `json:"required"`
+		Required mark            `json:"required"`
 		Value    json.RawMessage `json:"value"`
 	}
 	if err := unmarshalRaw(data, &wire, &f.Raw); err != nil {
@@ -69,8 +69,22 @@ func (f *Field) UnmarshalJSON(data []byte) error {
 	if !ok && wire.Value != nil {
 		text = string([]rune(string(wire.Value))) // U+FFFD for broken UTF-8, as in any other text
 	}
-	required, _ := scalarText(wire.Required)
-	f.Name, f.Type, f.Required, f.Value = wire.Name, wire.Type, required == "true" || required == "1", text
+	f.Name, f.Type, f.Required, f.Value = wire.Name, wire.Type, bool(wire.Required), text
+	return nil
+}
+
+// mark is a boolean in whatever form it comes.
+type mark bool
+
+// UnmarshalJSON takes what is not known to be true for false: a document must not be
+// lost for it.
+func (m *mark) UnmarshalJSON(data []byte) error {
+	switch string(data) {
+	case "true", `"true"`, "1", `"1"`:
+		*m = true
+	default:
+		*m = false
+	}
 	return nil
 }
 
