@@ -52,8 +52,8 @@ func (r *result) carry(class retry.Class, earlier *result) {
 	}
 }
 
-// heed reads what the status of an answer means, and a refusal's Retry-After.
-func (r *result) heed(resp *http.Response) {
+// judge reads what the status of an answer means, and a refusal's Retry-After.
+func (r *result) judge(resp *http.Response) {
 	r.retryAfter, r.told = 0, false
 	if resp.StatusCode >= http.StatusBadRequest {
 		r.retryAfter, r.told = retry.ParseAfter(resp.Header.Get("Retry-After"), time.Now())
@@ -338,7 +338,7 @@ func (c *core) exchange(ctx, bounded context.Context, p *prepared, a *attempt, e
 		return nil, r
 	}
 	r := result{token: a.token.Reveal(), sent: true, status: resp.StatusCode, header: resp.Header}
-	r.heed(resp)
+	r.judge(resp)
 	return resp, r
 }
 

@@ -59,7 +59,7 @@ func (c *core) follow(ctx, bounded context.Context, from *url.URL, resp *http.Re
 			return nil, r
 		}
 		r.status, r.header, r.elsewhere = resp.StatusCode, resp.Header, true
-		r.heed(resp)
+		r.judge(resp)
 		if r.outcome == retry.Unauthorized {
 			r.outcome = retry.Refused // the storage does not know the token
 		}

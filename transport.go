@@ -174,15 +174,19 @@ func (c *core) transmit(req *http.Request, a *attempt) (*http.Response, error) {
 	before := a.written.Load()
 	resp, err := answered(c.network.Reveal().RoundTrip(req))
 	doubts := a.written.Load() - before
-	if err == nil && doubts > 0 && isRefusal(resp) {
+	if doubts > 0 && isRefusal(resp, err) {
 		doubts--
 	}
 	a.doubts.Add(doubts)
 	return resp, err
 }
 
-// isRefusal reports an answer that says that the request was not applied.
-func isRefusal(resp *http.Response) bool {
+// isRefusal reports an answer, or the failure to get one, that says that the request was
+// not applied.
+func isRefusal(resp *http.Response, err error) bool {
+	if err != nil {
+		return isUnprocessed(err)
+	}
 	_, told := retry.ParseAfter(resp.Header.Get("Retry-After"), time.Now())
 	outcome := retry.OfStatus(resp.StatusCode, told)
 	return outcome == retry.Unauthorized || outcome == retry.Throttled || outcome == retry.Refused

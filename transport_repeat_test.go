@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -99,4 +100,43 @@ func TestWriteRepeatedByATransport_isNotRepeatedOnTop_norCalledRefused(t *testin
 			})
 		}
 	}
+}
+
+// A stream that the server has refused was not looked at. What comes of the next attempt
+// is no matter of doubt.
+func TestWriteThatWasRefusedUnread_thenRefusedForGood_isNotInDoubt(t *testing.T) {
+	t.Parallel()
+	for _, op := range everyOperation(anyArguments(t.TempDir())) {
+		if op.class != consequences {
+			continue
+		}
+		t.Run(op.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				requests, err := overHTTP2(t, func(c *http2Conn, request int, stream uint32) {
+					if request == 1 {
+						c.resetStream(stream, codeRefusedStream)
+						return
+					}
+					_ = c.frame(frameHeaders, flagEndHeaders|flagEndStream, stream, []byte{0x8d}) // ":status: 404" of the static table
+				}, func(client *revv.Client) error { return op.call(t.Context(), client) })
+				assert.Equal(t, 2, requests)
+				require.ErrorIs(t, err, revv.ErrNotFound)
+				require.NotErrorIs(t, err, revv.ErrOutcomeUnknown)
+			})
+		})
+	}
+}
+
+// Refused each time, the error speaks of the server and not of what net/http needs.
+func TestWriteThatIsAlwaysRefusedUnread_saysSo(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		_, err := overHTTP2(t, func(c *http2Conn, _ int, stream uint32) { c.resetStream(stream, codeRefusedStream) }, func(client *revv.Client) error {
+			return client.Do(t.Context(), http.MethodPost, "/x", nil, nil)
+		})
+		require.ErrorContains(t, err, "the server has not processed the request (attempts: 3)")
+		require.NotErrorIs(t, err, revv.ErrOutcomeUnknown)
+		require.NotErrorIs(t, err, revv.ErrUnreachable)
+	})
 }
