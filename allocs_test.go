@@ -70,9 +70,9 @@ func TestAllocations_stayUnderTheirCeilings(t *testing.T) {
 		ceiling float64
 		work    func() error
 	}{
-		{"GET", 50, func() error { return errorOf(document.Documents.Get(ctx, 14)) }},
-		{"POST", 58, func() error { return errorOf(document.Documents.Create(ctx, params)) }},
-		{"All, one page of 100", 1120, func() error {
+		{"GET", 41, func() error { return errorOf(document.Documents.Get(ctx, 14)) }},
+		{"POST", 50, func() error { return errorOf(document.Documents.Create(ctx, params)) }},
+		{"All, one page of 100", 820, func() error {
 			for _, err := range page.Documents.All(ctx, revv.ListDocumentsParams{Prefetch: -1}) {
 				if err != nil {
 					return err

@@ -39,7 +39,7 @@ type Client struct {
 
 // core is what the services share.
 type core struct {
-	routes *routeTable
+	routes routeTable
 	base   *url.URL
 	auth   Authenticator
 	// network is the transport of the caller, or our own. It is wrapped like the
@@ -107,7 +107,7 @@ func NewClient(auth Authenticator, opts ...Option) (*Client, error) {
 	}, nil
 }
 
-func newCore(s *settings, auth Authenticator, base *url.URL, routes *routeTable) *core {
+func newCore(s *settings, auth Authenticator, base *url.URL, routes routeTable) *core {
 	c := &core{
 		routes: routes, base: base, auth: auth, limiter: s.limiter, logger: s.logger, bearer: s.bearer,
 		agent: []string{"revv-go/" + Version}, call: s.call, budget: retry.NewBudget(retryBudget), pages: maphash.MakeSeed(),

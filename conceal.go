@@ -33,21 +33,23 @@ func hiding(short int, secrets []string) *strings.Replacer {
 func (p *prepared) secrets(last *result) []string {
 	secrets := append(tokensOf(last), p.url.RawQuery)
 	for _, target := range last.targets {
-		secrets = append(secrets, target.RawQuery)
-		for _, values := range target.Query() {
-			secrets = append(secrets, values...)
-		}
+		secrets = appendValues(append(secrets, target.RawQuery), target.Query())
 	}
-	for _, values := range p.settings.query.Reveal() {
-		secrets = append(secrets, values...)
-	}
-	for name, values := range p.settings.header.Reveal() {
-		if !slices.Contains(requestIDHeaders, name) { // which are there to be found again in logs
-			secrets = append(secrets, values...)
-		}
-	}
+	secrets = appendValues(secrets, p.settings.query.Reveal())
+	secrets = appendValues(secrets, p.settings.header.Reveal())
 	if body, ok := p.input.body.(interface{ secrets() []string }); ok {
 		secrets = append(secrets, body.secrets()...)
+	}
+	return secrets
+}
+
+// appendValues adds the values of a query or of headers, but for ids of requests: those
+// are there to be found again in logs.
+func appendValues(secrets []string, of map[string][]string) []string {
+	for name, values := range of {
+		if !slices.Contains(requestIDHeaders, name) {
+			secrets = append(secrets, values...)
+		}
 	}
 	return secrets
 }

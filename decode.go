@@ -132,6 +132,9 @@ func unscannable(err error) error {
 // unmarshalOne decodes a value that has been scanned. A type that decodes itself
 // is asked to directly: json.Unmarshal would scan the value twice before it did.
 func unmarshalOne(value []byte, key string, out any) error {
+	if m, ok := out.(model); ok {
+		return misfitOf(key, m.decodeScanned(value))
+	}
 	if self, ok := out.(json.Unmarshaler); ok {
 		return misfitOf(key, self.UnmarshalJSON(value))
 	}
@@ -146,10 +149,7 @@ func unmarshalList(value []byte, key string, out any) error {
 	if !decodesItself(list.Type().Elem()) || wire.Kind(value) != '[' {
 		return unmarshal(value, key, out)
 	}
-	length := 0
-	for range wire.Elements(value) {
-		length++
-	}
+	length := wire.Count(value)
 	elements := reflect.MakeSlice(list.Type(), length, length)
 	next := 0
 	for element := range wire.Elements(value) {

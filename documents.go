@@ -3,11 +3,14 @@ package revv
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/revv-go/revv/internal/wire"
 )
 
 // DocumentsService creates, sends and follows documents.
@@ -33,13 +36,19 @@ type Document struct {
 
 // UnmarshalJSON decodes a document and keeps it in Raw. An object without any
 // identifier is no document.
-func (d *Document) UnmarshalJSON(data []byte) error {
-	type plain Document
-	if err := unmarshalRaw(data, (*plain)(d), &d.Raw); err != nil {
+func (d *Document) UnmarshalJSON(data []byte) error { return unmarshalModel(data, d) }
+
+func (d *Document) decodeScanned(object []byte) error {
+	m := wire.Select(object, "id", "doc_no", "object_id", "title", "template_id", "folder_id", "document_status", "fields", "created_at", "updated_at")
+	err := decodeMembers(object, d, &d.Raw,
+		member{"id", m[0], &d.ID}, member{"doc_no", m[1], &d.Number}, member{"object_id", m[2], &d.ObjectID}, member{"title", m[3], &d.Title},
+		member{"template_id", m[4], &d.TemplateID}, member{"folder_id", m[5], &d.FolderID}, member{"document_status", m[6], &d.Stage},
+		member{"fields", m[7], &d.Fields}, member{"created_at", m[8], &d.CreatedAt}, member{"updated_at", m[9], &d.UpdatedAt})
+	if err != nil {
 		return err
 	}
 	if d.ID == 0 && d.Number == "" && d.ObjectID == "" {
-		return fmt.Errorf("a document without id, doc_no and object_id")
+		return errors.New("a document without id, doc_no and object_id")
 	}
 	return nil
 }
@@ -55,21 +64,20 @@ type Field struct {
 }
 
 // UnmarshalJSON decodes a field and keeps it in Raw.
-func (f *Field) UnmarshalJSON(data []byte) error {
-	var wire struct {
-		Name     string          `json:"name"`
-		Type     string          `json:"type"`
-		Required mark            `json:"required"`
-		Value    json.RawMessage `json:"value"`
-	}
-	if err := unmarshalRaw(data, &wire, &f.Raw); err != nil {
+func (f *Field) UnmarshalJSON(data []byte) error { return unmarshalModel(data, f) }
+
+func (f *Field) decodeScanned(object []byte) error {
+	m := wire.Select(object, "name", "type", "required", "value")
+	err := decodeMembers(object, f, &f.Raw,
+		member{"name", m[0], &f.Name}, member{"type", m[1], &f.Type}, member{"required", m[2], (*mark)(&f.Required)})
+	if err != nil {
 		return err
 	}
-	text, ok := scalarText(wire.Value)
-	if !ok && wire.Value != nil {
-		text = string([]rune(string(wire.Value))) // U+FFFD for broken UTF-8, as in any other text
+	text, ok := scalarText(m[3])
+	if !ok && m[3] != nil {
+		text = string([]rune(string(m[3]))) // U+FFFD for broken UTF-8, as in any other text
 	}
-	f.Name, f.Type, f.Required, f.Value = wire.Name, wire.Type, bool(wire.Required), text
+	f.Value = text
 	return nil
 }
 
@@ -102,9 +110,13 @@ type DocumentEntry struct {
 }
 
 // UnmarshalJSON decodes an entry and keeps it in Raw.
-func (e *DocumentEntry) UnmarshalJSON(data []byte) error {
-	type plain DocumentEntry
-	return unmarshalRaw(data, (*plain)(e), &e.Raw)
+func (e *DocumentEntry) UnmarshalJSON(data []byte) error { return unmarshalModel(data, e) }
+
+func (e *DocumentEntry) decodeScanned(object []byte) error {
+	m := wire.Select(object, "id", "name", "type", "doc_no", "document_status", "document_tag")
+	return decodeMembers(object, e, &e.Raw,
+		member{"id", m[0], &e.EntryID}, member{"name", m[1], &e.Name}, member{"type", m[2], &e.Type},
+		member{"doc_no", m[3], &e.Number}, member{"document_status", m[4], &e.Stage}, member{"document_tag", m[5], &e.Tag})
 }
 
 // Tag is the tag of a document, "" for none.

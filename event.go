@@ -76,20 +76,6 @@ type eventID string
 // UnmarshalJSON accepts a text, a number and null.
 func (id *eventID) UnmarshalJSON(data []byte) error { return unmarshalTextID(data, (*string)(id)) }
 
-// eventText is a text, and nothing else. It decodes itself because json.Unmarshal
-// makes a decoder for each.
-type eventText string
-
-// UnmarshalJSON accepts a text and null.
-func (t *eventText) UnmarshalJSON(data []byte) error {
-	text, ok := scalarText(data)
-	if kind := wire.Kind(data); !ok || kind != '"' && kind != 'n' {
-		return misfit(data, (*string)(t))
-	}
-	*t = eventText(text)
-	return nil
-}
-
 // MarshalJSON encodes the event to be stored, as in a queue, without what only Raw
 // has. To an event without an id it adds its key as the member "revv_key", so that
 // [Event.Key] is the same once UnmarshalJSON has read it back.
@@ -170,44 +156,37 @@ func (e *Event) decode(data []byte) error {
 	}
 	members := wire.Select(data, "id", "event", "timestamp", "document", "previous_status", "recipient")
 	document := members[3]
-	err := decodeMembers(
-		eventMember{"id", members[0], (*eventID)(&e.ID)},
-		eventMember{"event", members[1], (*eventText)(&e.Type)},
-		eventMember{"timestamp", members[2], &e.Timestamp},
-		eventMember{"document", document, &struct{}{}}, // refuses what is not an object
-		eventMember{"previous_status", members[4], &e.PreviousStage},
-		eventMember{"recipient", members[5], &e.Recipient},
+	err := e.take(
+		member{"id", members[0], (*eventID)(&e.ID)},
+		member{"event", members[1], (*string)(&e.Type)},
+		member{"timestamp", members[2], &e.Timestamp},
+		member{"document", document, &struct{}{}}, // refuses what is not an object
+		member{"previous_status", members[4], &e.PreviousStage},
+		member{"recipient", members[5], &e.Recipient},
 	)
 	if err != nil {
 		return err
 	}
 	if wire.Kind(document) == '{' {
 		members = wire.Select(document, "id", "doc_no", "object_id", "title", "document_status")
-		err = decodeMembers(
-			eventMember{"document.id", members[0], &e.Document.ID},
-			eventMember{"document.doc_no", members[1], (*eventText)(&e.Document.Number)},
-			eventMember{"document.object_id", members[2], (*eventText)(&e.Document.ObjectID)},
-			eventMember{"document.title", members[3], (*eventText)(&e.Document.Title)},
-			eventMember{"document.document_status", members[4], &e.Document.Stage},
+		err = e.take(
+			member{"document.id", members[0], &e.Document.ID},
+			member{"document.doc_no", members[1], (*string)(&e.Document.Number)},
+			member{"document.object_id", members[2], (*string)(&e.Document.ObjectID)},
+			member{"document.title", members[3], &e.Document.Title},
+			member{"document.document_status", members[4], &e.Document.Stage},
 		)
 	}
 	e.Raw = bytes.Clone(bytes.TrimSpace(data))
 	return err
 }
 
-// eventMember is a member of an event, and where it goes.
-type eventMember struct {
-	name string
-	raw  []byte // nil if the event has no such member
-	into any
-}
-
-func decodeMembers(members ...eventMember) error {
+func (e *Event) take(members ...member) error {
 	for _, m := range members {
 		if m.raw == nil {
 			continue
 		}
-		if err := unmarshalOne(m.raw, m.name, m.into); err != nil {
+		if err := misfitOf(m.name, decodeValue(m.raw, m.into)); err != nil {
 			return err
 		}
 	}

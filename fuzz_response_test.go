@@ -163,6 +163,7 @@ func FuzzModels(f *testing.F) {
 		func() any { return new(revv.Template) }, func() any { return new(revv.Folder) }, func() any { return new(revv.Contact) }, func() any { return new(revv.Webhook) },
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
+		assertSame(t, data)
 		for _, model := range models {
 			first := model()
 			if json.Unmarshal(data, first) != nil {

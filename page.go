@@ -2,6 +2,7 @@ package revv
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/maphash"
@@ -119,14 +120,17 @@ func fetchPage[T any](ctx context.Context, c *core, op opID, in input, number in
 // the page, and would never be recognised by their bytes. Where an item has no id,
 // the bytes of the list are all there is.
 func pageDigest[T any](seed maphash.Seed, list []byte, items []T, id func(*T) int64) uint64 {
-	var digest maphash.Hash
+	var (
+		digest maphash.Hash
+		buffer [8]byte
+	)
 	digest.SetSeed(seed)
 	for i := range items {
 		n := id(&items[i])
 		if n == 0 {
 			return maphash.Bytes(seed, list)
 		}
-		maphash.WriteComparable(&digest, n)
+		_, _ = digest.Write(binary.LittleEndian.AppendUint64(buffer[:0], uint64(n))) //nolint:gosec // as bits
 	}
 	return digest.Sum64()
 }

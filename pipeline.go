@@ -399,11 +399,20 @@ func (c *core) log(ctx context.Context, p *prepared, a *attempt, r *result, took
 		slog.Int("status", r.status), slog.Duration("took", took), slog.String("request_id", p.safe(r, requestID(r.header))))
 }
 
+// describe begins the error of a call with what its last attempt was answered.
+func (p *prepared) describe(last *result, sent int) *Error {
+	e := &Error{
+		Op: p.name, StatusCode: last.status, Attempts: sent, RetryAfter: last.retryAfter,
+		RequestID: p.safe(last, requestID(last.header)), Code: p.safe(last, last.problem.code), Message: p.safe(last, last.problem.message),
+	}
+	e.locate(last)
+	return e
+}
+
 // fail makes the error of a call from its last attempt.
 func (p *prepared) fail(last *result, sent int, kinds ...error) error {
-	e := &Error{Op: p.name, StatusCode: last.status, Attempts: sent, RetryAfter: last.retryAfter, kinds: kinds, cause: p.concealed(last, last.err)}
-	e.RequestID, e.Code, e.Message = p.safe(last, requestID(last.header)), p.safe(last, last.problem.code), p.safe(last, last.problem.message)
-	e.locate(last)
+	e := p.describe(last, sent)
+	e.kinds, e.cause = append(kinds, e.kinds...), p.concealed(last, last.err)
 	if last.unreachable {
 		e.kinds = append(e.kinds, ErrUnreachable)
 	}
@@ -426,12 +435,10 @@ func (p *prepared) failBefore(ctx context.Context, last *result, sent int, err e
 	if ok && e.Op == p.name && sent == 0 {
 		return err
 	}
-	out := &Error{Op: p.name, Attempts: sent, StatusCode: last.status, RetryAfter: last.retryAfter}
+	out := p.describe(last, sent)
 	if ok {
 		out.RetryAfter = max(out.RetryAfter, e.RetryAfter) // of the gate
 	}
-	out.RequestID, out.Code, out.Message = p.safe(last, requestID(last.header)), p.safe(last, last.problem.code), p.safe(last, last.problem.message)
-	out.locate(last)
 	if ctx.Err() != nil && !errors.Is(err, ctx.Err()) {
 		out.kinds = append(out.kinds, ctx.Err())
 	}

@@ -241,13 +241,13 @@ var operations = [opCount]operation{
 }
 
 // routeTable is Routes after parsing: what a client expands per call.
-type routeTable [opCount]wire.Route
+type routeTable []wire.Route // by opID
 
 // compile parses every route; an empty field takes its default. All bad fields
 // are reported at once.
-func (r Routes) compile() (*routeTable, error) {
+func (r Routes) compile() (routeTable, error) {
 	var (
-		table    routeTable
+		table    = make(routeTable, opCount)
 		problems []error
 	)
 	defaults := DefaultRoutes()
@@ -263,5 +263,5 @@ func (r Routes) compile() (*routeTable, error) {
 		}
 		table[id] = route
 	}
-	return &table, errors.Join(problems...)
+	return table, errors.Join(problems...)
 }

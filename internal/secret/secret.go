@@ -32,18 +32,27 @@ func (v Value[T]) Reveal() T {
 }
 
 // Format prints the same for every verb.
-func (Value[T]) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, Redacted) }
+func (Value[T]) Format(f fmt.State, _ rune) { redact(f) }
+
+// redact and redacted are compiled once, and not into the methods of every kind of
+// Value.
+//
+//go:noinline
+func redact(f fmt.State) { _, _ = io.WriteString(f, Redacted) }
+
+//go:noinline
+func redacted() ([]byte, error) { return []byte(Redacted), nil }
 
 // MarshalText keeps the content out of JSON, XML, log/slog and everything else
 // that asks for text. (gob sees no field that it could encode.)
-func (Value[T]) MarshalText() ([]byte, error) { return []byte(Redacted), nil }
+func (Value[T]) MarshalText() ([]byte, error) { return redacted() }
 
 // Opaque is for embedding in structs that have secrets among their fields: no
 // formatting verb, encoder or logger shows any field of them.
 type Opaque struct{}
 
 // Format prints the same for every verb.
-func (Opaque) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, Redacted) }
+func (Opaque) Format(f fmt.State, _ rune) { redact(f) }
 
 // String implements fmt.Stringer.
 func (Opaque) String() string { return Redacted }
@@ -55,7 +64,7 @@ func (Opaque) GoString() string { return Redacted }
 func (Opaque) LogValue() slog.Value { return slog.StringValue(Redacted) }
 
 // MarshalText implements encoding.TextMarshaler.
-func (Opaque) MarshalText() ([]byte, error) { return []byte(Redacted), nil }
+func (Opaque) MarshalText() ([]byte, error) { return redacted() }
 
 // GobEncode implements gob.GobEncoder.
-func (Opaque) GobEncode() ([]byte, error) { return []byte(Redacted), nil }
+func (Opaque) GobEncode() ([]byte, error) { return redacted() }

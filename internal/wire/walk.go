@@ -24,11 +24,24 @@ func Elements(array []byte) iter.Seq[[]byte] {
 	}
 }
 
+// Count returns how many elements an array has that [Scan] or [Object] has passed.
+func Count(array []byte) int {
+	n := 0
+	for range Elements(array) {
+		n++
+	}
+	return n
+}
+
 // Select returns the values of members of an object that [Scan] or [Object] has
 // passed, in the order of keys, and nil for those that are not there. Names match
-// as in [Object], and the values are parts of the object.
+// as in [Object], and the values are parts of the object. What is no object has no
+// members.
 func Select(object []byte, keys ...string) [][]byte {
 	values := make([][]byte, len(keys))
+	if Kind(object) != '{' {
+		return values
+	}
 	alike := make([]likeness, len(keys))
 	i := skipSpace(object, 0) + 1
 	for {

@@ -78,7 +78,7 @@ func TestSelect_findsMembersAsObjectDoes(t *testing.T) {
 
 func TestSelect_ofACutObject_endsWithoutHarm(t *testing.T) {
 	t.Parallel()
-	for _, text := range []string{``, `{`, `{"b":1`, `{"b":`, `{"b":{`, `1`} {
+	for _, text := range []string{``, `{`, `{"b":1`, `{"b":`, `{"b":{`, `1`, `""`, `"a"`, `true`, `[{"a":1}]`} {
 		assert.Nil(t, wire.Select([]byte(text), "a")[0], text)
 	}
 }
@@ -99,6 +99,7 @@ func FuzzElements(f *testing.F) {
 			require.NoError(t, json.Unmarshal(data, &want))
 			got := elements(string(data))
 			require.Len(t, got, len(want))
+			require.Equal(t, len(want), wire.Count(data))
 			for i := range want {
 				require.Equal(t, string(want[i]), got[i])
 			}

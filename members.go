@@ -1,0 +1,114 @@
+package revv
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+
+	"github.com/revv-go/revv/internal/wire"
+)
+
+// The models that answers are full of decode themselves, member by member, from JSON that
+// has been scanned: encoding/json would scan it once more, and the objects within it
+// again.
+
+// model decodes an object that has been scanned. What is not there stays as it is.
+type model interface {
+	decodeScanned(object []byte) error
+}
+
+// unmarshalModel is UnmarshalJSON of a model, which anybody may call with anything.
+func unmarshalModel(data []byte, m model) error {
+	if err := wire.Scan(data, jsonLimits); err != nil {
+		return err
+	}
+	return m.decodeScanned(bytes.TrimSpace(data))
+}
+
+// member is a member of an object, and where it goes.
+type member struct {
+	name string
+	raw  []byte // nil if the object has no such member
+	into any
+}
+
+// decodeMembers decodes the members that an object has, and keeps a copy of it in raw.
+func decodeMembers(object []byte, m model, raw *json.RawMessage, members ...member) error {
+	switch wire.Kind(object) {
+	case '{':
+	case 'n':
+		return errors.New("null where an object is due")
+	default:
+		return misfit(object, m)
+	}
+	for _, member := range members {
+		if member.raw == nil {
+			continue
+		}
+		if err := decodeValue(member.raw, member.into); err != nil {
+			return within(member.name, err)
+		}
+	}
+	*raw = bytes.Clone(object)
+	return nil
+}
+
+// within adds the member at fault to an error, as encoding/json does it for its own.
+func within(name string, err error) error {
+	if misfit, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		path := name
+		if misfit.Field != "" {
+			path += "." + misfit.Field
+		}
+		return &json.UnmarshalTypeError{Value: misfit.Value, Type: misfit.Type, Field: path}
+	}
+	return err
+}
+
+// decodeValue decodes a value that has been scanned.
+func decodeValue(raw []byte, into any) error {
+	switch into := into.(type) {
+	case *string:
+		return decodeText(raw, into)
+	case *[]Field:
+		return decodeFields(raw, into)
+	case model:
+		return into.decodeScanned(raw)
+	case json.Unmarshaler:
+		return into.UnmarshalJSON(raw)
+	}
+	return json.Unmarshal(raw, into)
+}
+
+// decodeText takes a text, and nothing else. null leaves what is there.
+func decodeText(raw []byte, into *string) error {
+	switch wire.Kind(raw) {
+	case '"':
+		*into, _ = scalarText(raw)
+	case 'n':
+	default:
+		return misfit(raw, into)
+	}
+	return nil
+}
+
+func decodeFields(raw []byte, into *[]Field) error {
+	switch wire.Kind(raw) {
+	case '[':
+	case 'n':
+		*into = nil
+		return nil
+	default:
+		return misfit(raw, into)
+	}
+	fields := make([]Field, wire.Count(raw))
+	next := 0
+	for element := range wire.Elements(raw) {
+		if err := fields[next].decodeScanned(element); err != nil {
+			return err
+		}
+		next++
+	}
+	*into = fields
+	return nil
+}

@@ -1,0 +1,141 @@
+package revv_test
+
+import (
+	"encoding/json"
+	"errors"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/revv-go/revv"
+	"github.com/revv-go/revv/internal/wire"
+)
+
+// What the models would be if encoding/json decoded them by their fields.
+type (
+	plainDocument struct {
+		ID         revv.DocumentID     `json:"id"`
+		Number     revv.DocumentNumber `json:"doc_no"`
+		ObjectID   revv.ObjectID       `json:"object_id"`
+		Title      string              `json:"title"`
+		TemplateID revv.TemplateID     `json:"template_id"`
+		FolderID   revv.FolderID       `json:"folder_id"`
+		Stage      revv.Stage          `json:"document_status"`
+		Fields     []plainField        `json:"fields"`
+		CreatedAt  revv.Time           `json:"created_at"`
+		UpdatedAt  revv.Time           `json:"updated_at"`
+	}
+	plainField struct {
+		Name string `json:"name"`
+		Type string `json:"type"`
+	}
+	plainEntry struct {
+		EntryID revv.EntryID        `json:"id"`
+		Name    string              `json:"name"`
+		Type    string              `json:"type"`
+		Number  revv.DocumentNumber `json:"doc_no"`
+		Stage   revv.Stage          `json:"document_status"`
+		Tag     revv.Tag            `json:"document_tag"`
+	}
+)
+
+func plainFields(fields []revv.Field) []plainField {
+	if fields == nil {
+		return nil
+	}
+	plain := make([]plainField, len(fields))
+	for i, f := range fields {
+		plain[i] = plainField{f.Name, f.Type}
+	}
+	return plain
+}
+
+func plainOf(model any) any {
+	switch m := model.(type) {
+	case *revv.Document:
+		return plainDocument{m.ID, m.Number, m.ObjectID, m.Title, m.TemplateID, m.FolderID, m.Stage, plainFields(m.Fields), m.CreatedAt, m.UpdatedAt}
+	case *revv.Field:
+		return plainField{m.Name, m.Type}
+	case *revv.DocumentEntry:
+		return plainEntry{m.EntryID, m.Name, m.Type, m.Number, m.Stage, m.Tag}
+	}
+	return nil
+}
+
+// assertSame: what encoding/json makes of an object by its fields is what the model
+// makes of it, be it a value or an error that names a member. Of a member that comes
+// twice, encoding/json may merge both; elements that are null are no fields.
+func assertSame(t *testing.T, data []byte) {
+	t.Helper()
+	if wire.Scan(data, wire.Limits{Depth: wire.DefaultDepth, DuplicateKeys: true, FoldKeys: true, Elements: math.MaxInt32}) != nil || wire.Kind(data) == 'n' {
+		return
+	}
+	decode := func(model, plain any) (a, b error) { return json.Unmarshal(data, model), json.Unmarshal(data, plain) }
+	compare := func(model any, own, theirs error, plain any) {
+		t.Helper()
+		if theirs == nil && own == nil {
+			assert.Equal(t, plain, plainOf(model), "%s", data)
+			return
+		}
+		var a, b *json.UnmarshalTypeError
+		if errors.As(own, &a) && errors.As(theirs, &b) {
+			return // which of several is found first is not told
+		}
+		if own != nil && theirs == nil && (strings.Contains(own.Error(), "without id") || strings.Contains(own.Error(), "null where")) {
+			return
+		}
+		assert.Equal(t, theirs != nil, own != nil, "%s: %v, %v", data, own, theirs)
+	}
+	var (
+		document      revv.Document
+		plainDocument plainDocument
+		field         revv.Field
+		plainField    plainField
+		entry         revv.DocumentEntry
+		plainEntry    plainEntry
+	)
+	own, theirs := decode(&document, &plainDocument)
+	compare(&document, own, theirs, plainDocument)
+	own, theirs = decode(&field, &plainField)
+	compare(&field, own, theirs, plainField)
+	own, theirs = decode(&entry, &plainEntry)
+	compare(&entry, own, theirs, plainEntry)
+}
+
+func TestModels_decodeAsEncodingJSONWould(t *testing.T) {
+	t.Parallel()
+	values := []string{
+		`null`, `""`, `"a"`, `"\u00e9\n"`, `"\ud800"`, "\"\xff\"", `"14"`, `14`, `-0`, `1.5`, `1e3`, `9223372036854775808`, `true`, `{}`, `[]`, `{"name":"Draft"}`, `{"name":null}`, `{"name":7}`,
+		`"2021-06-18T10:00:00Z"`, `[{"name":"a","type":"b"},{"name":"c"}]`, `[null]`, `["a"]`, `[{"name":1}]`, `[[]]`, ` [ { "name" : "a" } , {} ] `,
+	}
+	names := []string{"id", "doc_no", "object_id", "title", "template_id", "folder_id", "document_status", "fields", "created_at", "updated_at", "name", "type", "document_tag", "unknown", "ID", "Doc_No"}
+	for _, name := range names {
+		for _, value := range values {
+			assertSame(t, []byte(`{"`+name+`":`+value+`}`))
+			assertSame(t, []byte(` { "id" : 7 , "object_id" : "DOC-a" , "`+name+"2"+`":1, "`+name+`" : `+value+` } `))
+		}
+	}
+	for _, data := range []string{`{`, `[]`, `""`, `"a"`, `7`, `true`, ` null`, ``, `{} {}`} {
+		assertSame(t, []byte(data))
+		for _, model := range []json.Unmarshaler{new(revv.Document), new(revv.Field), new(revv.DocumentEntry)} {
+			require.Error(t, model.UnmarshalJSON([]byte(data)), "%T %s", model, data)
+		}
+	}
+}
+
+// What is not in the JSON stays as it was, as with any other type.
+func TestModels_membersThatAreMissing_stayAsTheyWere(t *testing.T) {
+	t.Parallel()
+	doc := revv.Document{ID: 1, Title: "before", Fields: []revv.Field{{Name: "a"}}}
+	require.NoError(t, json.Unmarshal([]byte(`{"doc_no":"DOC-000040","title":null}`), &doc))
+	assert.Equal(t, revv.DocumentID(1), doc.ID)
+	assert.Equal(t, "before", doc.Title)
+	assert.Len(t, doc.Fields, 1)
+	require.NoError(t, json.Unmarshal([]byte(`{"fields":[]}`), &doc))
+	assert.Equal(t, []revv.Field{}, doc.Fields)
+	require.NoError(t, json.Unmarshal([]byte(`{"fields":null}`), &doc))
+	assert.Nil(t, doc.Fields)
+}
