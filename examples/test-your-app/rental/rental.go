@@ -208,7 +208,7 @@ func advise(err error) error {
 		return nil
 	case isAny(err, revv.ErrReauthorizationRequired, revv.ErrUnauthorized, revv.ErrNoToken):
 		return fmt.Errorf("%w: %w", ErrReconnect, err)
-	case revv.MaybeApplied(err), isAny(err, revv.ErrRateLimited, revv.ErrServer, revv.ErrUnexpectedContent, context.DeadlineExceeded):
+	case revv.MaybeApplied(err), isAny(err, revv.ErrUnreachable, revv.ErrRateLimited, revv.ErrServer, revv.ErrUnexpectedContent, context.DeadlineExceeded):
 		return fmt.Errorf("%w: %w", ErrTryLater, err)
 	}
 	return err
