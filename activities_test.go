@@ -105,6 +105,17 @@ func TestAllActivities_readsThemToTheEndAndNoneTwice(t *testing.T) {
 	}
 }
 
+// Two activities can be the same to the letter, and be two all the same.
+func TestAllActivities_twins_areBothGiven(t *testing.T) {
+	t.Parallel()
+	const twin = `{"event":"TWIN","timestamp":"2020-09-17T14:48:02.000000Z"}`
+	h := newHistory(4, 1)
+	h.events = []string{h.events[0], h.events[1], twin, twin, h.events[3]}
+	events, err := collect(t.Context(), (&service{answer: h.answer}).client(t), revv.ListActivitiesParams{Limit: 3})
+	require.NoError(t, err)
+	assert.Equal(t, []string{"E0", "E1", "TWIN", "TWIN", "E3"}, events)
+}
+
 func TestAllActivities_afterAndLimit_areTheCallers(t *testing.T) {
 	t.Parallel()
 	h := newHistory(10, 1)
