@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/http/httptrace"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -114,6 +115,7 @@ type gated struct {
 	reused  bool // the connection is found at once, and is not handed over
 	started atomic.Bool
 
+	once    sync.Once
 	looking chan struct{} // closed when a connection is being looked for
 	release chan struct{}
 	late    chan error
@@ -126,7 +128,7 @@ func (g *gated) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx := context.WithoutCancel(req.Context())
 	if g.reused { // the hook that was added last is asked first
 		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) {
-			close(g.looking)
+			g.once.Do(func() { close(g.looking) }) // net/http can look for another one
 			<-g.release
 		}})
 	}
