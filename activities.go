@@ -66,10 +66,10 @@ func (s *DocumentsService) Activities(ctx context.Context, id ObjectID, params L
 }
 
 // AllActivities ranges over everything that happened to a document. It asks again and
-// again for what came after the last activity that it has, which is inferred, and so is
-// that answers begin with the oldest. The second value is an error, which ends the
-// range; [ErrPageLoop] if the service does not go on in that way: there may be more then
-// than was ranged over. A read.
+// again for what came after the last activity that it has. That a service understands
+// this is inferred; that its answers begin with the oldest, as those of the sandbox do,
+// is a stand-in. The second value is an error, which ends the range; [ErrPageLoop] if the
+// service does not go on in that way: there may be more then than was ranged over. A read.
 func (s *DocumentsService) AllActivities(ctx context.Context, id ObjectID, params ListActivitiesParams, opts ...CallOption) iter.Seq2[Activity, error] {
 	return func(yield func(Activity, error) bool) {
 		const usual = 100

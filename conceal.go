@@ -36,20 +36,20 @@ func (p *prepared) secrets(last *result) []string {
 		secrets = appendValues(append(secrets, target.RawQuery), target.Query())
 	}
 	secrets = appendValues(secrets, p.settings.query.Reveal())
-	secrets = appendValues(secrets, p.settings.header.Reveal())
+	for name, values := range p.settings.header.Reveal() {
+		if !slices.Contains(requestIDHeaders, name) { // which are there to be found again in logs
+			secrets = append(secrets, values...)
+		}
+	}
 	if body, ok := p.input.body.(interface{ secrets() []string }); ok {
 		secrets = append(secrets, body.secrets()...)
 	}
 	return secrets
 }
 
-// appendValues adds the values of a query or of headers, but for ids of requests: those
-// are there to be found again in logs.
-func appendValues(secrets []string, of map[string][]string) []string {
-	for name, values := range of {
-		if !slices.Contains(requestIDHeaders, name) {
-			secrets = append(secrets, values...)
-		}
+func appendValues(secrets []string, query url.Values) []string {
+	for _, values := range query {
+		secrets = append(secrets, values...)
 	}
 	return secrets
 }

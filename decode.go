@@ -68,7 +68,7 @@ func decodeInto(body []byte, out any) error {
 	if target := reflect.TypeOf(out).Elem(); wire.Kind(body) == 'n' && target.Kind() == reflect.Struct && !decodesItself(target) {
 		return malformed(errors.New("null is no object")) // encoding/json would leave out as it was
 	}
-	return unmarshal(body, "", out)
+	return misfitOf("", json.Unmarshal(body, out))
 }
 
 // decodesItself reports a type that encoding/json leaves the decoding to.
@@ -83,7 +83,7 @@ func decodeObject(body []byte, key string, out any) error {
 	if err != nil {
 		return err
 	}
-	return unmarshalOne(value, key, out)
+	return misfitOf(key, decodeValue(value, out))
 }
 
 // decodeList decodes the list that stands under a key of the body, or is the
@@ -93,7 +93,7 @@ func decodeList(body []byte, key string, out any) (list []byte, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return list, unmarshalList(list, key, out)
+	return list, misfitOf(key, decodeValue(list, out))
 }
 
 // memberOf scans the body and returns the member that the service puts its
@@ -129,61 +129,24 @@ func unscannable(err error) error {
 	return malformed(err)
 }
 
-// unmarshalOne decodes a value that has been scanned. A type that decodes itself
-// is asked to directly: json.Unmarshal would scan the value twice before it did.
-func unmarshalOne(value []byte, key string, out any) error {
-	if m, ok := out.(model); ok {
-		return misfitOf(key, m.decodeScanned(value))
-	}
-	if self, ok := out.(json.Unmarshaler); ok {
-		return misfitOf(key, self.UnmarshalJSON(value))
-	}
-	return unmarshal(value, key, out)
-}
-
-// unmarshalList decodes an array that has been scanned into the slice that out
-// points to, element by element if they decode themselves, for the reason that
-// unmarshalOne has.
-func unmarshalList(value []byte, key string, out any) error {
-	list := reflect.ValueOf(out).Elem()
-	if !decodesItself(list.Type().Elem()) || wire.Kind(value) != '[' {
-		return unmarshal(value, key, out)
-	}
-	length := wire.Count(value)
-	elements := reflect.MakeSlice(list.Type(), length, length)
-	next := 0
-	for element := range wire.Elements(value) {
-		if err := unmarshalOne(element, key, elements.Index(next).Addr().Interface()); err != nil {
-			return err
-		}
-		next++
-	}
-	list.Set(elements)
-	return nil
-}
-
-// unmarshal decodes a value that has been scanned.
-func unmarshal(value []byte, key string, out any) error {
-	return misfitOf(key, json.Unmarshal(value, out))
-}
-
 // misfitOf makes an error of encoding/json name the member that does not fit,
 // never its content.
 func misfitOf(key string, err error) error {
 	if err == nil {
 		return nil
 	}
-	member := func(path string) string {
-		if path == "" {
-			return "the answer"
-		}
-		return fmt.Sprintf("the member %q", path)
-	}
 	if misfit, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		kind, _, _ := strings.Cut(misfit.Value, " ")
-		return malformed(fmt.Errorf("%s cannot hold this %s", member(strings.Trim(key+"."+misfit.Field, ".")), printable(kind, maxErrorText)))
+		return malformed(fmt.Errorf("%s cannot hold this %s", placeOf(strings.Trim(key+"."+misfit.Field, ".")), printable(kind, maxErrorText)))
 	}
-	return malformed(fmt.Errorf("%s: %w", member(key), err))
+	return malformed(fmt.Errorf("%s: %w", placeOf(key), err))
+}
+
+func placeOf(path string) string {
+	if path == "" {
+		return "the answer"
+	}
+	return fmt.Sprintf("the member %q", path)
 }
 
 func malformed(err error) error {

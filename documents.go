@@ -40,7 +40,7 @@ func (d *Document) UnmarshalJSON(data []byte) error { return unmarshalModel(data
 
 func (d *Document) decodeScanned(object []byte) error {
 	m := wire.Select(object, "id", "doc_no", "object_id", "title", "template_id", "folder_id", "document_status", "fields", "created_at", "updated_at")
-	err := decodeMembers(object, d, &d.Raw,
+	err := decodeModel(object, d, &d.Raw,
 		member{"id", m[0], &d.ID}, member{"doc_no", m[1], &d.Number}, member{"object_id", m[2], &d.ObjectID}, member{"title", m[3], &d.Title},
 		member{"template_id", m[4], &d.TemplateID}, member{"folder_id", m[5], &d.FolderID}, member{"document_status", m[6], &d.Stage},
 		member{"fields", m[7], &d.Fields}, member{"created_at", m[8], &d.CreatedAt}, member{"updated_at", m[9], &d.UpdatedAt})
@@ -68,7 +68,7 @@ func (f *Field) UnmarshalJSON(data []byte) error { return unmarshalModel(data, f
 
 func (f *Field) decodeScanned(object []byte) error {
 	m := wire.Select(object, "name", "type", "required", "value")
-	err := decodeMembers(object, f, &f.Raw,
+	err := decodeModel(object, f, &f.Raw,
 		member{"name", m[0], &f.Name}, member{"type", m[1], &f.Type}, member{"required", m[2], (*mark)(&f.Required)})
 	if err != nil {
 		return err
@@ -114,7 +114,7 @@ func (e *DocumentEntry) UnmarshalJSON(data []byte) error { return unmarshalModel
 
 func (e *DocumentEntry) decodeScanned(object []byte) error {
 	m := wire.Select(object, "id", "name", "type", "doc_no", "document_status", "document_tag")
-	return decodeMembers(object, e, &e.Raw,
+	return decodeModel(object, e, &e.Raw,
 		member{"id", m[0], &e.EntryID}, member{"name", m[1], &e.Name}, member{"type", m[2], &e.Type},
 		member{"doc_no", m[3], &e.Number}, member{"document_status", m[4], &e.Stage}, member{"document_tag", m[5], &e.Tag})
 }

@@ -156,7 +156,7 @@ func (e *Event) decode(data []byte) error {
 	}
 	members := wire.Select(data, "id", "event", "timestamp", "document", "previous_status", "recipient")
 	document := members[3]
-	err := e.take(
+	err := decodeMembers(
 		member{"id", members[0], (*eventID)(&e.ID)},
 		member{"event", members[1], (*string)(&e.Type)},
 		member{"timestamp", members[2], &e.Timestamp},
@@ -165,32 +165,20 @@ func (e *Event) decode(data []byte) error {
 		member{"recipient", members[5], &e.Recipient},
 	)
 	if err != nil {
-		return err
+		return misfitOf("", err)
 	}
 	if wire.Kind(document) == '{' {
 		members = wire.Select(document, "id", "doc_no", "object_id", "title", "document_status")
-		err = e.take(
+		err = decodeMembers(
 			member{"document.id", members[0], &e.Document.ID},
-			member{"document.doc_no", members[1], (*string)(&e.Document.Number)},
-			member{"document.object_id", members[2], (*string)(&e.Document.ObjectID)},
+			member{"document.doc_no", members[1], &e.Document.Number},
+			member{"document.object_id", members[2], &e.Document.ObjectID},
 			member{"document.title", members[3], &e.Document.Title},
 			member{"document.document_status", members[4], &e.Document.Stage},
 		)
 	}
 	e.Raw = bytes.Clone(bytes.TrimSpace(data))
-	return err
-}
-
-func (e *Event) take(members ...member) error {
-	for _, m := range members {
-		if m.raw == nil {
-			continue
-		}
-		if err := misfitOf(m.name, decodeValue(m.raw, m.into)); err != nil {
-			return err
-		}
-	}
-	return nil
+	return misfitOf("", err)
 }
 
 const (

@@ -81,31 +81,31 @@ func TestParseEvent_isStrictAboutJSON(t *testing.T) {
 	_, err := revv.ParseEvent([]byte(nested(1000)))
 	require.NoError(t, err)
 	tests := map[string]struct{ body, text string }{
-		"nothing":                     {"", "unexpected end of JSON at byte 0"},
-		"null":                        {"null", "not a JSON object"},
-		"array":                       {"[" + stageChanged + "]", "not a JSON object"},
-		"text":                        {`"DOCUMENT_CLOSED"`, "not a JSON object"},
-		"cut":                         {stageChanged[:100], "unexpected end of JSON at byte 100"},
-		"two events":                  {stageChanged + stageChanged, "data after the JSON value"},
-		"byte order mark":             {"\ufeff" + stageChanged, "invalid JSON at byte 0"},
-		"a member twice":              {`{"event":"X","id":1,"event":"Y"}`, "duplicate key in JSON at byte 20"},
-		"a member twice, escaped":     {`{"event":"X","\u0065vent":"Y"}`, "duplicate key"},
-		"a member twice, other case":  {`{"event":"X","Event":"Y"}`, "duplicate key"},
-		"a member twice, long s":      {`{"event":"X","document":{"document_status":null,"document_ſtatus":null}}`, "duplicate key"},
-		"too deep":                    {nested(1001), "JSON nested too deeply"},
-		"no type":                     {`{"id":"evt_1","document":{"event":"X"}}`, `the member "event" is missing or empty`},
-		"empty type":                  {`{"event":""}`, `the member "event" is missing or empty`},
-		"null type":                   {`{"event":null}`, `the member "event" is missing or empty`},
-		"type as a number":            {`{"event":5}`, `the member "event" cannot hold this number`},
-		"id as an object":             {`{"event":"X","id":{}}`, `the member "id" cannot hold this object`},
-		"id as a boolean":             {`{"event":"X","id":true}`, `the member "id" cannot hold this bool`},
-		"timestamp as an array":       {`{"event":"X","timestamp":[]}`, `the member "timestamp" cannot hold this array`},
-		"document as a text":          {`{"event":"X","document":"DOC-000040"}`, `the member "document" cannot hold this string`},
-		"document id as a word":       {`{"event":"X","document":{"id":"DOC-000040"}}`, `the member "document.id" cannot hold this string`},
-		"document id as a fraction":   {`{"event":"X","document":{"id":1.5}}`, `the member "document.id" cannot hold this number`},
-		"document number as a number": {`{"event":"X","document":{"doc_no":40}}`, `the member "document.doc_no" cannot hold this number`},
-		"stage as a number":           {`{"event":"X","previous_status":1}`, `the member "previous_status" cannot hold this number`},
-		"recipient as a list":         {`{"event":"X","recipient":[]}`, `the member "recipient" cannot hold this array`},
+		"nothing":                    {"", "unexpected end of JSON at byte 0"},
+		"null":                       {"null", "not a JSON object"},
+		"array":                      {"[" + stageChanged + "]", "not a JSON object"},
+		"text":                       {`"DOCUMENT_CLOSED"`, "not a JSON object"},
+		"cut":                        {stageChanged[:100], "unexpected end of JSON at byte 100"},
+		"two events":                 {stageChanged + stageChanged, "data after the JSON value"},
+		"byte order mark":            {"\ufeff" + stageChanged, "invalid JSON at byte 0"},
+		"a member twice":             {`{"event":"X","id":1,"event":"Y"}`, "duplicate key in JSON at byte 20"},
+		"a member twice, escaped":    {`{"event":"X","\u0065vent":"Y"}`, "duplicate key"},
+		"a member twice, other case": {`{"event":"X","Event":"Y"}`, "duplicate key"},
+		"a member twice, long s":     {`{"event":"X","document":{"document_status":null,"document_ſtatus":null}}`, "duplicate key"},
+		"too deep":                   {nested(1001), "JSON nested too deeply"},
+		"no type":                    {`{"id":"evt_1","document":{"event":"X"}}`, `the member "event" is missing or empty`},
+		"empty type":                 {`{"event":""}`, `the member "event" is missing or empty`},
+		"null type":                  {`{"event":null}`, `the member "event" is missing or empty`},
+		"type as a number":           {`{"event":5}`, `the member "event" cannot hold this number`},
+		"id as an object":            {`{"event":"X","id":{}}`, `the member "id" cannot hold this object`},
+		"id as a boolean":            {`{"event":"X","id":true}`, `the member "id" cannot hold this bool`},
+		"timestamp as an array":      {`{"event":"X","timestamp":[]}`, `the member "timestamp" cannot hold this array`},
+		"document as a text":         {`{"event":"X","document":"DOC-000040"}`, `the member "document" cannot hold this string`},
+		"document id as a word":      {`{"event":"X","document":{"id":"DOC-000040"}}`, `the member "document.id" cannot hold this string`},
+		"document id as a fraction":  {`{"event":"X","document":{"id":1.5}}`, `the member "document.id" cannot hold this number`},
+		"document number as a list":  {`{"event":"X","document":{"doc_no":[40]}}`, `the member "document.doc_no" cannot hold this array`},
+		"stage as a number":          {`{"event":"X","previous_status":1}`, `the member "previous_status" cannot hold this number`},
+		"recipient as a list":        {`{"event":"X","recipient":[]}`, `the member "recipient" cannot hold this array`},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -323,4 +323,13 @@ func ExampleParseEvent() {
 	// Output:
 	// true DOC-000040 id:evt_1
 	// true
+}
+
+// What an answer takes for an id, an event takes as well.
+func TestParseEvent_idsAsNumbersOrTexts(t *testing.T) {
+	t.Parallel()
+	event, err := revv.ParseEvent([]byte(`{"id":7,"event":"X","document":{"id":"14","doc_no":40,"object_id":9}}`))
+	require.NoError(t, err)
+	assert.Equal(t, "7", event.ID)
+	assert.Equal(t, revv.EventDocument{ID: 14, Number: "40", ObjectID: "9"}, event.Document)
 }

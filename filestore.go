@@ -22,9 +22,9 @@ import (
 // at a time. Files are replaced, never rewritten, so that a crash leaves the old
 // token or the new one, whole. NewFileStore makes a FileStore.
 //
-// The name of a file is the SHA-256 of the account, in hexadecimal digits. The .lock files are empty and
-// stay; a .tmp file is left only by a crash, until the next Update of the account, which
-// puts it in its place if it is whole.
+// The name of a file is the SHA-256 of the account, in hexadecimal digits. The .lock
+// files are empty and stay; a .tmp file is left only by a crash, until the next Update
+// of the account, which puts it in its place if it is whole.
 //
 // A file that holds no token of its account gives an error that Is
 // ErrTokenStoreCorrupt, from Load and Update alike, and is left for a person to look
@@ -109,13 +109,15 @@ func (s *FileStore) Update(
 
 	files := s.files(account)
 	stored, err := readTokenFile(files, account)
-	if err == nil && stored.left(files, account) {
-		if err = stored.finishSave(files); err == nil {
-			stored, err = readTokenFile(files, account)
-		}
-	}
 	if err != nil {
 		return nil, storeError(op, err)
+	}
+	if found, err := stored.finishSave(files, account); err != nil {
+		return nil, storeError(op, err)
+	} else if found {
+		if stored, err = readTokenFile(files, account); err != nil {
+			return nil, storeError(op, err)
+		}
 	}
 	draft, err := newTokenDraft(files, stored.info)
 	if err != nil {
@@ -199,36 +201,25 @@ type tokenFile struct {
 	sum   string // of the content
 }
 
-// left reports whether a crash has left a draft that is whole and was to take the place
-// of this very content. The token in the file is spent then: the draft has the only one
-// that is good.
-func (f tokenFile) left(files tokenFiles, account string) bool {
+// finishSave puts a draft in its place that a crash has left whole, and that was to take
+// the place of this very content: the token in the file is spent then, and the draft has
+// the only one that is good. It reports whether there was one.
+func (f tokenFile) finishSave(files tokenFiles, account string) (found bool, err error) {
 	data, _, err := readPrivate(files.temp)
 	if err != nil {
-		return false
+		return false, nil //nolint:nilerr // what cannot be read is cleared away, or that fails
 	}
-	_, replaces, err := decodeToken(account, withoutRoom(data))
-	return err == nil && replaces == f.sum
-}
-
-// finishSave puts the draft in its place.
-func (f tokenFile) finishSave(files tokenFiles) error {
-	data, _, err := readPrivate(files.temp)
-	if err != nil {
-		return err
+	data = bytes.TrimRight(data, "\x00") // the room that was claimed for it
+	if _, replaces, err := decodeToken(account, data); err != nil || replaces != f.sum {
+		return false, nil //nolint:nilerr // it is no draft of this file
 	}
 	file, err := os.OpenFile(files.temp, os.O_WRONLY, 0)
 	if err != nil {
-		return err
+		return true, err
 	}
-	draft := &tokenDraft{files: files, file: file, before: f.info}
-	err = draft.save(withoutRoom(data))
-	_ = file.Close()
-	return err
+	defer func() { _ = file.Close() }()
+	return true, (&tokenDraft{files: files, file: file, before: f.info}).save(data)
 }
-
-// withoutRoom cuts off the rest of the room that was claimed for a token.
-func withoutRoom(data []byte) []byte { return bytes.TrimRight(data, "\x00") }
 
 // readTokenFile reads the file of an account, if there is one.
 func readTokenFile(files tokenFiles, account string) (stored tokenFile, err error) {

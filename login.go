@@ -335,9 +335,9 @@ func page(w http.ResponseWriter, status int, text string) {
 // which it saves ([SaveToken]) under the account of its own user, or with the
 // error; it writes the answer. The authorization belongs to the browser that began it,
 // and not to a user of the application: where another one can have signed in meanwhile,
-// remember who called start, and compare in done. Callbacks with a missing, wrong, old or used
-// state are answered with 400 and do not reach done. The exchange goes on if the browser
-// leaves, for the code is spent by then.
+// remember who called start, and compare in done. Callbacks with a missing, wrong, old
+// or used state are answered with 400 and do not reach done. The exchange goes on if the
+// browser leaves, for the code is spent by then.
 //
 // Nothing is kept on the server but the states that were used, so any number of
 // replicas can serve the two handlers: state and PKCE verifier are derived from

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"reflect"
 
 	"github.com/revv-go/revv/internal/wire"
 )
@@ -32,8 +33,8 @@ type member struct {
 	into any
 }
 
-// decodeMembers decodes the members that an object has, and keeps a copy of it in raw.
-func decodeMembers(object []byte, m model, raw *json.RawMessage, members ...member) error {
+// decodeModel decodes the members of a model, and keeps a copy of the object in raw.
+func decodeModel(object []byte, m model, raw *json.RawMessage, members ...member) error {
 	switch wire.Kind(object) {
 	case '{':
 	case 'n':
@@ -41,6 +42,15 @@ func decodeMembers(object []byte, m model, raw *json.RawMessage, members ...memb
 	default:
 		return misfit(object, m)
 	}
+	if err := decodeMembers(members...); err != nil {
+		return err
+	}
+	*raw = bytes.Clone(object)
+	return nil
+}
+
+// decodeMembers decodes the members that are there.
+func decodeMembers(members ...member) error {
 	for _, member := range members {
 		if member.raw == nil {
 			continue
@@ -49,7 +59,6 @@ func decodeMembers(object []byte, m model, raw *json.RawMessage, members ...memb
 			return within(member.name, err)
 		}
 	}
-	*raw = bytes.Clone(object)
 	return nil
 }
 
@@ -65,19 +74,33 @@ func within(name string, err error) error {
 	return err
 }
 
-// decodeValue decodes a value that has been scanned.
+// decodeValue decodes a value that has been scanned. A type that decodes itself is asked
+// directly, also for the elements of a list: json.Unmarshal would scan the value twice
+// more before it did.
 func decodeValue(raw []byte, into any) error {
 	switch into := into.(type) {
 	case *string:
 		return decodeText(raw, into)
-	case *[]Field:
-		return decodeFields(raw, into)
 	case model:
 		return into.decodeScanned(raw)
 	case json.Unmarshaler:
 		return into.UnmarshalJSON(raw)
 	}
-	return json.Unmarshal(raw, into)
+	list := reflect.ValueOf(into).Elem()
+	if list.Kind() != reflect.Slice || wire.Kind(raw) != '[' || !decodesItself(list.Type().Elem()) {
+		return json.Unmarshal(raw, into)
+	}
+	length := wire.Count(raw)
+	elements := reflect.MakeSlice(list.Type(), length, length)
+	next := 0
+	for element := range wire.Elements(raw) {
+		if err := decodeValue(element, elements.Index(next).Addr().Interface()); err != nil {
+			return err
+		}
+		next++
+	}
+	list.Set(elements)
+	return nil
 }
 
 // decodeText takes a text, and nothing else. null leaves what is there.
@@ -89,26 +112,5 @@ func decodeText(raw []byte, into *string) error {
 	default:
 		return misfit(raw, into)
 	}
-	return nil
-}
-
-func decodeFields(raw []byte, into *[]Field) error {
-	switch wire.Kind(raw) {
-	case '[':
-	case 'n':
-		*into = nil
-		return nil
-	default:
-		return misfit(raw, into)
-	}
-	fields := make([]Field, wire.Count(raw))
-	next := 0
-	for element := range wire.Elements(raw) {
-		if err := fields[next].decodeScanned(element); err != nil {
-			return err
-		}
-		next++
-	}
-	*into = fields
 	return nil
 }

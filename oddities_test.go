@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/oauth2"
 
 	"github.com/revv-go/revv"
 )
@@ -79,10 +80,11 @@ func TestError_secretThatBeginsWithAnother_isHiddenWhole(t *testing.T) {
 	const short, long = "tenant-key", "tenant-key-SENTINEL"
 	for range 10 { // maps have no order
 		s := &service{answer: func(r *http.Request) (*http.Response, error) {
-			return nil, fmt.Errorf("no route for %s, %s and %s", r.Header.Get("X-Long"), r.Header.Get("X-Short"), "a%20b%20SENTINEL")
+			return nil, fmt.Errorf("no route for %s, %s, %s and %s", r.Header.Get("X-Long"), r.Header.Get("X-Short"), "a%20b%20SENTINEL", r.URL.Query().Get("X-Request-Id"))
 		}}
 		err := s.client(t).Do(t.Context(), http.MethodPost, "/x", nil, nil,
-			revv.WithHeader("X-Short", short), revv.WithHeader("X-Long", long), revv.WithQuery("q", "a b SENTINEL"))
+			revv.WithHeader("X-Short", short), revv.WithHeader("X-Long", long), revv.WithQuery("q", "a b SENTINEL"),
+			revv.WithQuery("X-Request-Id", "another SENTINEL")) // as a header it would be no secret
 		require.Error(t, err)
 		assert.NotContains(t, err.Error(), "SENTINEL")
 	}
@@ -286,5 +288,37 @@ func TestNotFound_withAPage_isOfTheHost(t *testing.T) {
 		}}
 		err := s.client(t, hurried()).Contacts.Delete(t.Context(), 5001)
 		assert.Equal(t, want, errors.Is(err, revv.ErrNotFound), "%v", err)
+	}
+}
+
+// Client credentials go into the form, as documented, whatever the endpoint's style says.
+func TestOAuth_authStyle_isNotUsed(t *testing.T) {
+	t.Parallel()
+	for _, style := range []oauth2.AuthStyle{oauth2.AuthStyleAutoDetect, oauth2.AuthStyleInParams, oauth2.AuthStyleInHeader} {
+		posts := 0
+		s := &service{answer: func(r *http.Request) (*http.Response, error) {
+			posts++
+			assert.NotContains(t, r.Header, "Authorization")
+			assert.NoError(t, r.ParseForm())
+			if r.PostForm.Get("client_secret") == "" { // of the refresh, at first
+				return reply(http.StatusUnauthorized, `{"error":"invalid_client"}`), nil
+			}
+			return reply(http.StatusOK, `{"access_token":"fresh","refresh_token":"next"}`), nil
+		}}
+		config := revv.OAuthConfig{
+			ClientID: "id", ClientSecret: "a-secret", RedirectURL: "https://app.example.com/callback",
+			Endpoint: revv.Endpoint(apiBase), HTTPClient: &http.Client{Transport: s},
+		}
+		config.Endpoint.AuthStyle = style
+		_, err := config.Exchange(t.Context(), "a-code", "")
+		require.NoError(t, err)
+		store := revv.NewMemoryStore()
+		require.NoError(t, revv.SaveToken(t.Context(), store, "acme", &oauth2.Token{AccessToken: "old", RefreshToken: "refresh", Expiry: time.Unix(1, 0)}))
+		auth, err := config.Authenticator(store, "acme")
+		require.NoError(t, err)
+		token, err := auth.Token(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, "fresh", token.AccessToken)
+		assert.Equal(t, 3, posts)
 	}
 }

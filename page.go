@@ -2,7 +2,6 @@ package revv
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/maphash"
@@ -97,7 +96,7 @@ func decodeListing(body []byte, entries any) (list []byte, count int, err error)
 	if text, ok := scalarText(members[1]); ok {
 		count, _ = strconv.Atoi(text)
 	}
-	return members[0], count, unmarshalList(members[0], "page.inodes", entries)
+	return members[0], count, misfitOf("page.inodes", decodeValue(members[0], entries))
 }
 
 // fetchPage runs an operation that answers with a list under a key.
@@ -120,17 +119,14 @@ func fetchPage[T any](ctx context.Context, c *core, op opID, in input, number in
 // the page, and would never be recognised by their bytes. Where an item has no id,
 // the bytes of the list are all there is.
 func pageDigest[T any](seed maphash.Seed, list []byte, items []T, id func(*T) int64) uint64 {
-	var (
-		digest maphash.Hash
-		buffer [8]byte
-	)
+	var digest maphash.Hash
 	digest.SetSeed(seed)
 	for i := range items {
 		n := id(&items[i])
 		if n == 0 {
 			return maphash.Bytes(seed, list)
 		}
-		_, _ = digest.Write(binary.LittleEndian.AppendUint64(buffer[:0], uint64(n))) //nolint:gosec // as bits
+		maphash.WriteComparable(&digest, n)
 	}
 	return digest.Sum64()
 }

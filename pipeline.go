@@ -69,9 +69,14 @@ func (r *result) doubt(class retry.Class) {
 	switch {
 	case class == retry.Deletion && r.outcome == retry.Refused && errors.Is(statusKind(r.status), ErrNotFound) && !r.problem.page:
 		r.outcome = retry.Success
-	case class == retry.Consequences && (r.outcome == retry.Refused || r.outcome == retry.Throttled || r.outcome == retry.Unauthorized):
+	case class == retry.Consequences && r.refuses():
 		r.outcome = retry.Faulty
 	}
+}
+
+// refuses reports an answer that says that the request was not applied.
+func (r *result) refuses() bool {
+	return r.outcome == retry.Refused || r.outcome == retry.Throttled || r.outcome == retry.Unauthorized
 }
 
 // run is the pipeline: prepare, then attempt until the table says stop.

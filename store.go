@@ -326,8 +326,8 @@ func encodeToken(op, account, replaces string, t *oauth2.Token) ([]byte, error) 
 	return data, nil
 }
 
-// decodeToken reads what encodeToken wrote, and what it takes the place of. The errors of encoding/json are kept
-// out of its own, since they can quote the content.
+// decodeToken reads what encodeToken wrote, and what it takes the place of. The errors
+// of encoding/json are kept out of its own, since they can quote the content.
 func decodeToken(account string, data []byte) (token *oauth2.Token, replaces string, err error) {
 	switch {
 	case len(data) == 0:

@@ -15,7 +15,6 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"golang.org/x/oauth2"
 
@@ -187,9 +186,9 @@ func isRefusal(resp *http.Response, err error) bool {
 	if err != nil {
 		return isUnprocessed(err)
 	}
-	_, told := retry.ParseAfter(resp.Header.Get("Retry-After"), time.Now())
-	outcome := retry.OfStatus(resp.StatusCode, told)
-	return outcome == retry.Unauthorized || outcome == retry.Throttled || outcome == retry.Refused
+	var r result
+	r.judge(resp)
+	return r.refuses()
 }
 
 // answered makes what a transport or middleware returns fit for use. Those of the

@@ -37,8 +37,9 @@ type unsavedPair struct {
 	pair  secret.Value[*rotation]
 }
 
-// serves reports whether a pair that other waits to save is one that a waits for, too.
-func (a *storeAuth) serves(other *storeAuth) bool {
+// sharesPairWith reports whether two authenticators have one pair: that of one account in
+// one store.
+func (a *storeAuth) sharesPairWith(other *storeAuth) bool {
 	return a == other || a.account == other.account && sameStore(a.store, other.store)
 }
 
@@ -68,7 +69,7 @@ func (a *storeAuth) unsaved() *rotation {
 	unsavedPairs.Lock()
 	defer unsavedPairs.Unlock()
 	for _, waiting := range unsavedPairs.of[a.account] {
-		if a.serves(waiting.owner) {
+		if a.sharesPairWith(waiting.owner) {
 			return waiting.pair.Reveal()
 		}
 	}
@@ -85,7 +86,7 @@ func (a *storeAuth) remember(r *rotation) {
 	if unsavedPairs.of == nil {
 		unsavedPairs.of = make(map[string][]unsavedPair)
 	}
-	others := slices.DeleteFunc(unsavedPairs.of[a.account], func(waiting unsavedPair) bool { return a.serves(waiting.owner) })
+	others := slices.DeleteFunc(unsavedPairs.of[a.account], func(waiting unsavedPair) bool { return a.sharesPairWith(waiting.owner) })
 	unsavedPairs.of[a.account] = append(others, unsavedPair{a, secret.New(r)})
 }
 

@@ -459,12 +459,10 @@ func checkDoneContext(c *storeCheck) {
 		fn, called := refused()
 		_, err := c.end("Update", c.beginUpdate(ctx, sampleAccount, fn))
 		if called.Load() {
-			c.Errorf("fn runs although the context is done: look at ctx.Err() when the account is locked")
-			return
+			c.Fatalf("fn runs although the context is done: look at ctx.Err() when the account is locked")
 		}
 		if !errors.Is(err, context.Canceled) {
-			c.Errorf("Update returns the error %v, want one that Is context.Canceled", err)
-			return
+			c.Fatalf("Update returns the error %v, want one that Is context.Canceled", err)
 		}
 	}
 }
