@@ -157,6 +157,22 @@ func TestSendFile_answersLostFromAnyRequestOn_rerunsSendTheRest(t *testing.T) {
 	}
 }
 
+// A call can take a minute by itself: what it left behind is not settled when it returns.
+func TestSendFile_callThatTookAMinute_isNotSettledAtItsEnd(t *testing.T) {
+	path := sampleFile(t)
+	synctest.Test(t, func(t *testing.T) {
+		server := revvtest.NewServer(t, revvtest.WithoutNetwork(), revvtest.WithRepeatedSends())
+		client := server.Client()
+		server.Fail(revvtest.Fault{Operation: "Documents.SendForESign", Hang: true, Late: 90 * time.Second, Times: 1})
+		for range 30 {
+			_, err := sendFile(t.Context(), client, offerLetter, path, 1, &bytes.Buffer{})
+			require.NoError(t, err)
+			<-time.After(5 * time.Second)
+		}
+		checkOnce(t, server)
+	})
+}
+
 // While the outcome is not known, a run says so and sends nothing.
 func TestSendFile_rerunAtOnce_saysWhatIsUnclear(t *testing.T) {
 	path := sampleFile(t)

@@ -271,6 +271,22 @@ func TestHandle_eventAboutNoDocument_isDoneWith(t *testing.T) {
 	assert.Empty(t, announced)
 }
 
+// The vendor's hosts answer every path with a page. That says nothing of a document.
+func TestHandle_pageInThePlaceOfTheAPI_keepsTheEvent(t *testing.T) {
+	t.Parallel()
+	server := revvtest.NewServer(t)
+	var announced []revv.Stage
+	r := quiet(t, server, &announced)
+	require.NoError(t, r.inbox.put(t.Context(), event(t, "evt_1", `"id":14`)))
+	server.Fail(revvtest.Fault{Operation: "Documents.Get", Status: http.StatusNotFound, Body: "<!doctype html><title>Revv</title>", ContentType: "text/html"})
+	ok, err := r.handle(t.Context())
+	require.ErrorIs(t, err, revv.ErrUnexpectedContent)
+	assert.True(t, ok)
+	_, waiting := r.inbox.counts()
+	assert.Equal(t, 1, waiting)
+	assert.Empty(t, announced)
+}
+
 func TestWork_documentCannotBeRead_comesAgainBehindTheOthers(t *testing.T) {
 	t.Parallel()
 	server := revvtest.NewServer(t)

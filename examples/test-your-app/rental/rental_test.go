@@ -259,6 +259,24 @@ func TestWebhooks_everyEventTwice_theKeysOnce(t *testing.T) {
 	})
 }
 
+// An account can have stages of its own. Nobody knows which of them mean that a lease is
+// signed, whatever an event calls itself.
+func TestWebhooks_closedInAStageOfTheAccountsOwn_noKeys(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		require.NoError(t, w.office.SendLease(t.Context(), lease()))
+		w.Fail(revvtest.Fault{Operation: "Documents.Get", Members: map[string]string{"Document": `{"id":14,"document_status":{"name":"Legal review"}}`}})
+		handler, err := w.office.Webhooks(revv.PathSecret(secret))
+		require.NoError(t, err)
+		r := httptest.NewRequest(http.MethodPost, "/hooks/"+secret, bytes.NewBufferString(`{"event":"DOCUMENT_CLOSED","document":{"id":14}}`))
+		r.Header.Set("Content-Type", "application/json")
+		answer := httptest.NewRecorder()
+		handler.ServeHTTP(answer, r)
+		assert.Equal(t, http.StatusNoContent, answer.Code)
+		assert.Empty(t, w.keys)
+	})
+}
+
 func TestWebhooks_madeUpByAStranger_noKeys(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
