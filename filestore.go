@@ -207,11 +207,11 @@ type tokenFile struct {
 func (f tokenFile) finishSave(files tokenFiles, account string) (found bool, err error) {
 	data, _, err := readPrivate(files.temp)
 	if err != nil {
-		return false, nil //nolint:nilerr // what cannot be read is cleared away, or that fails
+		return false, nil // what cannot be read is cleared away, or that fails
 	}
 	data = bytes.TrimRight(data, "\x00") // the room that was claimed for it
 	if _, replaces, err := decodeToken(account, data); err != nil || replaces != f.sum {
-		return false, nil //nolint:nilerr // it is no draft of this file
+		return false, nil // it is no draft of this file
 	}
 	file, err := os.OpenFile(files.temp, os.O_WRONLY, 0)
 	if err != nil {

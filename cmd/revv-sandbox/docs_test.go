@@ -22,7 +22,7 @@ func TestAnnounce_commandForAToken_findsTheToken(t *testing.T) {
 	find := regexp.MustCompile("^" + strings.NewReplacer(`\(`, "(", `\)`, ")").Replace(expression) + "$")
 
 	r := p.send("POST", "/api/v2/auth/initiate-auth", ownerLogin, "GrantType", "password", "Content-Type", "application/json")
-	found := find.FindStringSubmatch(strings.TrimSpace(string(r.body)))
+	found := find.FindStringSubmatch(strings.TrimSpace(r.body))
 	require.Len(t, found, 2, "%s", r.body)
 	p.token = found[1]
 	p.call("GET", "/api/webhooks", "")
@@ -49,7 +49,7 @@ func TestDocs_faultsWithoutABrowser(t *testing.T) {
 		r := p.send("POST", found[1], strings.Join(form, "&"), "Content-Type", "application/x-www-form-urlencoded")
 		assert.Equal(t, http.StatusSeeOther, r.status, found[0])
 		posted = append(posted, found[1])
-		faults := string(p.send("GET", "/faults", "").body)
+		faults := p.send("GET", "/faults", "").body
 		assert.Equal(t, len(form) > 0, strings.Contains(faults, "Documents.SendForESign</td>"), found[0])
 	}
 	assert.Equal(t, []string{"/faults", "/faults/clear"}, posted)
@@ -59,7 +59,7 @@ func TestDocs_faultsWithoutABrowser(t *testing.T) {
 	presets, _, _ = strings.Cut(presets, "and others")
 	names := regexp.MustCompile("`([a-z-]+)`").FindAllStringSubmatch(presets, -1)
 	assert.NotEmpty(t, names)
-	faults := string(p.send("GET", "/faults", "").body)
+	faults := p.send("GET", "/faults", "").body
 	for _, name := range names {
 		assert.Contains(t, faults, `value="`+name[1]+`"`)
 	}
