@@ -175,45 +175,60 @@ func (s *stream) receive(resp *http.Response, body io.Reader) (retry.Outcome, er
 	if coding := resp.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
 		return retry.BodyUnusable, fmt.Errorf("%w: a coding that was not asked for", ErrUnexpectedContent)
 	}
+	if outcome, err := s.align(resp, body); err != nil {
+		return outcome, err
+	}
+	if s.done == 0 {
+		if outcome, err := readHead(resp, body); err != nil {
+			return outcome, err
+		}
+		body = io.MultiReader(strings.NewReader(pdfHead), body)
+	}
+	return s.copy(body)
+}
+
+// align makes sure that what comes belongs behind the bytes that are here already.
+func (s *stream) align(resp *http.Response, body io.Reader) (retry.Outcome, error) {
 	if resp.StatusCode == http.StatusPartialContent {
 		if !s.continues(resp) {
 			s.validator = ""
 			return retry.BodyCut, errors.New("the service continues elsewhere")
 		}
-	} else {
-		s.total = resp.ContentLength
-		s.validator = "" // until the bytes that are here are known to be of this version
-		s.result.ContentType = printable(resp.Header.Get("Content-Type"), maxErrorText)
-		s.result.FileName = suggestedName(resp.Header.Get("Content-Disposition"))
-		if s.done > 0 {
-			if outcome, err := s.again(body); err != nil {
-				return outcome, err
-			}
-		}
-		s.validator = strongETag(resp.Header)
+		return retry.Success, nil
 	}
-	if s.done == 0 {
-		head := make([]byte, len(pdfHead))
-		n, err := io.ReadFull(body, head)
-		switch {
-		case string(head[:n]) == pdfHead:
-		case err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF):
-			return retry.BodyCut, err
-		case n == 0 && errors.Is(err, io.EOF):
-			return retry.BodyUnusable, ErrEmptyResponse
-		case strings.HasPrefix(pdfHead, string(head[:n])):
-			return retry.BodyCut, io.ErrUnexpectedEOF
-		case isHTML(resp.Header.Get("Content-Type"), head[:n]):
-			return retry.BodyUnusable, fmt.Errorf("%w: an HTML page in the place of a PDF; is this the address of the API?", ErrUnexpectedContent)
-		default:
-			return retry.BodyUnusable, fmt.Errorf("%w: no PDF", ErrUnexpectedContent)
+	s.total = resp.ContentLength
+	s.validator = "" // until the bytes that are here are known to be of this version
+	s.result.ContentType = printable(resp.Header.Get("Content-Type"), maxErrorText)
+	s.result.FileName = suggestedName(resp.Header.Get("Content-Disposition"))
+	if s.done > 0 {
+		if outcome, err := s.again(body); err != nil {
+			return outcome, err
 		}
-		body = io.MultiReader(bytes.NewReader(head), body)
 	}
-	return s.copy(body)
+	s.validator = strongETag(resp.Header)
+	return retry.Success, nil
 }
 
 const pdfHead = "%PDF-"
+
+// readHead reads the first bytes of a file, which must be those of a PDF.
+func readHead(resp *http.Response, body io.Reader) (retry.Outcome, error) {
+	head := make([]byte, len(pdfHead))
+	n, err := io.ReadFull(body, head)
+	switch {
+	case string(head[:n]) == pdfHead:
+		return retry.Success, nil
+	case err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF):
+		return retry.BodyCut, err
+	case n == 0 && errors.Is(err, io.EOF):
+		return retry.BodyUnusable, ErrEmptyResponse
+	case strings.HasPrefix(pdfHead, string(head[:n])):
+		return retry.BodyCut, io.ErrUnexpectedEOF
+	case isHTML(resp.Header.Get("Content-Type"), head[:n]):
+		return retry.BodyUnusable, fmt.Errorf("%w: an HTML page in the place of a PDF; is this the address of the API?", ErrUnexpectedContent)
+	}
+	return retry.BodyUnusable, fmt.Errorf("%w: no PDF", ErrUnexpectedContent)
+}
 
 // copy moves bytes to the sink until the end, and checks the end.
 func (s *stream) copy(body io.Reader) (retry.Outcome, error) {

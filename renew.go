@@ -112,13 +112,13 @@ func (a *storeAuth) renew(rejected digest) (fresh, spare *oauth2.Token, err erro
 	for {
 		if a.unsaved() == nil {
 			stored, err := a.store.Load(ctx, a.account)
-			switch {
-			case err == nil && stored == nil:
+			if err == nil && stored == nil {
 				err = ErrNoToken
-				fallthrough
-			case err != nil:
+			}
+			if err != nil {
 				return nil, nil, cmp.Or(refused, a.storeFailure(err))
-			case usable(stored):
+			}
+			if usable(stored) {
 				return stored, nil, nil
 			}
 			if stored.AccessToken != "" {
