@@ -3,6 +3,7 @@ package revv
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"iter"
 	"slices"
 	"time"
@@ -72,7 +73,7 @@ func (s *DocumentsService) Activities(ctx context.Context, id ObjectID, params L
 // service does not go on in that way: there may be more then than was ranged over. A read.
 func (s *DocumentsService) AllActivities(ctx context.Context, id ObjectID, params ListActivitiesParams, opts ...CallOption) iter.Seq2[Activity, error] {
 	return func(yield func(Activity, error) bool) {
-		const usual = 100
+		const usual = 40           // the one limit that was seen
 		h := history{next: params} // a range can be repeated
 		if params.Limit == 0 {
 			h.next.Limit = usual
@@ -106,6 +107,7 @@ func (s *DocumentsService) AllActivities(ctx context.Context, id ObjectID, param
 // history is how far a range over activities has got.
 type history struct {
 	next  ListActivitiesParams
+	count int            // of known
 	known map[string]int // the activities of the last moment, which come again
 }
 
@@ -121,8 +123,8 @@ func (h *history) ignored(part []Activity) bool {
 // fresh returns what of a part was not there before.
 func (h *history) fresh(part []Activity) (fresh []Activity) {
 	for _, activity := range part {
-		if text := string(activity.Raw); h.known[text] > 0 {
-			h.known[text]--
+		if same := sameness(&activity); h.known[same] > 0 {
+			h.known[same]--
 			continue
 		}
 		fresh = append(fresh, activity)
@@ -141,12 +143,24 @@ func (h *history) goOn(part []Activity, fresh int) error {
 		return h.stuck("the activities do not begin with the oldest: there may be more")
 	}
 	last := part[len(part)-1].Timestamp.Time
-	h.known = make(map[string]int)
+	after := last.Truncate(time.Microsecond).Add(-time.Microsecond) // the unit of the wire
+	known, count := make(map[string]int), 0
 	for _, activity := range part {
-		if activity.Timestamp.Equal(last) {
-			h.known[string(activity.Raw)]++
+		if !activity.Timestamp.Before(after) {
+			known[sameness(&activity)]++
+			count++
 		}
 	}
-	h.next.After = last.Add(-time.Microsecond) // the unit of the wire
+	if h.known != nil && !after.After(h.next.After) && count <= h.count {
+		return h.stuck("the same moment comes again and again")
+	}
+	h.known, h.count = known, count
+	h.next.After = after
 	return nil
+}
+
+// sameness tells activities apart by what does not change from answer to answer, as the
+// signature of an image's URL does.
+func sameness(a *Activity) string {
+	return fmt.Sprintf("%q %q %q %q %q", a.Event, a.Timestamp.Text(), a.Actor.Name, a.Actor.Email, a.Subjects)
 }

@@ -172,14 +172,16 @@ func (c *Client) BaseURL() string {
 	return c.core.base.String()
 }
 
-// Settle waits until no renewal of the client's token is under way, and has a pair saved
-// that its store had failed to save. Call it before the program ends: a renewal goes on
-// behind a call that has not waited for it, as one whose context has ended, and a
-// process that ends before the answer is saved has lost the pair. Renewals of calls that
-// are still under way are not waited for if they begin later.
+// Settle waits until no renewal of a token in the client's store is under way, of
+// whatever account and by whichever client of the process, and has the pairs saved that
+// the store had failed to save. Call it before the program ends, when nothing calls the
+// service any more: a renewal goes on behind a call that has not waited for it, as one
+// whose context has ended, and a process that ends before the answer is saved has lost
+// the pair. A renewal takes 30 s at most; those that begin later are not waited for.
 //
 // The error of ctx if that ends first, [ErrTokenNotPersisted] if the store still fails.
-// With an [Authenticator] that is not this package's there is nothing to wait for.
+// With an [Authenticator] that keeps no pair in a store there is nothing to save, and
+// with one that is not this package's nothing to wait for.
 func (c *Client) Settle(ctx context.Context) error {
 	const op = "Settle"
 	if c.root() == nil {

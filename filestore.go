@@ -79,7 +79,11 @@ func (s *FileStore) Load(ctx context.Context, account string) (*oauth2.Token, er
 	if err := s.check(ctx, op, account); err != nil {
 		return nil, err
 	}
-	stored, err := readTokenFile(s.files(account), account)
+	files := s.files(account)
+	stored, err := readTokenFile(files, account)
+	if err == nil && stored.token == nil {
+		stored, err = s.firstSave(ctx, files, account, stored)
+	}
 	if err != nil {
 		return nil, storeError(op, err)
 	}
@@ -87,6 +91,20 @@ func (s *FileStore) Load(ctx context.Context, account string) (*oauth2.Token, er
 		return nil, noToken(op)
 	}
 	return stored.token, nil
+}
+
+// firstSave looks for a token that a crash has left whole before there was another one.
+// Nobody would call Update for an account that has none.
+func (s *FileStore) firstSave(ctx context.Context, files tokenFiles, account string, none tokenFile) (tokenFile, error) {
+	if draft, err := none.readDraft(files, account); err != nil || draft == nil {
+		return none, err
+	}
+	unlock, err := s.lock(ctx, account) // it may also be one that is about to be put in its place
+	if err != nil {
+		return none, err
+	}
+	defer unlock()
+	return currentFile(files, account)
 }
 
 // Update saves what fn makes of the token of the account, one call at a time in all
@@ -108,16 +126,9 @@ func (s *FileStore) Update(
 	defer unlock()
 
 	files := s.files(account)
-	stored, err := readTokenFile(files, account)
+	stored, err := currentFile(files, account)
 	if err != nil {
 		return nil, storeError(op, err)
-	}
-	if found, err := stored.finishSave(files, account); err != nil {
-		return nil, storeError(op, err)
-	} else if found {
-		if stored, err = readTokenFile(files, account); err != nil {
-			return nil, storeError(op, err)
-		}
 	}
 	draft, err := newTokenDraft(files, stored.info)
 	if err != nil {
@@ -201,24 +212,56 @@ type tokenFile struct {
 	sum   string // of the content
 }
 
-// finishSave puts a draft in its place that a crash has left whole, and that was to take
-// the place of this very content: the token in the file is spent then, and the draft has
-// the only one that is good. It reports whether there was one.
-func (f tokenFile) finishSave(files tokenFiles, account string) (found bool, err error) {
-	data, _, err := readPrivate(files.temp)
+// currentFile reads the file of an account that is locked, and finishes first what a
+// crash has interrupted.
+func currentFile(files tokenFiles, account string) (tokenFile, error) {
+	stored, err := readTokenFile(files, account)
 	if err != nil {
-		return false, nil // what cannot be read is cleared away, or that fails
+		return tokenFile{}, err
+	}
+	draft, err := stored.readDraft(files, account)
+	if err != nil || draft == nil {
+		return stored, err
+	}
+	if err := stored.finishSave(files, draft); err != nil {
+		return tokenFile{}, err
+	}
+	return readTokenFile(files, account)
+}
+
+// readDraft returns the draft that a crash has left whole, and that was to take the place
+// of this very content, nil if there is none: the token in the file is spent then, and
+// the draft has the only one that is good. That it cannot be read is an error, for what
+// cannot be read must not be cleared away either.
+func (f tokenFile) readDraft(files tokenFiles, account string) (data []byte, err error) {
+	if _, err := os.Lstat(files.temp); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil // as nearly always; Windows would wait for it
+	}
+	err = patiently(briefly, func() (failed error) {
+		data, _, failed = readPrivate(files.temp)
+		return failed
+	})
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrTokenStoreCorrupt) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
 	}
 	data = bytes.TrimRight(data, "\x00") // the room that was claimed for it
 	if _, replaces, err := decodeToken(account, data); err != nil || replaces != f.sum {
-		return false, nil // it is no draft of this file
+		return nil, nil //nolint:nilerr // it is no draft of this file
 	}
+	return data, nil
+}
+
+// finishSave puts a draft in its place.
+func (f tokenFile) finishSave(files tokenFiles, data []byte) error {
 	file, err := os.OpenFile(files.temp, os.O_WRONLY, 0)
 	if err != nil {
-		return true, err
+		return err
 	}
 	defer func() { _ = file.Close() }()
-	return true, (&tokenDraft{files: files, file: file, before: f.info}).save(data)
+	return (&tokenDraft{files: files, file: file, before: f.info}).save(data)
 }
 
 // readTokenFile reads the file of an account, if there is one.
@@ -276,6 +319,7 @@ type tokenDraft struct {
 	files  tokenFiles
 	file   *os.File
 	before fs.FileInfo // the token file that is to be replaced, nil when there is none
+	whole  bool        // it holds a token that is durable, and has only to get its name
 }
 
 // newTokenDraft does everything that can fail about saving, short of the content:
@@ -329,6 +373,7 @@ func (d *tokenDraft) save(data []byte) error {
 	if err := checkUntouched(d.files.temp, draft); err != nil {
 		return err
 	}
+	d.whole = true
 	err = patiently(persistently, func() error { return os.Rename(d.files.temp, d.files.token) })
 	if err != nil {
 		return err
@@ -336,10 +381,13 @@ func (d *tokenDraft) save(data []byte) error {
 	return syncDir(d.files.dir)
 }
 
-// discard removes what save has not put in place.
+// discard removes what save has not put in place, but for a token that only its name is
+// missing to: the next Update gives it that, even that of another process.
 func (d *tokenDraft) discard() {
 	_ = d.file.Close()
-	_ = os.Remove(d.files.temp)
+	if !d.whole {
+		_ = os.Remove(d.files.temp)
+	}
 }
 
 // checkUntouched notices who does not respect the lock: a person who restores a

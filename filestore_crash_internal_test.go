@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -80,3 +81,45 @@ func encodedFor(t *testing.T, account, replaces string, token *oauth2.Token) []b
 
 // over writes data over the beginning of room, as into a file.
 func over(room, data []byte) []byte { return append(bytes.Clone(data), room[len(data):]...) }
+
+// Who has no pair calls no Update: the draft of the very first one is found by Load.
+func TestFileStore_draftOfTheFirstSave_isLoaded(t *testing.T) {
+	t.Parallel()
+	store, err := NewFileStore(t.TempDir())
+	require.NoError(t, err)
+	files := store.files("acme")
+	first := &oauth2.Token{AccessToken: "access-1", RefreshToken: "refresh-1"}
+	require.NoError(t, os.WriteFile(files.temp, make([]byte, maxStoredToken), 0o600))
+	_, err = store.Load(t.Context(), "acme")
+	require.ErrorIs(t, err, ErrNoToken, "nothing was saved")
+	require.NoError(t, os.WriteFile(files.temp, encodedFor(t, "acme", hexSHA256(nil), first), 0o600))
+	auth, err := OAuthConfig{Endpoint: Endpoint("https://acme.example.com")}.Authenticator(store, "acme")
+	require.NoError(t, err)
+	token, err := auth.Token(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, "access-1", token.AccessToken)
+	assert.NoFileExists(t, files.temp)
+	assert.FileExists(t, files.token)
+}
+
+// A scanner of viruses can keep a file from being renamed. The pair is on the disk by
+// then, and stays there.
+func TestTokenDraft_notRenamed_staysForTheNextUpdate(t *testing.T) {
+	t.Parallel()
+	store, err := NewFileStore(t.TempDir())
+	require.NoError(t, err)
+	files := store.files("acme")
+	files.token = filepath.Join(files.dir, "missing", "token.json")
+	draft, err := newTokenDraft(files, nil)
+	require.NoError(t, err)
+	fresh := &oauth2.Token{AccessToken: "access-2", RefreshToken: "refresh-2"}
+	require.ErrorIs(t, draft.save(encodedFor(t, "acme", hexSHA256(nil), fresh)), os.ErrNotExist)
+	draft.discard()
+	require.NoError(t, os.Mkdir(filepath.Dir(files.token), 0o700))
+	stored, err := currentFile(files, "acme")
+	require.NoError(t, err)
+	if assert.NotNil(t, stored.token) {
+		assert.Equal(t, "refresh-2", stored.token.RefreshToken)
+	}
+	assert.NoFileExists(t, files.temp)
+}

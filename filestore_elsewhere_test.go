@@ -13,3 +13,9 @@ func meetFullDisk(t *testing.T, _ *revv.FileStore) {
 	t.Helper()
 	t.Fatal("no disk can be made to look full here")
 }
+
+// openTooManyFiles as well.
+func openTooManyFiles(t *testing.T, _ *revv.FileStore) {
+	t.Helper()
+	t.Fatal("the number of open files cannot be bounded here")
+}

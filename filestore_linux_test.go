@@ -1,11 +1,15 @@
 package revv_test
 
 import (
+	"os"
 	"os/signal"
+	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/oauth2"
 
 	"github.com/revv-go/revv"
 )
@@ -21,6 +25,54 @@ func TestFileStore_fullDisk_isNoticedBeforeFn(t *testing.T) {
 	assertStored(t, store, storeAccount, tokenPair("before"))
 	require.Equal(t, []string{".json", ".lock"}, storeFiles(t, dir))
 	saveToken(t, store, storeAccount, tokenPair("after"))
+}
+
+// What a crash has left may be the only pair that is good. If it cannot be read, as when
+// no file can be opened any more, it must not be cleared away.
+func TestFileStore_draftThatCannotBeRead_stays(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	leaveFirstDraft(t, dir, tokenPair("fresh"))
+	startChild(t, "open too many files", dir).finish(t)
+	require.Equal(t, []string{".lock", ".tmp"}, storeFiles(t, dir))
+	assertStored(t, newFileStore(t, dir), storeAccount, tokenPair("fresh"))
+}
+
+// openTooManyFiles leaves a single descriptor, which the lock takes.
+func openTooManyFiles(t *testing.T, store *revv.FileStore) {
+	t.Helper()
+	var usual syscall.Rlimit
+	require.NoError(t, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &usual))
+	require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 64, Max: usual.Max}))
+	var held []int
+	for {
+		fd, err := syscall.Open(os.DevNull, syscall.O_RDONLY, 0)
+		if err != nil {
+			break
+		}
+		held = append(held, fd)
+	}
+	require.NotEmpty(t, held)
+	require.NoError(t, syscall.Close(held[0]))
+	_, err := store.Update(t.Context(), storeAccount, notCalled(t))
+	for _, fd := range held[1:] {
+		require.NoError(t, syscall.Close(fd))
+	}
+	require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &usual))
+	require.ErrorIs(t, err, syscall.EMFILE)
+}
+
+// leaveFirstDraft leaves what a crash leaves between writing the first pair and renaming
+// it.
+func leaveFirstDraft(t *testing.T, dir string, first *oauth2.Token) {
+	t.Helper()
+	elsewhere := t.TempDir()
+	saveToken(t, newFileStore(t, elsewhere), storeAccount, first)
+	files, err := filepath.Glob(filepath.Join(elsewhere, "*.json"))
+	require.NoError(t, err)
+	require.Len(t, files, 1)
+	name := strings.TrimSuffix(filepath.Base(files[0]), ".json") + ".tmp"
+	require.NoError(t, os.Rename(files[0], filepath.Join(dir, name)))
 }
 
 func meetFullDisk(t *testing.T, store *revv.FileStore) {

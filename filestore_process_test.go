@@ -80,6 +80,8 @@ func TestFileStore_inAnotherProcess(t *testing.T) {
 		require.NoError(t, err)
 	case "meet a full disk":
 		meetFullDisk(t, store)
+	case "open too many files":
+		openTooManyFiles(t, store)
 	default:
 		t.Fatalf("no role %q", role)
 	}

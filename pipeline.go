@@ -125,7 +125,7 @@ func (c *core) loop(ctx context.Context, p *prepared, try func(context.Context, 
 		c.heed(p, &last)
 		last.carry(p.class, &earlier)
 
-		doubtful = doubtful || a.doubts.Load() > 0
+		doubtful = doubtful || a.doubts.Load() > 0 || p.class == retry.Consequences && last.refuses() && a.unheard()
 		if doubtful {
 			last.doubt(p.class)
 		}

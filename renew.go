@@ -77,19 +77,28 @@ func remaining(token *oauth2.Token) span {
 // Token implements [Authenticator].
 func (a *storeAuth) Token(ctx context.Context) (*oauth2.Token, error) { return a.token(ctx, a.renew) }
 
-// settle waits for the renewal that is under way, and has a pair saved that waits.
+// settle waits for the renewals of the store's tokens that are under way, and has the
+// pairs saved that wait.
 func (a *storeAuth) settle(ctx context.Context) error {
-	if err := a.keeper.settle(ctx); err != nil {
+	if err := a.keeper.settle(ctx); err != nil { // it may not have been noted yet
 		return err
 	}
-	a.mu.Lock()
-	pending := a.pending
-	a.mu.Unlock()
-	if !pending {
-		return nil
+	renewing, _ := a.unsettled()
+	for _, other := range renewing {
+		if err := other.keeper.settle(ctx); err != nil {
+			return err
+		}
 	}
-	_, err := a.Token(ctx) // which saves first
-	return err
+	var problems []error
+	_, waiting := a.unsettled()
+	for _, other := range waiting {
+		other.mu.Lock()
+		other.pending = true // the store may have panicked, and not said that it has not saved
+		other.mu.Unlock()
+		_, err := other.Token(ctx) // which saves first
+		problems = append(problems, err)
+	}
+	return errors.Join(problems...)
 }
 
 // found reports whether a token was in the store already, and is not the one that
@@ -103,6 +112,7 @@ func (a *storeAuth) found(token *oauth2.Token) bool {
 // renew returns the token in the store if somebody else has put a usable one
 // there, and has the pair replaced otherwise.
 func (a *storeAuth) renew(rejected digest) (fresh, spare *oauth2.Token, err error) {
+	defer a.begin()()
 	ctx, cancel := context.WithTimeout(context.Background(), flightLimit)
 	defer cancel()
 	usable := func(token *oauth2.Token) bool {

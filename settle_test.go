@@ -3,11 +3,13 @@ package revv_test
 import (
 	"context"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/oauth2"
 
 	"github.com/revv-go/revv"
 )
@@ -43,6 +45,63 @@ func TestSettle_waitsForTheRenewal(t *testing.T) {
 	})
 }
 
+// A web application keeps many clients, and drops some while their renewals go on.
+func TestSettle_isForAllClientsOfAStore(t *testing.T) {
+	inWorld(t, func(w *tokenWorld) {
+		store := revv.NewMemoryStore()
+		require.NoError(w, revv.SaveToken(w.Context(), store, tokenAccount, &w.first))
+		w.faulty(func(a *authority, r tokenRequest) (*http.Response, error) {
+			<-time.After(20 * time.Second)
+			status, body := a.honest(r.form)
+			return reply(status, body), nil
+		})
+		func() {
+			_, dropped := w.program(store, tokenAccount)
+			ctx, cancel := context.WithTimeout(w.Context(), time.Second)
+			defer cancel()
+			_, err := dropped.Documents.Get(ctx, 14)
+			require.ErrorIs(w, err, context.DeadlineExceeded)
+		}()
+		start := time.Now()
+		_, stranger := w.program(revv.NewMemoryStore(), tokenAccount)
+		require.NoError(w, stranger.Settle(w.Context()))
+		assert.Zero(w, time.Since(start), "another store")
+
+		_, other := w.program(store, "another account")
+		short, cancel := context.WithTimeout(w.Context(), time.Second)
+		defer cancel()
+		require.ErrorIs(w, other.Settle(short), context.DeadlineExceeded)
+		require.NoError(w, other.Settle(w.Context()))
+		assert.Equal(w, 19*time.Second, time.Since(start))
+		kept, err := store.Load(w.Context(), tokenAccount)
+		require.NoError(w, err)
+		assert.NotEqual(w, w.first.RefreshToken, kept.RefreshToken)
+		assert.Len(w, w.posts(), 1)
+	})
+}
+
+func TestSettle_savesThePairOfAnotherClient(t *testing.T) {
+	inWorld(t, func(w *tokenWorld) {
+		_, client := w.program(w.ledger, tokenAccount)
+		unsavable(down)(w)
+		_, err := client.Documents.Get(w.Context(), 14)
+		require.ErrorIs(w, err, revv.ErrTokenNotPersisted)
+		_, other := w.program(w.ledger, "another account")
+		require.ErrorIs(w, other.Settle(w.Context()), revv.ErrTokenNotPersisted)
+		healed(w)
+		_, stranger := w.program(revv.NewMemoryStore(), tokenAccount)
+		require.NoError(w, stranger.Settle(w.Context()))
+		kept, err := w.ledger.Load(w.Context(), tokenAccount)
+		require.NoError(w, err)
+		require.Equal(w, w.first.RefreshToken, kept.RefreshToken, "a client of another store has nothing to save here")
+		require.NoError(w, other.Settle(w.Context()))
+		kept, err = w.ledger.Load(w.Context(), tokenAccount)
+		require.NoError(w, err)
+		assert.NotEqual(w, w.first.RefreshToken, kept.RefreshToken)
+		assert.Len(w, w.posts(), 1)
+	})
+}
+
 func TestSettle_savesThePairThatWaits(t *testing.T) {
 	inWorld(t, func(w *tokenWorld) {
 		_, client := w.program(w.ledger, tokenAccount)
@@ -57,6 +116,54 @@ func TestSettle_savesThePairThatWaits(t *testing.T) {
 		require.NoError(w, err)
 		assert.NotEqual(w, w.first.RefreshToken, kept.RefreshToken)
 	})
+}
+
+// panicking is a store whose driver panics once, behind the function that spends the token.
+type panicking struct {
+	revv.TokenStore
+
+	once atomic.Bool
+}
+
+func (p *panicking) Update(
+	ctx context.Context, account string, fn func(*oauth2.Token) (*oauth2.Token, error),
+) (*oauth2.Token, error) {
+	if !p.once.CompareAndSwap(false, true) {
+		return p.TokenStore.Update(ctx, account, fn)
+	}
+	current, err := p.Load(ctx, account)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := fn(current); err != nil {
+		return nil, err
+	}
+	panic("driver: bad connection")
+}
+
+func TestSettle_storeHasPanicked_savesThePair(t *testing.T) {
+	for name, expiry := range map[string]time.Duration{"rejected": 0, "about to expire": 20 * time.Second} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *tokenWorld) {
+				inner := revv.NewMemoryStore()
+				first := w.first
+				if expiry > 0 {
+					first.Expiry = time.Now().Add(expiry)
+					w.authority.apiAnswer = func(int, *http.Request) (*http.Response, error) { // the old token is still good
+						return reply(http.StatusOK, `{"Document":{"id":14}}`), nil
+					}
+				}
+				require.NoError(w, revv.SaveToken(w.Context(), inner, tokenAccount, &first))
+				_, client := w.program(&panicking{TokenStore: inner}, tokenAccount)
+				_, _ = client.Documents.Get(w.Context(), 14) // whether it has a token depends on the old one
+				require.NoError(w, client.Settle(w.Context()))
+				kept, err := inner.Load(w.Context(), tokenAccount)
+				require.NoError(w, err)
+				assert.NotEqual(w, first.RefreshToken, kept.RefreshToken)
+				assert.Len(w, w.posts(), 1)
+			})
+		})
+	}
 }
 
 func TestSettle_withoutARenewal_returnsAtOnce(t *testing.T) {

@@ -61,6 +61,15 @@ type attempt struct {
 	// reached says that middleware let the request through to the network.
 	reached atomic.Bool
 	passage atomic.Int32 // open, found or shut
+	heard   atomic.Bool  // the network has begun to answer
+	under   atomic.Int32 // requests that the network has, and has not returned from
+}
+
+// unheard reports a refusal that cannot have come from the network: a request is, or may
+// still be, on its way there.
+func (a *attempt) unheard() bool {
+	shut := a.shut() // what has no connection yet gets none any more
+	return !shut && !a.heard.Load() || a.under.Load() > 0 && !(shut && a.sought.Load())
 }
 
 // The passage from the transport to the network. A transport or middleware may return
@@ -99,7 +108,8 @@ func (a *attempt) trace(ctx context.Context) context.Context {
 				_ = info.Conn.Close()
 			}
 		},
-		WroteHeaders: func() { a.written.Add(1) },
+		GotFirstResponseByte: func() { a.heard.Store(true) },
+		WroteHeaders:         func() { a.written.Add(1) },
 	})
 }
 
@@ -166,6 +176,8 @@ func (c *core) transmit(req *http.Request, a *attempt) (*http.Response, error) {
 		unrepeatable(req)
 	}
 	a.reached.Store(true)
+	a.under.Add(1)
+	defer a.under.Add(-1)
 	if a.passage.Load() == passageShut {
 		closeBody(req)
 		return nil, errOver

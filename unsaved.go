@@ -19,9 +19,9 @@ func (r *rotation) replaces(stored *oauth2.Token) bool {
 	return samePair(stored, r.from) || stored.RefreshToken == r.from.RefreshToken && r.to.RefreshToken != r.from.RefreshToken
 }
 
-// unsavedPairs are the rotations that a store has not taken yet, by account. This is
-// the only state of the package that its clients share, and they have to: the refresh
-// token in the store is spent, whichever of the authenticators of an account looks at
+// unsavedPairs are the rotations that a store has not taken yet, by account. Apart
+// from renewals, this is the only state of the package that its clients share, and they
+// have to: the refresh token in the store is spent, whichever of the authenticators of an account looks at
 // it next, and to post it again would be taken for theft.
 //
 //nolint:gochecknoglobals // see above
@@ -29,6 +29,54 @@ var unsavedPairs struct {
 	sync.Mutex
 
 	of map[string][]unsavedPair
+}
+
+// renewals are the authenticators that renew a token at this moment. They are kept in
+// one place for [Client.Settle] alone: a program that is about to end may have dropped
+// the client behind which a renewal goes on.
+//
+//nolint:gochecknoglobals // see above
+var renewals struct {
+	sync.Mutex
+
+	by map[*storeAuth]bool
+}
+
+// begin notes a renewal until end is called.
+func (a *storeAuth) begin() (end func()) {
+	renewals.Lock()
+	defer renewals.Unlock()
+	if renewals.by == nil {
+		renewals.by = make(map[*storeAuth]bool)
+	}
+	renewals.by[a] = true
+	return func() {
+		renewals.Lock()
+		defer renewals.Unlock()
+		delete(renewals.by, a)
+	}
+}
+
+// unsettled returns the authenticators of the same store that renew a token, or have a
+// pair that waits to be saved.
+func (a *storeAuth) unsettled() (renewing, waiting []*storeAuth) {
+	renewals.Lock()
+	for other := range renewals.by {
+		if sameStore(a.store, other.store) {
+			renewing = append(renewing, other)
+		}
+	}
+	renewals.Unlock()
+	unsavedPairs.Lock()
+	defer unsavedPairs.Unlock()
+	for _, pairs := range unsavedPairs.of {
+		for _, pair := range pairs {
+			if sameStore(a.store, pair.owner.store) {
+				waiting = append(waiting, pair.owner)
+			}
+		}
+	}
+	return renewing, waiting
 }
 
 // unsavedPair is a rotation and the authenticator that it was given to.

@@ -70,6 +70,17 @@ func newApp(ctx context.Context, config revv.OAuthConfig, baseURL, databasePath 
 	}, nil
 }
 
+// settle waits for the renewals that are under way, whoever has begun them: one client
+// does so for all of a store.
+func (a *app) settle(ctx context.Context) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, client := range a.clients {
+		return client.Settle(ctx)
+	}
+	return nil
+}
+
 func (a *app) close() error { return a.database.Close() }
 
 // handler returns the pages of the application. Customers sign in, connect their

@@ -116,19 +116,27 @@ func serve(ctx context.Context, addr, database string, getenv func(string) strin
 		return errors.Join(err, a.close())
 	}
 	server := newServer(handler)
-	stopped := context.AfterFunc(ctx, func() {
-		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-		defer cancel()
-		_ = server.Shutdown(grace)
-	})
-	defer stopped()
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
 	fmt.Fprintf(out, "serving at %s, with %s\n", appURL, s.baseURL)
-	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+	select {
+	case err := <-served:
 		return errors.Join(err, a.close())
+	case <-ctx.Done():
+	}
+	// Shutdown waits for the requests that are under way, of which one may be trading a
+	// customer's code for a pair. Only behind that is nothing left to save.
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	defer cancel()
+	if err := errors.Join(server.Shutdown(ending), a.settle(ending), a.close()); err != nil {
+		return err
 	}
 	fmt.Fprintln(out, "done: served until it was stopped")
-	return a.close()
+	return nil
 }
+
+// grace is how long the end may take. A renewal and an exchange have 30 s.
+const grace = 35 * time.Second
 
 func newServer(handler http.Handler) *http.Server {
 	return &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute}

@@ -111,7 +111,7 @@ func serve(ctx context.Context, listen string, client *revv.Client, numbers []st
 		return err
 	case <-ctx.Done():
 	}
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 35*time.Second) // a renewal has 30 s
 	defer cancel()
 	if err := server.Shutdown(grace); err != nil {
 		return err
