@@ -62,11 +62,14 @@ type attempt struct {
 	reached atomic.Bool
 	passage atomic.Int32 // open, found or shut
 	heard   atomic.Bool  // the network has begun to answer
+	given   atomic.Bool  // the network has returned an answer
 	under   atomic.Int32 // requests that the network has, and has not returned from
+	dry     atomic.Bool  // what is traced at the moment goes nowhere
 }
 
-// unheard reports a refusal that cannot have come from the network: a request is, or may
-// still be, on its way there.
+// unheard reports that an answer cannot have come from the network, and that a request is
+// on its way there all the same: middleware or a transport has lost its patience, and has
+// made up a refusal.
 func (a *attempt) unheard() bool {
 	shut := a.shut() // what has no connection yet gets none any more
 	return !shut && !a.heard.Load() || a.under.Load() > 0 && !(shut && a.sought.Load())
@@ -104,13 +107,31 @@ func (a *attempt) trace(ctx context.Context) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GetConn: func(string) { a.sought.Store(true) },
 		GotConn: func(info httptrace.GotConnInfo) {
+			if a.dry.Store(isDump(info.Conn)); a.dry.Load() {
+				a.sought.Store(false)
+				return
+			}
 			if !a.find() && info.Conn != nil {
 				_ = info.Conn.Close()
 			}
 		},
-		GotFirstResponseByte: func() { a.heard.Store(true) },
-		WroteHeaders:         func() { a.written.Add(1) },
+		WroteHeaders: func() {
+			if !a.dry.Load() {
+				a.written.Add(1)
+			}
+		},
+		GotFirstResponseByte: func() {
+			if !a.dry.Load() {
+				a.heard.Store(true)
+			}
+		},
 	})
+}
+
+// isDump reports the connection of [httputil.DumpRequestOut], which recorders and loggers
+// call with a request that is about to be sent. It is a connection to nobody.
+func isDump(conn net.Conn) bool {
+	return conn != nil && conn.LocalAddr() == nil && conn.RemoteAddr() == nil
 }
 
 // credentialed adds the credentials of the attempt. It stands behind all
@@ -184,6 +205,9 @@ func (c *core) transmit(req *http.Request, a *attempt) (*http.Response, error) {
 	}
 	before := a.written.Load()
 	resp, err := answered(c.network.Reveal().RoundTrip(req))
+	if resp != nil {
+		a.given.Store(true)
+	}
 	doubts := a.written.Load() - before
 	if doubts > 0 && isRefusal(resp, err) {
 		doubts--
@@ -269,6 +293,9 @@ func (a *attempt) provablyUnsent(err error, shut bool) bool {
 	}
 	if a.sought.Load() {
 		return true
+	}
+	if a.given.Load() {
+		return false // the error is of middleware, and tells nothing of the network
 	}
 	if isAny(err, new(*net.DNSError), new(*tls.CertificateVerificationError)) {
 		return true
