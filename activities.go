@@ -73,10 +73,14 @@ func (s *DocumentsService) Activities(ctx context.Context, id ObjectID, params L
 // service does not go on in that way: there may be more then than was ranged over. A read.
 func (s *DocumentsService) AllActivities(ctx context.Context, id ObjectID, params ListActivitiesParams, opts ...CallOption) iter.Seq2[Activity, error] {
 	return func(yield func(Activity, error) bool) {
-		const usual = 40           // the one limit that was seen
+		const usual = 100           // the one limit that was seen
 		h := history{next: params} // a range can be repeated
-		if params.Limit == 0 {
+		switch params.Limit {
+		case 0:
 			h.next.Limit = usual
+		case 1:
+			yield(Activity{}, argument(operations[opListActivities].name, "Limit", "must be 2 or more, or 0: the last activity comes again with the next ones"))
+			return
 		}
 		for {
 			part, err := s.Activities(ctx, id, h.next, opts...)
@@ -107,8 +111,8 @@ func (s *DocumentsService) AllActivities(ctx context.Context, id ObjectID, param
 // history is how far a range over activities has got.
 type history struct {
 	next  ListActivitiesParams
-	count int            // of known
 	known map[string]int // the activities of the last moment, which come again
+	count int            // of them
 }
 
 func (h *history) stuck(why string) error {
@@ -133,7 +137,8 @@ func (h *history) fresh(part []Activity) (fresh []Activity) {
 }
 
 // goOn sets what is to be asked for behind a part. What happened at the same moment as
-// its last activity must not be missed, so that moment is asked for again.
+// its last activity must not be missed, so that moment is asked for again. A moment is as
+// long as the unit of the wire.
 func (h *history) goOn(part []Activity, fresh int) error {
 	sorted := slices.IsSortedFunc(part, func(a, b Activity) int { return a.Timestamp.Compare(b.Timestamp.Time) })
 	switch {
@@ -143,7 +148,7 @@ func (h *history) goOn(part []Activity, fresh int) error {
 		return h.stuck("the activities do not begin with the oldest: there may be more")
 	}
 	last := part[len(part)-1].Timestamp.Time
-	after := last.Truncate(time.Microsecond).Add(-time.Microsecond) // the unit of the wire
+	after := last.Truncate(time.Microsecond).Add(-time.Microsecond)
 	known, count := make(map[string]int), 0
 	for _, activity := range part {
 		if !activity.Timestamp.Before(after) {

@@ -3,6 +3,7 @@ package revv_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -24,6 +25,7 @@ type history struct {
 	deaf      bool     // after is not understood
 	most      int      // that an answer holds, whatever limit says; 0 means limit alone
 	backwards bool
+	changing  bool // there is one activity, whose event is another in each answer
 }
 
 func newHistory(n, together int) *history {
@@ -37,6 +39,9 @@ func newHistory(n, together int) *history {
 }
 
 func (h *history) answer(r *http.Request) (*http.Response, error) {
+	if h.changing {
+		h.events = []string{fmt.Sprintf(`{"event":"E%d","timestamp":"2020-09-17T14:48:02.000000Z"}`, time.Now().UnixNano())}
+	}
 	query := r.URL.Query()
 	limit, err := strconv.Atoi(query.Get("limit"))
 	if err != nil {
@@ -77,7 +82,9 @@ func collect(ctx context.Context, client *revv.Client, params revv.ListActivitie
 		if failed != nil {
 			return events, failed
 		}
-		events = append(events, activity.Event)
+		if events = append(events, activity.Event); len(events) > 1000 {
+			return events, errors.New("it goes on and on")
+		}
 	}
 	return events, nil
 }
@@ -116,6 +123,50 @@ func TestAllActivities_twins_areBothGiven(t *testing.T) {
 	assert.Equal(t, []string{"E0", "E1", "TWIN", "TWIN", "E3"}, events)
 }
 
+// The address of a picture can be signed anew for each answer.
+func TestAllActivities_pictureThatChanges_isNoOtherActivity(t *testing.T) {
+	t.Parallel()
+	n, h := 0, newHistory(3, 1)
+	s := &service{answer: func(r *http.Request) (*http.Response, error) {
+		n++
+		h.events[2] = fmt.Sprintf(`{"event":"E2","timestamp":"2020-09-17T14:48:02.000000Z","actor":{"name":"Ada","image_url":"https://img.example.com/a?sig=%d"}}`, n)
+		return h.answer(r)
+	}}
+	events, err := collect(t.Context(), s.client(t), revv.ListActivitiesParams{})
+	require.NoError(t, err)
+	assert.Equal(t, []string{"E0", "E1", "E2"}, events)
+}
+
+// after has six digits. What differs in later ones, or in the last of the six while after
+// means from then on, comes again as well.
+func TestAllActivities_finestTimes_end(t *testing.T) {
+	t.Parallel()
+	for name, times := range map[string][]string{
+		"neighbours":  {"02.000000Z", "02.000001Z", "02.000002Z"},
+		"nanoseconds": {"02.123456100Z", "02.123456789Z", "02.123457001Z"},
+		"nearly":      {"02.123454000Z", "02.123455300Z", "02.123456789Z"},
+	} {
+		for _, inclusive := range []bool{false, true} {
+			h := &history{inclusive: inclusive}
+			for i, at := range times {
+				h.events = append(h.events, fmt.Sprintf(`{"event":"E%d","timestamp":"2020-09-17T14:48:%s"}`, i, at))
+			}
+			for limit := range 6 {
+				if limit == 1 {
+					continue
+				}
+				events, err := collect(t.Context(), (&service{answer: h.answer}).client(t), revv.ListActivitiesParams{Limit: limit})
+				if err != nil { // so many do not fit into an answer beside those that come again
+					require.ErrorIs(t, err, revv.ErrPageLoop)
+					require.Contains(t, []int{2, 3}, limit, "%s, inclusive %v", name, inclusive)
+					continue
+				}
+				require.Equal(t, []string{"E0", "E1", "E2"}, events, "%s, inclusive %v, limit %d", name, inclusive, limit)
+			}
+		}
+	}
+}
+
 func TestAllActivities_afterAndLimit_areTheCallers(t *testing.T) {
 	t.Parallel()
 	h := newHistory(10, 1)
@@ -133,6 +184,8 @@ func TestAllActivities_serviceDoesNotGoOn_isAnError(t *testing.T) {
 		"after is not understood": {events: newHistory(60, 1).events, deaf: true, most: 40},
 		"the newest comes first":  {events: newHistory(60, 1).events, backwards: true, most: 40},
 		"a busy moment":           {events: newHistory(300, 300).events},
+		"a busy moment, capped":   {events: newHistory(50, 50).events, most: 40},
+		"the same for ever":       {changing: true},
 		"times that are none":     {events: []string{`{"event":"E0","timestamp":"yesterday"}`, `{"event":"E1","timestamp":"today"}`}},
 	} {
 		events, err := collect(t.Context(), (&service{answer: h.answer}).client(t), revv.ListActivitiesParams{})
@@ -152,6 +205,9 @@ func TestAllActivities_leftEarlyOrFailing_ends(t *testing.T) {
 	assert.Len(t, s.Sent(), 1)
 	_, err := collect(t.Context(), always(http.StatusForbidden, "{}").client(t), revv.ListActivitiesParams{})
 	require.ErrorIs(t, err, revv.ErrForbidden)
-	_, err = collect(t.Context(), silent(t).client(t), revv.ListActivitiesParams{Limit: -1})
-	require.ErrorIs(t, err, revv.ErrInvalidArgument)
+	for _, limit := range []int{-1, 1} {
+		_, err = collect(t.Context(), silent(t).client(t), revv.ListActivitiesParams{Limit: limit})
+		require.ErrorIs(t, err, revv.ErrInvalidArgument)
+		assert.Equal(t, "Limit", failure(t, err).Argument)
+	}
 }
