@@ -73,7 +73,7 @@ func (s *DocumentsService) Activities(ctx context.Context, id ObjectID, params L
 // service does not go on in that way: there may be more then than was ranged over. A read.
 func (s *DocumentsService) AllActivities(ctx context.Context, id ObjectID, params ListActivitiesParams, opts ...CallOption) iter.Seq2[Activity, error] {
 	return func(yield func(Activity, error) bool) {
-		const usual = 100           // the one limit that was seen
+		const usual = 40           // the one limit that was seen
 		h := history{next: params} // a range can be repeated
 		switch params.Limit {
 		case 0:
