@@ -356,8 +356,13 @@ func (c OAuthConfig) Exchange(ctx context.Context, code, verifier string) (*oaut
 			form.Set(name, value)
 		}
 	}
+	arrived := false
 	for try := 1; ; try++ {
 		reply := endpoint.post(ctx, form)
+		if arrived {
+			reply.arrived()
+		}
+		arrived = arrived || reply.sent
 		switch reply.outcome {
 		case retry.Success:
 			return reply.token, nil

@@ -1,6 +1,7 @@
 package revv
 
 import (
+	"bytes"
 	"net/url"
 	"slices"
 	"strings"
@@ -14,17 +15,40 @@ import (
 // what a service says would leave nothing to read.
 const shortSecret = 7
 
-// hiding returns what takes secrets out of a text, as they are and as a query or a path
-// has them. The longest goes first, for a shorter one may be its beginning. Secrets of
-// up to so many bytes stay.
+// hiding returns what takes secrets out of a text, as they are and as others may write
+// them. Secrets of up to so many bytes stay.
 func hiding(short int, secrets []string) *strings.Replacer {
-	secrets = slices.DeleteFunc(secrets, func(s string) bool { return len(s) <= short })
-	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) })
-	pairs := make([]string, 0, 6*len(secrets))
+	var forms []string
 	for _, s := range secrets {
-		pairs = append(pairs, s, secret.Redacted, url.QueryEscape(s), secret.Redacted, url.PathEscape(s), secret.Redacted)
+		if len(s) > short {
+			forms = append(forms, spellings(s)...)
+		}
+	}
+	slices.Sort(forms)
+	pairs := make([]string, 0, 2*len(forms))
+	for i := len(forms) - 1; i >= 0; i-- { // what begins with another goes first
+		pairs = append(pairs, forms[i], secret.Redacted)
 	}
 	return strings.NewReplacer(pairs...)
+}
+
+// spellings returns a text as it is, and as a query, a path, a script and JSON have it;
+// not all write the digits of an escape in capitals.
+func spellings(s string) []string {
+	query, path := url.QueryEscape(s), url.PathEscape(s)
+	script := strings.ReplaceAll(query, "+", "%20")
+	return []string{s, query, path, script, lowerEscapes(query), lowerEscapes(path), lowerEscapes(script), strings.ReplaceAll(s, "/", `\/`)}
+}
+
+// lowerEscapes writes %2F as %2f.
+func lowerEscapes(s string) string {
+	b := []byte(s)
+	for i := 0; i+2 < len(b); i++ {
+		if b[i] == '%' {
+			copy(b[i+1:i+3], bytes.ToLower(b[i+1:i+3]))
+		}
+	}
+	return string(b)
 }
 
 // secrets lists what the caller has put into the request and must not be printed: a
@@ -38,11 +62,26 @@ func (p *prepared) secrets(last *result) []string {
 	secrets = appendValues(secrets, p.settings.query.Reveal())
 	for name, values := range p.settings.header.Reveal() {
 		if !slices.Contains(requestIDHeaders, name) { // which are there to be found again in logs
-			secrets = append(secrets, values...)
+			secrets = appendParts(secrets, values)
 		}
 	}
 	if body, ok := p.input.body.(interface{ secrets() []string }); ok {
 		secrets = append(secrets, body.secrets()...)
+	}
+	return secrets
+}
+
+// appendParts adds values of headers and their parts: of "Bearer key" and "key=text", a
+// service may repeat the key or the text alone.
+func appendParts(secrets, values []string) []string {
+	for _, value := range values {
+		secrets = append(secrets, value)
+		for part := range strings.FieldsFuncSeq(value, func(r rune) bool { return strings.ContainsRune(" \t,;\"", r) }) {
+			secrets = append(secrets, part)
+			if _, text, ok := strings.Cut(part, "="); ok {
+				secrets = append(secrets, text)
+			}
+		}
 	}
 	return secrets
 }

@@ -344,3 +344,18 @@ func TestConformance_capturedResponse_isTheLastOne(t *testing.T) {
 		assert.Zero(t, got.Attempts)
 	})
 }
+
+// An outage that names an hour is an outage all the same.
+func TestConformance_comingBackAfterAFailure_takesBudget(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{500, 502, 503, 504, 408} {
+		synctest.Test(t, func(t *testing.T) {
+			service := newSwitchboard(answering(status, "", "Retry-After", "3"))
+			client := service.client(t)
+			for range 30 {
+				require.Error(t, readOne(t.Context(), client))
+			}
+			assert.EqualValues(t, 30+20, service.taken(), "%d", status)
+		})
+	}
+}

@@ -336,3 +336,27 @@ func TestConformance_http2_goodbyeWithEveryAnswer_losesAndRepeatsNothing(t *test
 	assert.EqualValues(t, callersOfAClass, reading.Load())
 	assert.EqualValues(t, callersOfAClass, writing.Load())
 }
+
+// A form with a refresh token or a code goes out once, whatever net/http thinks of the
+// stream that it went over.
+func TestTokenForm_http2StreamIsReset_isNotRepeatedByNetHTTP(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		config := trusted().Clone()
+		config.NextProtos = []string{"h2"}
+		service := &http2Service{config: config, act: func(c *http2Conn, request int, stream uint32) {
+			if request > 3 {
+				_ = c.frame(frameHeaders, flagEndHeaders|flagEndStream, stream, []byte{0x8d}) // ":status: 404"
+				return
+			}
+			c.resetStream(stream, codeProtocol)
+		}}
+		transport := &http.Transport{DialContext: service.dial, TLSClientConfig: trust(), ForceAttemptHTTP2: true}
+		app := revv.OAuthConfig{ClientID: "id", ClientSecret: "a-secret", Endpoint: revv.Endpoint("https://" + apiName), HTTPClient: &http.Client{Transport: transport}}
+		_, err := app.Exchange(t.Context(), "a-code", "")
+		require.ErrorIs(t, err, revv.ErrOutcomeUnknown)
+		transport.CloseIdleConnections()
+		sleepVirtually(time.Minute)
+		assert.Equal(t, 1, service.requests)
+	})
+}

@@ -290,12 +290,20 @@ func deadlineRows() []matrixRow {
 			want: anyClass(bad(1, revv.ErrRateLimited, revv.ErrServer, context.DeadlineExceeded).but(revv.ErrOutcomeUnknown)),
 		},
 		matrixRow{
+			id: "R07", fault: "500 that outlasts the deadline", deadline: soon, acts: everyTime(failing(500, "Retry-After: 30")), atMost: 1,
+			want: repeatable(bad(1, revv.ErrRateLimited, revv.ErrServer, context.DeadlineExceeded).but(revv.ErrOutcomeUnknown), unknown(revv.ErrServer)),
+		},
+		matrixRow{
+			id: "R07", fault: "408 that outlasts the deadline", deadline: soon, acts: everyTime(failing(408, "Retry-After: 30")), atMost: 1,
+			want: repeatable(bad(1, revv.ErrRateLimited, context.DeadlineExceeded).but(revv.ErrOutcomeUnknown), unknown()),
+		},
+		matrixRow{
 			id: "R07", fault: "429 just within the deadline", deadline: soon, acts: firstTimes(1, failing(429, "Retry-After: 4")), atLeast: 4 * time.Second, atMost: 4 * time.Second,
 			want: anyClass(good(2)),
 		},
 		matrixRow{
 			id: "R07", fault: "a wait between attempts that outlasts the deadline", deadline: time.Second, acts: everyTime(failing(500, "Retry-After: 2")), atMost: 1,
-			want: repeatable(bad(1, revv.ErrServer, context.DeadlineExceeded), unknown(revv.ErrServer)),
+			want: repeatable(bad(1, revv.ErrRateLimited, revv.ErrServer, context.DeadlineExceeded), unknown(revv.ErrServer)),
 		},
 		matrixRow{
 			id: "W05", fault: "500 with a Retry-After", acts: everyTime(failing(500, "Retry-After: 2")), want: map[class]verdict{consequences: unknown(revv.ErrServer)},

@@ -3,8 +3,12 @@ package revv_test
 import (
 	"context"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"slices"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -329,4 +333,48 @@ func TestDelete_answerLostThenNotFound_isSuccessByTheOperation(t *testing.T) {
 	hurried := revv.WithRetry(revv.RetryPolicy{BaseDelay: 1})
 	require.NoError(t, lost(404).client(t).Do(t.Context(), http.MethodDelete, "/api/users/7", nil, nil, hurried))
 	require.ErrorIs(t, lost(404).client(t).Do(t.Context(), http.MethodPut, "/api/users/7", nil, nil, hurried), revv.ErrNotFound)
+}
+
+// An error body is read up to 64 KiB, and what is longer says nothing.
+func TestError_bodyOfTheLargestSize_isRead(t *testing.T) {
+	t.Parallel()
+	const most = 64 << 10
+	for size, code := range map[int]string{most: "TOO_BIG", most + 1: ""} {
+		body := `{"error":"TOO_BIG","message":"no","rest":""}`
+		body = strings.Replace(body, `"rest":"`, `"rest":"`+strings.Repeat("x", size-len(body)), 1)
+		require.Len(t, body, size)
+		_, err := always(http.StatusConflict, body).client(t).Documents.Get(t.Context(), 14)
+		require.ErrorIs(t, err, revv.ErrConflict)
+		assert.Equal(t, code, failure(t, err).Code, "%d", size)
+	}
+}
+
+// What nobody wants of an answer is read all the same, within limits, so that the
+// connection serves the next call.
+func TestConnection_survivesAnswersThatAreNotRead(t *testing.T) {
+	t.Parallel()
+	var connections atomic.Int32
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("AccessToken") == "old" {
+			w.WriteHeader(http.StatusUnauthorized)
+			_, _ = io.WriteString(w, strings.Repeat("x", 60<<10))
+			return
+		}
+		_, _ = io.WriteString(w, `{}`)
+	}))
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			connections.Add(1)
+		}
+	}
+	server.Start()
+	defer server.Close()
+	client, err := revv.NewClient(&passes{left: []string{"old", "new"}}, revv.WithBaseURL(server.URL))
+	require.NoError(t, err)
+	resp, err := client.HTTPClient().Do(request(t, http.MethodGet, server.URL+"/api/users", ""))
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, resp.StatusCode)
+	require.NoError(t, resp.Body.Close())
+	client.HTTPClient().CloseIdleConnections()
+	assert.EqualValues(t, 1, connections.Load())
 }

@@ -3,7 +3,9 @@ package revv_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -138,4 +140,45 @@ func TestModels_membersThatAreMissing_stayAsTheyWere(t *testing.T) {
 	assert.Equal(t, []revv.Field{}, doc.Fields)
 	require.NoError(t, json.Unmarshal([]byte(`{"fields":null}`), &doc))
 	assert.Nil(t, doc.Fields)
+}
+
+// What a call has given stays as it is, whatever the next ones are answered: the memory of
+// an answer is used again.
+func TestRaw_isNotOverwrittenByTheNextAnswer(t *testing.T) {
+	t.Parallel()
+	n := 0
+	s := &service{answer: func(r *http.Request) (*http.Response, error) {
+		n++
+		document := fmt.Sprintf(`{"id":%d,"title":"T%d","fields":[{"name":"f%d","value":"v%d"}]}`, n, n, n, n)
+		switch {
+		case strings.Contains(r.URL.Path, "activities"):
+			return reply(http.StatusOK, fmt.Sprintf(`[{"event":"E%d"}]`, n)), nil
+		case strings.Contains(r.URL.Path, "contacts"):
+			return reply(http.StatusOK, fmt.Sprintf(`{"Contacts":[{"id":%d,"email":"a%d@example.com"}]}`, n, n)), nil
+		}
+		return reply(http.StatusOK, `{"Document":`+document+`}`), nil
+	}}
+	client := s.client(t)
+	var kept []json.RawMessage
+	var texts []string
+	keep := func(raw json.RawMessage) { kept, texts = append(kept, raw), append(texts, string(raw)) }
+	for range 20 {
+		document, err := client.Documents.Get(t.Context(), 14)
+		require.NoError(t, err)
+		keep(document.Raw)
+		require.Len(t, document.Fields, 1)
+		keep(document.Fields[0].Raw)
+		activities, err := client.Documents.Activities(t.Context(), "DOC-aB3dE5gH7jK9", revv.ListActivitiesParams{})
+		require.NoError(t, err)
+		require.Len(t, activities, 1)
+		keep(activities[0].Raw)
+		contacts, err := client.Contacts.List(t.Context(), revv.ListContactsParams{})
+		require.NoError(t, err)
+		require.Len(t, contacts.Items, 1)
+		keep(contacts.Items[0].Raw)
+	}
+	for i, raw := range kept {
+		require.NotEmpty(t, texts[i])
+		require.Equal(t, texts[i], string(raw))
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -321,4 +322,77 @@ func TestOAuth_authStyle_isNotUsed(t *testing.T) {
 		assert.Equal(t, "fresh", token.AccessToken)
 		assert.Equal(t, 3, posts)
 	}
+}
+
+// What one attempt could not reach may have arrived with another.
+func TestErrUnreachable_behindARequestThatArrived_isNotSaid(t *testing.T) {
+	t.Parallel()
+	for name, first := range map[string]func(*http.Request) (*http.Response, error){
+		"cut":            func(*http.Request) (*http.Response, error) { return nil, io.ErrUnexpectedEOF },
+		"failed":         answering(http.StatusInternalServerError, ""),
+		"told to wait":   answering(http.StatusTooManyRequests, "", "Retry-After", "0"),
+		"token rejected": answering(http.StatusUnauthorized, ""),
+	} {
+		calls := 0
+		s := &service{answer: func(r *http.Request) (*http.Response, error) {
+			if calls++; calls == 1 {
+				return first(r)
+			}
+			return nil, errRefused()
+		}}
+		client, err := revv.NewClient(&passes{left: []string{"old", "new"}}, revv.WithBaseURL(apiBase), revv.WithHTTPClient(&http.Client{Transport: s}), hurried())
+		require.NoError(t, err)
+		err = client.Do(t.Context(), http.MethodPut, "/x", nil, nil)
+		require.ErrorIs(t, err, syscall.ECONNREFUSED, name)
+		require.NotErrorIs(t, err, revv.ErrUnreachable, name)
+	}
+}
+
+func TestErrUnreachable_behindAFormThatArrived_isNotSaid(t *testing.T) {
+	t.Parallel()
+	for name, first := range map[string]func(*http.Request) (*http.Response, error){
+		"failed":       answering(http.StatusInternalServerError, ""),
+		"cut":          func(*http.Request) (*http.Response, error) { return nil, io.ErrUnexpectedEOF },
+		"told to wait": answering(http.StatusTooManyRequests, "", "Retry-After", "0"),
+	} {
+		calls := 0
+		s := &service{answer: func(r *http.Request) (*http.Response, error) {
+			if calls++; calls == 1 {
+				return first(r)
+			}
+			return nil, errRefused()
+		}}
+		config := revv.OAuthConfig{ClientID: "id", ClientSecret: "a-secret", Endpoint: revv.Endpoint(apiBase), HTTPClient: &http.Client{Transport: s}}
+		store := revv.NewMemoryStore()
+		require.NoError(t, revv.SaveToken(t.Context(), store, "example", &oauth2.Token{AccessToken: "access-1", RefreshToken: "refresh-1", Expiry: time.Now().Add(-time.Hour)}))
+		auth, err := config.Authenticator(store, "example")
+		require.NoError(t, err)
+		_, err = auth.Token(t.Context())
+		require.ErrorIs(t, err, syscall.ECONNREFUSED, name)
+		require.NotErrorIs(t, err, revv.ErrUnreachable, name)
+		if name != "told to wait" {
+			continue // a code is posted once
+		}
+		calls = 0
+		_, err = config.Exchange(t.Context(), "a-code", "")
+		require.ErrorIs(t, err, syscall.ECONNREFUSED)
+		require.NotErrorIs(t, err, revv.ErrUnreachable)
+	}
+}
+
+// ErrInvalidArgument says that no request was sent.
+func TestErrInvalidArgument_behindARequest_isNotSaid(t *testing.T) {
+	t.Parallel()
+	auth := &passes{left: []string{"good", ""}}
+	s := &service{answer: func(*http.Request) (*http.Response, error) {
+		auth.Reject(t.Context(), &oauth2.Token{AccessToken: "good"}) // there is none from now on
+		return reply(http.StatusInternalServerError, ""), nil
+	}}
+	client, err := revv.NewClient(auth, revv.WithBaseURL(apiBase), revv.WithHTTPClient(&http.Client{Transport: s}), hurried())
+	require.NoError(t, err)
+	err = client.Do(t.Context(), http.MethodPut, "/x", nil, nil)
+	require.ErrorContains(t, err, "token must not be empty")
+	require.ErrorIs(t, err, revv.ErrServer)
+	require.NotErrorIs(t, err, revv.ErrInvalidArgument)
+	assert.Len(t, s.Sent(), 1)
 }

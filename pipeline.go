@@ -27,7 +27,7 @@ type result struct {
 	problem    problem
 	retryAfter time.Duration
 	told       bool // the answer had a Retry-After
-	// unreachable says that no connection could be made.
+	// unreachable says that no connection could be made, in this attempt nor before.
 	unreachable bool
 	elsewhere   bool // it came from where a download was redirected to
 	targets     []*url.URL
@@ -103,6 +103,7 @@ func (c *core) loop(ctx context.Context, p *prepared, try func(context.Context, 
 		tries    int             // attempts that count against the policy
 		before   []*oauth2.Token // what a 401 was answered to
 		doubtful bool            // an earlier attempt may have been applied
+		arrived  bool            // an attempt has found a connection
 	)
 	finish := func(kinds ...error) error {
 		c.capture(p, &last, sent)
@@ -129,6 +130,8 @@ func (c *core) loop(ctx context.Context, p *prepared, try func(context.Context, 
 		if doubtful {
 			last.doubt(p.class)
 		}
+		arrived = arrived || !last.unreachable
+		last.unreachable = !arrived
 		switch retry.Decide(p.class, last.outcome, last.sent) {
 		case retry.Stop:
 			if last.outcome == retry.Success {
@@ -258,7 +261,7 @@ func (c *core) pause(ctx context.Context, p *prepared, last *result, tries int) 
 		}
 	}
 	if outlasts(ctx, wait) {
-		if last.outcome == retry.Throttled {
+		if last.told || last.outcome == retry.Throttled {
 			return []error{ErrRateLimited, context.DeadlineExceeded}
 		}
 		return []error{context.DeadlineExceeded}
@@ -448,6 +451,9 @@ func (p *prepared) failBefore(ctx context.Context, last *result, sent int, err e
 		out.kinds = append(out.kinds, ctx.Err())
 	}
 	cause := withoutURL(err)
+	if sent > 0 && errors.Is(cause, ErrInvalidArgument) {
+		cause = errors.New(cause.Error()) // which would say that nothing was sent
+	}
 	if last.err != nil {
 		cause = errors.Join(cause, last.err)
 	}

@@ -141,3 +141,35 @@ func TestConceal_hidesValuesOfEightBytes(t *testing.T) {
 	p.settings.query = secret.New(url.Values{"short": {"7654321"}, "long": {"h/g/f/e/"}})
 	assert.Equal(t, "1234567 [redacted] 7654321 [redacted] [redacted]", p.conceal(&result{}, "1234567 abcdefgh 7654321 h/g/f/e/ h%2Fg%2Ff%2Fe%2F"))
 }
+
+// A text of the service or of a library may have a secret in the spelling of a query, of
+// a path, of a script or of JSON.
+func TestHiding_knowsTheSpellingsOfASecret(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{
+		"a b/c+d", "a+b%2Fc%2Bd", "a+b%2fc%2bd", "a%20b%2Fc+d", "a%20b%2fc+d", "a%20b%2Fc%2Bd", "a%20b%2fc%2bd", `a b\/c+d`,
+	} {
+		assert.Equal(t, "<[redacted]>", hiding(3, []string{"abc", "a b/c+d"}).Replace("<"+text+">"), text)
+	}
+	assert.Equal(t, "abc %2F", hiding(3, []string{"abc", "/"}).Replace("abc %2F"), "short ones are none")
+}
+
+// The limits that the documentation names.
+func TestLimits_areTheDocumentedOnes(t *testing.T) {
+	t.Parallel()
+	network := newTransport()
+	assert.Equal(t, 10*time.Second, dialTimeout)
+	assert.Equal(t, 10*time.Second, network.TLSHandshakeTimeout)
+	assert.Equal(t, 30*time.Second, network.ResponseHeaderTimeout)
+	assert.EqualValues(t, 64<<10, network.MaxResponseHeaderBytes)
+	assert.Equal(t, 90*time.Second, network.IdleConnTimeout)
+	assert.Equal(t, 3, defaultAttempts)
+	assert.Equal(t, 200*time.Millisecond, defaultBaseDelay)
+	assert.Equal(t, 10*time.Second, defaultMaxDelay)
+	assert.Equal(t, time.Minute, defaultMaxRetryAfter)
+	assert.Equal(t, time.Minute, defaultAttemptTimeout)
+	assert.Equal(t, 30*time.Second, stallLimit)
+	assert.EqualValues(t, 8<<20, maxJSON)
+	assert.Equal(t, 1000, jsonLimits.Depth)
+	assert.Equal(t, 20, retryBudget)
+}

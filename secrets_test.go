@@ -348,3 +348,46 @@ func TestDo_pathWithAQuery_isNotRepeated(t *testing.T) {
 		assert.NotContains(t, printed(err)+contents(err), "SENTINEL", path)
 	}
 }
+
+// Not everybody escapes as Go does, and of a header a service may repeat a part.
+func TestSecrets_writtenInAnotherWay_areHidden(t *testing.T) {
+	t.Parallel()
+	const key = "s3cr3t/gateway+key=="
+	for name, text := range map[string]string{
+		"as it is":        key,
+		"capital escapes": "s3cr3t%2Fgateway%2Bkey%3D%3D",
+		"small escapes":   "s3cr3t%2fgateway%2bkey%3d%3d",
+		"of a path":       "s3cr3t%2Fgateway+key==",
+		"in JSON":         `s3cr3t\/gateway+key==`,
+	} {
+		body, err := json.Marshal(map[string]string{"error": "DENIED", "message": "who is " + text + "?"})
+		require.NoError(t, err)
+		for place, option := range map[string]revv.CallOption{
+			"query":              revv.WithQuery("key", key),
+			"header":             revv.WithHeader("X-Gateway", key),
+			"part of a header":   revv.WithHeader("X-Gateway", "Bearer "+key),
+			"named in a header":  revv.WithHeader("X-Gateway", "a=b; key="+key),
+			"quoted in a header": revv.WithHeader("X-Gateway", `Digest key="`+key+`", a="b"`),
+		} {
+			got := failure(t, readOne(t.Context(), newSwitchboard(answering(403, string(body))).client(t), option))
+			assert.NotContains(t, got.Message, "gateway", "%s, %s", name, place)
+			assert.Contains(t, got.Message, "who is ", "%s, %s", name, place)
+		}
+	}
+	// A space is a plus in a query, and no plus in a script.
+	got := failure(t, readOne(t.Context(), newSwitchboard(answering(403, `{"message":"a%20b+c%20d"}`)).client(t), revv.WithQuery("key", "a b+c d e")))
+	assert.Equal(t, "a%20b+c%20d", got.Message)
+	got = failure(t, readOne(t.Context(), newSwitchboard(answering(403, `{"message":"a%20b%2bc%20d%20e"}`)).client(t), revv.WithQuery("key", "a b+c d e")))
+	assert.Equal(t, "[redacted]", got.Message)
+}
+
+// The query of a call is the client's own, and may be the address of a person.
+func TestSecrets_theQueryOfACall_isInNoError(t *testing.T) {
+	t.Parallel()
+	network := newSwitchboard(func(r *http.Request) (*http.Response, error) {
+		return nil, errors.New("cannot reach " + r.URL.String())
+	})
+	_, err := network.client(t, unrepeated()).Contacts.GetByEmail(t.Context(), "ada@example.com")
+	require.ErrorContains(t, err, "cannot reach ")
+	assert.NotContains(t, err.Error(), "ada")
+}

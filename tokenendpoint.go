@@ -68,6 +68,18 @@ type tokenReply struct {
 	err        *Error
 }
 
+// refuses reports an answer that says that the form was not used.
+func (r *tokenReply) refuses() bool {
+	return (&result{outcome: r.outcome}).refuses()
+}
+
+// arrived notes that an earlier form has found a connection.
+func (r *tokenReply) arrived() {
+	if r.err != nil {
+		r.err.kinds = slices.DeleteFunc(r.err.kinds, func(kind error) bool { return errors.Is(kind, ErrUnreachable) })
+	}
+}
+
 // post sends a form once. Nothing of it gets into the error.
 func (e *tokenEndpoint) post(ctx context.Context, form url.Values) tokenReply {
 	r := e.send(ctx, form)
@@ -126,7 +138,11 @@ func (e *tokenEndpoint) send(ctx context.Context, form url.Values) tokenReply {
 		failure.cause = withoutURL(err)
 		return tokenReply{outcome: outcome, sent: sent, err: failure}
 	}
-	return e.read(ctx, resp)
+	r := e.read(ctx, resp)
+	if r.refuses() && a.unheard() {
+		r.outcome = retry.Cut // the refusal is the transport's own, and the form is on its way
+	}
+	return r
 }
 
 // read makes a token of an answer. Nothing of the body gets into the error but a
@@ -308,7 +324,7 @@ func (r *refresher) refresh(ctx context.Context, refreshToken string) (*oauth2.T
 	if wait := r.gate.Wait(time.Now); wait > 0 {
 		return nil, &Error{Op: r.endpoint.op, RetryAfter: wait, Message: "the token endpoint has asked to wait", kinds: []error{ErrRateLimited}}
 	}
-	var lost bool
+	var lost, arrived bool
 	for try, posts := 1, 1; ; posts++ {
 		if outlasts(ctx, answerTime) && !lost {
 			return nil, &Error{Op: r.endpoint.op, Attempts: posts - 1, Message: "too little time is left for an answer", kinds: []error{context.DeadlineExceeded}}
@@ -320,6 +336,10 @@ func (r *refresher) refresh(ctx context.Context, refreshToken string) (*oauth2.T
 			form.Set("client_secret", config.ClientSecret)
 		}
 		reply := r.endpoint.post(ctx, form)
+		if arrived {
+			reply.arrived()
+		}
+		arrived = arrived || reply.sent
 		if reply.outcome == retry.Success {
 			if reply.token.RefreshToken == "" {
 				reply.token.RefreshToken = refreshToken

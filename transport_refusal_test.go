@@ -211,3 +211,28 @@ func TestRequestThatIsDumped_thenCutByATransportThatTracesNothing_isInDoubt(t *t
 	require.ErrorIs(t, err, revv.ErrOutcomeUnknown)
 	assert.Len(t, s.Sent(), 1)
 }
+
+// A code that is on its way must not be posted again.
+func TestRefusalOfAForm_thatIsMadeUp_leavesDoubt(t *testing.T) {
+	t.Parallel()
+	p := &refusing{status: http.StatusTooManyRequests, arrived: make(chan struct{}), release: make(chan struct{}), late: make(chan error, 1)}
+	var posted atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		if posted.Add(1) == 1 {
+			close(p.arrived)
+			<-p.release
+		}
+		_, _ = io.WriteString(w, `{"access_token":"access-2","refresh_token":"refresh-2"}`)
+	}))
+	defer server.Close()
+	network := &http.Transport{}
+	defer network.CloseIdleConnections()
+	p.next = network
+	config := revv.OAuthConfig{ClientID: "id", ClientSecret: "a-secret", Endpoint: revv.Endpoint(server.URL), HTTPClient: &http.Client{Transport: p}}
+	_, err := config.Exchange(t.Context(), "a-code", "")
+	close(p.release)
+	require.NoError(t, <-p.late)
+	require.ErrorIs(t, err, revv.ErrOutcomeUnknown)
+	assert.EqualValues(t, 1, posted.Load())
+}
