@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/revv-go/revv"
 )
@@ -14,6 +15,7 @@ import (
 // request whose answer was lost may still be on its way, it is errUnsettled.
 func sendContract(ctx context.Context, documents *revv.DocumentsService, deal *record) (*revv.Document, error) {
 	defer deal.lock()()
+	looked := time.Now() // what is read from here on was true then or later, however long the answer takes
 	doc, err := contractOf(ctx, documents, deal)
 	if err != nil {
 		return nil, err
@@ -24,7 +26,7 @@ func sendContract(ctx context.Context, documents *revv.DocumentsService, deal *r
 	case deal.Contract.State == sent:
 		return nil, fmt.Errorf("%s was sent and is a draft again: it was declined or taken back, so a person decides what happens now", doc.Number)
 	case deal.Contract.State == sending:
-		if err := deal.settled(); err != nil {
+		if err := deal.settled(looked); err != nil {
 			return nil, err
 		}
 	}
@@ -60,10 +62,11 @@ func contractOf(ctx context.Context, documents *revv.DocumentsService, deal *rec
 	case created, sending, sent:
 		return documents.GetByNumber(ctx, deal.Contract.Number)
 	case creating:
+		looked := time.Now()
 		if doc, err := adopt(ctx, documents, deal); doc != nil || err != nil {
 			return doc, err
 		}
-		if err := deal.settled(); err != nil {
+		if err := deal.settled(looked); err != nil {
 			return nil, err
 		}
 	}

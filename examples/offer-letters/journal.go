@@ -29,7 +29,9 @@ const onItsWay = time.Minute
 
 var errUnsettled = errors.New("the last request may still be on its way")
 
-// settled says that what was asked for had happened at that time, or never will.
+// settled says that what was asked for had happened at that time, or never will. The
+// time is that before the read whose answer is judged: while a slow answer is on its way,
+// the request can still arrive.
 func (e entry) settled(at time.Time) error {
 	if left := onItsWay - at.Sub(e.Since); left > 0 && !e.Since.IsZero() {
 		return fmt.Errorf("%w: run again in %s", errUnsettled, left.Round(time.Second))

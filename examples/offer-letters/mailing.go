@@ -28,6 +28,7 @@ func (m *mailing) sendLetter(ctx context.Context, l letter) (e entry, again bool
 	if e.Sent {
 		return e, true, nil
 	}
+	looked := time.Now() // what is read from here on was true then or later, however long the answer takes
 	doc, err := m.document(ctx, l, e)
 	if err != nil {
 		return e, false, err
@@ -37,7 +38,7 @@ func (m *mailing) sendLetter(ctx context.Context, l letter) (e entry, again bool
 		return sent, true, m.journal.write(sent)
 	}
 	if e.Number != "" { // a draft proves nothing yet if it was sent a moment ago
-		if err := e.settled(time.Now()); err != nil {
+		if err := e.settled(looked); err != nil {
 			return e, false, err
 		}
 	}

@@ -199,6 +199,40 @@ func TestSendFile_rerunAtOnce_saysWhatIsUnclear(t *testing.T) {
 	})
 }
 
+// What is read while the lost request is on its way proves nothing, and less so when its
+// answer takes so long that a minute has passed by then.
+func TestSendFile_answerOfTheLookIsSlow_isNotTakenForALaterOne(t *testing.T) {
+	for lost, look := range map[string]revvtest.Fault{
+		"Documents.SendForESign": {Operation: "Documents.GetByNumber", Drip: 104 * time.Millisecond, Times: 1},
+		"Documents.Create":       {Operation: "Documents.List", Drip: 150 * time.Millisecond, Times: 1},
+	} {
+		t.Run(lost, func(t *testing.T) {
+			path := sampleFile(t)
+			synctest.Test(t, func(t *testing.T) {
+				server := revvtest.NewServer(t, revvtest.WithoutNetwork(), revvtest.WithRepeatedSends())
+				client := server.Client(revv.WithRetry(revv.RetryPolicy{MaxAttempts: 1}))
+				server.Fail(revvtest.Fault{Operation: lost, CutAfter: -1, Late: 40 * time.Second, Times: 1})
+				made, err := sendFile(t.Context(), client, offerLetter, path, 1, &bytes.Buffer{})
+				require.NoError(t, err)
+				assert.Equal(t, report{sent: 2, unclear: 1}, made)
+				<-time.After(10 * time.Second)
+				server.Fail(look)
+				start := time.Now()
+				made, err = sendFile(t.Context(), client, offerLetter, path, 1, &bytes.Buffer{})
+				require.NoError(t, err)
+				require.Greater(t, time.Since(start), onItsWay-10*time.Second, "the answer was slow")
+				assert.Equal(t, report{before: 2, unclear: 1}, made)
+				<-time.After(onItsWay)
+				made, err = sendFile(t.Context(), client, offerLetter, path, 1, &bytes.Buffer{})
+				require.NoError(t, err)
+				assert.Zero(t, made.missing())
+				checkOnce(t, server)
+				assert.Len(t, server.Documents(), 3)
+			})
+		})
+	}
+}
+
 func TestSendFile_journalCutAnywhere_nothingIsSentTwice(t *testing.T) {
 	t.Parallel()
 	server := revvtest.NewServer(t)

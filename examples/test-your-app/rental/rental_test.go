@@ -177,6 +177,33 @@ func TestSendLease_aBadDay(t *testing.T) {
 	}
 }
 
+// What is read while the lost request is on its way proves nothing, and less so when its
+// answer takes so long that a minute has passed by then.
+func TestSendLease_answerOfTheLookIsSlow_isNotTakenForALaterOne(t *testing.T) {
+	t.Parallel()
+	for lost, look := range map[string]revvtest.Fault{
+		send:   {Operation: "Documents.Get", Drip: 140 * time.Millisecond, Times: 1},
+		create: {Operation: "Documents.List", Drip: 1700 * time.Millisecond, Times: 1},
+	} {
+		t.Run(lost, func(t *testing.T) {
+			t.Parallel()
+			bubble(t, func(t *testing.T, w *world) {
+				w.Fail(revvtest.Fault{Operation: lost, CutAfter: -1, Late: late, Times: 1})
+				require.ErrorIs(t, w.office.SendLease(t.Context(), lease()), rental.ErrTryLater)
+				<-time.After(10 * time.Second)
+				w.Fail(look)
+				start := time.Now()
+				require.ErrorIs(t, w.office.SendLease(t.Context(), lease()), rental.ErrTryLater)
+				require.Greater(t, time.Since(start), 50*time.Second, "the answer was slow")
+				w.sendImpatiently(t)
+				<-time.After(time.Hour)
+				w.sentOnce(t)
+				assert.Len(t, w.Requests(lost), 1)
+			})
+		})
+	}
+}
+
 func TestSendLease_askedToWait_waitsAWhileButNotForHours(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
