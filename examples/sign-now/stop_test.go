@@ -63,7 +63,7 @@ func renewing(t *testing.T) (client *revv.Client, expire func(), kept func() boo
 	require.NoError(t, err)
 	expire = func() {
 		server.ExpireTokens()
-		server.Fail(revvtest.Fault{Operation: "OAuth.Token", Drip: 125 * time.Millisecond, Times: 1})
+		server.Fail(revvtest.Fault{Operation: "OAuth.Token", Drip: 150 * time.Millisecond, Times: 1})
 	}
 	return client, expire, func() bool {
 		now, err := store.Load(t.Context(), "example")

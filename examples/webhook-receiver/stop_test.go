@@ -69,7 +69,7 @@ func TestServe_stoppedWhileARequestRenews_savesThePair(t *testing.T) {
 				client, err := revv.NewClient(auth, revv.WithBaseURL(server.URL()), revv.WithHTTPClient(server.HTTPClient()))
 				require.NoError(t, err)
 				server.ExpireTokens()
-				server.Fail(revvtest.Fault{Operation: "OAuth.Token", Drip: 125 * time.Millisecond, Times: 1})
+				server.Fail(revvtest.Fault{Operation: "OAuth.Token", Drip: 150 * time.Millisecond, Times: 1})
 				var announced []revv.Stage
 				r := quiet(t, server, &announced)
 				r.documents, r.inbox = client.Documents, open(t, path)
