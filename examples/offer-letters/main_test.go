@@ -265,7 +265,7 @@ func TestSendFile_anotherRunAtWork_isRefused(t *testing.T) {
 	t.Parallel()
 	server := revvtest.NewServer(t)
 	path := sampleFile(t)
-	other, err := openJournal(t.Context(), path+".journal")
+	other, err := openJournal(path + ".journal")
 	require.NoError(t, err)
 	_, err = sendFile(t.Context(), server.Client(), offerLetter, path, 1, &bytes.Buffer{})
 	require.ErrorContains(t, err, "another run is at work")
@@ -301,7 +301,7 @@ func TestSendAll_interrupted_finishesWhatIsUnderWay(t *testing.T) {
 func TestSendAll_journalCannotBeWritten_stops(t *testing.T) {
 	t.Parallel()
 	server := revvtest.NewServer(t)
-	j, err := openJournal(t.Context(), filepath.Join(t.TempDir(), "journal"))
+	j, err := openJournal(filepath.Join(t.TempDir(), "journal"))
 	require.NoError(t, err)
 	require.NoError(t, j.file.Close()) // as a disk that has gone
 	letters, err := parseLetters(generate(10))
