@@ -232,6 +232,44 @@ func TestSendContract_twoDocumentsOfTheDeal_asksAPerson(t *testing.T) {
 	assert.Empty(t, server.Outbox())
 }
 
+// What is removed in front while a list is read moves the rest, over the border of a page.
+func TestSendContract_listPassesOverTheDocument_isSeenAtTheSecondLook(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := revvtest.NewServer(t, revvtest.WithoutNetwork(), revvtest.WithRepeatedSends())
+		client := server.Client(revv.WithRetry(revv.RetryPolicy{MaxAttempts: 1}))
+		deal := won(t)
+		server.Fail(
+			revvtest.Fault{Operation: "Documents.Create", CutAfter: -1, Commit: true, Times: 1},
+			revvtest.Fault{Operation: "Documents.List", Body: `{"page":{"inodes":[],"count":0}}`, Status: 200, Times: 2}, // the second is that of the next call
+		)
+		_, err := sendContract(t.Context(), client.Documents, deal)
+		require.ErrorIs(t, err, revv.ErrOutcomeUnknown)
+		<-time.After(onItsWay)
+		_, err = sendContract(t.Context(), client.Documents, again(t, deal))
+		require.NoError(t, err)
+		assert.Len(t, server.Documents(), 1)
+		assert.Len(t, server.Outbox(), 1)
+		for _, request := range server.Requests("Documents.List") {
+			assert.Contains(t, request.RawQuery, "sort_by_doc_num=true")
+		}
+	})
+}
+
+// What is added in front does the opposite: an entry comes twice.
+func TestSendContract_documentTwiceInTheList_isOne(t *testing.T) {
+	t.Parallel()
+	server := revvtest.NewServer(t)
+	client := server.Client()
+	deal := won(t)
+	server.AddDocument(deal.TemplateID, deal.title())
+	entry := `{"id":100001,"name":"` + deal.title() + `","type":"f","doc_no":"DOC-000040"}`
+	server.Fail(revvtest.Fault{Operation: "Documents.List", Body: `{"page":{"inodes":[` + entry + `,` + entry + `],"count":1}}`, Status: 200, Times: 1})
+	require.NoError(t, deal.remember(creating, ""))
+	_, err := sendContract(t.Context(), client.Documents, deal)
+	require.NoError(t, err)
+	assert.Len(t, server.Outbox(), 1)
+}
+
 func TestSendContract_crmCannotSave_createsNothing(t *testing.T) {
 	t.Parallel()
 	server := revvtest.NewServer(t)

@@ -204,7 +204,7 @@ func TestSendFile_rerunAtOnce_saysWhatIsUnclear(t *testing.T) {
 func TestSendFile_answerOfTheLookIsSlow_isNotTakenForALaterOne(t *testing.T) {
 	for lost, look := range map[string]revvtest.Fault{
 		"Documents.SendForESign": {Operation: "Documents.GetByNumber", Drip: 104 * time.Millisecond, Times: 1},
-		"Documents.Create":       {Operation: "Documents.List", Drip: 150 * time.Millisecond, Times: 1},
+		"Documents.Create":       {Operation: "Documents.List", Drip: 150 * time.Millisecond, Times: 1, After: 2}, // at the second look
 	} {
 		t.Run(lost, func(t *testing.T) {
 			path := sampleFile(t)
@@ -231,6 +231,30 @@ func TestSendFile_answerOfTheLookIsSlow_isNotTakenForALaterOne(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What is removed in front while a list is read moves the rest, over the border of a page;
+// what is added there moves an entry into the next page once more.
+func TestSendFile_listPassesOverADocument_isSeenAtTheSecondLook(t *testing.T) {
+	path := sampleFile(t)
+	synctest.Test(t, func(t *testing.T) {
+		server := revvtest.NewServer(t, revvtest.WithoutNetwork(), revvtest.WithRepeatedSends())
+		client := server.Client(revv.WithRetry(revv.RetryPolicy{MaxAttempts: 1}))
+		server.Fail(revvtest.Fault{Operation: "Documents.Create", CutAfter: -1, Commit: true, Times: 1})
+		made, err := sendFile(t.Context(), client, offerLetter, path, 1, &bytes.Buffer{})
+		require.NoError(t, err)
+		assert.Equal(t, report{sent: 2, unclear: 1}, made)
+		<-time.After(onItsWay)
+		server.Fail(revvtest.Fault{Operation: "Documents.List", Body: `{"page":{"inodes":[],"count":0}}`, Status: 200, Times: 1})
+		made, err = sendFile(t.Context(), client, offerLetter, path, 1, &bytes.Buffer{})
+		require.NoError(t, err)
+		assert.Equal(t, report{sent: 1, before: 2}, made)
+		assert.Len(t, server.Documents(), 3)
+		checkOnce(t, server)
+		for _, request := range server.Requests("Documents.List") {
+			assert.Contains(t, request.RawQuery, "sort_by_doc_num=true")
+		}
+	})
 }
 
 func TestSendFile_journalCutAnywhere_nothingIsSentTwice(t *testing.T) {

@@ -204,6 +204,24 @@ func TestSendLease_answerOfTheLookIsSlow_isNotTakenForALaterOne(t *testing.T) {
 	}
 }
 
+// What is removed in front while a list is read moves the rest, over the border of a page.
+func TestSendLease_listPassesOverTheDocument_isSeenAtTheSecondLook(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		w.Fail(
+			revvtest.Fault{Operation: create, CutAfter: -1, Commit: true, Times: 1},
+			revvtest.Fault{Operation: "Documents.List", Body: `{"page":{"inodes":[],"count":0}}`, Status: 200, Times: 2}, // the second is that of the next try
+		)
+		require.ErrorIs(t, w.office.SendLease(t.Context(), lease()), rental.ErrTryLater)
+		<-time.After(time.Minute)
+		require.NoError(t, w.office.SendLease(t.Context(), lease()))
+		for _, request := range w.Requests("Documents.List") {
+			assert.Contains(t, request.RawQuery, "sort_by_doc_num=true")
+		}
+		w.sentOnce(t)
+	})
+}
+
 func TestSendLease_askedToWait_waitsAWhileButNotForHours(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
