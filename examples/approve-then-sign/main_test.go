@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
+	"net/http"
 	"strconv"
 	"strings"
 	"testing"
@@ -194,6 +196,75 @@ func TestActivities_manyOfThem_areReadToTheEnd(t *testing.T) {
 	history, err := activities(t.Context(), documents, doc.ObjectID)
 	require.NoError(t, err)
 	assert.Len(t, history, 251)
+}
+
+// renamed is middleware for a service that calls it otherwise when a document is sent for
+// approval.
+func renamed(name string) revv.Middleware {
+	return func(next http.RoundTripper) http.RoundTripper {
+		return transport(func(r *http.Request) (*http.Response, error) {
+			resp, err := next.RoundTrip(r)
+			if call, _ := revv.CallInfoFrom(r.Context()); err != nil || call.Operation != "Documents.Activities" {
+				return resp, err
+			}
+			body, err := io.ReadAll(resp.Body)
+			if err := errors.Join(err, resp.Body.Close()); err != nil {
+				return nil, err
+			}
+			body = bytes.ReplaceAll(body, []byte(sentForApproval), []byte(name))
+			resp.Body, resp.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+			resp.Header.Del("Content-Length")
+			return resp, nil
+		})
+	}
+}
+
+type transport func(*http.Request) (*http.Response, error)
+
+func (t transport) RoundTrip(r *http.Request) (*http.Response, error) { return t(r) }
+
+// Whoever runs it again must not ask again, if the names are others and nobody could see that.
+func TestAdvance_lookAfterAskingFails_saysSoAndAsksOnce(t *testing.T) {
+	t.Parallel()
+	server := revvtest.NewServer(t)
+	documents := server.Client(revv.WithRetry(revv.RetryPolicy{MaxAttempts: 1}), revv.WithMiddleware(renamed("APPROVAL_REQUESTED"))).Documents
+	server.AddDocument(23, "An order")
+	server.Fail(revvtest.Fault{Operation: "Documents.GetByNumber", After: 1, Times: 1, Status: 500})
+	_, err := order("DOC-000040").advance(t.Context(), documents)
+	require.ErrorIs(t, err, errUnchecked)
+	for range 2 {
+		_, err = order("DOC-000040").advance(t.Context(), documents)
+		require.ErrorIs(t, err, errUnseen)
+		require.ErrorContains(t, err, "there is APPROVAL_")
+	}
+	assert.Len(t, server.Requests("Documents.SendForApproval"), 1)
+}
+
+func TestAdvance_answerLostAndActivitiesOfOtherNames_isNoDraftUntouched(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := revvtest.NewServer(t, revvtest.WithoutNetwork())
+		documents := server.Client(revv.WithMiddleware(renamed("SENT_TO_REVIEWERS"))).Documents
+		server.AddDocument(23, "An order")
+		server.Fail(revvtest.Fault{Operation: "Documents.SendForApproval", CutAfter: -1, Commit: true, Times: 1})
+		_, err := order("DOC-000040").advance(t.Context(), documents)
+		require.ErrorIs(t, err, revv.ErrOutcomeUnknown)
+		require.ErrorIs(t, err, errUnseen, "something has happened to it")
+	})
+}
+
+// What somebody else has sent, without an approval and to whomever, is not done.
+func TestAdvance_sentBySomebodyElse_isNotWithTheSupplier(t *testing.T) {
+	server, id := against(t)
+	documents := server.Client().Documents
+	require.NoError(t, documents.SendForESign(t.Context(), id, revv.SendParams{Recipients: []revv.Person{{Email: "other@example.com"}}}))
+	for range 2 { // sent, and then signed
+		var out bytes.Buffer
+		err := run(t.Context(), []string{"-document", "DOC-000040", "-approvers", "a@example.com", "-supplier", "s@example.com"}, &out)
+		require.ErrorIs(t, err, errUnapproved)
+		assert.Empty(t, out.String())
+		_ = server.Sign(id, "other@example.com")
+	}
+	assert.Len(t, server.Outbox(), 1)
 }
 
 func TestAdvance_activitiesOfOtherNames_stopsAtOnce(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/revv-go/revv"
@@ -33,8 +34,12 @@ const (
 
 var (
 	errRefused  = errors.New("it was not approved")
-	errUnseen   = errors.New("it was sent for approval, but no activity " + sentForApproval + " shows that: stop, and correct the names of the activities")
 	errDeclined = errors.New("the supplier has had it, and it is a draft again")
+	// The activities may have other names than here. Then the next call would ask again.
+	errUnseen    = errors.New("it was sent for approval, or may have been, but no activity " + sentForApproval + " shows that: stop, and correct the names of the activities")
+	errUnchecked = errors.New("it was sent for approval, but its activities could not be read: see that one is " + sentForApproval + " before the next run, which would ask again otherwise")
+	// It was not this program, or the names are others.
+	errUnapproved = errors.New("it is no draft any more, and its activities do not show that all have approved it: see who has sent it, and to whom")
 )
 
 // advance brings a purchase one step further, if there is a step to take. It
@@ -42,18 +47,18 @@ var (
 // is lost, it looks again once the request cannot be on its way any more, and does not
 // return before; whoever ends the program in the meantime has to wait as long.
 func (p purchase) advance(ctx context.Context, documents *revv.DocumentsService) (step, error) {
-	now, doc, err := p.look(ctx, documents)
+	now, err := p.look(ctx, documents)
 	if err != nil {
 		return "", err
 	}
-	next := now
-	switch now {
+	next := now.step
+	switch now.step {
 	case drafted:
 		next = waiting
-		err = documents.SendForApproval(ctx, doc.ID, revv.SendParams{Recipients: p.Approvers, Message: "May we sign this?"})
+		err = documents.SendForApproval(ctx, now.id, revv.SendParams{Recipients: p.Approvers, Message: "May we sign this?"})
 	case agreed:
 		next = offered
-		err = documents.SendForESign(ctx, doc.ID, revv.SendParams{Recipients: []revv.Person{p.Supplier}, Message: "Please sign our order."})
+		err = documents.SendForESign(ctx, now.id, revv.SendParams{Recipients: []revv.Person{p.Supplier}, Message: "Please sign our order."})
 	case waiting, offered, signed:
 	}
 	if revv.MaybeApplied(err) {
@@ -63,50 +68,74 @@ func (p purchase) advance(ctx context.Context, documents *revv.DocumentsService)
 		case <-ctx.Done():
 			return "", err
 		}
-		then, _, lookErr := p.look(ctx, documents)
-		if lookErr != nil || then == now { // nothing happened, so the next call may send
+		then, lookErr := p.look(ctx, documents)
+		switch {
+		case lookErr != nil:
 			return "", errors.Join(err, lookErr)
+		case then.step != now.step:
+			return then.step, nil
+		case now.step == drafted && then.activities > now.activities: // that may have been it
+			return "", errors.Join(err, errUnseen)
 		}
-		return then, nil
+		return "", err // nothing happened, so the next call may send
 	}
 	if err != nil {
 		return "", err
 	}
-	if now == drafted { // the next call must see that it was sent, or it would ask again
-		if then, _, err := p.look(ctx, documents); err == nil && then == drafted {
+	if now.step == drafted { // the next call must see that it was sent, or it would ask again
+		switch then, err := p.look(ctx, documents); {
+		case err != nil:
+			return "", errors.Join(errUnchecked, err)
+		case then.step == drafted:
 			return "", errUnseen
 		}
 	}
 	return next, nil
 }
 
+// view is what the service shows of a purchase.
+type view struct {
+	step       step
+	id         revv.DocumentID
+	activities int
+}
+
 // look says where the purchase stands.
-func (p purchase) look(ctx context.Context, documents *revv.DocumentsService) (step, *revv.Document, error) {
+func (p purchase) look(ctx context.Context, documents *revv.DocumentsService) (view, error) {
 	doc, err := documents.GetByNumber(ctx, p.Number)
 	if err != nil {
-		return "", nil, err
-	}
-	switch {
-	case doc.Stage.Is(revv.StageSigned), doc.Stage.Is(revv.StageCompleted):
-		return signed, doc, nil
-	case !doc.Stage.Is(revv.StageDraft):
-		return offered, doc, nil
+		return view{}, err
 	}
 	history, err := activities(ctx, documents, doc.ObjectID)
 	if err != nil {
-		return "", nil, err
+		return view{}, err
 	}
-	switch approval := approvalIn(history); {
+	now, err := p.stepOf(doc.Stage, approvalIn(history))
+	return view{now, doc.ID, len(history)}, err
+}
+
+// stepOf concludes from the stage and from the activities.
+func (p purchase) stepOf(stage revv.Stage, approval approval) (step, error) {
+	all := approval.asked && approval.refusedBy == "" && len(approval.by) >= len(p.Approvers)
+	switch {
+	case !stage.Is(revv.StageDraft) && !all:
+		return "", fmt.Errorf("%w (stage %s)", errUnapproved, stage)
+	case stage.Is(revv.StageSigned), stage.Is(revv.StageCompleted):
+		return signed, nil
+	case !stage.Is(revv.StageDraft):
+		return offered, nil
 	case approval.sent: // and a draft all the same
-		return "", nil, errDeclined
+		return "", errDeclined
 	case approval.refusedBy != "":
-		return "", nil, fmt.Errorf("%w: %s said no", errRefused, approval.refusedBy)
+		return "", fmt.Errorf("%w: %s said no", errRefused, approval.refusedBy)
+	case !approval.asked && approval.unknown != "":
+		return "", fmt.Errorf("%w; there is %s", errUnseen, approval.unknown)
 	case !approval.asked:
-		return drafted, doc, nil
-	case len(approval.by) < len(p.Approvers):
-		return waiting, doc, nil
+		return drafted, nil
+	case !all:
+		return waiting, nil
 	}
-	return agreed, doc, nil
+	return agreed, nil
 }
 
 // The activities that tell of an approval. A document has no member that does,
@@ -123,7 +152,8 @@ type approval struct {
 	asked     bool
 	by        map[string]bool // who has approved
 	refusedBy string
-	sent      bool // to the supplier, after that
+	sent      bool   // to the supplier, after that
+	unknown   string // an activity that has to do with approval, by its name, and is none of the above
 }
 
 func approvalIn(history []revv.Activity) approval {
@@ -141,6 +171,10 @@ func approvalIn(history []revv.Activity) approval {
 			a.refusedBy = who
 		case sentForSign:
 			a.sent = true
+		default:
+			if strings.Contains(strings.ToUpper(activity.Event), "APPROV") {
+				a.unknown = activity.Event
+			}
 		}
 	}
 	return a

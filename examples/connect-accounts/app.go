@@ -29,6 +29,7 @@ type app struct {
 	cookieKey []byte
 	secure    bool // cookies go over https alone
 	logger    *slog.Logger
+	options   []revv.Option // of all clients
 
 	mu      sync.Mutex
 	clients map[string]customerClient
@@ -147,7 +148,7 @@ func (a *app) clientOf(ctx context.Context, customer string) (*revv.Client, erro
 	if err != nil {
 		return nil, err
 	}
-	client, err := revv.NewClient(auth, revv.WithBaseURL(a.baseURL))
+	client, err := revv.NewClient(auth, append(a.options, revv.WithBaseURL(a.baseURL))...)
 	if err == nil {
 		a.clients[customer] = customerClient{client, digest}
 	}
@@ -267,12 +268,15 @@ func (a *app) signedIn(next func(w http.ResponseWriter, r *http.Request, custome
 }
 
 const layout = `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Connect accounts</title>
 <p>{{.Text}}</p>
 {{if .Customer}}<p>Signed in as {{.Customer}}. <a href="/templates">Templates</a></p>
 <form method="post" action="/connect"><button>Connect</button></form>
 <form method="post" action="/disconnect"><button>Disconnect</button></form>
-{{else}}<form method="post" action="/sign-in"><input name="customer" placeholder="name"><button>Sign in</button></form>{{end}}
+{{else}}<form method="post" action="/sign-in"><label for="customer">Name</label> <input id="customer" name="customer" autocomplete="username" maxlength="100" required> <button>Sign in</button></form>{{end}}
 `
 
 func (a *app) page(w http.ResponseWriter, status int, customer, text string) {

@@ -111,31 +111,42 @@ func serve(ctx context.Context, addr, database string, getenv func(string) strin
 	if err != nil {
 		return err
 	}
-	handler, err := a.handler()
-	if err != nil {
-		return errors.Join(err, a.close())
-	}
-	server := newServer(handler)
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
 	fmt.Fprintf(out, "serving at %s, with %s\n", appURL, s.baseURL)
-	select {
-	case err := <-served:
-		return errors.Join(err, a.close())
-	case <-ctx.Done():
-	}
-	// Shutdown waits for the requests that are under way, of which one may be trading a
-	// customer's code for a pair. Only behind that is nothing left to save.
-	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
-	defer cancel()
-	if err := errors.Join(server.Shutdown(ending), a.settle(ending), a.close()); err != nil {
+	if err := serveOn(ctx, listener, a); err != nil {
 		return err
 	}
 	fmt.Fprintln(out, "done: served until it was stopped")
 	return nil
 }
 
-// grace is how long the end may take. A renewal and an exchange have 30 s.
+// serveOn serves the application until ctx is done, behind an open listener, and closes
+// both. However it ends, the requests that are under way come first, of which one may be
+// trading a customer's code for a pair; then the renewals that requests have left behind;
+// then the database. A process that ends before a new pair is saved has lost it.
+func serveOn(ctx context.Context, listener net.Listener, a *app) error {
+	handler, err := a.handler()
+	if err != nil {
+		return errors.Join(err, listener.Close(), a.close())
+	}
+	server := newServer(handler)
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	select {
+	case err = <-served:
+	case <-ctx.Done():
+	}
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	defer cancel()
+	if problem := server.Shutdown(ending); problem != nil { // a request takes too long: it is given up
+		err = errors.Join(err, problem, server.Close())
+	}
+	settling, cancelSettling := context.WithTimeout(context.WithoutCancel(ctx), grace) // its own: the other may be used up
+	defer cancelSettling()
+	return errors.Join(err, a.settle(settling), a.close())
+}
+
+// grace is how long the requests may take to end, and then the renewals. A renewal and an
+// exchange have 30 s.
 const grace = 35 * time.Second
 
 func newServer(handler http.Handler) *http.Server {

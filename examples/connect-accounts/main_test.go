@@ -72,7 +72,11 @@ func TestRun_serve_servesUntilItIsStopped(t *testing.T) {
 			page, err := io.ReadAll(resp.Body)
 			require.NoError(t, err)
 			require.NoError(t, resp.Body.Close())
-			assert.Contains(t, string(page), "Please sign in.")
+			for _, text := range []string{
+				"Please sign in.", `<html lang="en">`, `<meta name="viewport"`, `<label for="customer">`, `id="customer"`, `autocomplete="username"`,
+			} {
+				assert.Contains(t, string(page), text)
+			}
 			stop()
 			last, err := io.ReadAll(reader)
 			require.NoError(t, err)

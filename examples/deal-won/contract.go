@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/revv-go/revv"
 )
@@ -14,6 +15,7 @@ import (
 // request whose answer was lost may still be on its way, it is errUnsettled.
 func sendContract(ctx context.Context, documents *revv.DocumentsService, deal *record) (*revv.Document, error) {
 	defer deal.lock()()
+	looked := time.Now() // what is read from here on was true then or later, however long the answer takes
 	doc, err := contractOf(ctx, documents, deal)
 	if err != nil {
 		return nil, err
@@ -24,7 +26,7 @@ func sendContract(ctx context.Context, documents *revv.DocumentsService, deal *r
 	case deal.Contract.State == sent:
 		return nil, fmt.Errorf("%s was sent and is a draft again: it was declined or taken back, so a person decides what happens now", doc.Number)
 	case deal.Contract.State == sending:
-		if err := deal.settled(); err != nil {
+		if err := deal.settled(looked); err != nil {
 			return nil, err
 		}
 	}
@@ -60,11 +62,14 @@ func contractOf(ctx context.Context, documents *revv.DocumentsService, deal *rec
 	case created, sending, sent:
 		return documents.GetByNumber(ctx, deal.Contract.Number)
 	case creating:
-		if doc, err := adopt(ctx, documents, deal); doc != nil || err != nil {
-			return doc, err
-		}
-		if err := deal.settled(); err != nil {
-			return nil, err
+		looked := time.Now()
+		for range 2 { // a list can pass over an entry, see adopt
+			if doc, err := adopt(ctx, documents, deal); doc != nil || err != nil {
+				return doc, err
+			}
+			if err := deal.settled(looked); err != nil {
+				return nil, err
+			}
 		}
 	}
 	// As above: the next call searches before it creates a second document.
@@ -86,14 +91,19 @@ func contractOf(ctx context.Context, documents *revv.DocumentsService, deal *rec
 }
 
 // adopt searches the account for the document of the deal, by its title, which
-// holds the id of the deal. It returns nil if there is none.
+// holds the id of the deal. It returns nil if it sees none.
+//
+// The pages of a list are counted from its beginning. What is removed there while the list
+// is read moves the rest, and one entry slips into the page that was read already. In the
+// order of the numbers, nothing moves because somebody works on it, and what is new is not
+// in front. Who would create a document because there is none still looks twice.
 func adopt(ctx context.Context, documents *revv.DocumentsService, deal *record) (*revv.Document, error) {
 	var number revv.DocumentNumber
-	for entry, err := range documents.All(ctx, revv.ListDocumentsParams{}) {
+	for entry, err := range documents.All(ctx, revv.ListDocumentsParams{SortByNumber: true}) {
 		switch {
 		case err != nil:
 			return nil, err
-		case entry.Name != deal.title():
+		case entry.Name != deal.title(), entry.Number == number: // another one, or the same once more
 			continue
 		case number != "":
 			return nil, fmt.Errorf("%s and %s are both titled %q: a person has to remove one", number, entry.Number, entry.Name)

@@ -130,6 +130,41 @@ func TestSendContract_anyAnswerLost_isSentOnce(t *testing.T) {
 // late is how long a request is on its way whose answer is not.
 const late = 40 * time.Second
 
+// What is read while the lost request is on its way proves nothing, and less so when its
+// answer takes so long that a minute has passed by then.
+func TestSendContract_answerOfTheLookIsSlow_isNotTakenForALaterOne(t *testing.T) {
+	for lost, look := range map[string]revvtest.Fault{
+		"Documents.SendForESign": {Operation: "Documents.GetByNumber", Drip: 110 * time.Millisecond, Times: 1},
+		"Documents.Create":       {Operation: "Documents.List", Drip: 130 * time.Millisecond, Times: 1},
+	} {
+		t.Run(lost, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				server := revvtest.NewServer(t, revvtest.WithoutNetwork(), revvtest.WithRepeatedSends())
+				client := server.Client(revv.WithRetry(revv.RetryPolicy{MaxAttempts: 1}))
+				deal := won(t)
+				for range 3 {
+					server.AddDocument(deal.TemplateID, "another contract")
+				}
+				server.Fail(revvtest.Fault{Operation: lost, CutAfter: -1, Late: late, Times: 1})
+				_, err := sendContract(t.Context(), client.Documents, deal)
+				require.ErrorIs(t, err, revv.ErrOutcomeUnknown)
+				<-time.After(10 * time.Second)
+				server.Fail(look)
+				start := time.Now()
+				_, err = sendContract(t.Context(), client.Documents, again(t, deal))
+				require.ErrorIs(t, err, errUnsettled)
+				require.Greater(t, time.Since(start), onItsWay-10*time.Second, "the answer was slow")
+				_, err = sendContract(t.Context(), client.Documents, again(t, deal))
+				require.NoError(t, err)
+				<-time.After(time.Hour)
+				assert.Len(t, server.Requests(lost), 1)
+				assert.Len(t, server.Documents(), 4)
+				assert.Len(t, server.Outbox(), 1)
+			})
+		})
+	}
+}
+
 // A program that dies between its request and what it would have written down is one
 // more way to lose an answer.
 func TestSendContract_afterACrash_waitsAndLooks(t *testing.T) {
@@ -195,6 +230,44 @@ func TestSendContract_twoDocumentsOfTheDeal_asksAPerson(t *testing.T) {
 	_, err := sendContract(t.Context(), client.Documents, deal)
 	require.ErrorContains(t, err, "DOC-000040 and DOC-000041")
 	assert.Empty(t, server.Outbox())
+}
+
+// What is removed in front while a list is read moves the rest, over the border of a page.
+func TestSendContract_listPassesOverTheDocument_isSeenAtTheSecondLook(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := revvtest.NewServer(t, revvtest.WithoutNetwork(), revvtest.WithRepeatedSends())
+		client := server.Client(revv.WithRetry(revv.RetryPolicy{MaxAttempts: 1}))
+		deal := won(t)
+		server.Fail(
+			revvtest.Fault{Operation: "Documents.Create", CutAfter: -1, Commit: true, Times: 1},
+			revvtest.Fault{Operation: "Documents.List", Body: `{"page":{"inodes":[],"count":0}}`, Status: 200, Times: 2}, // the second is that of the next call
+		)
+		_, err := sendContract(t.Context(), client.Documents, deal)
+		require.ErrorIs(t, err, revv.ErrOutcomeUnknown)
+		<-time.After(onItsWay)
+		_, err = sendContract(t.Context(), client.Documents, again(t, deal))
+		require.NoError(t, err)
+		assert.Len(t, server.Documents(), 1)
+		assert.Len(t, server.Outbox(), 1)
+		for _, request := range server.Requests("Documents.List") {
+			assert.Contains(t, request.RawQuery, "sort_by_doc_num=true")
+		}
+	})
+}
+
+// What is added in front does the opposite: an entry comes twice.
+func TestSendContract_documentTwiceInTheList_isOne(t *testing.T) {
+	t.Parallel()
+	server := revvtest.NewServer(t)
+	client := server.Client()
+	deal := won(t)
+	server.AddDocument(deal.TemplateID, deal.title())
+	entry := `{"id":100001,"name":"` + deal.title() + `","type":"f","doc_no":"DOC-000040"}`
+	server.Fail(revvtest.Fault{Operation: "Documents.List", Body: `{"page":{"inodes":[` + entry + `,` + entry + `],"count":1}}`, Status: 200, Times: 1})
+	require.NoError(t, deal.remember(creating, ""))
+	_, err := sendContract(t.Context(), client.Documents, deal)
+	require.NoError(t, err)
+	assert.Len(t, server.Outbox(), 1)
 }
 
 func TestSendContract_crmCannotSave_createsNothing(t *testing.T) {

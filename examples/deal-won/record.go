@@ -58,9 +58,11 @@ type contract struct {
 	Since  time.Time           `json:"since,omitzero"` // of creating and sending
 }
 
-// settled says that what was asked for has happened by now or never will.
-func (d *record) settled() error {
-	if left := onItsWay - time.Since(d.Contract.Since); left > 0 {
+// settled says that what was asked for had happened at that time, or never will. The
+// time is that before the read whose answer is judged: while a slow answer is on its way,
+// the request can still arrive.
+func (d *record) settled(at time.Time) error {
+	if left := onItsWay - at.Sub(d.Contract.Since); left > 0 {
 		return fmt.Errorf("%w: run again in %s", errUnsettled, left.Round(time.Second))
 	}
 	return nil

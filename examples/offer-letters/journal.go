@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,7 +11,6 @@ import (
 	"time"
 
 	"github.com/revv-go/revv"
-	"github.com/revv-go/revv/internal/filelock"
 )
 
 // entry is a line of the journal: how far a letter has got.
@@ -29,7 +27,9 @@ const onItsWay = time.Minute
 
 var errUnsettled = errors.New("the last request may still be on its way")
 
-// settled says that what was asked for had happened at that time, or never will.
+// settled says that what was asked for had happened at that time, or never will. The
+// time is that before the read whose answer is judged: while a slow answer is on its way,
+// the request can still arrive.
 func (e entry) settled(at time.Time) error {
 	if left := onItsWay - at.Sub(e.Since); left > 0 && !e.Since.IsZero() {
 		return fmt.Errorf("%w: run again in %s", errUnsettled, left.Round(time.Second))
@@ -37,11 +37,13 @@ func (e entry) settled(at time.Time) error {
 	return nil
 }
 
+var errLocked = errors.New("another run is at work with it")
+
 // journal remembers on disk what is asked for and what has been done. A line is there for good before
 // the next step begins, so that a run can end at any moment: a line that was cut
 // off is no line, and what it would have said is found out from the service.
 type journal struct {
-	lock *filelock.Lock
+	lock *os.File
 
 	mu     sync.Mutex
 	file   *os.File
@@ -51,15 +53,10 @@ type journal struct {
 
 // openJournal reads the journal, and keeps others from working on the same one:
 // two runs at once would send letters twice.
-func openJournal(ctx context.Context, path string) (_ *journal, err error) {
-	ctx, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
-	defer cancel()
-	lock, err := filelock.Acquire(ctx, path+".lock")
-	switch {
-	case errors.Is(err, context.DeadlineExceeded):
-		return nil, fmt.Errorf("another run is at work with %s", path)
-	case err != nil:
-		return nil, err
+func openJournal(path string) (_ *journal, err error) {
+	lock, err := lockFile(path + ".lock")
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	j := &journal{lock: lock, state: make(map[string]entry)}
 	defer func() {
@@ -131,6 +128,5 @@ func (j *journal) close() error {
 	if j.file != nil {
 		err = j.file.Close()
 	}
-	j.lock.Release()
-	return err
+	return errors.Join(err, j.lock.Close())
 }

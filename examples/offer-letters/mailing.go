@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -28,6 +29,7 @@ func (m *mailing) sendLetter(ctx context.Context, l letter) (e entry, again bool
 	if e.Sent {
 		return e, true, nil
 	}
+	looked := time.Now() // what is read from here on was true then or later, however long the answer takes
 	doc, err := m.document(ctx, l, e)
 	if err != nil {
 		return e, false, err
@@ -37,7 +39,7 @@ func (m *mailing) sendLetter(ctx context.Context, l letter) (e entry, again bool
 		return sent, true, m.journal.write(sent)
 	}
 	if e.Number != "" { // a draft proves nothing yet if it was sent a moment ago
-		if err := e.settled(time.Now()); err != nil {
+		if err := e.settled(looked); err != nil {
 			return e, false, err
 		}
 	}
@@ -94,15 +96,25 @@ func (m *mailing) document(ctx context.Context, l letter, e entry) (*revv.Docume
 
 var errAmbiguous = errors.New("a person has to remove all but one")
 
-// survey lists the account once, for letters that were created although the run
-// never learnt of it.
+// survey lists the account, for letters that were created although the run never learnt
+// of it.
+//
+// The pages of a list are counted from its beginning. What is removed there while the list
+// is read moves the rest, and one entry slips into the page that was read already. In the
+// order of the numbers, nothing moves because somebody works on it, and what is new is not
+// in front. A letter that is passed over all the same would be made again, so the account
+// is listed twice.
 func (m *mailing) survey(ctx context.Context) error {
 	m.existing, m.surveyed = make(map[string][]revv.DocumentNumber), time.Now()
-	for doc, err := range m.documents.All(ctx, revv.ListDocumentsParams{}) {
-		if err != nil {
-			return err
+	for range 2 {
+		for doc, err := range m.documents.All(ctx, revv.ListDocumentsParams{SortByNumber: true}) {
+			if err != nil {
+				return err
+			}
+			if known := m.existing[doc.Name]; !slices.Contains(known, doc.Number) {
+				m.existing[doc.Name] = append(known, doc.Number)
+			}
 		}
-		m.existing[doc.Name] = append(m.existing[doc.Name], doc.Number)
 	}
 	return nil
 }

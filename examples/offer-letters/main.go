@@ -72,7 +72,7 @@ func sendFile(ctx context.Context, client *revv.Client, template revv.TemplateID
 	if err != nil {
 		return report{}, err
 	}
-	journal, err := openJournal(ctx, path+".journal")
+	journal, err := openJournal(path + ".journal")
 	if err != nil {
 		return report{}, err
 	}

@@ -199,6 +199,64 @@ func TestSendFile_rerunAtOnce_saysWhatIsUnclear(t *testing.T) {
 	})
 }
 
+// What is read while the lost request is on its way proves nothing, and less so when its
+// answer takes so long that a minute has passed by then.
+func TestSendFile_answerOfTheLookIsSlow_isNotTakenForALaterOne(t *testing.T) {
+	for lost, look := range map[string]revvtest.Fault{
+		"Documents.SendForESign": {Operation: "Documents.GetByNumber", Drip: 104 * time.Millisecond, Times: 1},
+		"Documents.Create":       {Operation: "Documents.List", Drip: 150 * time.Millisecond, Times: 1, After: 2}, // at the second look
+	} {
+		t.Run(lost, func(t *testing.T) {
+			path := sampleFile(t)
+			synctest.Test(t, func(t *testing.T) {
+				server := revvtest.NewServer(t, revvtest.WithoutNetwork(), revvtest.WithRepeatedSends())
+				client := server.Client(revv.WithRetry(revv.RetryPolicy{MaxAttempts: 1}))
+				server.Fail(revvtest.Fault{Operation: lost, CutAfter: -1, Late: 40 * time.Second, Times: 1})
+				made, err := sendFile(t.Context(), client, offerLetter, path, 1, &bytes.Buffer{})
+				require.NoError(t, err)
+				assert.Equal(t, report{sent: 2, unclear: 1}, made)
+				<-time.After(10 * time.Second)
+				server.Fail(look)
+				start := time.Now()
+				made, err = sendFile(t.Context(), client, offerLetter, path, 1, &bytes.Buffer{})
+				require.NoError(t, err)
+				require.Greater(t, time.Since(start), onItsWay-10*time.Second, "the answer was slow")
+				assert.Equal(t, report{before: 2, unclear: 1}, made)
+				<-time.After(onItsWay)
+				made, err = sendFile(t.Context(), client, offerLetter, path, 1, &bytes.Buffer{})
+				require.NoError(t, err)
+				assert.Zero(t, made.missing())
+				checkOnce(t, server)
+				assert.Len(t, server.Documents(), 3)
+			})
+		})
+	}
+}
+
+// What is removed in front while a list is read moves the rest, over the border of a page;
+// what is added there moves an entry into the next page once more.
+func TestSendFile_listPassesOverADocument_isSeenAtTheSecondLook(t *testing.T) {
+	path := sampleFile(t)
+	synctest.Test(t, func(t *testing.T) {
+		server := revvtest.NewServer(t, revvtest.WithoutNetwork(), revvtest.WithRepeatedSends())
+		client := server.Client(revv.WithRetry(revv.RetryPolicy{MaxAttempts: 1}))
+		server.Fail(revvtest.Fault{Operation: "Documents.Create", CutAfter: -1, Commit: true, Times: 1})
+		made, err := sendFile(t.Context(), client, offerLetter, path, 1, &bytes.Buffer{})
+		require.NoError(t, err)
+		assert.Equal(t, report{sent: 2, unclear: 1}, made)
+		<-time.After(onItsWay)
+		server.Fail(revvtest.Fault{Operation: "Documents.List", Body: `{"page":{"inodes":[],"count":0}}`, Status: 200, Times: 1})
+		made, err = sendFile(t.Context(), client, offerLetter, path, 1, &bytes.Buffer{})
+		require.NoError(t, err)
+		assert.Equal(t, report{sent: 1, before: 2}, made)
+		assert.Len(t, server.Documents(), 3)
+		checkOnce(t, server)
+		for _, request := range server.Requests("Documents.List") {
+			assert.Contains(t, request.RawQuery, "sort_by_doc_num=true")
+		}
+	})
+}
+
 func TestSendFile_journalCutAnywhere_nothingIsSentTwice(t *testing.T) {
 	t.Parallel()
 	server := revvtest.NewServer(t)
@@ -231,7 +289,7 @@ func TestSendFile_anotherRunAtWork_isRefused(t *testing.T) {
 	t.Parallel()
 	server := revvtest.NewServer(t)
 	path := sampleFile(t)
-	other, err := openJournal(t.Context(), path+".journal")
+	other, err := openJournal(path + ".journal")
 	require.NoError(t, err)
 	_, err = sendFile(t.Context(), server.Client(), offerLetter, path, 1, &bytes.Buffer{})
 	require.ErrorContains(t, err, "another run is at work")
@@ -267,7 +325,7 @@ func TestSendAll_interrupted_finishesWhatIsUnderWay(t *testing.T) {
 func TestSendAll_journalCannotBeWritten_stops(t *testing.T) {
 	t.Parallel()
 	server := revvtest.NewServer(t)
-	j, err := openJournal(t.Context(), filepath.Join(t.TempDir(), "journal"))
+	j, err := openJournal(filepath.Join(t.TempDir(), "journal"))
 	require.NoError(t, err)
 	require.NoError(t, j.file.Close()) // as a disk that has gone
 	letters, err := parseLetters(generate(10))

@@ -29,6 +29,9 @@ type contract struct {
 	Object revv.ObjectID
 }
 
+// patience is how long a click may take: somebody sits there and waits.
+const patience = 10 * time.Second
+
 // signNow answers the click: it mints the link and hands it to the browser of the
 // one who clicked, in a redirect that nobody keeps.
 func (a *app) signNow(w http.ResponseWriter, r *http.Request) {
@@ -37,7 +40,6 @@ func (a *app) signNow(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	const patience = 10 * time.Second // somebody sits there and waits
 	ctx, cancel := context.WithTimeout(r.Context(), patience)
 	defer cancel()
 	link, err := a.documents.MagicLink(ctx, contract.Object)

@@ -92,13 +92,26 @@ func newApp(ctx context.Context, client *revv.Client, numbers []string, password
 	return a, nil
 }
 
-// serve runs the application until ctx ends.
+// serve listens, and runs the application until ctx ends.
 func serve(ctx context.Context, listen string, client *revv.Client, numbers []string, password string, out io.Writer) error {
-	a, err := newApp(ctx, client, numbers, password, out)
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", listen)
 	if err != nil {
 		return err
 	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", listen)
+	if err := serveOn(ctx, listener, client, numbers, password, out); err != nil {
+		return err
+	}
+	fmt.Fprintln(out, "done: stopped")
+	return nil
+}
+
+// serveOn is serve behind an open listener, which it closes. However it ends, it settles
+// last: a call that was given up leaves its renewal behind, and a process that ends before
+// the new pair is saved has lost it.
+func serveOn(ctx context.Context, listener net.Listener, client *revv.Client, numbers []string, password string, out io.Writer) (err error) {
+	defer func() { err = errors.Join(err, settle(ctx, client)) }()
+	defer listener.Close() //nolint:errcheck // the server closes it as well
+	a, err := newApp(ctx, client, numbers, password, out)
 	if err != nil {
 		return err
 	}
@@ -108,20 +121,25 @@ func serve(ctx context.Context, listen string, client *revv.Client, numbers []st
 	fmt.Fprintf(out, "open http://%s\n", listener.Addr())
 	select {
 	case err := <-served:
-		return err
+		return errors.Join(err, server.Close())
 	case <-ctx.Done():
 	}
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 35*time.Second) // a renewal has 30 s
+	const grace = patience + 5*time.Second // behind that no click asks for a link any more
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 	defer cancel()
-	if err := server.Shutdown(grace); err != nil {
-		return err
+	if err := server.Shutdown(ending); err != nil { // somebody does not take the answer
+		return errors.Join(err, server.Close())
 	}
 	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
-	if err := client.Settle(grace); err != nil { // a renewal that nobody waits for may be under way
-		return err
-	}
-	fmt.Fprintln(out, "done: stopped")
 	return nil
+}
+
+// settle waits for the renewal that is under way, if one is. It has a time of its own: the
+// end of the server may have used up what it had.
+func settle(ctx context.Context, client *revv.Client) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 35*time.Second) // a renewal has 30 s
+	defer cancel()
+	return client.Settle(ctx)
 }

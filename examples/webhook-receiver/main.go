@@ -84,20 +84,36 @@ func serve(ctx context.Context, listen, public, path string, out io.Writer) (err
 		return err
 	}
 	fmt.Fprintf(out, "listening on http://%s/hooks/<secret>\n", listener.Addr())
+	r := &receiver{inbox: box, documents: client.Documents, changed: announce(out), log: logger}
+	if public != "" {
+		public = strings.TrimRight(public, "/") + "/hooks/" + secret
+	}
+	if err := serveOn(ctx, listener, handler, r, client, public, out); err != nil {
+		return err
+	}
+	all, waiting := box.counts()
+	fmt.Fprintf(out, "done: stopped; %d events received, %d of them wait for the next start\n", all, waiting)
+	return nil
+}
+
+// serveOn receives and handles events until ctx ends, behind an open listener, which it
+// closes. However it ends, it settles last, when nothing calls the service any more: a call
+// that was given up leaves its renewal behind, and a process that ends before the new pair
+// is saved has lost it.
+func serveOn(ctx context.Context, listener net.Listener, handler http.Handler, r *receiver, client *revv.Client, public string, out io.Writer) (err error) {
+	defer func() { err = errors.Join(err, settle(ctx, client)) }()
 	mux := http.NewServeMux()
 	mux.Handle("/hooks/", handler)
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute}
-	r := &receiver{inbox: box, documents: client.Documents, changed: announce(out), log: logger}
-
 	var running sync.WaitGroup
 	defer running.Wait()
-	ctx, stop := context.WithCancel(ctx)
+	working, stop := context.WithCancel(ctx)
 	defer stop()
 	served := make(chan error, 1)
 	running.Go(func() { served <- server.Serve(listener) })
-	running.Go(func() { r.work(ctx) })
+	running.Go(func() { r.work(working) })
 	if public != "" {
-		err = subscribe(ctx, client.Webhooks, strings.TrimRight(public, "/")+"/hooks/"+secret)
+		err = subscribe(ctx, client.Webhooks, public)
 	}
 	if err == nil {
 		fmt.Fprintln(out, "ready")
@@ -106,15 +122,20 @@ func serve(ctx context.Context, listen, public, path string, out io.Writer) (err
 		case err = <-served:
 		}
 	}
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	err = errors.Join(err, server.Shutdown(grace)) // what is being received is received whole
-	err = errors.Join(err, client.Settle(grace))   // and a renewal that nobody waits for is saved
-	all, waiting := box.counts()
-	if err == nil {
-		fmt.Fprintf(out, "done: stopped; %d events received, %d of them wait for the next start\n", all, waiting)
+	if problem := server.Shutdown(ending); problem != nil { // what is being received is received whole, unless somebody does not take the answer
+		err = errors.Join(err, problem, server.Close())
 	}
 	return err
+}
+
+// settle waits for the renewal that is under way, if one is. It has a time of its own: the
+// end of the server may have used up what it had.
+func settle(ctx context.Context, client *revv.Client) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 35*time.Second) // a renewal has 30 s
+	defer cancel()
+	return client.Settle(ctx)
 }
 
 // subscribe asks for the events, unless that was done before.

@@ -62,6 +62,7 @@ func New(client *revv.Client, template revv.TemplateID, keys func(leaseNumber st
 func (o *Office) SendLease(ctx context.Context, lease Lease) error {
 	o.sending.Lock()
 	defer o.sending.Unlock()
+	looked := time.Now() // what is read from here on was true then or later, however long the answer takes
 	doc, err := o.document(ctx, lease)
 	if err != nil {
 		return advise(err)
@@ -69,7 +70,7 @@ func (o *Office) SendLease(ctx context.Context, lease Lease) error {
 	if !doc.Stage.Is(revv.StageDraft) {
 		return nil // an earlier call has sent it
 	}
-	if err := o.settled(lease.Number); err != nil { // a draft proves nothing yet
+	if err := o.settled(lease.Number, looked); err != nil { // a draft proves nothing yet
 		return err
 	}
 	_, err = o.client.Documents.SetFields(ctx, doc.ID, []revv.FieldValue{
@@ -102,12 +103,15 @@ func (o *Office) document(ctx context.Context, lease Lease) (*revv.Document, err
 		return o.client.Documents.Get(ctx, known.document)
 	}
 	if !known.asked.IsZero() {
-		doc, err := o.find(ctx, title)
-		if !errors.Is(err, revv.ErrNotFound) {
-			return o.remember(lease.Number, doc, err)
-		}
-		if err := o.settled(lease.Number); err != nil {
-			return nil, err
+		looked := time.Now()
+		for range 2 { // a list can pass over an entry, see find
+			doc, err := o.find(ctx, title)
+			if !errors.Is(err, revv.ErrNotFound) {
+				return o.remember(lease.Number, doc, err)
+			}
+			if err := o.settled(lease.Number, looked); err != nil {
+				return nil, err
+			}
 		}
 	}
 	o.note(lease.Number, func(e *entry) { e.asked = time.Now() })
@@ -126,8 +130,13 @@ func (o *Office) document(ctx context.Context, lease Lease) (*revv.Document, err
 }
 
 // find looks through the account for a title, which is unique to a lease.
+//
+// The pages of a list are counted from its beginning. What is removed there while the list
+// is read moves the rest, and one entry slips into the page that was read already. In the
+// order of the numbers, nothing moves because somebody works on it, and what is new is not
+// in front. Who would make a document because there is none still looks twice.
 func (o *Office) find(ctx context.Context, title string) (*revv.Document, error) {
-	for found, err := range o.client.Documents.All(ctx, revv.ListDocumentsParams{}) {
+	for found, err := range o.client.Documents.All(ctx, revv.ListDocumentsParams{SortByNumber: true}) {
 		if err != nil {
 			return nil, err
 		}
@@ -160,10 +169,12 @@ func (o *Office) remember(number string, doc *revv.Document, err error) (*revv.D
 	return doc, nil
 }
 
-// settled says that what was asked for has happened by now or never will.
-func (o *Office) settled(number string) error {
+// settled says that what was asked for had happened at that time, or never will. The
+// time is that before the read whose answer is judged: while a slow answer is on its way,
+// the request can still arrive.
+func (o *Office) settled(number string, at time.Time) error {
 	asked := o.note(number, nil).asked
-	if left := o.Patience - time.Since(asked); left > 0 {
+	if left := o.Patience - at.Sub(asked); left > 0 {
 		return fmt.Errorf("%w: the last request may still be on its way, for %s", ErrTryLater, left.Round(time.Second))
 	}
 	return nil

@@ -177,6 +177,51 @@ func TestSendLease_aBadDay(t *testing.T) {
 	}
 }
 
+// What is read while the lost request is on its way proves nothing, and less so when its
+// answer takes so long that a minute has passed by then.
+func TestSendLease_answerOfTheLookIsSlow_isNotTakenForALaterOne(t *testing.T) {
+	t.Parallel()
+	for lost, look := range map[string]revvtest.Fault{
+		send:   {Operation: "Documents.Get", Drip: 140 * time.Millisecond, Times: 1},
+		create: {Operation: "Documents.List", Drip: 1700 * time.Millisecond, Times: 1},
+	} {
+		t.Run(lost, func(t *testing.T) {
+			t.Parallel()
+			bubble(t, func(t *testing.T, w *world) {
+				w.Fail(revvtest.Fault{Operation: lost, CutAfter: -1, Late: late, Times: 1})
+				require.ErrorIs(t, w.office.SendLease(t.Context(), lease()), rental.ErrTryLater)
+				<-time.After(10 * time.Second)
+				w.Fail(look)
+				start := time.Now()
+				require.ErrorIs(t, w.office.SendLease(t.Context(), lease()), rental.ErrTryLater)
+				require.Greater(t, time.Since(start), 50*time.Second, "the answer was slow")
+				w.sendImpatiently(t)
+				<-time.After(time.Hour)
+				w.sentOnce(t)
+				assert.Len(t, w.Requests(lost), 1)
+			})
+		})
+	}
+}
+
+// What is removed in front while a list is read moves the rest, over the border of a page.
+func TestSendLease_listPassesOverTheDocument_isSeenAtTheSecondLook(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		w.Fail(
+			revvtest.Fault{Operation: create, CutAfter: -1, Commit: true, Times: 1},
+			revvtest.Fault{Operation: "Documents.List", Body: `{"page":{"inodes":[],"count":0}}`, Status: 200, Times: 2}, // the second is that of the next try
+		)
+		require.ErrorIs(t, w.office.SendLease(t.Context(), lease()), rental.ErrTryLater)
+		<-time.After(time.Minute)
+		require.NoError(t, w.office.SendLease(t.Context(), lease()))
+		for _, request := range w.Requests("Documents.List") {
+			assert.Contains(t, request.RawQuery, "sort_by_doc_num=true")
+		}
+		w.sentOnce(t)
+	})
+}
+
 func TestSendLease_askedToWait_waitsAWhileButNotForHours(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
