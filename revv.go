@@ -331,7 +331,8 @@ type Person struct {
 	FirstName string `json:"first_name"`
 	LastName  string `json:"last_name"`
 	// Order is the place in the signing sequence, from 1; 0 leaves the sequence
-	// to the service. Only [DocumentsService.SendForESign] knows an order.
+	// to the service. Only [DocumentsService.SendForESign] knows an order, and its
+	// member is a stand-in.
 	Order int `json:"order,omitzero"`
 }
 
