@@ -74,7 +74,7 @@ func TestRefusals(t *testing.T) {
 		{"double slash", "GET", "/api//docs/14", "", 404, "did you mean GET /api/docs/{id}", nil},
 		{"lost version", "POST", "/api/doc-signers/14", "{}", 404, "did you mean POST /api/v2/doc-signers/{id}?", nil},
 		{"lost id", "GET", "/api/documents", "", 404, "did you mean GET /api/documents/{doc_no}?", nil},
-		{"slip in a link", "POST", "/api/shared/documents/1/x/doc-acceptence/accept", "", 404, "did you mean POST /api/shared/documents/1/{hash}/doc-acceptance/accept?", nil},
+		{"slip in a link", "POST", "/api/shared/documents/1/x/doc-acceptances/accept", "", 404, "did you mean POST /api/shared/documents/1/{hash}/doc-acceptance/accept?", nil},
 		{"wrong method", "DELETE", "/api/docs/14", "", 405, "/api/docs/{id} does not take DELETE; it takes GET and HEAD", nil},
 		{"wrong method of a link", "PUT", "/sign/x", "", 405, "/sign/{hash} does not take PUT; it takes GET, HEAD and POST", nil},
 		{"PATCH", "PATCH", "/api/docs/14/fields", `{}`, 405, "it takes PUT", nil},
