@@ -388,7 +388,9 @@ func (c OAuthConfig) Exchange(ctx context.Context, code, verifier string) (*oaut
 // the store, as far as it allows. A pair that the store has failed to save waits for
 // all authenticators of the process that have the same store and account; a store
 // should be a pointer, so that it can be seen to be the same. The first pair has to be
-// put there with [SaveToken], after [OAuthConfig.Exchange] or [OAuthConfig.Login].
+// put there with [SaveToken], after [OAuthConfig.Exchange] or [OAuthConfig.Login]. A
+// client that already has a token goes on with it: make a new client after a
+// reconnection, for another account may have been connected.
 //
 // A pair is renewed 30 s before its access token expires, or in the last tenth of its
 // life if that is shorter. The call that begins this waits for 5 s, or half the time that

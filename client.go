@@ -281,6 +281,10 @@ func classOf(method string) retry.Class {
 // else. Other credentials, cookies and idempotency keys of a request are left out.
 // Middleware, limiter, logger, timeouts, headers and queries of the client's options
 // are not applied.
+//
+// The request that meets a renewal that fails returns the 401 with a nil error; later
+// ones return the error of the renewal. As of any [http.Client], errors are a [url.Error]
+// and print the whole URL with its query.
 func (c *Client) HTTPClient() *http.Client {
 	return &http.Client{
 		Transport:     pinned{c.root()},

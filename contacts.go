@@ -79,9 +79,9 @@ func (p UpsertContactParams) validate() (name, rule string) {
 		"LinkedIn", given(p.LinkedIn), "Instagram", given(p.Instagram), "Twitter", given(p.Twitter), "Notes", given(p.Notes))
 }
 
-// Upsert adds a contact, or updates the one with the same address. A write with
-// consequences: it is not repeated when its outcome is unknown
-// ([ErrOutcomeUnknown]), for an address can occur twice.
+// Upsert adds a contact, or updates the one with the same address: that the address
+// decides is inferred. A write with consequences: it is not repeated when its outcome
+// is unknown ([ErrOutcomeUnknown]), for an address can occur twice.
 func (s *ContactsService) Upsert(ctx context.Context, params UpsertContactParams, opts ...CallOption) (*Contact, error) {
 	return fetch[Contact](ctx, s.root(), opUpsertContact, input{body: params}, "Contact", opts)
 }
@@ -103,7 +103,8 @@ func (s *ContactsService) List(ctx context.Context, params ListContactsParams, o
 }
 
 // All ranges over the contacts, page by page, some pages ahead. The second value
-// is an error, which ends the range; [ErrPageLoop] if a page comes again. A read.
+// is an error, which ends the range; [ErrPageLoop] if a page comes again. A contact can
+// be missed if the list changes meanwhile, see [DocumentsService.All]. A read.
 func (s *ContactsService) All(ctx context.Context, params ListContactsParams, opts ...CallOption) iter.Seq2[Contact, error] {
 	return allPages(ctx, operations[opListContacts].name, params.Page, params.Prefetch, func(ctx context.Context, number int) (*Page[Contact], error) {
 		params := params // pages are fetched at the same time

@@ -136,7 +136,7 @@ func (t *Tag) UnmarshalJSON(data []byte) error {
 type CreateDocumentParams struct {
 	TemplateID TemplateID `json:"template_id"`        // required
 	Title      string     `json:"title,omitzero"`     // "" leaves it to the service
-	FolderID   FolderID   `json:"folder_id,omitzero"` // 0 means the main folder
+	FolderID   FolderID   `json:"folder_id,omitzero"` // 0 leaves it to the service; that this is the main folder is a stand-in
 }
 
 func (p CreateDocumentParams) validate() (name, rule string) {
@@ -202,6 +202,12 @@ func (s *DocumentsService) List(ctx context.Context, params ListDocumentsParams,
 // All ranges over the documents of the account or of a folder, page by page,
 // some pages ahead. The second value is an error, which ends the range; [ErrPageLoop]
 // if a page comes again. A read.
+//
+// Pages are counted by the service. An entry in front that goes away while the list is
+// read, as a document that is moved, shifts those behind it, and one of them can be
+// missed without an error. SortByNumber at least keeps other changes from reordering
+// them (the parameter was observed; which way it sorts was not). Read the list again
+// before you create something because it was not there.
 func (s *DocumentsService) All(ctx context.Context, params ListDocumentsParams, opts ...CallOption) iter.Seq2[DocumentEntry, error] {
 	return allPages(ctx, operations[opListDocuments].name, params.Page, params.Prefetch, func(ctx context.Context, number int) (*Page[DocumentEntry], error) {
 		params := params // pages are fetched at the same time
@@ -272,16 +278,19 @@ func (b moveBody) validate() (name, rule string) {
 	return "", ""
 }
 
-// Move puts a document into a folder. An idempotent write. The route is a stand-in.
+// Move puts a document into a folder, whose id must be known: unlike
+// [DocumentsService.Create] it takes no 0 for the main folder. In the sandbox that has
+// the id 1. An idempotent write. The route is a stand-in.
 func (s *DocumentsService) Move(ctx context.Context, id DocumentID, folder FolderID, opts ...CallOption) (*Document, error) {
 	return fetch[Document](ctx, s.root(), opMoveDocument, input{id: numeric("id", id), body: moveBody{folder}}, "Document", opts)
 }
 
 // Download writes the PDF of a document to w as it comes. See [Download] for
 // what is verified. If it fails, what was written so far is of no use: [ErrTruncated]
-// if it ended early in every attempt, [ErrUnexpectedContent] if it is no PDF. A
-// document that is not signed yet has a PDF as well: look at [Document].Stage first.
-// A read. The route is a stand-in.
+// if it ended early in every attempt, [ErrUnexpectedContent] if it is no PDF. Look at
+// [Document].Stage first: what a document gives that is not signed yet is not known
+// (the article says "Download signed documents", the sandbox gives a PDF). A read. The
+// route is a stand-in.
 func (s *DocumentsService) Download(ctx context.Context, id DocumentID, w io.Writer, opts ...CallOption) (*Download, error) {
 	return s.root().download(ctx, id, w, opts)
 }
@@ -289,9 +298,12 @@ func (s *DocumentsService) Download(ctx context.Context, id DocumentID, w io.Wri
 // DownloadFile writes the PDF of a document to a file with mode 0600. The file
 // appears under its path when it is whole and verified, not before; an existing
 // file is kept, with an error that is [io/fs.ErrExist], unless [WithOverwrite]
-// is given. [ErrTruncated] if it ended early in every attempt, [ErrUnexpectedContent]
-// if it is no PDF. A document that is not signed yet has a PDF as well: look at
-// [Document].Stage first. A read. The route is a stand-in.
+// is given. Until then it is a file .revv-*.part beside its path, which a program that
+// is killed leaves there: nothing resumes it, and it can be removed. [ErrTruncated] if
+// it ended early in every attempt, [ErrUnexpectedContent] if it is no PDF. Look at
+// [Document].Stage first: what a document gives that is not signed yet is not known
+// (the article says "Download signed documents", the sandbox gives a PDF). A read. The
+// route is a stand-in.
 func (s *DocumentsService) DownloadFile(ctx context.Context, id DocumentID, path string, opts ...CallOption) (*Download, error) {
 	return s.root().downloadFile(ctx, id, path, opts)
 }

@@ -1,12 +1,14 @@
 package revv_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httputil"
 	"os"
 	"strings"
 	"time"
@@ -123,6 +125,65 @@ func ExampleWithMiddleware() {
 	// Documents.Get /api/docs/{id} 1 503
 	// Documents.Get /api/docs/{id} 2 200
 	// <nil>
+}
+
+// For a trial on a live account: the answers as they came. There are names, addresses
+// and links in them.
+func ExampleWithMiddleware_answers() {
+	server := revvtest.NewServer(nil)
+	defer server.Close()
+	var out strings.Builder // os.Stderr in a program
+
+	show := func(next http.RoundTripper) http.RoundTripper {
+		return roundTripper(func(r *http.Request) (*http.Response, error) {
+			answer, err := next.RoundTrip(r)
+			if err != nil {
+				return nil, err
+			}
+			info, _ := revv.CallInfoFrom(r.Context())
+			text, err := httputil.DumpResponse(answer, true)
+			fmt.Fprintf(&out, "%s\n%s\n", info.Operation, text)
+			return answer, err
+		})
+	}
+	client := server.Client(revv.WithMiddleware(show))
+
+	_, err := client.Documents.Get(context.Background(), server.AddDocument(21, "Agreement"))
+	fmt.Println(strings.HasPrefix(out.String(), "Documents.Get\nHTTP/1.1 200 OK\r\n"), strings.Contains(out.String(), `"title":"Agreement"`), err)
+	// Output: true true <nil>
+}
+
+// A body of another shape: the request is cloned, and Body, ContentLength and GetBody
+// change together.
+func ExampleWithMiddleware_body() {
+	server := revvtest.NewServer(nil, revvtest.WithLenientBodies())
+	defer server.Close()
+
+	add := func(next http.RoundTripper) http.RoundTripper {
+		return roundTripper(func(r *http.Request) (*http.Response, error) {
+			if info, ok := revv.CallInfoFrom(r.Context()); !ok || info.Operation != "Documents.Create" {
+				return next.RoundTrip(r)
+			}
+			body, err := io.ReadAll(r.Body)
+			if err != nil {
+				return nil, err
+			}
+			body = bytes.Replace(body, []byte("{"), []byte(`{"language":"en",`), 1)
+			r = r.Clone(r.Context())
+			r.ContentLength = int64(len(body))
+			r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+			r.Body, err = r.GetBody()
+			if err != nil {
+				return nil, err
+			}
+			return next.RoundTrip(r)
+		})
+	}
+	client := server.Client(revv.WithMiddleware(add))
+
+	_, err := client.Documents.Create(context.Background(), revv.CreateDocumentParams{TemplateID: 21})
+	fmt.Println(server.Requests()[0].Body, err)
+	// Output: {"language":"en","template_id":21} <nil>
 }
 
 // A rate.Limiter of golang.org/x/time has the same method.

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"net"
 	"net/http"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/oauth2"
@@ -36,6 +38,44 @@ func connect(ctx context.Context, config revv.OAuthConfig) (*revv.Client, error)
 		return nil, err
 	}
 	return revv.NewClient(auth, revv.WithSubdomain("acme"))
+}
+
+// connectCustomers is the README's section on authentication, for web applications.
+func connectCustomers(config revv.OAuthConfig, store revv.TokenStore, customerOf func(*http.Request) string) error {
+	start, callback, err := config.Handlers(func(w http.ResponseWriter, r *http.Request, token *oauth2.Token, err error) {
+		if err == nil {
+			err = revv.SaveToken(r.Context(), store, customerOf(r), token) // of who is signed in
+		}
+		if err != nil {
+			http.Error(w, "Revv is not connected.", http.StatusBadGateway)
+			return
+		}
+		http.Redirect(w, r, "/settings", http.StatusSeeOther)
+	})
+	if err != nil {
+		return err
+	}
+	http.Handle("POST /connect", start)
+	http.Handle("GET /callback", callback) // the path of RedirectURL
+	return nil
+}
+
+// manyAccounts is the README's section on many accounts.
+func manyAccounts(accounts map[string]revv.Authenticator, clients map[string]*revv.Client) (err error) {
+	shared := &http.Client{Transport: &http.Transport{ // one for all clients of the program
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
+		TLSHandshakeTimeout:   10 * time.Second,
+		ResponseHeaderTimeout: 30 * time.Second,
+		MaxIdleConns:          256, MaxIdleConnsPerHost: 32, IdleConnTimeout: 90 * time.Second,
+		MaxResponseHeaderBytes: 64 << 10, ForceAttemptHTTP2: true,
+	}}
+	for subdomain, auth := range accounts {
+		if clients[subdomain], err = revv.NewClient(auth, revv.WithSubdomain(subdomain), revv.WithHTTPClient(shared)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // serveWebhooks is the README's section on webhooks.
@@ -91,7 +131,7 @@ func file(ctx context.Context, client *revv.Client, number revv.DocumentNumber) 
 		return err
 	}
 	if !doc.Stage.Is(revv.StageSigned) && !doc.Stage.Is(revv.StageCompleted) {
-		return nil // not yet: its PDF would be an unsigned one
+		return nil // not yet: what it would give is not known
 	}
 	pdf, err := client.Documents.DownloadFile(ctx, doc.ID, "agreement.pdf")
 	if err != nil {

@@ -32,7 +32,7 @@ func (f *Folder) UnmarshalJSON(data []byte) error {
 // CreateFolderParams are the arguments of [FoldersService.Create].
 type CreateFolderParams struct {
 	Name     string   `json:"name"`               // required
-	ParentID FolderID `json:"parent_id,omitzero"` // 0 means the main folder
+	ParentID FolderID `json:"parent_id,omitzero"` // 0 leaves it out, which means the main folder (a stand-in)
 }
 
 func (p CreateFolderParams) validate() (name, rule string) {
@@ -71,7 +71,8 @@ func (s *FoldersService) List(ctx context.Context, params ListFoldersParams, opt
 }
 
 // All ranges over the folders, page by page, some pages ahead. The second value
-// is an error, which ends the range; [ErrPageLoop] if a page comes again. A read.
+// is an error, which ends the range; [ErrPageLoop] if a page comes again. A folder can
+// be missed if the list changes meanwhile, see [DocumentsService.All]. A read.
 func (s *FoldersService) All(ctx context.Context, params ListFoldersParams, opts ...CallOption) iter.Seq2[Folder, error] {
 	return allPages(ctx, operations[opListFolders].name, params.Page, params.Prefetch, func(ctx context.Context, number int) (*Page[Folder], error) {
 		params := params // pages are fetched at the same time

@@ -35,7 +35,9 @@ const saveLimit = 30 * time.Second
 // SaveToken puts a pair into a store as the pair of account, in the place of the
 // one that is there: after [OAuthConfig.Exchange] or [OAuthConfig.Login]. A save
 // that fails is tried again, twice, for nobody else has the pair; and for the same
-// reason the end of ctx does not end it, but a limit of 30 s.
+// reason the end of ctx does not end it, but a limit of 30 s. A client that already has
+// a token goes on with it: make a new client after a reconnection, for another account
+// may have been connected.
 func SaveToken(ctx context.Context, store TokenStore, account string, token *oauth2.Token) error {
 	const op = "SaveToken"
 	switch {
@@ -333,11 +335,16 @@ func page(w http.ResponseWriter, status int, text string) {
 // it: start sends the browser to the service, callback belongs at RedirectURL.
 // done is called after a callback with the right state, with the token pair,
 // which it saves ([SaveToken]) under the account of its own user, or with the
-// error; it writes the answer. The authorization belongs to the browser that began it,
+// error; it writes the answer. A client that already has a token goes on with it: make a
+// new client after a reconnection. The authorization belongs to the browser that began it,
 // and not to a user of the application: where another one can have signed in meanwhile,
 // remember who called start, and compare in done. Callbacks with a missing, wrong, old
 // or used state are answered with 400 and do not reach done. The exchange goes on if the
 // browser leaves, for the code is spent by then.
+//
+// The state belongs to a cookie: the browser has to open start at the host name of
+// RedirectURL, and a second start takes the place of the first. The callback of an
+// authorization that was begun elsewhere, or before another, is answered with 400.
 //
 // Nothing is kept on the server but the states that were used, so any number of
 // replicas can serve the two handlers: state and PKCE verifier are derived from

@@ -45,8 +45,26 @@ func playObservation(t *testing.T, name string) (*observation, *service) {
 	o := new(observation)
 	require.NoError(t, decoder.Decode(o))
 	require.True(t, strings.HasPrefix(o.Provenance, "observed"), "%s: %q", name, o.Provenance)
-	require.NotEmpty(t, o.Source)
+	requireSource(t, o.Source)
 	return o, always(o.Status, string(o.Response))
+}
+
+// requireSource asserts that docs/wire.md has what a file gives for its source: a
+// heading and, after another comma, a call in the table below it.
+func requireSource(t *testing.T, source string) {
+	t.Helper()
+	const page = "docs/wire.md"
+	contract, err := os.ReadFile(page)
+	require.NoError(t, err)
+	place, ok := strings.CutPrefix(source, page+", ")
+	require.True(t, ok, "%q", source)
+	heading, call, _ := strings.Cut(place, ", ")
+	_, section, ok := strings.Cut(string(contract), "\n## "+heading+"\n")
+	require.True(t, ok, "%s has no heading %q", page, heading)
+	section, _, _ = strings.Cut(section, "\n## ")
+	if call != "" {
+		require.Contains(t, section, "\n| `"+call+"` |", "%s, %s", page, heading)
+	}
 }
 
 // check asserts that exactly the observed request went out.

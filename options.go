@@ -153,7 +153,8 @@ func WithUserAgent(text string) Option {
 }
 
 // WithLogger logs each attempt at debug level: operation, route, status,
-// attempt, duration, request id. Headers, queries and bodies are not logged.
+// attempt, duration, request id. Headers, queries and bodies are not logged, and neither
+// are renewals of tokens, which do not go through middleware either.
 func WithLogger(logger *slog.Logger) Option {
 	return clientOption(func(s *settings) {
 		s.once("WithLogger")
@@ -171,7 +172,8 @@ func WithLogger(logger *slog.Logger) Option {
 // request and the origin of the API, else the call is [ErrInvalidArgument];
 // credentials, cookies and idempotency keys that it adds are left out. It does not
 // see the requests of a download that was redirected to another host. It must not
-// repeat writes with consequences.
+// repeat writes with consequences. Middleware that replaces the body of a request sends
+// a clone of it with Body, ContentLength and GetBody set.
 type Middleware func(next http.RoundTripper) http.RoundTripper
 
 // WithMiddleware adds middleware, the first one outermost.

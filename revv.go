@@ -1,6 +1,7 @@
 // Package revv is a client for the Revv Public API: documents from templates,
 // fields, sending for Fill & eSign, acceptance and approval, magic links,
-// folders, contacts, activities, webhooks and OAuth 2.0.
+// folders, contacts, activities, webhooks and OAuth 2.0. It is unofficial: not
+// affiliated with, endorsed by or supported by Revv or its owners.
 //
 // The vendor publishes no API reference any more. The comments of [Routes] say
 // of each call how it is known, and [WithRoutes] repairs one that is not right.
@@ -41,11 +42,12 @@
 // # Errors
 //
 // Every failed call returns an [*Error] with the operation, the status and the
-// service's own words; errors.Is tells its kind:
+// service's own words; errors.Is tells its kind, and [MaybeApplied] whether the call
+// may have been carried out:
 //
 //	switch {
 //	case errors.Is(err, revv.ErrNotFound): // there is none
-//	case errors.Is(err, revv.ErrOutcomeUnknown): // look before sending again
+//	case revv.MaybeApplied(err): // look before sending again
 //	}
 //
 // Nothing secret is in an error, however it is printed.
@@ -329,7 +331,8 @@ type Person struct {
 	FirstName string `json:"first_name"`
 	LastName  string `json:"last_name"`
 	// Order is the place in the signing sequence, from 1; 0 leaves the sequence
-	// to the service. Only [DocumentsService.SendForESign] knows an order.
+	// to the service. Only [DocumentsService.SendForESign] knows an order, and its
+	// member is a stand-in.
 	Order int `json:"order,omitzero"`
 }
 

@@ -56,7 +56,8 @@ func (s *TemplatesService) List(ctx context.Context, params ListTemplatesParams,
 }
 
 // All ranges over the templates, page by page, some pages ahead. The second
-// value is an error, which ends the range; [ErrPageLoop] if a page comes again. A read.
+// value is an error, which ends the range; [ErrPageLoop] if a page comes again. A template
+// can be missed if the list changes meanwhile, see [DocumentsService.All]. A read.
 func (s *TemplatesService) All(ctx context.Context, params ListTemplatesParams, opts ...CallOption) iter.Seq2[Template, error] {
 	return allPages(ctx, operations[opListTemplates].name, params.Page, params.Prefetch, func(ctx context.Context, number int) (*Page[Template], error) {
 		params := params // pages are fetched at the same time

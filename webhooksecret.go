@@ -21,8 +21,9 @@ const minWebhookSecret = 16
 // a handler is never open by omission.
 //
 // Each takes the secret that is valid, and while it is being changed the old one
-// beside it: start accepting the new one, change the subscription, stop accepting
-// the old one. A secret is at least 16 bytes long. Only digests of secrets are
+// beside it: accept both, [WebhooksService.Subscribe] with the new URL,
+// [WebhooksService.Unsubscribe] the old one, and accept the old secret until its
+// retries have ended. A secret is at least 16 bytes long. Only digests of secrets are
 // kept, and nothing prints them.
 type WebhookSecret struct {
 	kind    secretKind
@@ -77,7 +78,8 @@ func BasicSecret(user string, passwords ...string) WebhookSecret {
 
 // PathSecret expects one of values as the last segment of the path, for senders
 // that can set nothing but a URL. A path gets into logs more easily than a
-// header: keep it out of those of the proxies on the way.
+// header: keep it out of those of the proxies on the way. With a slash behind it, the
+// last segment is empty: 401.
 func PathSecret(values ...string) WebhookSecret {
 	s := WebhookSecret{kind: pathSecret}
 	s.take("values", "", values, func(value string) string {

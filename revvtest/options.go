@@ -95,7 +95,7 @@ func WithPageSize(n int) Option {
 }
 
 // WithRedirectURLs registers other redirect URLs than http://127.0.0.1/callback.
-// The port of a URL on 127.0.0.1 is free.
+// Any port is accepted for a redirect URL on 127.0.0.1.
 func WithRedirectURLs(urls ...string) Option {
 	return func(c *config) { c.sandbox.RedirectURLs = urls }
 }

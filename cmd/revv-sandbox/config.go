@@ -108,7 +108,7 @@ func settings() []*setting {
 			},
 		},
 		{
-			"redirect-url", "URL,…", "", "register these redirect URLs beside " + callbackURL + ", whose port is free",
+			"redirect-url", "URL,…", "", "register these redirect URLs beside " + callbackURL + "; any port is accepted for a redirect URL on 127.0.0.1",
 			func(c *config, value string) error { return parseRedirectURLs(c, splitList(value)) },
 		},
 		{

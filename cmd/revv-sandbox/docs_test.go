@@ -54,13 +54,18 @@ func TestDocs_faultsWithoutABrowser(t *testing.T) {
 	}
 	assert.Equal(t, []string{"/faults", "/faults/clear"}, posted)
 
-	_, presets, ok := strings.Cut(section, "The presets stand in")
+	_, presets, ok := strings.Cut(section, "says what each preset does:")
 	require.True(t, ok)
-	presets, _, _ = strings.Cut(presets, "and others")
-	names := regexp.MustCompile("`([a-z-]+)`").FindAllStringSubmatch(presets, -1)
-	assert.NotEmpty(t, names)
+	presets, _, _ = strings.Cut(presets, "\n")
 	faults := p.send("GET", "/faults", "").body
-	for _, name := range names {
-		assert.Contains(t, faults, `value="`+name[1]+`"`)
+	var named, offered []string
+	for _, name := range regexp.MustCompile("`([a-z-]+)`").FindAllStringSubmatch(presets, -1) {
+		named = append(named, name[1])
 	}
+	for _, key := range regexp.MustCompile(`name="preset" value="([a-z-]+)"`).FindAllStringSubmatch(faults, -1) {
+		offered = append(offered, key[1])
+		assert.Contains(t, faults, "<code>"+key[1]+"</code>")
+	}
+	assert.NotEmpty(t, offered)
+	assert.Equal(t, offered, named, "every preset, in the order of the page")
 }

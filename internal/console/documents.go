@@ -84,7 +84,7 @@ func partyRows(d *sandbox.Document) []partyRow {
 			case role == "Reader":
 				row.Tone, row.State = "calm", "Has a copy"
 			case !p.Notified:
-				row.Tone, row.State = "calm", "Waits for a turn"
+				row.Tone, row.State = "calm", "Waiting for their turn"
 			}
 			rows = append(rows, row)
 		}

@@ -124,7 +124,7 @@ func TestEvents_pagesAndScriptFitTogether(t *testing.T) {
 			assert.Contains(t, kinds, kind, path)
 		}
 		assert.Contains(t, page, `data-live="`, path)
-		assert.Contains(t, page, `id="news"`, path)
+		assert.Contains(t, page, `id="news" role="status"></div>`, path) // there and empty, so that what comes in is read out
 	}
 	assert.Greater(t, live, 10)
 	script, err := io.ReadAll(b.do(http.MethodGet, "/assets/console.js", "").Body)

@@ -92,7 +92,7 @@ func TestSign_withMistakes_comesBackWithWhatWasFilledIn(t *testing.T) {
 	checkHTML(t, "mistakes", page)
 	for _, want := range []string{
 		`role="alert"`, `aria-invalid="true" autofocus>`, "Nothing is signed yet", "Example &amp; Sons</textarea>", `value="much"`,
-		`id="e1">This field is required.`, `id="e2">The field &#34;Fee&#34; is a number as 1500 or 1500.50, which &#34;much&#34; is not.`,
+		`id="e1">This field is required.`, `id="e2">The field &#34;Fee&#34; is a number such as 1500 or 1500.50, which &#34;much&#34; is not.`,
 		`id="ename">Type your name to sign.`,
 	} {
 		assert.Contains(t, page, want)
@@ -109,7 +109,7 @@ func TestSign_withMistakes_comesBackWithWhatWasFilledIn(t *testing.T) {
 	missing := b.post(http.StatusUnprocessableEntity, first, url.Values{"name": {"One"}, "answer": {"sign"}})
 	assert.Contains(t, missing.Body.String(), `id="e0">This field is required.`)
 	odd := b.post(http.StatusBadRequest, first, url.Values{"name": {"One"}, "answer": {"perhaps"}})
-	assert.Contains(t, odd.Body.String(), "it is sign or decline")
+	assert.Contains(t, odd.Body.String(), "The answer must be sign or decline.")
 }
 
 func TestSign_linesOfATextAreKept(t *testing.T) {

@@ -68,6 +68,27 @@ func TestPages_thatAreNotThere(t *testing.T) {
 	assert.Equal(t, http.StatusNotFound, b.do(http.MethodDelete, "/faults", "").Code)
 }
 
+// What a page says is a sentence, and only behind a link is there somebody to ask.
+func TestPages_refusalsAreSentences(t *testing.T) {
+	t.Parallel()
+	b := open(t)
+	const ask = "Ask whoever sent it for a new one."
+	for _, path := range []string{"/sign/x", "/shared/x", "/api/shared/documents/1/x"} {
+		page := b.do(http.MethodGet, path, "").Body.String()
+		assert.Contains(t, page, "<p>This link is not valid, or not valid any more.</p>", path)
+		assert.Contains(t, page, ask, path)
+	}
+	for path, message := range map[string]string{
+		"/oauth/authorize":             "<p>client_id is missing.</p>",
+		"/oauth/authorize?client_id=x": "<p>No application with the client_id &#34;x&#34; is registered.</p>",
+		"/nothing":                     `<a href="/">Back to the documents</a>`,
+	} {
+		page := b.do(http.MethodGet, path, "", "Accept", "text/html").Body.String()
+		assert.Contains(t, page, message, path)
+		assert.NotContains(t, page, ask, path)
+	}
+}
+
 // A program that has lost its way gets an answer for programs, and is seen.
 func TestPages_programAtAWrongPath(t *testing.T) {
 	t.Parallel()
@@ -83,12 +104,22 @@ func TestDocument_showsFieldsPartiesTimelineAndMails(t *testing.T) {
 	b := open(t)
 	b.sent("Deal")
 	page := b.get("/documents/14")
-	for _, want := range []string{"Deal", "DOC-000040", "Sent", "Start date", "one@example.com", "Waits for a turn", "Document sent for sign", "Please sign", "/documents/14/pdf"} {
+	for _, want := range []string{"Deal", "DOC-000040", "Sent", "Start date", "one@example.com", "Waiting for their turn", "Document sent for sign", "Please sign", "/documents/14/pdf"} {
 		assert.Contains(t, page, want)
 	}
 	w := b.do(http.MethodGet, "/documents/14/pdf", "")
 	assert.Equal(t, "application/pdf", w.Header().Get("Content-Type"))
 	assert.True(t, strings.HasPrefix(w.Body.String(), "%PDF-"))
+}
+
+func TestDocument_personWithoutAName_hasTheAddressOnce(t *testing.T) {
+	t.Parallel()
+	b := open(t)
+	b.sent("Deal")
+	row := func(person string) string { return `<th scope="row" data-label="Person">` + person + `</th>` }
+	page := b.get("/documents/14")
+	assert.Contains(t, page, row(`One<span class="sub">one@example.com</span>`))
+	assert.Contains(t, page, row("two@example.com"))
 }
 
 func TestDashboard_searchesAndFilters(t *testing.T) {

@@ -65,15 +65,22 @@ func (a *account) beginConsent(rawQuery string) (*Consent, error) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(query)) {
 		if len(query[name]) > 1 {
-			return nil, badRequest("%s: the parameter occurs twice", shorten(name))
+			return nil, badRequest("the parameter %s occurs twice", shorten(name))
 		}
 	}
-	if id := query.Get("client_id"); id != a.App.ClientID {
-		return nil, badRequest("client_id: no application %q is registered", shorten(id))
+	switch id := query.Get("client_id"); id {
+	case a.App.ClientID:
+	case "":
+		return nil, badRequest("client_id is missing")
+	default:
+		return nil, badRequest("no application with the client_id %q is registered", shorten(id))
 	}
 	target := query.Get("redirect_uri")
+	if target == "" {
+		return nil, badRequest("redirect_uri is missing; the application has %s", list(a.App.RedirectURLs))
+	}
 	if !slices.ContainsFunc(a.App.RedirectURLs, func(registered string) bool { return sameRedirect(registered, target) }) {
-		return nil, badRequest("redirect_uri: %q is not registered; the application has %s", shorten(target), list(a.App.RedirectURLs))
+		return nil, badRequest("the redirect_uri %q is not registered; the application has %s", shorten(target), list(a.App.RedirectURLs))
 	}
 	refuse := func(code, format string, args ...any) error {
 		return &redirect{withQuery(target, url.Values{

@@ -31,7 +31,7 @@ func checkFieldValue(f Field, value string) error {
 		}
 	case f.Type == FieldNumber:
 		if !number.MatchString(value) {
-			return fmt.Errorf("the field %q is a number as 1500 or 1500.50, which %q is not", f.Name, shorten(value))
+			return fmt.Errorf("the field %q is a number such as 1500 or 1500.50, which %q is not", f.Name, shorten(value))
 		}
 	default:
 		if strings.ContainsFunc(value, func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' }) {

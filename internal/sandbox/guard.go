@@ -90,12 +90,16 @@ func Operations() []string {
 	return names
 }
 
-// NotFound refuses a request that leads nowhere, with the nearest path that does,
-// and keeps it in the log. It is for a [Options.Fallback] that has no answer.
+// NotFound refuses a request that leads nowhere, with the nearest path that
+// does, if one is near, and keeps it in the log. It is for a [Options.Fallback] that has no answer.
 func (s *Sandbox) NotFound(w http.ResponseWriter, r *http.Request) {
 	s.refuse(w, r, s.unknownPath(r))
 }
 
 func (s *Sandbox) unknownPath(r *http.Request) *Problem {
-	return notFound("no operation lives at %s; did you mean %s?", shorten(redactPath(r.URL.Path)), s.nearest(r.Method, r.URL.Path[:min(len(r.URL.Path), maxPath)]))
+	hint := s.nearest(r.Method, r.URL.Path[:min(len(r.URL.Path), maxPath)])
+	if hint != "" {
+		hint = "; did you mean " + hint + "?"
+	}
+	return notFound("no operation lives at %s%s", shorten(redactPath(r.URL.Path)), hint)
 }

@@ -138,7 +138,7 @@ func (a *account) replied(c *call, err error, r role) (any, error) {
 		}
 		return documentAnswer(l.document), gone
 	case gone != nil:
-		return a.sandbox.problemPage(asProblem(gone)), nil
+		return a.sandbox.problemPage(c.op, asProblem(gone)), nil
 	case err != nil:
 		return a.answerForm(c, a.view(l), asProblem(err)), nil
 	}
@@ -233,7 +233,7 @@ func (a *account) signAnswer(view SharedLink, filled signing, p *Problem) *answe
 func (s *Sandbox) formAnswer(name string, p *Problem, data map[string]any) *answer {
 	status := http.StatusOK
 	if p != nil {
-		status, data["Error"] = p.Status, p.Message
+		status, data["Error"] = p.Status, asSentence(p)
 	}
 	reply := s.htmlAnswer(status, name, data)
 	if p != nil {
@@ -274,7 +274,7 @@ func (a *account) signForm(c *call) (any, error) {
 			p.SignedAs = filled.Name
 		}
 	default:
-		err = badRequest("answer: it is sign or decline")
+		err = badRequest("the answer must be sign or decline")
 	}
 	if err != nil {
 		return a.signAnswer(a.view(l), filled, asProblem(err)), nil
@@ -335,10 +335,18 @@ func checkSignature(name string) error {
 	return nil
 }
 
-// asSentence turns an error into what a person reads beside a field.
+// asSentence turns an error into what a person reads. A name, as of a parameter, is
+// left as it is.
 func asSentence(err error) string {
 	text := err.Error()
-	return strings.ToUpper(text[:1]) + text[1:] + "."
+	word, _, _ := strings.Cut(text, " ")
+	if word != "" && !strings.ContainsFunc(word, func(r rune) bool { return r < 'a' || r > 'z' }) {
+		text = strings.ToUpper(text[:1]) + text[1:]
+	}
+	if !strings.HasSuffix(text, ".") {
+		text += "."
+	}
+	return text
 }
 
 // readPage shows a private copy.

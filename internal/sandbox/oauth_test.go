@@ -131,11 +131,13 @@ func TestOAuth_consentPage(t *testing.T) {
 func TestOAuth_badAuthorizationRequests(t *testing.T) {
 	a := newAPI(t)
 	shown := map[string][]string{
-		"no application": {"client_id", "x"},
-		"redirect_uri":   {"redirect_uri", "http://127.0.0.1:8765/other"},
-		"is not regis":   {"redirect_uri", "http://localhost:8765/callback"},
-		"not registered": {"redirect_uri", "https://127.0.0.1/callback"},
-		"registered; ":   {"redirect_uri", "http://u@127.0.0.1/callback"},
+		"<p>client_id is missing.</p>": {"client_id", ""},
+		"<p>No application":            {"client_id", "x"},
+		"<p>redirect_uri is missing":   {"redirect_uri", ""},
+		"<p>The redirect_uri":          {"redirect_uri", "http://127.0.0.1:8765/other"},
+		"is not regis":                 {"redirect_uri", "http://localhost:8765/callback"},
+		"not registered":               {"redirect_uri", "https://127.0.0.1/callback"},
+		"registered; ":                 {"redirect_uri", "http://u@127.0.0.1/callback"},
 	}
 	for message, changes := range shown {
 		w := a.do("GET", "/oauth/authorize?"+a.request(changes...).Encode(), "")

@@ -7,6 +7,7 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/revv-go/revv"
 )
@@ -79,8 +80,13 @@ func (s *Sandbox) htmlAnswer(status int, name string, data map[string]any) *answ
 	return reply
 }
 
-func (s *Sandbox) problemPage(p *Problem) *answer {
-	reply := s.htmlAnswer(p.Status, "problem", map[string]any{"Title": http.StatusText(p.Status), "Message": p.Message})
+// problemPage tells a person why there is no page. Link says that a link from a mail
+// is of no use.
+func (s *Sandbox) problemPage(op *operation, p *Problem) *answer {
+	reply := s.htmlAnswer(p.Status, "problem", map[string]any{
+		"Title": http.StatusText(p.Status), "Message": asSentence(p),
+		"Link": p.Status == http.StatusNotFound && strings.HasPrefix(op.name, "Shared."),
+	})
 	reply.problem = p.Message
 	return reply
 }
@@ -111,7 +117,7 @@ func (a *account) consentForm(c *call) (any, error) {
 	}
 	decision := form.Get("decision")
 	if decision != "authorize" && decision != "cancel" {
-		return nil, badRequest("decision: it is authorize or cancel")
+		return nil, badRequest("the decision must be authorize or cancel")
 	}
 	location, err := a.decideConsent(form.Get("ticket"), decision == "authorize")
 	if err != nil {

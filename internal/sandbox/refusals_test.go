@@ -72,7 +72,11 @@ func TestRefusals(t *testing.T) {
 		{"lost slash of templates", "GET", "/api/docstemplate", "", 404, "did you mean GET /api/docstemplate/?", nil},
 		{"slash too many", "POST", "/api/docs/", `{"template_id":21}`, 404, "did you mean POST /api/docs?", nil},
 		{"double slash", "GET", "/api//docs/14", "", 404, "did you mean GET /api/docs/{id}", nil},
+		{"lost version", "POST", "/api/doc-signers/14", "{}", 404, "did you mean POST /api/v2/doc-signers/{id}?", nil},
+		{"lost id", "GET", "/api/documents", "", 404, "did you mean GET /api/documents/{doc_no}?", nil},
+		{"slip in a link", "POST", "/api/shared/documents/1/x/doc-acceptances/accept", "", 404, "did you mean POST /api/shared/documents/1/{hash}/doc-acceptance/accept?", nil},
 		{"wrong method", "DELETE", "/api/docs/14", "", 405, "/api/docs/{id} does not take DELETE; it takes GET and HEAD", nil},
+		{"wrong method of a link", "PUT", "/sign/x", "", 405, "/sign/{hash} does not take PUT; it takes GET, HEAD and POST", nil},
 		{"PATCH", "PATCH", "/api/docs/14/fields", `{}`, 405, "it takes PUT", nil},
 		{"unknown query", "GET", "/api/folders/?page=2", "", 400, "page: Documents.List knows no such query parameter; it knows page_num and sort_by_doc_num", nil},
 		{"query where none is known", "GET", "/api/docs/14?page_num=1", "", 400, "it knows none", nil},
@@ -129,7 +133,7 @@ func TestRefusals(t *testing.T) {
 		{"field without value", "PUT", "/api/docs/14/fields", `{"fields":[{"name":"Counterparty"}]}`, 400, "fields[0].value: the member is missing", nil},
 		{"field twice", "PUT", "/api/docs/14/fields", `{"fields":[{"name":"Counterparty","value":"x"},{"name":"Counterparty","value":"y"}]}`, 422, "occurs twice", nil},
 		{"bad date", "PUT", "/api/docs/14/fields", `{"fields":[{"name":"Effective date","value":"01.07.2021"}]}`, 422, "is a date as 2021-06-18", nil},
-		{"bad number", "PUT", "/api/docs/17/fields", `{"fields":[{"name":"Fee","value":"1,500"}]}`, 422, "is a number as 1500", nil},
+		{"bad number", "PUT", "/api/docs/17/fields", `{"fields":[{"name":"Fee","value":"1,500"}]}`, 422, "is a number such as 1500", nil},
 		{"bad text", "PUT", "/api/docs/14/fields", `{"fields":[{"name":"Counterparty","value":"\u0007"}]}`, 422, "without control characters", nil},
 		{"long text", "PUT", "/api/docs/14/fields", `{"fields":[{"name":"Counterparty","value":"` + strings.Repeat("x", 10_001) + `"}]}`, 422, "at most 10000 bytes", nil},
 		{"fields of a signed document", "PUT", "/api/docs/16/fields", `{"fields":[{"name":"Counterparty","value":"x"}]}`, 409, "because it is signed", nil},
@@ -273,4 +277,15 @@ func TestFallback_answersWhatIsNotTheAPI(t *testing.T) {
 	assert.Equal(t, http.StatusTeapot, a.do("GET", "/", "").Code)
 	assert.Equal(t, http.StatusNotFound, a.do("GET", "/api/unknown", "").Code)
 	assert.Equal(t, http.StatusOK, a.do("GET", "/api/webhooks", "").Code)
+}
+
+// A path that is like no operation is answered without a guess, and no guess is a
+// page behind a link.
+func TestUnknownPath_unlikeAnyRoute_hasNoHint(t *testing.T) {
+	a := newAPI(t)
+	for _, path := range []string{"/robots.txt", "/favicon.ico", "/", "/api", "/api/", "/api/v2", "/api/user", "/v1/documents", "/sign", "/sign/a/b", "/shared", "/perma/DOC/x", "/graphql"} {
+		body := a.refused(http.StatusNotFound, "GET", path, "")
+		assert.Contains(t, body, "no operation lives at /", path)
+		assert.NotContains(t, body, "did you mean", path)
+	}
 }

@@ -95,6 +95,9 @@ type route struct {
 	methods map[string][]*operation
 }
 
+// linkPlaceholder stands for the secret of a mailed link.
+const linkPlaceholder = "{hash}"
+
 var placeholder = regexp.MustCompile(`\{[a-z_]+\}`)
 
 // register fills the mux. Routes of the client come first, as the value that
@@ -120,6 +123,7 @@ func (s *Sandbox) register() (err error) {
 		r := byPattern[pattern]
 		if r == nil {
 			_, path, _ := strings.Cut(spelling, " ")
+			path = strings.ReplaceAll(path, "{param}", linkPlaceholder) // as the contract spells it
 			r = &route{sandbox: s, path: path, methods: map[string][]*operation{}}
 			byPattern[pattern] = r
 			s.routes = append(s.routes, r)
@@ -173,21 +177,43 @@ func (rt *route) allowed() []string {
 	return methods
 }
 
-// nearest returns the known route that a wrong path most likely meant.
+// nearest returns the known route that a wrong path most likely meant, "" if it is
+// unlike all of them. The pages behind links are not offered: their addresses come
+// whole, from a mail.
 func (s *Sandbox) nearest(method, path string) string {
-	best, bestDistance := "", 0
+	const farthest = 12 // a segment too many or too few, and little else
+	best, bestDistance := "", farthest+1
+	given := strings.Split(path, "/")
 	for _, r := range s.routes {
-		distance := segmentDistance(strings.Split(path, "/"), strings.Split(r.path, "/"))
+		known := strings.Split(r.path, "/")
+		if strings.Contains(r.path, linkPlaceholder) && !strings.HasPrefix(r.path, apiSpace) || !shareWord(given, known) {
+			continue
+		}
+		distance := segmentDistance(given, known)
 		shown := method
 		if r.methods[method] == nil { // another method is a worse guess, not an impossible one
 			distance += 2
 			shown = r.allowed()[0]
 		}
-		if best == "" || distance < bestDistance {
+		if distance < bestDistance {
 			best, bestDistance = shown+" "+r.path, distance
 		}
 	}
 	return best
+}
+
+// shareWord reports whether two paths have a segment in common, but for typing
+// errors. "api", versions and placeholders say nothing of what was meant.
+func shareWord(given, known []string) bool {
+	for _, k := range known {
+		if len(k) < 3 || k == "api" || strings.HasPrefix(k, "{") {
+			continue
+		}
+		if slices.ContainsFunc(given, func(g string) bool { return letterDistance(g, k) <= len(k)/2 }) {
+			return true
+		}
+	}
+	return false
 }
 
 // segmentDistance is the edit distance of two paths, whose unit is a segment of

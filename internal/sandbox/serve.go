@@ -73,7 +73,7 @@ func (rt *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if refusal != nil {
 		reply := refusal.answer()
 		if c.op.page {
-			reply = s.problemPage(refusal)
+			reply = s.problemPage(c.op, refusal)
 		}
 		reply.problem = refusal.Message
 		s.finish(entry, w, r, c.seal(reply))
@@ -136,7 +136,7 @@ func (s *Sandbox) perform(c *call) *answer {
 		p := asProblem(err)
 		reply := p.answer()
 		if c.op.page {
-			reply = s.problemPage(p)
+			reply = s.problemPage(c.op, p)
 		}
 		reply.problem = p.Message
 		return c.seal(reply)

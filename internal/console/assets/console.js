@@ -12,6 +12,15 @@
   let loading = false;
   let stale = false;
 
+  // The region is there from the beginning, and empty: what comes into it is read out.
+  function tell() {
+    if (news.firstChild) return;
+    const link = document.createElement("a");
+    link.href = "";
+    link.textContent = "Something has changed. Reload the page";
+    news.append(link);
+  }
+
   // Somebody who is in the middle of a part must not have it taken away.
   const busy = (part) => part.contains(document.activeElement) || !(window.getSelection() || { isCollapsed: true }).isCollapsed;
 
@@ -30,13 +39,13 @@
         const next = fresh.querySelector(`[data-live="${part.dataset.live}"]`);
         if (!next || next.innerHTML === part.innerHTML) continue;
         if (busy(part)) {
-          news.hidden = false;
+          tell();
         } else {
           part.innerHTML = next.innerHTML;
         }
       }
     } catch {
-      news.hidden = false;
+      tell();
     } finally {
       loading = false;
     }
