@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -98,13 +99,9 @@ func (c *core) prepare(call *call, opts []CallOption) (*prepared, error) {
 			}
 		}
 	}
-	id := call.input.id
-	if id.rule != "" {
-		return nil, argument(call.name, id.name, id.rule)
-	}
-	path, escaped, err := call.route.Path(id.text)
+	path, escaped, err := call.path(settings.path.Reveal())
 	if err != nil {
-		return nil, argument(call.name, id.name, err.Error())
+		return nil, err
 	}
 	p := &prepared{call: call, settings: settings, agent: c.agent}
 	p.url = url.URL{Scheme: c.base.Scheme, Host: c.base.Host, Path: c.base.Path + path}
@@ -120,6 +117,36 @@ func (c *core) prepare(call *call, opts []CallOption) (*prepared, error) {
 		}
 	}
 	return p, nil
+}
+
+// path expands the route of a call, with the id of an operation of the table, or with
+// what the options give for a call of Do.
+func (c *call) path(given map[string]string) (path, escaped string, err error) {
+	id := c.input.id
+	if id.rule != "" {
+		return "", "", argument(c.name, id.name, id.rule)
+	}
+	values, source := []string{id.text}, id.name
+	if id.name == "" {
+		values, source = values[:0], "WithPathValue"
+		for _, name := range c.route.Params {
+			value, ok := given[name]
+			if !ok {
+				return "", "", argument(c.name, "path", "has the placeholder {"+name+"}, and no WithPathValue is given for it")
+			}
+			values = append(values, value)
+		}
+	}
+	for name := range given {
+		if id.name != "" || !slices.Contains(c.route.Params, name) {
+			return "", "", argument(c.name, "WithPathValue", "names a placeholder that the path does not have")
+		}
+	}
+	path, escaped, err = c.route.Path(values...)
+	if err != nil {
+		return "", "", argument(c.name, source, err.Error())
+	}
+	return path, escaped, nil
 }
 
 // header returns the headers of one attempt, all but the credentials, in a map of its

@@ -200,8 +200,10 @@ func (c *Client) Settle(ctx context.Context) error {
 // Do calls an operation that the client does not model: method and path below
 // the base URL, in encoded as the JSON body (nil for none; []byte and
 // json.RawMessage are JSON already), the answer decoded into what out points to (nil
-// to ignore it; *[]byte and *json.RawMessage take the JSON as it is). Use
-// [WithQuery] for parameters. The call goes through the same pipeline as all
+// to ignore it; *[]byte and *json.RawMessage take the JSON as it is). [WithQuery] adds
+// parameters, and [WithPathValue] fills a placeholder of path, as {id}. Logs and
+// [CallInfo] show path as it is given: what is secret, or differs from call to call,
+// belongs into a placeholder. The call goes through the same pipeline as all
 // others: GET, HEAD, OPTIONS and TRACE are repeated as reads, PUT and DELETE as
 // idempotent writes, every other method as a write with consequences.
 //
@@ -219,9 +221,11 @@ func (c *Client) Do(ctx context.Context, method, path string, in, out any, opts 
 		decode = func(body []byte) error { return decodeInto(bytes.Clone(body), out) }
 	}
 	var err error
-	switch call.route, err = wire.ParseRoute(method+" "+path, ""); {
+	switch call.route, err = wire.ParseTemplate(method + " " + path); {
+	case !wire.IsMethod(method):
+		call.input.refused = argument(op, "method", "must be capital letters, as GET")
 	case err != nil:
-		call.input.refused = argument(op, "method and path", err.Error()) // which does not repeat them
+		call.input.refused = argument(op, "path", strings.TrimPrefix(err.Error(), "the path ")) // which does not repeat it
 	case isStream(in):
 		call.input.refused = argument(op, "in", "must be a value for encoding/json, or JSON as []byte: what can be read once cannot be sent again")
 	case out != nil && !isTarget(out):

@@ -1,7 +1,6 @@
 package revv
 
 import (
-	"bytes"
 	"net/url"
 	"slices"
 	"strings"
@@ -26,8 +25,8 @@ func hiding(short int, secrets []string) *strings.Replacer {
 	}
 	slices.Sort(forms)
 	pairs := make([]string, 0, 2*len(forms))
-	for i := len(forms) - 1; i >= 0; i-- { // what begins with another goes first
-		pairs = append(pairs, forms[i], secret.Redacted)
+	for _, form := range slices.Backward(forms) { // what begins with another goes first
+		pairs = append(pairs, form, secret.Redacted)
 	}
 	return strings.NewReplacer(pairs...)
 }
@@ -45,7 +44,8 @@ func lowerEscapes(s string) string {
 	b := []byte(s)
 	for i := 0; i+2 < len(b); i++ {
 		if b[i] == '%' {
-			copy(b[i+1:i+3], bytes.ToLower(b[i+1:i+3]))
+			b[i+1] |= 'a' - 'A' // which digits have already
+			b[i+2] |= 'a' - 'A'
 		}
 	}
 	return string(b)
@@ -60,6 +60,9 @@ func (p *prepared) secrets(last *result) []string {
 		secrets = appendValues(append(secrets, target.RawQuery), target.Query())
 	}
 	secrets = appendValues(secrets, p.settings.query.Reveal())
+	for _, value := range p.settings.path.Reveal() {
+		secrets = append(secrets, value)
+	}
 	for name, values := range p.settings.header.Reveal() {
 		if !slices.Contains(requestIDHeaders, name) { // which are there to be found again in logs
 			secrets = appendParts(secrets, values)
@@ -76,7 +79,7 @@ func (p *prepared) secrets(last *result) []string {
 func appendParts(secrets, values []string) []string {
 	for _, value := range values {
 		secrets = append(secrets, value)
-		for part := range strings.FieldsFuncSeq(value, func(r rune) bool { return strings.ContainsRune(" \t,;\"", r) }) {
+		for _, part := range strings.FieldsFunc(value, func(r rune) bool { return strings.ContainsRune(" \t,;\"", r) }) {
 			secrets = append(secrets, part)
 			if _, text, ok := strings.Cut(part, "="); ok {
 				secrets = append(secrets, text)

@@ -73,8 +73,11 @@ func (f *Field) decodeScanned(object []byte) error {
 	if err != nil {
 		return err
 	}
+	if m[3] == nil {
+		return nil
+	}
 	text, ok := scalarText(m[3])
-	if !ok && m[3] != nil {
+	if !ok {
 		text = string([]rune(string(m[3]))) // U+FFFD for broken UTF-8, as in any other text
 	}
 	f.Value = text

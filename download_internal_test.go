@@ -44,7 +44,8 @@ func TestGuard_looksAtTheAddressThatIsDialled(t *testing.T) {
 // What is reserved at either end of a network, and what lies beside it.
 func TestIsPublic_atTheEdges(t *testing.T) {
 	t.Parallel()
-	for _, network := range reserved() {
+	for _, text := range reserved() {
+		network := netip.MustParsePrefix(text)
 		assert.False(t, isPublic(network.Addr()), "%v", network)
 		assert.False(t, isPublic(lastOf(network)), "%v", network)
 	}

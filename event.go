@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
+	"strconv"
 	"strings"
 
 	"github.com/revv-go/revv/internal/wire"
@@ -155,14 +157,14 @@ func (e *Event) decode(data []byte) error {
 		return malformed(wire.ErrNotObject)
 	}
 	members := wire.Select(data, "id", "event", "timestamp", "document", "previous_status", "recipient")
-	document := members[3]
+	document, recipient := members[3], members[5]
 	err := decodeMembers(
 		member{"id", members[0], (*eventID)(&e.ID)},
 		member{"event", members[1], (*string)(&e.Type)},
 		member{"timestamp", members[2], &e.Timestamp},
 		member{"document", document, &struct{}{}}, // refuses what is not an object
 		member{"previous_status", members[4], &e.PreviousStage},
-		member{"recipient", members[5], &e.Recipient},
+		member{"recipient", recipient, &struct{}{}},
 	)
 	if err != nil {
 		return misfitOf("", err)
@@ -177,8 +179,30 @@ func (e *Event) decode(data []byte) error {
 			member{"document.document_status", members[4], &e.Document.Stage},
 		)
 	}
+	if err == nil && wire.Kind(recipient) == '{' {
+		members = wire.Select(recipient, "user_email", "first_name", "last_name", "order")
+		err = decodeMembers(
+			member{"recipient.user_email", members[0], &e.Recipient.Email},
+			member{"recipient.first_name", members[1], &e.Recipient.FirstName},
+			member{"recipient.last_name", members[2], &e.Recipient.LastName},
+			member{"recipient.order", members[3], (*turn)(&e.Recipient.Order)},
+		)
+	}
 	e.Raw = bytes.Clone(bytes.TrimSpace(data))
 	return misfitOf("", err)
+}
+
+// turn is the place in a sequence in whatever form it comes.
+type turn int
+
+// UnmarshalJSON takes what is no whole number for 0, which is "not known": an event must
+// not be lost for it.
+func (n *turn) UnmarshalJSON(data []byte) error {
+	text, _ := scalarText(data)
+	if place, err := strconv.ParseFloat(text, 64); err == nil && place >= 0 && place <= math.MaxInt32 && place == math.Trunc(place) {
+		*n = turn(place)
+	}
+	return nil
 }
 
 const (

@@ -53,6 +53,13 @@ func TestParseEvent_isTolerantAboutContent(t *testing.T) {
 		"id as an odd number":   {`{"id":1e400,"event":"X"}`, revv.Event{ID: "1e400", Type: "X"}},
 		"document id as a text": {`{"event":"X","document":{"id":"9223372036854775807"}}`, revv.Event{Type: "X", Document: revv.EventDocument{ID: 1<<63 - 1}}},
 		"stage as a text":       {`{"event":"X","document":{"document_status":"In review"}}`, revv.Event{Type: "X", Document: revv.EventDocument{Stage: "In review"}}},
+		"order as a number":     {`{"event":"X","recipient":{"order":2}}`, revv.Event{Type: "X", Recipient: revv.Person{Order: 2}}},
+		"order as a text":       {`{"event":"X","recipient":{"order":"2"}}`, revv.Event{Type: "X", Recipient: revv.Person{Order: 2}}},
+		"order as a fraction":   {`{"event":"X","recipient":{"order":2.0}}`, revv.Event{Type: "X", Recipient: revv.Person{Order: 2}}},
+		"order that is none":    {`{"event":"X","recipient":{"user_email":"a@example.com","order":[2.5]}}`, revv.Event{Type: "X", Recipient: revv.Person{Email: "a@example.com"}}},
+		"order out of range":    {`{"event":"X","recipient":{"order":1e300}}`, revv.Event{Type: "X"}},
+		"order below zero":      {`{"event":"X","recipient":{"order":-1}}`, revv.Event{Type: "X"}},
+		"order with a half":     {`{"event":"X","recipient":{"order":2.5}}`, revv.Event{Type: "X"}},
 		"members in other case": {`{"Event":"X","Document":{"ID":7}}`, revv.Event{Type: "X", Document: revv.EventDocument{ID: 7}}},
 		"key in inner objects":  {`{"id":1,"event":"X","document":{"id":2},"recipient":{"id":3}}`, revv.Event{ID: "1", Type: "X", Document: revv.EventDocument{ID: 2}}},
 	}

@@ -282,6 +282,23 @@ func ExampleClient_Do() {
 	// Output: Service agreement <nil>
 }
 
+// What differs from call to call, or is secret, stands in the path under a name. Logs and
+// errors have the name.
+func ExampleWithPathValue() {
+	server := revvtest.NewServer(nil)
+	defer server.Close()
+
+	var answer struct {
+		Document struct {
+			Title string `json:"title"`
+		}
+	}
+	id := server.AddDocument(server.AddTemplate(revvtest.Template{Title: "NDA"}), "NDA with Example GmbH")
+	err := server.Client().Do(context.Background(), http.MethodGet, "/api/docs/{id}", nil, &answer, revv.WithPathValue("id", fmt.Sprint(id)))
+	fmt.Println(answer.Document.Title, err)
+	// Output: NDA with Example GmbH <nil>
+}
+
 func ExampleSaveToken() {
 	ctx, store := context.Background(), revv.NewMemoryStore()
 	if err := revv.SaveToken(ctx, store, "acme", &oauth2.Token{AccessToken: "access", RefreshToken: "refresh"}); err != nil {

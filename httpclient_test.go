@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -129,10 +131,66 @@ func TestDo_badMethodsAndPaths_areRefused(t *testing.T) {
 			err := silent(t).client(t).Do(t.Context(), test.method, test.path, nil, nil)
 			require.ErrorIs(t, err, revv.ErrInvalidArgument)
 			assert.Equal(t, "Do", failure(t, err).Op)
-			assert.Equal(t, "method and path", failure(t, err).Argument)
+			part := "path"
+			if strings.Contains(name, "method") || name == "small letters" {
+				part = "method"
+			}
+			assert.Equal(t, part, failure(t, err).Argument)
 			assert.NotContains(t, err.Error(), "\n")
 		})
 	}
+}
+
+// What is secret in a path, or has characters of its own, goes into a placeholder.
+func TestWithPathValue_fillsPlaceholdersAndIsShownNowhere(t *testing.T) {
+	t.Parallel()
+	var logged strings.Builder
+	var info revv.CallInfo
+	s := &service{answer: func(r *http.Request) (*http.Response, error) {
+		return reply(http.StatusForbidden, `{"error":"DENIED","message":"no link `+strings.Split(r.URL.EscapedPath(), "/")[5]+`"}`), nil
+	}}
+	client := s.client(t, revv.WithLogger(slog.New(slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug}))), revv.WithMiddleware(through(func(r *http.Request) {
+		info, _ = revv.CallInfoFrom(r.Context())
+	})))
+	const path = "/api/shared/{kind}/1/{hash}/accept"
+	err := client.Do(t.Context(), http.MethodPost, path, nil, nil, revv.WithPathValue("hash", "s3cr3t hash/of?a%link"), revv.WithPathValue("kind", "documents"))
+	require.ErrorIs(t, err, revv.ErrForbidden)
+	assert.Equal(t, []string{"POST /api/shared/documents/1/s3cr3t%20hash%2Fof%3Fa%25link/accept"}, s.Lines())
+	assert.Equal(t, path, info.Route)
+	assert.Contains(t, logged.String(), path)
+	assert.NotContains(t, logged.String()+err.Error()+fmt.Sprintf("%+v", info), "s3cr3t")
+}
+
+func TestWithPathValue_thatDoesNotFit_isRefused(t *testing.T) {
+	t.Parallel()
+	client := silent(t).client(t)
+	for name, c := range map[string]struct {
+		path, argument string
+		values         map[string]string
+	}{
+		"none given":           {"/api/users/{id}", "path", nil},
+		"another given":        {"/api/users/{id}", "path", map[string]string{"ID": "1"}},
+		"one too many":         {"/api/users/{id}", "WithPathValue", map[string]string{"id": "1", "name": "x"}},
+		"no placeholder":       {"/api/users", "WithPathValue", map[string]string{"id": "1"}},
+		"empty":                {"/api/users/{id}", "WithPathValue", map[string]string{"id": ""}},
+		"dots":                 {"/api/users/{id}", "WithPathValue", map[string]string{"id": ".."}},
+		"a part of a segment":  {"/api/users-{id}", "path", map[string]string{"id": "1"}},
+		"the same twice":       {"/api/{id}/{id}", "path", map[string]string{"id": "1"}},
+		"a control character":  {"/api/users/{id}", "WithPathValue", map[string]string{"id": "s3cr3t\n"}},
+		"text that is not one": {"/api/users/{id}", "WithPathValue", map[string]string{"id": "s3cr3t\xff"}},
+	} {
+		var opts []revv.CallOption
+		for key, value := range c.values {
+			opts = append(opts, revv.WithPathValue(key, value))
+		}
+		err := client.Do(t.Context(), http.MethodGet, c.path, nil, nil, opts...)
+		require.ErrorIs(t, err, revv.ErrInvalidArgument, name)
+		assert.Equal(t, c.argument, failure(t, err).Argument, name)
+		assert.NotContains(t, err.Error(), "s3cr3t", name)
+	}
+	_, err := client.Documents.Get(t.Context(), 14, revv.WithPathValue("id", "15"))
+	require.ErrorIs(t, err, revv.ErrInvalidArgument, "the id of an operation is its argument")
+	assert.Equal(t, "WithPathValue", failure(t, err).Argument)
 }
 
 func TestDo_bodyThatCannotBeEncoded_isRefused(t *testing.T) {

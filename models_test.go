@@ -317,3 +317,12 @@ func TestUpsertContactParams_nilIsLeftOutAndBlankIsSent(t *testing.T) {
 		assert.Equal(t, []string{"POST /api/contacts " + want}, s.Lines())
 	}
 }
+
+func TestField_withoutAValue_keepsTheOneThatIsThere(t *testing.T) {
+	t.Parallel()
+	field := revv.Field{Value: "kept"}
+	require.NoError(t, json.Unmarshal([]byte(`{"name":"price"}`), &field))
+	assert.Equal(t, "kept", field.Value)
+	require.NoError(t, json.Unmarshal([]byte(`{"name":"price","value":null}`), &field))
+	assert.Empty(t, field.Value)
+}

@@ -68,6 +68,7 @@ type callSettings struct {
 	timeout   time.Duration
 	header    secret.Value[http.Header]
 	query     secret.Value[url.Values]
+	path      secret.Value[map[string]string]
 	capture   *captured
 	progress  func(done, total int64)
 	overwrite bool
@@ -318,6 +319,18 @@ func WithQuery(key, value string) SharedOption {
 		maps.Copy(query, s.query.Reveal())
 		query[key] = []string{value}
 		s.query = secret.New(query)
+	})
+}
+
+// WithPathValue puts a value in the place of the placeholder {name} in a path of
+// [Client.Do]: as one segment, escaped. Logs, errors and [CallInfo] show the placeholder
+// and not the value.
+func WithPathValue(name, value string) CallOption {
+	return callOption(func(s *callSettings) {
+		values := make(map[string]string)
+		maps.Copy(values, s.path.Reveal())
+		values[name] = value
+		s.path = secret.New(values)
 	})
 }
 

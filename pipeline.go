@@ -79,6 +79,24 @@ func (r *result) refuses() bool {
 	return r.outcome == retry.Refused || r.outcome == retry.Throttled || r.outcome == retry.Unauthorized
 }
 
+// past is what the attempts of a call have left behind that changes what the last one
+// means.
+type past struct {
+	doubtful bool // a request may have been applied whose answer was not heard
+	arrived  bool // an attempt has found a connection
+}
+
+// weigh reads a result in the light of what came before.
+func (past *past) weigh(class retry.Class, a *attempt, last *result) {
+	madeUp := class == retry.Consequences && last.refuses() && a.unheard()
+	past.doubtful = past.doubtful || a.doubts.Load() > 0 || madeUp
+	if past.doubtful {
+		last.doubt(class)
+	}
+	past.arrived = past.arrived || !last.unreachable
+	last.unreachable = !past.arrived
+}
+
 // run is the pipeline: prepare, then attempt until the table says stop.
 func (c *core) run(ctx context.Context, call *call, opts []CallOption, decode decoder) error {
 	if c == nil {
@@ -98,12 +116,11 @@ func (c *core) run(ctx context.Context, call *call, opts []CallOption, decode de
 // brings a try of its own.
 func (c *core) loop(ctx context.Context, p *prepared, try func(context.Context, *attempt) result) error {
 	var (
-		last     result
-		sent     int             // requests, for the error
-		tries    int             // attempts that count against the policy
-		before   []*oauth2.Token // what a 401 was answered to
-		doubtful bool            // an earlier attempt may have been applied
-		arrived  bool            // an attempt has found a connection
+		last   result
+		past   past            // what the attempts have left behind
+		sent   int             // requests, for the error
+		tries  int             // attempts that count against the policy
+		before []*oauth2.Token // what a 401 was answered to
 	)
 	finish := func(kinds ...error) error {
 		c.capture(p, &last, sent)
@@ -125,13 +142,7 @@ func (c *core) loop(ctx context.Context, p *prepared, try func(context.Context, 
 		c.log(ctx, p, a, &last, time.Since(start))
 		c.heed(p, &last)
 		last.carry(p.class, &earlier)
-
-		doubtful = doubtful || a.doubts.Load() > 0 || p.class == retry.Consequences && last.refuses() && a.unheard()
-		if doubtful {
-			last.doubt(p.class)
-		}
-		arrived = arrived || !last.unreachable
-		last.unreachable = !arrived
+		past.weigh(p.class, a, &last)
 		switch retry.Decide(p.class, last.outcome, last.sent) {
 		case retry.Stop:
 			if last.outcome == retry.Success {
@@ -161,7 +172,7 @@ func (c *core) loop(ctx context.Context, p *prepared, try func(context.Context, 
 			continue
 		case retry.Again:
 		}
-		doubtful = doubtful || last.outcome == retry.Cut || last.outcome == retry.Faulty
+		past.doubtful = past.doubtful || last.outcome == retry.Cut || last.outcome == retry.Faulty
 		if tries >= p.settings.retry.MaxAttempts {
 			return finish()
 		}

@@ -169,7 +169,7 @@ func TestLimits_areTheDocumentedOnes(t *testing.T) {
 	assert.Equal(t, time.Minute, defaultMaxRetryAfter)
 	assert.Equal(t, time.Minute, defaultAttemptTimeout)
 	assert.Equal(t, 30*time.Second, stallLimit)
-	assert.EqualValues(t, 8<<20, maxJSON)
+	assert.Equal(t, 8<<20, maxJSON)
 	assert.Equal(t, 1000, jsonLimits.Depth)
 	assert.Equal(t, 20, retryBudget)
 }

@@ -178,10 +178,10 @@ func TestRoutes_bad_areRefusedByName(t *testing.T) {
 		"empty segment":           {"GET /api//docs/{id}", "the path must not contain an empty segment"},
 		"dots":                    {"GET /api/../docs/{id}", `the path must not contain "." or ".."`},
 		"no placeholder":          {"GET /api/docs/", "the placeholder {id} is missing"},
-		"another placeholder":     {"GET /api/docs/{doc_no}", `the placeholder "{doc_no}" is not known here`},
-		"placeholder twice":       {"GET /api/{id}/{id}", `the placeholder "{id}" is not known here`},
-		"placeholder and more":    {"GET /api/docs/x{id}", `the placeholder "x{id}" is not known here`},
-		"open brace":              {"GET /api/docs/{id", `the placeholder "{id" is not known here`},
+		"another placeholder":     {"GET /api/docs/{doc_no}", `the placeholder {doc_no} is not known here`},
+		"placeholder twice":       {"GET /api/{id}/{id}", `has a placeholder that is no whole segment`},
+		"placeholder and more":    {"GET /api/docs/x{id}", `has a placeholder that is no whole segment`},
+		"open brace":              {"GET /api/docs/{id", `has a placeholder that is no whole segment`},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -200,7 +200,7 @@ func TestRoutes_placeholderWhereNoneIsDue_isRefused(t *testing.T) {
 	t.Parallel()
 	_, err := revv.NewClient(revv.StaticToken(anyToken), revv.WithBaseURL(apiBase), revv.WithRoutes(revv.Routes{CreateDocument: "POST /api/docs/{id}"}))
 	require.ErrorIs(t, err, revv.ErrInvalidArgument)
-	assert.ErrorContains(t, err, `Routes.CreateDocument: "POST /api/docs/{id}": the placeholder "{id}" is not known here`)
+	assert.ErrorContains(t, err, `Routes.CreateDocument: "POST /api/docs/{id}": the placeholder {id} is not known here`)
 }
 
 func TestRoutes_severalBad_areAllReported(t *testing.T) {

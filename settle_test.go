@@ -142,6 +142,7 @@ func (p *panicking) Update(
 }
 
 func TestSettle_storeHasPanicked_savesThePair(t *testing.T) {
+	t.Parallel()
 	for name, expiry := range map[string]time.Duration{"rejected": 0, "about to expire": 20 * time.Second} {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, func(w *tokenWorld) {

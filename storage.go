@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
-	"sync"
 	"syscall"
 	"unicode/utf8"
 
@@ -109,21 +108,14 @@ func isPublicHost(host string) bool {
 }
 
 // reserved are the networks that are no part of the public Internet beyond what
-// netip knows (RFC 6890 and its updates). They are parsed when a download is
-// redirected, and not in every program when it starts.
-//
-//nolint:gochecknoglobals // a constant list; Go has no constant slices
-var reserved = sync.OnceValue(func() []netip.Prefix {
-	texts := []string{
+// netip knows (RFC 6890 and its updates). They are parsed when a storage is dialled: what
+// is there before takes time and room in every program.
+func reserved() []string {
+	return []string{
 		"0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.0.2.0/24", "198.18.0.0/15", "198.51.100.0/24",
 		"192.88.99.0/24", "203.0.113.0/24", "240.0.0.0/4", "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20",
 	}
-	networks := make([]netip.Prefix, len(texts))
-	for i, text := range texts {
-		networks[i] = netip.MustParsePrefix(text)
-	}
-	return networks
-})
+}
 
 // isUnicast6 reports whether an address lies in what of IPv6 has been given out to
 // the public, 2000::/3. Beyond it lie, among others, the many ways to write an
@@ -140,7 +132,7 @@ func isPublic(addr netip.Addr) bool {
 		return false
 	}
 	for _, network := range reserved() {
-		if network.Contains(addr) {
+		if netip.MustParsePrefix(network).Contains(addr) {
 			return false
 		}
 	}

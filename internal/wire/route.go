@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -13,14 +14,13 @@ import (
 // MaxSegment is the longest id, in bytes, that becomes a path segment.
 const MaxSegment = 256
 
-// Route is a parsed "METHOD /path/{param}" with at most one placeholder.
+// Route is a parsed "METHOD /path/{param}".
 type Route struct {
 	Method  string
-	Pattern string // the path as written, the placeholder in braces
+	Pattern string   // the path as written, placeholders in braces
+	Params  []string // the names of the placeholders, in their order
 
-	before part // the path up to the placeholder, or the whole path
-	after  part // the path behind the placeholder
-	param  bool
+	fixed []part // what stands between them: one more than there are placeholders
 }
 
 // part is a fixed part of a path, as it is read and as it goes over the wire.
@@ -36,44 +36,60 @@ func newPart(text string) part {
 // segment "{param}"; without one it must contain no placeholder. An error does not
 // repeat the text, which may have a secret where none belongs.
 func ParseRoute(text, param string) (Route, error) {
+	route, err := ParseTemplate(text)
+	if err != nil {
+		return Route{}, err
+	}
+	for _, name := range route.Params {
+		if name != param {
+			return Route{}, fmt.Errorf("the placeholder {%s} is not known here", name)
+		}
+	}
+	if param != "" && len(route.Params) == 0 {
+		return Route{}, fmt.Errorf("the placeholder {%s} is missing", param)
+	}
+	return route, nil
+}
+
+// ParseTemplate parses text, whose path may have any number of placeholders.
+func ParseTemplate(text string) (Route, error) {
 	method, path, ok := strings.Cut(text, " ")
-	if !ok || !isMethod(method) {
+	if !ok || !IsMethod(method) {
 		return Route{}, errors.New("must be a method in capitals, one space and a path")
 	}
 	if err := CheckPath(path); err != nil {
 		return Route{}, err
 	}
-	found := false
+	route, rest := Route{Method: method, Pattern: path}, path
 	for segment := range strings.SplitSeq(path[1:], "/") {
-		switch {
-		case !strings.ContainsAny(segment, "{}"):
-		case param != "" && segment == "{"+param+"}" && !found:
-			found = true
-		default:
-			return Route{}, fmt.Errorf("the placeholder %q is not known here", segment)
+		if !strings.ContainsAny(segment, "{}") {
+			continue
 		}
+		name := strings.Trim(segment, "{}")
+		if name == "" || segment != "{"+name+"}" || strings.ContainsAny(name, "{}.") || slices.Contains(route.Params, name) {
+			return Route{}, errors.New("has a placeholder that is no whole segment, as {id}, or that stands twice")
+		}
+		var before string
+		before, rest, _ = strings.Cut(rest, segment)
+		route.Params, route.fixed = append(route.Params, name), append(route.fixed, newPart(before))
 	}
-	if param != "" && !found {
-		return Route{}, fmt.Errorf("the placeholder {%s} is missing", param)
-	}
-	before, after := path, ""
-	if found {
-		before, after, _ = strings.Cut(path, "{"+param+"}")
-	}
-	return Route{Method: method, Pattern: path, before: newPart(before), after: newPart(after), param: found}, nil
+	route.fixed = append(route.fixed, newPart(rest))
+	return route, nil
 }
 
-// Path expands the route with one id and returns the path both as the server
-// will decode it and as it goes over the wire. The id becomes exactly one
+// Path expands the route with a value for each placeholder and returns the path both
+// as the server will decode it and as it goes over the wire. A value becomes exactly one
 // segment, or an error says why it cannot.
-func (r Route) Path(id string) (decoded, escaped string, err error) {
-	if !r.param {
-		return r.before.decoded, r.before.escaped, nil
+func (r Route) Path(values ...string) (decoded, escaped string, err error) {
+	decoded, escaped = r.fixed[0].decoded, r.fixed[0].escaped
+	for i := range r.Params {
+		if err := CheckSegment(values[i]); err != nil {
+			return "", "", err
+		}
+		decoded += values[i] + r.fixed[i+1].decoded
+		escaped += url.PathEscape(values[i]) + r.fixed[i+1].escaped
 	}
-	if err := CheckSegment(id); err != nil {
-		return "", "", err
-	}
-	return r.before.decoded + id + r.after.decoded, r.before.escaped + url.PathEscape(id) + r.after.escaped, nil
+	return decoded, escaped, nil
 }
 
 // CheckSegment reports why id cannot be one path segment, or nil. An empty
@@ -116,7 +132,8 @@ func CheckPath(path string) error {
 	return nil
 }
 
-func isMethod(s string) bool {
+// IsMethod reports a method of HTTP in capitals.
+func IsMethod(s string) bool {
 	for _, r := range s {
 		if r < 'A' || r > 'Z' {
 			return false

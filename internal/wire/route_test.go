@@ -63,13 +63,13 @@ func TestParseRoute_saysWhatIsWrong(t *testing.T) {
 		"dot":                  {"GET /a/./b", "", `the path must not contain "." or ".."`},
 		"dots":                 {"GET /a/..", "", `the path must not contain "." or ".."`},
 		"placeholder missing":  {"GET /api/docs", "id", "the placeholder {id} is missing"},
-		"placeholder unknown":  {"GET /api/docs/{id}", "", `the placeholder "{id}" is not known here`},
-		"placeholder of other": {"GET /api/docs/{id}/{doc_no}", "id", `the placeholder "{doc_no}" is not known here`},
-		"placeholder twice":    {"GET /api/{id}/docs/{id}", "id", `the placeholder "{id}" is not known here`},
-		"placeholder in part":  {"GET /api/docs-{id}", "id", `the placeholder "docs-{id}" is not known here`},
-		"placeholder open":     {"GET /api/docs/{id", "id", `the placeholder "{id" is not known here`},
-		"placeholder empty":    {"GET /api/docs/{}", "id", `the placeholder "{}" is not known here`},
-		"wildcard":             {"GET /api/docs/{id...}", "id", `the placeholder "{id...}" is not known here`},
+		"placeholder unknown":  {"GET /api/docs/{id}", "", "the placeholder {id} is not known here"},
+		"placeholder of other": {"GET /api/docs/{id}/{doc_no}", "id", "the placeholder {doc_no} is not known here"},
+		"placeholder twice":    {"GET /api/{id}/docs/{id}", "id", "has a placeholder that is no whole segment"},
+		"placeholder in part":  {"GET /api/docs-{id}", "id", "has a placeholder that is no whole segment"},
+		"placeholder open":     {"GET /api/docs/{id", "id", "has a placeholder that is no whole segment"},
+		"placeholder empty":    {"GET /api/docs/{}", "id", "has a placeholder that is no whole segment"},
+		"wildcard":             {"GET /api/docs/{id...}", "id", "has a placeholder that is no whole segment"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -78,6 +78,31 @@ func TestParseRoute_saysWhatIsWrong(t *testing.T) {
 			require.ErrorContains(t, err, test.rule)
 			assert.Zero(t, route)
 		})
+	}
+}
+
+func TestParseTemplate_takesAnyPlaceholders(t *testing.T) {
+	t.Parallel()
+	route, err := wire.ParseTemplate("POST /shared/{kind}/1/{hash}/accept")
+	require.NoError(t, err)
+	assert.Equal(t, []string{"kind", "hash"}, route.Params)
+	assert.Equal(t, "/shared/{kind}/1/{hash}/accept", route.Pattern)
+	decoded, escaped, err := route.Path("a b", "{kind}/%")
+	require.NoError(t, err)
+	assert.Equal(t, "/shared/a b/1/{kind}/%/accept", decoded)
+	assert.Equal(t, "/shared/a%20b/1/%7Bkind%7D%2F%25/accept", escaped)
+	for _, wrong := range [][]string{{"..", "x"}, {"x", ""}, {"x", strings.Repeat("x", wire.MaxSegment+1)}} {
+		_, _, err = route.Path(wrong...)
+		require.Error(t, err)
+	}
+	route, err = wire.ParseTemplate("GET /{a}/{b}")
+	require.NoError(t, err)
+	_, escaped, err = route.Path("1", "2")
+	require.NoError(t, err)
+	assert.Equal(t, "/1/2", escaped)
+	for _, text := range []string{"GET /{a}/{a}", "GET /{a}{b}", "GET /{{a}}", "GET /{a...}", "GET /x{a}", "GET /{a}x", "GET /}a{", "GET /{}"} {
+		_, err = wire.ParseTemplate(text)
+		require.ErrorContains(t, err, "has a placeholder that is no whole segment", text)
 	}
 }
 
