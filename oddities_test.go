@@ -396,3 +396,37 @@ func TestErrInvalidArgument_behindARequest_isNotSaid(t *testing.T) {
 	require.NotErrorIs(t, err, revv.ErrInvalidArgument)
 	assert.Len(t, s.Sent(), 1)
 }
+
+// A limit of one attempt and the deadline of the caller look alike, and are mended in
+// different places.
+func TestError_ofAnAttemptThatTookTooLong_namesItsLimit(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &service{answer: func(r *http.Request) (*http.Response, error) {
+			<-r.Context().Done()
+			return nil, r.Context().Err()
+		}}
+		client := s.client(t, unrepeated(), revv.WithAttemptTimeout(time.Second))
+		_, err := client.Documents.Get(t.Context(), 14)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorContains(t, err, "longer than 1s, see WithAttemptTimeout: context deadline exceeded")
+
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		_, err = client.Documents.Get(ctx, 14)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.NotContains(t, err.Error(), "WithAttemptTimeout")
+	})
+}
+
+func TestError_whenTheBudgetIsSpent_saysWhyThereWasOneAttempt(t *testing.T) {
+	t.Parallel()
+	s := always(http.StatusInternalServerError, "")
+	client := s.client(t, hurried())
+	var err error
+	for range 20 {
+		_, err = client.Documents.Get(t.Context(), 14)
+	}
+	assert.Equal(t, 1, failure(t, err).Attempts)
+	require.ErrorContains(t, err, "not repeated, for too many calls of this client have failed")
+}

@@ -260,8 +260,11 @@ func (c *core) replaceable(token *oauth2.Token, replaced int) bool {
 	return replaced == 0 || replaced == 1 && ok && found.found(token)
 }
 
+// errBudgetSpent is part of an error, for whoever wonders where the other attempts are.
+var errBudgetSpent = errors.New("not repeated, for too many calls of this client have failed")
+
 // pause waits before the next attempt. It returns the kinds of the error to
-// stop with instead: none in an empty slice, nil to go on.
+// stop with instead, nil to go on.
 func (c *core) pause(ctx context.Context, p *prepared, last *result, tries int) []error {
 	policy := p.settings.retry
 	wait := retry.Backoff(tries, policy.BaseDelay, policy.MaxDelay)
@@ -280,7 +283,7 @@ func (c *core) pause(ctx context.Context, p *prepared, last *result, tries int) 
 	// Coming back when the service said so is no storm; all else takes a token.
 	costs := !(last.told && last.status == http.StatusTooManyRequests && wait > 0)
 	if costs && !c.budget.Take() {
-		return []error{}
+		return []error{errBudgetSpent}
 	}
 	if err := sleep(ctx, wait); err != nil {
 		if costs {
@@ -317,6 +320,7 @@ func (c *core) attempt(ctx context.Context, p *prepared, a *attempt, decode deco
 	defer cancel()
 	resp, r := c.exchange(ctx, bounded, p, a, nil)
 	if resp == nil {
+		r.err = p.late(ctx, bounded, r.err)
 		return r
 	}
 	if p.route.Method == http.MethodHead {
@@ -335,7 +339,16 @@ func (c *core) attempt(ctx context.Context, p *prepared, a *attempt, decode deco
 			r.outcome = retry.Done
 		}
 	}
+	r.err = p.late(ctx, bounded, r.err)
 	return r
+}
+
+// late says of an attempt whose own time is over that it was not the caller's context.
+func (p *prepared) late(ctx, bounded context.Context, err error) error {
+	if err == nil || ctx.Err() != nil || !errors.Is(err, bounded.Err()) {
+		return err
+	}
+	return fmt.Errorf("longer than %v, see WithAttemptTimeout: %w", p.settings.timeout, err)
 }
 
 // exchange sends one request. With an answer it returns it, and the outcome of

@@ -218,7 +218,9 @@ func checkRoundTrip(c *storeCheck) {
 	odd := samplePair(`odd "'\ <&> %s ü 令牌 😀`)
 	noExpiry := samplePair("without expiry")
 	noExpiry.Expiry = time.Time{}
-	for _, want := range []*oauth2.Token{samplePair("first"), long, odd, noExpiry} {
+	expired := samplePair("expired") // only the access token is: the other is what renews it
+	expired.Expiry = expired.Expiry.AddDate(-20, 0, 0)
+	for _, want := range []*oauth2.Token{samplePair("first"), long, odd, noExpiry, expired} {
 		c.save(sampleAccount, want)
 		c.stored(sampleAccount, want)
 		_, err := c.update(sampleAccount, func(current *oauth2.Token) (*oauth2.Token, error) {
@@ -333,7 +335,7 @@ func checkCopies(c *storeCheck) {
 func checkAccountsApart(c *storeCheck) {
 	accounts := []string{
 		"acme", "Acme", "acme ", " acme", "acme/", "/acme", "../acme", "..", ".", "/", `\`, "acme.",
-		"ácme", "a\u0301cme", "%61cme", "acm_", "acm%", "'; --", "con", "acme:1", strings.Repeat("acme", 50),
+		"ácme", "a\u0301cme", "%61cme", "acm_", "acm%", "'; --", "con", "acme:1", strings.Repeat("acme", 75), strings.Repeat("acme", 75) + "1",
 	}
 	for i, account := range accounts {
 		c.stored(account, nil)

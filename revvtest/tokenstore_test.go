@@ -55,6 +55,7 @@ func TestTokenStore_brokenPromise_isFound(t *testing.T) {
 		{defects{dropsRefresh: true}, "what fn returns is saved"},
 		{defects{savesLate: true}, "what fn returns is saved"},
 		{defects{losesExpiry: true}, "what fn returns is saved"},
+		{defects{forgetsExpired: true}, "what fn returns is saved"},
 		{defects{merges: true}, "a token is replaced as a whole"},
 		{defects{callsTwice: true}, "fn is called once"},
 		{defects{savesOnError: true}, "a failure of fn saves nothing"},
@@ -64,6 +65,7 @@ func TestTokenStore_brokenPromise_isFound(t *testing.T) {
 		{defects{comparesPointers: true}, "a token that fn changes in place is saved"},
 		{defects{sharesMemory: true}, "tokens are copies"},
 		{defects{foldsCase: true}, "accounts that look alike are kept apart"},
+		{defects{cutsAccounts: true}, "accounts that look alike are kept apart"},
 		{defects{noLock: true}, "waiting for the lock ends with the context"},
 		{defects{noLock: true, slow: true}, "updates of an account happen one after the other"},
 		{defects{oneLock: true}, "accounts do not wait for one another"},
@@ -129,7 +131,7 @@ func (r *report) Fatalf(format string, args ...any) {
 type defects struct {
 	nilForNone, dropsRefresh, savesLate, losesExpiry, merges, callsTwice, savesOnError, hidesError, acceptsNil,
 	losesSame, comparesPointers, sharesMemory, foldsCase, noLock, slow, oneLock, loadLocks, ignoresContext, tossesCoin,
-	savesWithContext, keepsLockOnPanic bool
+	savesWithContext, keepsLockOnPanic, cutsAccounts, forgetsExpired bool
 }
 
 // modelStore keeps all promises, apart from its defects.
@@ -148,6 +150,9 @@ func (s *modelStore) key(account string) string {
 	if s.defects.foldsCase {
 		return strings.ToLower(account)
 	}
+	if s.defects.cutsAccounts {
+		return account[:min(len(account), 64)]
+	}
 	return account
 }
 
@@ -162,7 +167,11 @@ func (s *modelStore) copied(token *oauth2.Token) *oauth2.Token {
 func (s *modelStore) get(account string) *oauth2.Token {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.copied(s.tokens[s.key(account)])
+	token := s.tokens[s.key(account)]
+	if s.defects.forgetsExpired && token != nil && !token.Expiry.IsZero() && token.Expiry.Before(time.Now()) {
+		return nil
+	}
+	return s.copied(token)
 }
 
 func (s *modelStore) put(account string, token *oauth2.Token) {
