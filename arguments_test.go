@@ -199,6 +199,14 @@ func badParams() []badCall {
 		{"Documents.SetFields", "fields[1].Name", "must not be empty", fields(revv.FieldValue{Name: "a"}, revv.FieldValue{Name: " \t"})},
 		{"Documents.SetFields", "fields[1].Name", "must not occur twice", fields(revv.FieldValue{Name: "a"}, revv.FieldValue{Name: "a"})},
 		{"Documents.MagicLink", "id", "must not be empty", func(ctx context.Context, c *revv.Client) error { _, err := c.Documents.MagicLink(ctx, ""); return err }},
+		{"Documents.MagicLink", "id", `must not be "." or ".."`, func(ctx context.Context, c *revv.Client) error {
+			_, err := c.Documents.MagicLink(ctx, "..")
+			return err
+		}},
+		{"Documents.MagicLink", "id", "must not contain control characters", func(ctx context.Context, c *revv.Client) error {
+			_, err := c.Documents.MagicLink(ctx, "DOC-1\n")
+			return err
+		}},
 		{"Documents.Activities", "Limit", "must not be negative", func(ctx context.Context, c *revv.Client) error {
 			_, err := c.Documents.Activities(ctx, offerObject, revv.ListActivitiesParams{Limit: -1})
 			return err

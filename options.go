@@ -19,7 +19,8 @@ import (
 	"github.com/revv-go/revv/internal/wire"
 )
 
-// Option configures a [Client]. The order of options does not matter.
+// Option configures a [Client]. The order of options does not matter, but for a
+// [SharedOption] that is given twice, with the same key if it has one: the later wins.
 type Option interface{ applyClient(*settings) }
 
 // CallOption configures a single call.

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/revv-go/revv/internal/secret"
+	"github.com/revv-go/revv/internal/wire"
 )
 
 // SendParams are the arguments of the calls that send a document.
@@ -179,10 +180,10 @@ type magicLinkBody struct {
 }
 
 func (b magicLinkBody) validate() (name, rule string) {
-	if b.ObjectID == "" {
-		return "id", "must not be empty"
+	if err := wire.CheckSegment(string(b.ObjectID)); err != nil { // as where it stands in a path
+		return "id", err.Error()
 	}
-	return validateTexts("id", string(b.ObjectID))
+	return "", ""
 }
 
 // MagicLink makes the public link of a document: whoever has it can read the
