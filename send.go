@@ -161,16 +161,16 @@ func (l Link) URL() string { return l.url.Reveal() }
 
 // UnmarshalJSON reads {"url":"…"}, as it was observed.
 func (l *Link) UnmarshalJSON(data []byte) error {
-	var wire struct {
+	var answer struct {
 		URL string `json:"url"`
 	}
-	if err := json.Unmarshal(data, &wire); err != nil {
+	if err := json.Unmarshal(data, &answer); err != nil {
 		return err
 	}
-	if u, err := url.Parse(wire.URL); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
+	if u, err := url.Parse(answer.URL); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
 		return errors.New(`the member "url" must be a web address`)
 	}
-	l.url = secret.New(wire.URL)
+	l.url = secret.New(answer.URL)
 	return nil
 }
 

@@ -81,15 +81,25 @@ func ParseTemplate(text string) (Route, error) {
 // as the server will decode it and as it goes over the wire. A value becomes exactly one
 // segment, or an error says why it cannot.
 func (r Route) Path(values ...string) (decoded, escaped string, err error) {
-	decoded, escaped = r.fixed[0].decoded, r.fixed[0].escaped
-	for i := range r.Params {
-		if err := CheckSegment(values[i]); err != nil {
-			return "", "", err
-		}
-		decoded += values[i] + r.fixed[i+1].decoded
-		escaped += url.PathEscape(values[i]) + r.fixed[i+1].escaped
+	if len(r.Params) == 0 {
+		return r.fixed[0].decoded, r.fixed[0].escaped, nil
 	}
-	return decoded, escaped, nil
+	const usual = 32 // more than an id takes beyond the placeholder
+	var plain, onWire strings.Builder
+	plain.Grow(len(r.Pattern) + usual)
+	onWire.Grow(len(r.Pattern) + usual)
+	for i, fixed := range r.fixed {
+		if i > 0 {
+			if err := CheckSegment(values[i-1]); err != nil {
+				return "", "", err
+			}
+			plain.WriteString(values[i-1])
+			onWire.WriteString(url.PathEscape(values[i-1]))
+		}
+		plain.WriteString(fixed.decoded)
+		onWire.WriteString(fixed.escaped)
+	}
+	return plain.String(), onWire.String(), nil
 }
 
 // CheckSegment reports why id cannot be one path segment, or nil. An empty
