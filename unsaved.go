@@ -19,10 +19,10 @@ func (r *rotation) replaces(stored *oauth2.Token) bool {
 	return samePair(stored, r.from) || stored.RefreshToken == r.from.RefreshToken && r.to.RefreshToken != r.from.RefreshToken
 }
 
-// unsavedPairs are the rotations that a store has not taken yet, by account. Apart
-// from renewals, this is the only state of the package that its clients share, and they
-// have to: the refresh token in the store is spent, whichever of the authenticators of an account looks at
-// it next, and to post it again would be taken for theft.
+// unsavedPairs are the rotations that a store has not taken yet, by account. Apart from
+// renewals, this is the only state of the package that its clients share, and they have
+// to: the refresh token in the store is spent, whichever of the authenticators of an
+// account looks at it next, and to post it again would be taken for theft.
 //
 //nolint:gochecknoglobals // see above
 var unsavedPairs struct {
