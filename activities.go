@@ -70,10 +70,11 @@ func (s *DocumentsService) Activities(ctx context.Context, id ObjectID, params L
 // again for what came after the last activity that it has. That a service understands
 // this is inferred; that its answers begin with the oldest, as those of the sandbox do,
 // is a stand-in. The second value is an error, which ends the range; [ErrPageLoop] if the
-// service does not go on in that way: there may be more then than was ranged over. A read.
+// service does not go on in that way: there may be more then than was ranged over. A Limit
+// of 1 is [ErrInvalidArgument], for the last activity comes again with the next ones. A read.
 func (s *DocumentsService) AllActivities(ctx context.Context, id ObjectID, params ListActivitiesParams, opts ...CallOption) iter.Seq2[Activity, error] {
 	return func(yield func(Activity, error) bool) {
-		const usual = 40           // the one limit that was seen
+		const usual = 40           // as in docs/wire.md, where the query is inferred
 		h := history{next: params} // a range can be repeated
 		switch params.Limit {
 		case 0:

@@ -359,10 +359,7 @@ func (c OAuthConfig) Exchange(ctx context.Context, code, verifier string) (*oaut
 	arrived := false
 	for try := 1; ; try++ {
 		reply := endpoint.post(ctx, form)
-		if arrived {
-			reply.arrived()
-		}
-		arrived = arrived || reply.sent
+		arrived = reply.behind(arrived)
 		switch reply.outcome {
 		case retry.Success:
 			return reply.token, nil

@@ -287,7 +287,7 @@ func classOf(method string) retry.Class {
 // are not applied.
 //
 // The request that meets a renewal that fails returns the 401 with a nil error; later
-// ones return the error of the renewal. As of any [http.Client], errors are a [url.Error]
+// ones return the error of the renewal. As with any [http.Client], errors are a [url.Error]
 // and print the whole URL with its query.
 func (c *Client) HTTPClient() *http.Client {
 	return &http.Client{

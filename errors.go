@@ -118,10 +118,11 @@ func (e *Error) Error() string {
 	if e == nil {
 		return "revv: <nil>"
 	}
-	parts := []string{"revv", e.Op, ""}
+	status := ""
 	if e.StatusCode != 0 {
-		parts[2] = strconv.Itoa(e.StatusCode) + " " + http.StatusText(e.StatusCode)
+		status = strconv.Itoa(e.StatusCode) + " " + http.StatusText(e.StatusCode)
 	}
+	parts := []string{"revv", e.Op, status}
 	for _, kind := range e.kinds {
 		parts = append(parts, kind.Error())
 	}

@@ -69,14 +69,9 @@ func (r *result) doubt(class retry.Class) {
 	switch {
 	case class == retry.Deletion && r.outcome == retry.Refused && errors.Is(statusKind(r.status), ErrNotFound) && !r.problem.page:
 		r.outcome = retry.Success
-	case class == retry.Consequences && r.refuses():
+	case class == retry.Consequences && r.outcome.Refuses():
 		r.outcome = retry.Faulty
 	}
-}
-
-// refuses reports an answer that says that the request was not applied.
-func (r *result) refuses() bool {
-	return r.outcome == retry.Refused || r.outcome == retry.Throttled || r.outcome == retry.Unauthorized
 }
 
 // past is what the attempts of a call have left behind that changes what the last one
@@ -88,7 +83,7 @@ type past struct {
 
 // weigh reads a result in the light of what came before.
 func (past *past) weigh(class retry.Class, a *attempt, last *result) {
-	madeUp := class == retry.Consequences && last.refuses() && a.unheard()
+	madeUp := class == retry.Consequences && last.outcome.Refuses() && a.unheard()
 	past.doubtful = past.doubtful || a.doubts.Load() > 0 || madeUp
 	if past.doubtful {
 		last.doubt(class)

@@ -83,15 +83,13 @@ func (a *storeAuth) settle(ctx context.Context) error {
 	if err := a.keeper.settle(ctx); err != nil { // it may not have been noted yet
 		return err
 	}
-	renewing, _ := a.unsettled()
-	for _, other := range renewing {
+	for _, other := range a.renewing() {
 		if err := other.keeper.settle(ctx); err != nil {
 			return err
 		}
 	}
 	var problems []error
-	_, waiting := a.unsettled()
-	for _, other := range waiting {
+	for _, other := range a.waiting() {
 		other.mu.Lock()
 		other.pending = true // the store may have panicked, and not said that it has not saved
 		other.mu.Unlock()

@@ -68,16 +68,13 @@ type tokenReply struct {
 	err        *Error
 }
 
-// refuses reports an answer that says that the form was not used.
-func (r *tokenReply) refuses() bool {
-	return (&result{outcome: r.outcome}).refuses()
-}
-
-// arrived notes that an earlier form has found a connection.
-func (r *tokenReply) arrived() {
-	if r.err != nil {
+// behind says whether an earlier form may have arrived: then the endpoint is not
+// unreachable. It returns the same for the next one.
+func (r *tokenReply) behind(arrived bool) bool {
+	if arrived && r.err != nil {
 		r.err.kinds = slices.DeleteFunc(r.err.kinds, func(kind error) bool { return errors.Is(kind, ErrUnreachable) })
 	}
+	return arrived || r.sent
 }
 
 // post sends a form once. Nothing of it gets into the error.
@@ -139,7 +136,7 @@ func (e *tokenEndpoint) send(ctx context.Context, form url.Values) tokenReply {
 		return tokenReply{outcome: outcome, sent: sent, err: failure}
 	}
 	r := e.read(ctx, resp)
-	if r.refuses() && a.unheard() {
+	if r.outcome.Refuses() && a.unheard() {
 		r.outcome = retry.Cut // the refusal is the transport's own, and the form is on its way
 	}
 	return r
@@ -336,10 +333,7 @@ func (r *refresher) refresh(ctx context.Context, refreshToken string) (*oauth2.T
 			form.Set("client_secret", config.ClientSecret)
 		}
 		reply := r.endpoint.post(ctx, form)
-		if arrived {
-			reply.arrived()
-		}
-		arrived = arrived || reply.sent
+		arrived = reply.behind(arrived)
 		if reply.outcome == retry.Success {
 			if reply.token.RefreshToken == "" {
 				reply.token.RefreshToken = refreshToken

@@ -107,7 +107,8 @@ func (a *attempt) trace(ctx context.Context) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GetConn: func(string) { a.sought.Store(true) },
 		GotConn: func(info httptrace.GotConnInfo) {
-			if a.dry.Store(isDump(info.Conn)); a.dry.Load() {
+			dump := isDump(info.Conn)
+			if a.dry.Store(dump); dump {
 				a.sought.Store(false)
 				return
 			}
@@ -224,7 +225,7 @@ func isRefusal(resp *http.Response, err error) bool {
 	}
 	var r result
 	r.judge(resp)
-	return r.refuses()
+	return r.outcome.Refuses()
 }
 
 // answered makes what a transport or middleware returns fit for use. Those of the

@@ -57,26 +57,30 @@ func (a *storeAuth) begin() (end func()) {
 	}
 }
 
-// unsettled returns the authenticators of the same store that renew a token, or have a
-// pair that waits to be saved.
-func (a *storeAuth) unsettled() (renewing, waiting []*storeAuth) {
+// renewing returns the authenticators of the same store that renew a token.
+func (a *storeAuth) renewing() (others []*storeAuth) {
 	renewals.Lock()
+	defer renewals.Unlock()
 	for other := range renewals.by {
 		if sameStore(a.store, other.store) {
-			renewing = append(renewing, other)
+			others = append(others, other)
 		}
 	}
-	renewals.Unlock()
+	return others
+}
+
+// waiting returns the authenticators of the same store whose pair waits to be saved.
+func (a *storeAuth) waiting() (others []*storeAuth) {
 	unsavedPairs.Lock()
 	defer unsavedPairs.Unlock()
 	for _, pairs := range unsavedPairs.of {
 		for _, pair := range pairs {
 			if sameStore(a.store, pair.owner.store) {
-				waiting = append(waiting, pair.owner)
+				others = append(others, pair.owner)
 			}
 		}
 	}
-	return renewing, waiting
+	return others
 }
 
 // unsavedPair is a rotation and the authenticator that it was given to.

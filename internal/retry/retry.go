@@ -42,6 +42,9 @@ const (
 	outcomes
 )
 
+// Refuses reports an answer that says that the request was not applied.
+func (o Outcome) Refuses() bool { return o == Unauthorized || o == Throttled || o == Refused }
+
 // Decision says what to do after an attempt.
 type Decision uint8
 

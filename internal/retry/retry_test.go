@@ -330,3 +330,13 @@ func TestBackoff_nearTheLimit_doublesAndDoesNotJump(t *testing.T) {
 	}
 	assert.Equal(t, time.Duration(4), longest)
 }
+
+func TestRefuses_isWhatWasNotApplied(t *testing.T) {
+	t.Parallel()
+	for outcome, want := range map[retry.Outcome]bool{
+		retry.Success: false, retry.Unsent: false, retry.Hopeless: false, retry.Unauthorized: true, retry.Throttled: true, retry.Faulty: false,
+		retry.Cut: false, retry.BodyCut: false, retry.BodyUnusable: false, retry.Refused: true, retry.Done: false,
+	} {
+		assert.Equal(t, want, outcome.Refuses(), "%d", outcome)
+	}
+}

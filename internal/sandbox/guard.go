@@ -90,8 +90,9 @@ func Operations() []string {
 	return names
 }
 
-// NotFound refuses a request that leads nowhere, with the nearest path that
-// does, if one is near, and keeps it in the log. It is for a [Options.Fallback] that has no answer.
+// NotFound refuses a request that leads nowhere, with the nearest path that does, if
+// one is near, and keeps it in the log. It is for a [Options.Fallback] that has no
+// answer.
 func (s *Sandbox) NotFound(w http.ResponseWriter, r *http.Request) {
 	s.refuse(w, r, s.unknownPath(r))
 }
