@@ -397,6 +397,11 @@ func TestErrInvalidArgument_behindARequest_isNotSaid(t *testing.T) {
 	assert.Len(t, s.Sent(), 1)
 }
 
+// reading is a body that is made while it is read.
+type reading func([]byte) (int, error)
+
+func (f reading) Read(b []byte) (int, error) { return f(b) }
+
 // A limit of one attempt and the deadline of the caller look alike, and are mended in
 // different places.
 func TestError_ofAnAttemptThatTookTooLong_namesItsLimit(t *testing.T) {
@@ -416,6 +421,19 @@ func TestError_ofAnAttemptThatTookTooLong_namesItsLimit(t *testing.T) {
 		_, err = client.Documents.Get(ctx, 14)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		assert.NotContains(t, err.Error(), "WithAttemptTimeout")
+
+		s.answer = func(r *http.Request) (*http.Response, error) { // the answer begins, and does not go on
+			resp := reply(http.StatusOK, "")
+			resp.ContentLength = -1
+			resp.Body = io.NopCloser(reading(func([]byte) (int, error) {
+				<-r.Context().Done()
+				return 0, r.Context().Err()
+			}))
+			return resp, nil
+		}
+		_, err = client.Documents.Get(t.Context(), 14)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorContains(t, err, "longer than 1s, see WithAttemptTimeout")
 	})
 }
 

@@ -87,6 +87,13 @@ func TestPages_refusalsAreSentences(t *testing.T) {
 		assert.Contains(t, page, message, path)
 		assert.NotContains(t, page, ask, path)
 	}
+	broken := b.do(http.MethodPut, "/sign/x", "") // a new link would not help
+	assert.NotEqual(t, http.StatusNotFound, broken.Code)
+	assert.NotContains(t, broken.Body.String(), ask)
+	tooMuch := b.do(http.MethodPost, "/sign/x", "name="+strings.Repeat("x", 2<<20), "Content-Type", "application/x-www-form-urlencoded")
+	assert.NotContains(t, []int{http.StatusOK, http.StatusNotFound}, tooMuch.Code)
+	assert.Contains(t, tooMuch.Body.String(), "<h1>")
+	assert.NotContains(t, tooMuch.Body.String(), ask)
 }
 
 // A program that has lost its way gets an answer for programs, and is seen.
