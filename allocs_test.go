@@ -59,7 +59,8 @@ func entriesPage(entries int) string {
 	return `{"page":{"inodes":[` + strings.TrimSuffix(strings.Repeat(smallEntry+",", entries), ",") + `],"count":1}}`
 }
 
-// The counts of this test are of the whole program: nothing may run beside it.
+// The counts of this test are of the whole program: nothing may run beside it. Each ceiling
+// has room for what the pools drop at random under the race detector, two or three.
 func TestAllocations_stayUnderTheirCeilings(t *testing.T) {
 	ctx := t.Context()
 	document, page := cannedClient(t, smallDocument), cannedClient(t, entriesPage(100))
@@ -71,7 +72,7 @@ func TestAllocations_stayUnderTheirCeilings(t *testing.T) {
 		work    func() error
 	}{
 		{"GET", 41, func() error { return errorOf(document.Documents.Get(ctx, 14)) }},
-		{"POST", 50, func() error { return errorOf(document.Documents.Create(ctx, params)) }},
+		{"POST", 51, func() error { return errorOf(document.Documents.Create(ctx, params)) }},
 		{"All, one page of 100", 820, func() error {
 			for _, err := range page.Documents.All(ctx, revv.ListDocumentsParams{Prefetch: -1}) {
 				if err != nil {

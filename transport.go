@@ -65,6 +65,7 @@ type attempt struct {
 	given   atomic.Bool  // the network has returned an answer
 	under   atomic.Int32 // requests that the network has, and has not returned from
 	dry     atomic.Bool  // what is traced at the moment goes nowhere
+	hooks   httptrace.ClientTrace
 }
 
 // unheard reports that an answer cannot have come from the network, and that a request is
@@ -104,7 +105,7 @@ func (a *attempt) shut() bool {
 // was certainly not received. One that comes too late is closed before anything is
 // written: others that share it over HTTP/2 fail, and no request is applied twice.
 func (a *attempt) trace(ctx context.Context) context.Context {
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+	a.hooks = httptrace.ClientTrace{
 		GetConn: func(string) { a.sought.Store(true) },
 		GotConn: func(info httptrace.GotConnInfo) {
 			dump := isDump(info.Conn)
@@ -126,7 +127,8 @@ func (a *attempt) trace(ctx context.Context) context.Context {
 				a.heard.Store(true)
 			}
 		},
-	})
+	}
+	return httptrace.WithClientTrace(ctx, &a.hooks)
 }
 
 // isDump reports the connection of [httputil.DumpRequestOut], which recorders and loggers
