@@ -3,6 +3,7 @@ package revv
 import (
 	"net/url"
 	"slices"
+	"sort"
 	"strings"
 
 	"golang.org/x/oauth2"
@@ -23,7 +24,7 @@ func hiding(short int, secrets []string) *strings.Replacer {
 			forms = append(forms, spellings(s)...)
 		}
 	}
-	slices.Sort(forms)
+	sort.Strings(forms) // not slices.Sort, which would be compiled anew here
 	pairs := make([]string, 0, 2*len(forms))
 	for _, form := range slices.Backward(forms) { // what begins with another goes first
 		pairs = append(pairs, form, secret.Redacted)
