@@ -41,7 +41,7 @@ type Subject struct {
 // [DocumentsService.AllActivities].
 type ListActivitiesParams struct {
 	After time.Time // only what happened later; inferred
-	Limit int       // at most so many in an answer; 0 leaves it to the service, of AllActivities it means 100; inferred
+	Limit int       // at most so many in an answer; 0 leaves it to the service, and AllActivities asks for 40; inferred
 }
 
 type activitiesQuery struct {
@@ -66,12 +66,13 @@ func (s *DocumentsService) Activities(ctx context.Context, id ObjectID, params L
 	return fetchList[Activity](ctx, s.root(), opListActivities, input{id: textual("id", id), query: q}, "", opts)
 }
 
-// AllActivities ranges over everything that happened to a document. It asks again and
-// again for what came after the last activity that it has. That a service understands
-// this is inferred; that its answers begin with the oldest, as those of the sandbox do,
-// is a stand-in. The second value is an error, which ends the range; [ErrPageLoop] if the
-// service does not go on in that way: there may be more then than was ranged over. A Limit
-// of 1 is [ErrInvalidArgument], for the last activity comes again with the next ones. A read.
+// AllActivities ranges over everything that happened to a document, the oldest first. It
+// asks again and again for what came after the last activity that it has: that the
+// service understands this is inferred, and that it answers with the oldest first, as the
+// sandbox does, is a stand-in. The second value is an error, which ends the range;
+// [ErrPageLoop] if the service does not go on in that way: then there may be more than was
+// ranged over. A Limit of 1 is [ErrInvalidArgument], for each answer begins with the last
+// activity of the one before. A read.
 func (s *DocumentsService) AllActivities(ctx context.Context, id ObjectID, params ListActivitiesParams, opts ...CallOption) iter.Seq2[Activity, error] {
 	return func(yield func(Activity, error) bool) {
 		const usual = 40           // as in docs/wire.md, where the query is inferred

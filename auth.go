@@ -17,14 +17,18 @@ import (
 )
 
 // Authenticator hands out access tokens. [StaticToken], [FromTokenSource] and
-// [OAuthConfig.Authenticator] make one; programs can bring their own.
+// [OAuthConfig.Authenticator] make one; programs can bring their own. Both methods are
+// called by any number of goroutines at once.
 type Authenticator interface {
 	// Token returns the token to send with the next request. It returns when
-	// ctx is done. The token must not be modified.
+	// ctx is done. The token must not be modified. An error ends the call, which wraps
+	// it, before anything more is sent; a token without AccessToken is
+	// ErrInvalidArgument.
 	Token(ctx context.Context) (*oauth2.Token, error)
 	// Reject says that the service answered 401 to a token. The next call of
 	// Token should return another one if there is one, and must not do anything
-	// if bad has been replaced in the meantime.
+	// if bad has been replaced in the meantime. Reject must return at once: Token is
+	// the one that may wait.
 	Reject(ctx context.Context, bad *oauth2.Token)
 }
 
@@ -50,7 +54,9 @@ func isNil(v any) bool {
 }
 
 // StaticToken returns an authenticator for an access token that is used as it
-// is. It cannot be renewed: a 401 is returned as [ErrUnauthorized].
+// is. It cannot be renewed: a 401 is returned as [ErrUnauthorized]. The token stands
+// alone, without "Bearer", in printable ASCII without spaces; [NewClient] refuses any
+// other.
 func StaticToken(accessToken string) Authenticator {
 	return staticToken{secret.New(&oauth2.Token{AccessToken: accessToken, TokenType: "Bearer"})}
 }
@@ -73,7 +79,9 @@ func (s staticToken) check() error {
 // FromTokenSource returns an authenticator that takes its tokens from an
 // [oauth2.TokenSource]. A token is used until it is about to expire or the
 // service rejects it; then the source is asked again, once for all callers that
-// wait, and each caller waits no longer than its own context.
+// wait, and each caller waits no longer than its own context. An error of the source is
+// the cause of the call's error; of this package's it is [ErrReauthorizationRequired]
+// alone, for a refresh token that the endpoint refuses as invalid_grant.
 //
 // The sources of golang.org/x/oauth2 renew by the clock alone and keep a rotated
 // refresh token to themselves: prefer [OAuthConfig.Authenticator].
@@ -311,7 +319,7 @@ type OAuthConfig struct { //nolint:recvcheck // the embedded methods have their 
 	ClientID     string
 	ClientSecret string
 	RedirectURL  string          // exactly as registered
-	Endpoint     oauth2.Endpoint // from [Endpoint], or as the account shows it
+	Endpoint     oauth2.Endpoint // from the function Endpoint, or as the account shows it
 	HTTPClient   *http.Client    // for the token endpoint; nil means a default with timeouts
 }
 
@@ -319,7 +327,7 @@ type OAuthConfig struct { //nolint:recvcheck // the embedded methods have their 
 // comes back to RedirectURL and must be compared there; verifier is a PKCE code
 // verifier ([oauth2.GenerateVerifier]) that [OAuthConfig.Exchange] needs again.
 // Both must be new and unguessable for every authorization. Without a verifier there
-// is no PKCE.
+// is no PKCE. Nothing is checked here: without ClientID or Endpoint the URL is of no use.
 func (c OAuthConfig) AuthCodeURL(state, verifier string) string {
 	var opts []oauth2.AuthCodeOption
 	if verifier != "" {
@@ -382,19 +390,20 @@ func (c OAuthConfig) Exchange(ctx context.Context, code, verifier string) (*oaut
 // Authenticator returns an authenticator that keeps the token pair of account
 // in store, renews it when it is about to expire or the service rejects it, and saves
 // a new pair before it is used. Any number of clients, programs and machines may share
-// the store, as far as it allows. A pair that the store has failed to save waits for
-// all authenticators of the process that have the same store and account; a store
-// should be a pointer, so that it can be seen to be the same. The first pair has to be
-// put there with [SaveToken], after [OAuthConfig.Exchange] or [OAuthConfig.Login]. A
-// client that already has a token goes on with it: make a new client after a
-// reconnection, for another account may have been connected.
+// the store, if the store supports that. A pair that the store has failed to save waits
+// for all authenticators of the process that have the same store and account; pass the
+// store as a pointer, for that is how it is seen to be the same. account is a name of
+// your choice. The first pair has to be put there with [SaveToken], after
+// [OAuthConfig.Exchange] or [OAuthConfig.Login]. A client whose token is still accepted
+// goes on with it: make a new client after a reconnection, for another account of Revv
+// may have been connected.
 //
 // A pair is renewed 30 s before its access token expires, or in the last tenth of its
-// life if that is shorter. The call that begins this waits for 5 s, or half the time that
-// its context has left if that is less, while the old token is good. A renewal has 30 s,
-// whatever becomes of the calls that wait for it: [Client.Settle] waits for it before a
-// program ends. Client credentials go into the form, after the endpoint has demanded
-// them; Endpoint.AuthStyle is not used.
+// life if that is shorter. While the old token is good, the call that begins the renewal
+// waits 5 s for it at most, and no more than half of the time that its context has left. A
+// renewal has 30 s, whatever becomes of the calls that wait for it: [Client.Settle] waits
+// for it before a program ends. Client credentials go into the form, after the endpoint
+// has demanded them; Endpoint.AuthStyle is not used.
 //
 // [ErrInvalidArgument] if something is missing. Calls of a client that is made with it
 // can be [ErrNoToken], [ErrReauthorizationRequired], [ErrTokenNotPersisted] or

@@ -138,7 +138,10 @@ func (c *call) path(given map[string]string) (path, escaped string, err error) {
 		}
 	}
 	for name := range given {
-		if id.name != "" || !slices.Contains(c.route.Params, name) {
+		if c.name != opDo {
+			return "", "", argument(c.name, "WithPathValue", "is for Do alone: this call fills its path itself")
+		}
+		if !slices.Contains(c.route.Params, name) {
 			return "", "", argument(c.name, "WithPathValue", "names a placeholder that the path does not have")
 		}
 	}

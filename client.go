@@ -64,9 +64,9 @@ type core struct {
 // retryBudget is how many repetitions a client may send while nothing succeeds.
 const retryBudget = 20
 
-// NewClient returns a client that takes its access tokens from auth. It does
-// not use the network. All options that break a rule are reported at once, in
-// an error that is ErrInvalidArgument.
+// NewClient returns a client that takes its access tokens from auth. [WithBaseURL] or
+// [WithSubdomain] is required: there is no default host. It does not use the network. The
+// error is [ErrInvalidArgument] and joins one *[Error] for each rule that is broken.
 func NewClient(auth Authenticator, opts ...Option) (*Client, error) {
 	const op = "NewClient"
 	var s settings
@@ -172,16 +172,16 @@ func (c *Client) BaseURL() string {
 	return c.core.base.String()
 }
 
-// Settle waits until no renewal of a token in the client's store is under way, of
-// whatever account and by whichever client of the process, and has the pairs saved that
-// the store had failed to save. Call it before the program ends, when nothing calls the
-// service any more: a renewal goes on behind a call that has not waited for it, as one
-// whose context has ended, and a process that ends before the answer is saved has lost
-// the pair. A renewal takes 30 s at most; those that begin later are not waited for.
+// Settle is for the end of a program, when nothing calls the service any more. It waits
+// until all renewals of tokens in the client's store have ended, of any account and by
+// any client of the process, and saves the pairs that the store had failed to save. A
+// renewal goes on behind a call that has given up, for example because its context has
+// ended; if the process ends before the new pair is saved, the pair is lost. A renewal
+// takes 30 s at most; those that begin later are not waited for.
 //
 // The error of ctx if that ends first, [ErrTokenNotPersisted] if the store still fails.
 // With an [Authenticator] that keeps no pair in a store there is nothing to save, and
-// with one that is not this package's nothing to wait for.
+// with one of your own nothing to wait for.
 func (c *Client) Settle(ctx context.Context) error {
 	const op = "Settle"
 	if c.root() == nil {
@@ -213,7 +213,7 @@ func (c *Client) Settle(ctx context.Context) error {
 // [ErrMalformedResponse]. A DELETE that is answered with 404 after an attempt whose
 // outcome is not known has succeeded, and leaves out as it was.
 func (c *Client) Do(ctx context.Context, method, path string, in, out any, opts ...CallOption) error {
-	const op = "Do"
+	const op = opDo
 	call := &call{name: op, class: classOf(method), accept: jsonAccept, input: input{body: in}}
 	decode := ignored
 	if out != nil {
@@ -233,6 +233,9 @@ func (c *Client) Do(ctx context.Context, method, path string, in, out any, opts 
 	}
 	return c.root().run(ctx, call, opts, decode)
 }
+
+// opDo is what [Client.Do] is called in errors and logs.
+const opDo = "Do"
 
 // isTarget reports a pointer that something can be decoded into.
 func isTarget(out any) bool {
@@ -286,9 +289,9 @@ func classOf(method string) retry.Class {
 // Middleware, limiter, logger, timeouts, headers and queries of the client's options
 // are not applied.
 //
-// The request that meets a renewal that fails returns the 401 with a nil error; later
-// ones return the error of the renewal. As with any [http.Client], errors are a [url.Error]
-// and print the whole URL with its query.
+// If a renewal fails, the request that began it returns the 401 with a nil error, and the
+// next ones return the error of the renewal. As with any [http.Client], errors are a
+// [url.Error] and print the whole URL with its query.
 func (c *Client) HTTPClient() *http.Client {
 	return &http.Client{
 		Transport:     pinned{c.root()},

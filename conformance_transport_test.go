@@ -39,11 +39,6 @@ func redirectRows() []matrixRow {
 	return rows
 }
 
-// roundTripper is a function as a transport.
-type roundTripper func(*http.Request) (*http.Response, error)
-
-func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
-
 // deaf hides the values of a context, and so the trace of net/http.
 type deaf struct{ context.Context }
 

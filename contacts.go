@@ -80,8 +80,10 @@ func (p UpsertContactParams) validate() (name, rule string) {
 }
 
 // Upsert adds a contact, or updates the one with the same address: that the address
-// decides is inferred. A write with consequences: it is not repeated when its outcome
-// is unknown ([ErrOutcomeUnknown]), for an address can occur twice.
+// decides is inferred. [ErrInvalidArgument] for what breaks a rule of
+// [UpsertContactParams]. A write with consequences: it is not repeated when its outcome
+// is unknown ([ErrOutcomeUnknown]), for an address can occur twice. The request was
+// observed in two clients.
 func (s *ContactsService) Upsert(ctx context.Context, params UpsertContactParams, opts ...CallOption) (*Contact, error) {
 	return fetch[Contact](ctx, s.root(), opUpsertContact, input{body: params}, "Contact", opts)
 }
@@ -127,9 +129,9 @@ func (q contactQuery) validate() (name, rule string) { return "email", addressRu
 
 // GetByEmail reads the contact with an address. [ErrNotFound] if there is none;
 // [ErrConflict] if there are several, which was observed to be possible: then
-// [ContactsService.All] shows them. Where the answer is of other people alone, which
-// means that the service does not know the filter, all contacts are read. A read. The
-// route is a stand-in.
+// [ContactsService.All] shows them. Addresses are compared whatever the case of their
+// letters. If the service does not know the filter and answers with other people alone,
+// all contacts are read, which may take many requests. A read. The route is a stand-in.
 func (s *ContactsService) GetByEmail(ctx context.Context, email string, opts ...CallOption) (*Contact, error) {
 	found, err := fetchList[Contact](ctx, s.root(), opGetContactByEmail, input{query: contactQuery{email}}, "Contacts", opts)
 	if err != nil {

@@ -18,7 +18,8 @@ type DocumentsService service
 
 func (s *DocumentsService) root() *core { return (*service)(s).root() }
 
-// Document is a document as the service shows it when it is read by itself.
+// Document is a document as the service shows it when it is read by itself. What the
+// service does not send stays zero.
 type Document struct {
 	ID         DocumentID     `json:"id"`
 	Number     DocumentNumber `json:"doc_no"`
@@ -102,8 +103,8 @@ func (m *mark) UnmarshalJSON(data []byte) error {
 // DocumentEntry is a document in a list. It carries the document's number, not
 // its id: [DocumentsService.GetByNumber] leads on.
 type DocumentEntry struct {
-	EntryID EntryID        `json:"id"` // of the entry; not the id of the document
-	Name    string         `json:"name"`
+	EntryID EntryID        `json:"id"`   // of the entry; not the id of the document
+	Name    string         `json:"name"` // the title of the document
 	Type    string         `json:"type"` // "f" for documents
 	Number  DocumentNumber `json:"doc_no"`
 	Stage   Stage          `json:"document_status"`
@@ -152,8 +153,14 @@ func (p CreateDocumentParams) validate() (name, rule string) {
 	return validateTexts("Title", p.Title)
 }
 
-// Create makes a document from a template. A write with consequences: it is
-// not repeated when its outcome is unknown ([ErrOutcomeUnknown]).
+// Create makes a document from an active template. Its fields are in the answer; no
+// call shows those of a template. In the sandbox [ErrNotFound] if there is no such
+// template or folder, [ErrConflict] if the template is not active. Observed in eight
+// clients.
+//
+// A write with consequences: it is not repeated when its outcome is unknown
+// ([ErrOutcomeUnknown], [MaybeApplied]). Then look for its title in
+// [DocumentsService.All], which is why an id of your own belongs into it.
 func (s *DocumentsService) Create(ctx context.Context, params CreateDocumentParams, opts ...CallOption) (*Document, error) {
 	return fetch[Document](ctx, s.root(), opCreateDocument, input{body: params}, "Document", opts)
 }
@@ -251,7 +258,11 @@ func (b setFieldsBody) validate() (name, rule string) {
 	return "", ""
 }
 
-// SetFields writes the values of named fields and leaves the others alone. An
+// SetFields writes the values of named fields, leaves the others alone, and returns the
+// document as it is then. At least one field, and none twice; names are compared exactly,
+// and "" clears a value. How dates and numbers are written is not known: the sandbox
+// takes 2021-06-18 and 1500.50, and answers [ErrInvalid] for an unknown name or a value
+// that does not fit, [ErrConflict] for a document that cannot be changed any more. An
 // idempotent write. The route is a stand-in.
 func (s *DocumentsService) SetFields(ctx context.Context, id DocumentID, fields []FieldValue, opts ...CallOption) (*Document, error) {
 	return fetch[Document](ctx, s.root(), opSetFields, input{id: numeric("id", id), body: setFieldsBody{fields}}, "Document", opts)
@@ -264,8 +275,9 @@ type CloneDocumentParams struct {
 
 func (p CloneDocumentParams) validate() (name, rule string) { return validateTexts("Title", p.Title) }
 
-// Clone copies a document. A write with consequences: it is not repeated when
-// its outcome is unknown ([ErrOutcomeUnknown]).
+// Clone copies a document. [ErrNotFound] if there is none. A write with consequences: it
+// is not repeated when its outcome is unknown ([ErrOutcomeUnknown]). The path was observed
+// in one client, the rest is inferred.
 func (s *DocumentsService) Clone(ctx context.Context, id DocumentID, params CloneDocumentParams, opts ...CallOption) (*Document, error) {
 	return fetch[Document](ctx, s.root(), opCloneDocument, input{id: numeric("id", id), body: params}, "Document", opts)
 }
@@ -283,14 +295,18 @@ func (b moveBody) validate() (name, rule string) {
 
 // Move puts a document into a folder, whose id must be known: unlike
 // [DocumentsService.Create] it takes no 0 for the main folder. In the sandbox that has
-// the id 1. An idempotent write. The route is a stand-in.
+// the id 1; of the service, a document that was made without a folder may show it as its
+// FolderID. [ErrNotFound] if there is no such document or folder. An idempotent write. The
+// route is a stand-in.
 func (s *DocumentsService) Move(ctx context.Context, id DocumentID, folder FolderID, opts ...CallOption) (*Document, error) {
 	return fetch[Document](ctx, s.root(), opMoveDocument, input{id: numeric("id", id), body: moveBody{folder}}, "Document", opts)
 }
 
 // Download writes the PDF of a document to w as it comes. See [Download] for
 // what is verified. If it fails, what was written so far is of no use: [ErrTruncated]
-// if it ended early in every attempt, [ErrUnexpectedContent] if it is no PDF. Look at
+// if it ended early in every attempt or became another file between two of them,
+// [ErrUnexpectedContent] if it is no PDF. An attempt ends after 30 s without a byte;
+// nothing else but ctx bounds the whole. Look at
 // [Document].Stage first: what a document gives that is not signed yet is not known
 // (the article says "Download signed documents", the sandbox gives a PDF). A read. The
 // route is a stand-in.
@@ -303,7 +319,9 @@ func (s *DocumentsService) Download(ctx context.Context, id DocumentID, w io.Wri
 // file is kept, with an error that is [io/fs.ErrExist], unless [WithOverwrite]
 // is given. Until then it is a file .revv-*.part beside its path, which a program that
 // is killed leaves there: nothing resumes it, and it can be removed. [ErrTruncated] if
-// it ended early in every attempt, [ErrUnexpectedContent] if it is no PDF. Look at
+// it ended early in every attempt or became another file between two of them,
+// [ErrUnexpectedContent] if it is no PDF. An attempt ends after 30 s without a byte;
+// nothing else but ctx bounds the whole. Look at
 // [Document].Stage first: what a document gives that is not signed yet is not known
 // (the article says "Download signed documents", the sandbox gives a PDF). A read. The
 // route is a stand-in.

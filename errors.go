@@ -70,8 +70,8 @@ var (
 	// has to authorize the application again.
 	ErrReauthorizationRequired = errors.New("reauthorization required")
 	// ErrTokenNotPersisted: the store failed to save a new token pair. That of a
-	// renewal is held in memory, and the next call saves it first; that of
-	// [OAuthConfig.Connect] is lost.
+	// renewal is held in memory, and the next call saves it first; that of SaveToken or
+	// OAuthConfig.Connect is lost.
 	ErrTokenNotPersisted = errors.New("token not persisted")
 	// ErrNoToken: the store holds no token for the account.
 	ErrNoToken = errors.New("no token")
@@ -82,11 +82,11 @@ var (
 	ErrPageLoop = errors.New("page loop")
 )
 
-// MaybeApplied reports whether a write, as a send, or the exchange of a code may
-// have taken effect although it failed: whether err is [ErrOutcomeUnknown] or
-// [ErrAppliedResponseUnreadable]. Then read the state back, and do not repeat the
-// call, unless it is an idempotent write. Those are never ErrOutcomeUnknown, and can be
-// repeated when they are ErrAppliedResponseUnreadable.
+// MaybeApplied reports whether a write that failed, or a failed exchange of a code, may
+// have taken effect all the same: whether err is [ErrOutcomeUnknown] or
+// [ErrAppliedResponseUnreadable]. Of a write with consequences read the state back, and do
+// not repeat the call. An idempotent write is never ErrOutcomeUnknown, and can always be
+// repeated.
 func MaybeApplied(err error) bool {
 	return errors.Is(err, ErrOutcomeUnknown) || errors.Is(err, ErrAppliedResponseUnreadable)
 }
@@ -96,9 +96,9 @@ func MaybeApplied(err error) bool {
 // texts of the service are escaped, shortened, and rid of the access token, of what
 // [WithHeader] and [WithQuery] brought, and of the URL of a webhook.
 type Error struct {
-	Op         string        // the operation, as "Documents.Create"
+	Op         string        // the operation, as "Documents.Create" (both downloads are "Documents.Download"), else the function, as "NewClient", "Do" or "OAuth.Exchange"
 	Argument   string        // the argument or option at fault, "" if none is
-	StatusCode int           // the HTTP status of the last attempt, 0 without an answer; if the context ended it, of the one before
+	StatusCode int           // the HTTP status of the last attempt, or of the one before if the context has ended the last; 0 if that was not answered
 	Code       string        // the service's own code, "" if it gave none
 	Message    string        // the service's text, or this package's reason
 	RequestID  string        // the service's id of the request, "" if it gave none

@@ -52,7 +52,7 @@ const (
 //
 //nolint:recvcheck // MarshalJSON takes a value, for an event is stored as a value, too; what changes it takes a pointer
 type Event struct {
-	ID            string          `json:"id"` // "" if the sender gave none; see [Event.Key]
+	ID            string          `json:"id"` // "" if the sender gave none; see Event.Key
 	Type          EventType       `json:"event"`
 	Timestamp     Time            `json:"timestamp"`
 	Document      EventDocument   `json:"document"`

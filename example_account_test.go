@@ -118,12 +118,16 @@ func ExampleContactsService_GetByEmail() {
 	_, err := client.Contacts.GetByEmail(ctx, "ann@example.com")
 	fmt.Println(errors.Is(err, revv.ErrConflict))
 	for contact, err := range client.Contacts.All(ctx, revv.ListContactsParams{}) {
-		fmt.Println(contact.Name, err)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println(contact.Name)
 	}
 	// Output:
 	// true
-	// Ann Example <nil>
-	// Ann (old) <nil>
+	// Ann Example
+	// Ann (old)
 }
 
 func ExampleContactsService_Delete() {

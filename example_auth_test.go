@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -93,12 +94,16 @@ func ExampleOAuthConfig_Connect() {
 			return
 		}
 		templates, err := client.Templates.List(ctx, revv.ListTemplatesParams{Status: revv.ActiveTemplates})
-		fmt.Println(len(templates.Items), err)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println(len(templates.Items), "templates")
 	}
 	fmt.Println(len(server.Requests("OAuth.Token")), "exchange")
 	// Output:
-	// 3 <nil>
-	// 3 <nil>
+	// 3 templates
+	// 3 templates
 	// 1 exchange
 }
 
@@ -127,15 +132,19 @@ func ExampleOAuthConfig_Handlers() {
 		fmt.Println(err)
 		return
 	}
-	mux.Handle("GET /connect", start)
+	mux.Handle("POST /connect", start) // of a button: a link can be fetched by something that only looks ahead
 	mux.Handle("GET /callback", callback)
 
 	fmt.Println(connectInBrowser(server, web.URL+"/connect"))
 	token, err := store.Load(context.Background(), "customer-7")
-	fmt.Println(token.RefreshToken != "", err)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(token.RefreshToken != "")
 	// Output:
 	// /settings
-	// true <nil>
+	// true
 }
 
 // connectInBrowser does what a customer does: follows the link, agrees, comes
@@ -146,8 +155,8 @@ func connectInBrowser(server *revvtest.Server, link string) string {
 		Jar: jar, Transport: &http.Transport{DisableKeepAlives: true},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	follow := func(address string) string {
-		r, err := http.NewRequestWithContext(context.Background(), http.MethodGet, address, http.NoBody)
+	follow := func(method, address string) string {
+		r, err := http.NewRequestWithContext(context.Background(), method, address, http.NoBody)
 		if err != nil {
 			return err.Error()
 		}
@@ -158,11 +167,11 @@ func connectInBrowser(server *revvtest.Server, link string) string {
 		_ = response.Body.Close()
 		return response.Header.Get("Location")
 	}
-	callback, err := server.Authorize(follow(link))
+	callback, err := server.Authorize(follow(http.MethodPost, link))
 	if err != nil {
 		return err.Error()
 	}
-	return follow(callback)
+	return follow(http.MethodGet, callback)
 }
 
 // The parts of the flow, for a program that has its own way to receive the code.
@@ -301,12 +310,12 @@ func ExampleFromTokenSource() {
 type counting struct {
 	revv.Authenticator
 
-	rejected int
+	rejected atomic.Int64
 }
 
 // Reject implements [revv.Authenticator].
 func (c *counting) Reject(ctx context.Context, bad *oauth2.Token) {
-	c.rejected++
+	c.rejected.Add(1)
 	c.Authenticator.Reject(ctx, bad)
 }
 
@@ -335,7 +344,7 @@ func ExampleAuthenticator() {
 	before, _ := auth.Token(ctx)
 	_, err = client.Templates.List(ctx, revv.ListTemplatesParams{})
 	after, _ := auth.Token(ctx)
-	fmt.Println(err, auth.rejected, before.AccessToken != after.AccessToken)
+	fmt.Println(err, auth.rejected.Load(), before.AccessToken != after.AccessToken)
 	// Output: <nil> 1 true
 }
 
@@ -356,6 +365,10 @@ func ExampleTokenStore() {
 		return
 	}
 	token, err := store.Load(ctx, "acme")
-	fmt.Println(token.RefreshToken, err)
-	// Output: refresh <nil>
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(token.RefreshToken)
+	// Output: refresh
 }

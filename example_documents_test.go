@@ -3,7 +3,9 @@ package revv_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -271,13 +273,30 @@ func ExampleDocumentsService_AllActivities() {
 	// 61
 }
 
+// signed gives a document that somebody has signed.
+func signed(server *revvtest.Server) revv.DocumentID {
+	document := server.AddDocument(server.AddTemplate(revvtest.Template{Title: "NDA"}), "NDA with Acme")
+	err := server.Client().Documents.SendForESign(context.Background(), document, revv.SendParams{Recipients: []revv.Person{{Email: "ann@example.com"}}})
+	if err := errors.Join(err, server.Sign(document, "ann@example.com")); err != nil {
+		fmt.Println(err)
+	}
+	return document
+}
+
 func ExampleDocumentsService_Download() {
 	server := revvtest.NewServer(nil)
 	defer server.Close()
-	draft := server.AddDocument(21, "Agreement with Acme")
+	client, ctx := server.Client(), context.Background()
+	document := signed(server)
 
+	// What a document gives that is not signed yet is not known.
+	doc, err := client.Documents.Get(ctx, document)
+	if err != nil || !doc.Stage.Is(revv.StageSigned) {
+		fmt.Println("not yet", err)
+		return
+	}
 	var pdf bytes.Buffer
-	download, err := server.Client().Documents.Download(context.Background(), draft, &pdf)
+	download, err := client.Documents.Download(ctx, document, &pdf)
 	if err != nil {
 		fmt.Println(err) // what stands in pdf is of no use then
 		return
@@ -290,7 +309,7 @@ func ExampleDocumentsService_Download() {
 func ExampleDocumentsService_DownloadFile() {
 	server := revvtest.NewServer(nil)
 	defer server.Close()
-	draft := server.AddDocument(21, "Agreement with Acme")
+	document := signed(server)
 	dir, err := os.MkdirTemp("", "revv-example-*")
 	if err != nil {
 		fmt.Println(err)
@@ -300,15 +319,43 @@ func ExampleDocumentsService_DownloadFile() {
 
 	var last int64
 	path := filepath.Join(dir, "agreement.pdf")
-	download, err := server.Client().Documents.DownloadFile(context.Background(), draft, path,
-		revv.WithProgress(func(done, _ int64) { last = done }),
-		revv.WithOverwrite(), // without it, an existing file is an error that is fs.ErrExist
-	)
+	download, err := server.Client().Documents.DownloadFile(context.Background(), document, path,
+		revv.WithProgress(func(done, _ int64) { last = done }))
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	info, err := os.Stat(path)
-	fmt.Println(info.Size() == download.Size, last == download.Size, err)
-	// Output: true true <nil>
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(info.Size() == download.Size, last == download.Size)
+	// Output: true true
+}
+
+// An existing file is kept, unless it may be replaced.
+func ExampleWithOverwrite() {
+	server := revvtest.NewServer(nil)
+	defer server.Close()
+	client, ctx, document := server.Client(), context.Background(), signed(server)
+	dir, err := os.MkdirTemp("", "revv-example-*")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	path := filepath.Join(dir, "agreement.pdf")
+	if err := os.WriteFile(path, []byte("an older one"), 0o600); err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	_, err = client.Documents.DownloadFile(ctx, document, path)
+	fmt.Println(errors.Is(err, fs.ErrExist))
+	_, err = client.Documents.DownloadFile(ctx, document, path, revv.WithOverwrite())
+	fmt.Println(err)
+	// Output:
+	// true
+	// <nil>
 }

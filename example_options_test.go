@@ -102,6 +102,11 @@ func ExampleWithLogger() {
 	// <nil>
 }
 
+// roundTripper is a function as a transport.
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
 // Middleware sees each attempt, by its route and not by its path: names for
 // spans and metrics that do not multiply with the ids.
 func ExampleWithMiddleware() {
@@ -232,8 +237,12 @@ func ExampleWithHTTPClient() {
 		return
 	}
 	page, err := client.Templates.List(context.Background(), revv.ListTemplatesParams{Status: revv.ActiveTemplates})
-	fmt.Println(len(page.Items), err)
-	// Output: 3 <nil>
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(len(page.Items), "templates")
+	// Output: 3 templates
 }
 
 // What an answer said beside its content.

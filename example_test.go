@@ -229,8 +229,39 @@ func ExampleDocumentsService_SendForESign() {
 		log.Fatal(err)
 	}
 	doc, err = client.Documents.Get(ctx, doc.ID)
-	fmt.Println(doc.Stage, err)
-	// Output: Sent <nil>
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(doc.Stage)
+	// Output: Sent
+}
+
+// The answer to a send is lost: look what became of it, and give the request time to
+// arrive before you believe that it never will.
+func ExampleDocumentsService_SendForESign_outcomeUnknown() {
+	server := revvtest.NewServer(nil)
+	defer server.Close()
+	client, ctx := server.Client(), context.Background()
+	id := server.AddDocument(server.AddTemplate(revvtest.Template{Title: "Lease"}), "Lease of 1 Example Street")
+	params := revv.SendParams{Recipients: []revv.Person{{Email: "tenant@example.com"}}}
+	const settle = 200 * time.Millisecond // a minute in real life
+
+	// The connection is cut, and the request arrives all the same, a little later.
+	server.Fail(revvtest.Fault{Operation: "Documents.SendForESign", CutAfter: -1, Late: 50 * time.Millisecond, Times: 1})
+
+	err := client.Documents.SendForESign(ctx, id, params)
+	if revv.MaybeApplied(err) {
+		time.Sleep(settle)
+		doc, readErr := client.Documents.Get(ctx, id)
+		switch {
+		case readErr != nil:
+			err = errors.Join(err, readErr) // still not known: do not send
+		case !doc.Stage.Is(revv.StageDraft):
+			err = nil // it was sent
+		}
+	}
+	fmt.Println(err, "mails:", len(server.Outbox()))
+	// Output: <nil> mails: 1
 }
 
 func ExampleError() {
@@ -261,10 +292,20 @@ func ExampleMaybeApplied() {
 	server.Fail(revvtest.Fault{Operation: "Documents.Create", Commit: true, Reset: true, Times: 1})
 	_, err = client.Documents.Create(ctx, params)
 	fmt.Println("connection lost:", revv.MaybeApplied(err))
+	for entry, err := range client.Documents.All(ctx, revv.ListDocumentsParams{SortByNumber: true}) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		if entry.Name == params.Title { // which is why a title has an id of your own in it
+			fmt.Println("there is:", entry.Number, entry.Name)
+		}
+	}
 	fmt.Println("documents:", len(server.Documents()))
 	// Output:
 	// refused: false
 	// connection lost: true
+	// there is: DOC-000040 Lease of 1 Example Street
 	// documents: 1
 }
 
@@ -278,8 +319,12 @@ func ExampleClient_Do() {
 		} `json:"Templates"`
 	}
 	err := server.Client().Do(context.Background(), http.MethodGet, "/api/docstemplate/", nil, &answer, revv.WithQuery("page_num", "1"))
-	fmt.Println(answer.Templates[0].Title, err)
-	// Output: Service agreement <nil>
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(answer.Templates[0].Title)
+	// Output: Service agreement
 }
 
 // What differs from call to call, or is secret, stands in the path under a name. Logs and
@@ -305,6 +350,9 @@ func ExampleSaveToken() {
 		log.Fatal(err)
 	}
 	token, err := store.Load(ctx, "acme")
-	fmt.Println(token.AccessToken, err)
-	// Output: access <nil>
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(token.AccessToken)
+	// Output: access
 }

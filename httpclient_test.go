@@ -191,6 +191,7 @@ func TestWithPathValue_thatDoesNotFit_isRefused(t *testing.T) {
 	_, err := client.Documents.Get(t.Context(), 14, revv.WithPathValue("id", "15"))
 	require.ErrorIs(t, err, revv.ErrInvalidArgument, "the id of an operation is its argument")
 	assert.Equal(t, "WithPathValue", failure(t, err).Argument)
+	assert.Contains(t, err.Error(), "is for Do alone")
 }
 
 func TestDo_bodyThatCannotBeEncoded_isRefused(t *testing.T) {

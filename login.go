@@ -35,9 +35,15 @@ const saveLimit = 30 * time.Second
 // SaveToken puts a pair into a store as the pair of account, in the place of the
 // one that is there: after [OAuthConfig.Exchange] or [OAuthConfig.Login]. A save
 // that fails is tried again, twice, for nobody else has the pair; and for the same
-// reason the end of ctx does not end it, but a limit of 30 s. A client that already has
-// a token goes on with it: make a new client after a reconnection, for another account
-// may have been connected.
+// reason the end of ctx does not end it, but a limit of 30 s.
+//
+// A client whose token is still accepted goes on with it, and one that was told
+// [ErrReauthorizationRequired] takes the new pair with its next call: make a new client
+// after a reconnection, for another account of Revv may have been connected.
+//
+// [ErrInvalidArgument] without ctx, store, account or access token, and if the store
+// refuses the account; [ErrTokenNotPersisted] if the store still fails: the pair is lost,
+// and a person has to authorize again.
 func SaveToken(ctx context.Context, store TokenStore, account string, token *oauth2.Token) error {
 	const op = "SaveToken"
 	switch {
@@ -61,7 +67,7 @@ func SaveToken(ctx context.Context, store TokenStore, account string, token *oau
 			return err
 		}
 		if try >= saveTries || sleep(ctx, retry.Backoff(try, defaultBaseDelay, defaultMaxDelay)) != nil {
-			return &Error{Op: op, cause: concealed(err, textsOf(token)...)}
+			return &Error{Op: op, Message: "authorize again", kinds: []error{ErrTokenNotPersisted}, cause: concealed(err, textsOf(token)...)}
 		}
 	}
 }
@@ -115,7 +121,7 @@ func (c OAuthConfig) Connect(ctx context.Context, store TokenStore, account stri
 		return nil, err
 	}
 	if err := SaveToken(ctx, store, account, token); err != nil {
-		return nil, &Error{Op: op, Message: "authorize again", kinds: []error{ErrTokenNotPersisted}, cause: err}
+		return nil, err
 	}
 	return auth, nil
 }
@@ -335,12 +341,13 @@ func page(w http.ResponseWriter, status int, text string) {
 // it: start sends the browser to the service, callback belongs at RedirectURL.
 // done is called after a callback with the right state, with the token pair,
 // which it saves ([SaveToken]) under the account of its own user, or with the
-// error; it writes the answer. A client that already has a token goes on with it: make a
-// new client after a reconnection. The authorization belongs to the browser that began it,
+// error: [ErrForbidden] if the person declined, else that of [OAuthConfig.Exchange]. It
+// writes the answer. A client whose token is still accepted goes on with it: make a new
+// client after a reconnection. The authorization belongs to the browser that began it,
 // and not to a user of the application: where another one can have signed in meanwhile,
-// remember who called start, and compare in done. Callbacks with a missing, wrong, old
-// or used state are answered with 400 and do not reach done. The exchange goes on if the
-// browser leaves, for the code is spent by then.
+// remember who called start, and compare in done. Callbacks with a missing, wrong or used
+// state, or one of more than ten minutes ago, are answered with 400 and do not reach done.
+// The exchange goes on if the browser leaves, for the code is spent by then.
 //
 // The state belongs to a cookie: the browser has to open start at the host name of
 // RedirectURL, and a second start takes the place of the first. The callback of an
@@ -348,7 +355,10 @@ func page(w http.ResponseWriter, status int, text string) {
 //
 // Nothing is kept on the server but the states that were used, so any number of
 // replicas can serve the two handlers: state and PKCE verifier are derived from
-// a random cookie and the client secret.
+// a random cookie and the client secret. A state that one replica has seen used is not
+// known to be so to the others; there it is the code that is good for a single use.
+//
+// The error is [ErrInvalidArgument] and joins all problems of the configuration.
 func (c OAuthConfig) Handlers(done func(w http.ResponseWriter, r *http.Request, token *oauth2.Token, err error)) (start, callback http.Handler, err error) {
 	const op = "OAuthConfig.Handlers"
 	problems := []error{c.checkLogin(op)}

@@ -120,12 +120,14 @@ func WithRoutes(routes Routes) Option {
 }
 
 // WithHTTPClient makes the calls go through the transport of client, which is
-// not modified. A timeout of the client bounds each attempt, unless the call has a
-// [WithAttemptTimeout]; downloads have their stall limit instead. Its cookie jar and
-// its redirect policy are not used: redirects are never followed with
-// credentials, whatever the client allows. The limits of time for dialling and for the
-// handshake, and of size for headers, are those of its transport. A transport that
-// repeats requests by itself can apply a write with consequences twice: do not use one.
+// not modified. A timeout of the client bounds each attempt if it is shorter than the
+// client's own limit ([WithAttemptTimeout], 60 s by default); a [WithAttemptTimeout] of a
+// single call replaces both. Downloads have a limit of 30 s without a byte instead. Its
+// cookie jar and its redirect policy are not used: redirects are never followed with
+// credentials, whatever the client allows. The limits of time for dialling, for the
+// handshake and for headers, and of size for headers, are those of its transport. A
+// transport that repeats requests by itself can apply a write with consequences twice: do
+// not use one.
 func WithHTTPClient(client *http.Client) Option {
 	return clientOption(func(s *settings) {
 		s.once("WithHTTPClient")
@@ -149,8 +151,8 @@ func WithUserAgent(text string) Option {
 	})
 }
 
-// WithLogger logs each attempt at debug level: operation, route, status,
-// attempt, duration, request id. Headers, queries and bodies are not logged, and neither
+// WithLogger logs each attempt at debug level, with the keys operation, route, attempt,
+// status, took and request_id. Headers, queries and bodies are not logged, and neither
 // are renewals of tokens, which do not go through middleware either.
 func WithLogger(logger *slog.Logger) Option {
 	return clientOption(func(s *settings) {
@@ -187,7 +189,8 @@ func WithMiddleware(chain ...Middleware) Option {
 }
 
 // WithRateLimiter makes every attempt wait for the limiter first, for example
-// for a rate.Limiter of golang.org/x/time.
+// for a rate.Limiter of golang.org/x/time. An error of Wait ends the call, as its cause,
+// before the attempt is sent.
 func WithRateLimiter(limiter interface {
 	Wait(ctx context.Context) error
 },
@@ -209,13 +212,13 @@ func WithBearerHeader() Option {
 }
 
 // RetryPolicy says how often and how patiently calls are repeated. What may be
-// repeated at all depends on the call and on the failure, not on the policy. A
-// field of zero means the client's policy in an option of a call, else the default.
+// repeated at all depends on the call and on the failure, not on the policy. For a field
+// of zero, a call takes the client's, and a client the default.
 type RetryPolicy struct {
-	MaxAttempts   int           // per call, 1 to 10, default 3; that after a new token does not count
-	BaseDelay     time.Duration // the first wait is random up to this, default 200 ms
-	MaxDelay      time.Duration // of the waits that the service has not asked for, default 10 s
-	MaxRetryAfter time.Duration // a longer Retry-After is returned as ErrRateLimited at once, and holds no other call back; default 60 s
+	MaxAttempts   int           // per call, 1 to 10, default 3; 1 repeats nothing. One more after a 401 and a new token is not counted
+	BaseDelay     time.Duration // bounds the first wait, which is random; the bound doubles each time; default 200 ms
+	MaxDelay      time.Duration // bounds every random wait; default 10 s
+	MaxRetryAfter time.Duration // the longest Retry-After that is waited for, default 60 s; a longer one is ErrRateLimited at once, and holds no other call back
 }
 
 // The defaults, as the table in the README has them.
@@ -258,8 +261,13 @@ func WithRetry(policy RetryPolicy) SharedOption {
 	})
 }
 
-// WithAttemptTimeout bounds each request with its answer, by default to 60 s.
-// Downloads are not bounded by it; they have a stall limit.
+// WithAttemptTimeout bounds each attempt, from dialling to the last byte of the answer,
+// by default to 60 s. Waits for the rate limiter, for a token or for the next attempt do
+// not count. The client's own transport gives up earlier: after 10 s of dialling, 10 s of
+// TLS handshake, or 30 s without the headers of the answer. To wait longer for those, pass
+// a transport with another ResponseHeaderTimeout to [WithHTTPClient]. What took too long is
+// [context.DeadlineExceeded], and for a write with consequences [ErrOutcomeUnknown] too.
+// Downloads are bounded by 30 s without a byte instead.
 func WithAttemptTimeout(timeout time.Duration) SharedOption {
 	return sharedOption(func(s *callSettings) {
 		if timeout <= 0 {
@@ -280,8 +288,8 @@ var ownHeaders = []string{
 	"Transfer-Encoding", "Upgrade", "User-Agent", "X-Idempotency-Key",
 }
 
-// WithHeader adds a header to requests. The headers that the client sets itself
-// are refused, the credentials and Idempotency-Key among them.
+// WithHeader adds a header to requests: value is printable ASCII on one line. The headers
+// that the client sets itself are refused, the credentials and Idempotency-Key among them.
 func WithHeader(key, value string) SharedOption {
 	return sharedOption(func(s *callSettings) {
 		name := http.CanonicalHeaderKey(key)
@@ -304,7 +312,7 @@ func WithHeader(key, value string) SharedOption {
 }
 
 // WithQuery adds a parameter to the query of requests, or replaces one that the
-// call sets itself.
+// call sets itself. Given to a client, it goes to every operation.
 func WithQuery(key, value string) SharedOption {
 	return sharedOption(func(s *callSettings) {
 		if key == "" {
@@ -320,7 +328,8 @@ func WithQuery(key, value string) SharedOption {
 
 // WithPathValue puts a value in the place of the placeholder {name} in a path of
 // [Client.Do]: as one segment, escaped. Logs, errors and [CallInfo] show the placeholder
-// and not the value.
+// and not the value. The other methods fill their paths themselves: there it is
+// [ErrInvalidArgument].
 func WithPathValue(name, value string) CallOption {
 	return callOption(func(s *callSettings) {
 		values := make(map[string]string)
@@ -332,15 +341,18 @@ func WithPathValue(name, value string) CallOption {
 
 // Response is what a call leaves behind beside its result; see [CaptureResponse].
 type Response struct {
-	StatusCode int         // of the last attempt, 0 without an answer; if the context ended it, of the one before
-	Header     http.Header // of the last attempt, without cookies and Location
-	RequestID  string      // the service's id of the request, "" if it gave none
+	// StatusCode is that of the last attempt, or of the one before if the context has
+	// ended the last; 0 if that was not answered.
+	StatusCode int
+	Header     http.Header // of the same attempt, without cookies and Location
+	RequestID  string      // of the same attempt, "" if the service gave none
 	Attempts   int         // how many were made, with those that found no connection
 }
 
-// CaptureResponse fills into when the call ends, whether it succeeds or fails; it
-// is empty if no attempt was made. Secrets in headers are replaced. All methods leave
-// there what the page left that ended last; read it when the range is over.
+// CaptureResponse has *into filled when the call ends, whether it succeeds or fails; it
+// is left empty if no attempt was made. Secrets in headers are replaced. For an All
+// method it holds the page that ended last: read it when the range is over. Calls that
+// may run at the same time need a Response each.
 func CaptureResponse(into *Response) CallOption {
 	c := &captured{into: into}
 	return callOption(func(s *callSettings) {
@@ -368,7 +380,7 @@ func (c *captured) set(r Response) {
 
 // WithProgress reports the progress of a download in bytes. total is -1 while
 // the length is not known. The function is called from the goroutine of the
-// call and should return soon.
+// call and should return soon. Calls that download nothing ignore it.
 func WithProgress(report func(done, total int64)) CallOption {
 	return callOption(func(s *callSettings) {
 		if report == nil {
@@ -379,7 +391,8 @@ func WithProgress(report func(done, total int64)) CallOption {
 	})
 }
 
-// WithOverwrite lets [DocumentsService.DownloadFile] replace an existing file.
+// WithOverwrite lets [DocumentsService.DownloadFile] replace an existing file. Other
+// calls ignore it.
 func WithOverwrite() CallOption {
 	return callOption(func(s *callSettings) { s.overwrite = true })
 }

@@ -358,6 +358,8 @@ func (c *core) exchange(ctx, bounded context.Context, p *prepared, a *attempt, e
 			r.err = fmt.Errorf("%w: %w", ErrResponseTooLarge, r.err)
 		case isUnprocessed(err):
 			r.err = errUnprocessed
+		case errors.Is(err, io.EOF):
+			r.err = fmt.Errorf("the connection was closed before an answer came: %w", r.err)
 		}
 		if r.unreachable = a.unreached(err); ctx.Err() != nil {
 			r.outcome, r.err, r.unreachable = retry.Done, ctx.Err(), false

@@ -24,9 +24,11 @@
 // [Client.HTTPClient] reach what is not modelled. A client may be used by any
 // number of goroutines; make one for each account and keep it.
 //
-// A document has several ids that cannot stand for one another: a [DocumentID]
-// for most calls, a [DocumentNumber] that people see, an [ObjectID] for its
-// activities and its magic link. [Document] has all three.
+// A document has four ids with sequences of their own, and none can stand for another:
+// a [DocumentID] for most calls, a [DocumentNumber] that people see, an [ObjectID] for
+// its activities and its magic link, and the [EntryID] of its entry in a folder.
+// [Document] has the first three, [DocumentEntry] the number and the last; the types
+// keep them apart.
 //
 // # Authentication
 //
@@ -50,15 +52,17 @@
 //	case revv.MaybeApplied(err): // look before sending again
 //	}
 //
-// Nothing secret is in an error, however it is printed.
+// Nothing secret is in an error, however it is printed; the errors of
+// [Client.HTTPClient] alone are those of net/http, with the URL.
 //
 // # Retries
 //
 // Reads and idempotent writes are repeated, writes with consequences only if it is
 // certain that they were not received: a document is never sent twice because an
-// answer was lost. [ErrOutcomeUnknown] then says that its state should be read
-// back. The comment of each method says which of the three it is. [WithRetry]
-// sets how often and how patiently, [WithAttemptTimeout] bounds each attempt, the
+// answer was lost. If nobody knows what became of such a write, the call returns
+// [ErrOutcomeUnknown]: read the state back before you do anything else. The comment of
+// each method says which of the three classes it is in. [WithRetry] sets how often and
+// how patiently calls are repeated, [WithAttemptTimeout] bounds each attempt, and the
 // context of the call bounds all of them together.
 //
 // # Paging
@@ -100,9 +104,7 @@ import (
 	"github.com/revv-go/revv/internal/wire"
 )
 
-// The ids of the service. There are several kinds with sequences of their own,
-// and none can stand for another: a document has an id, a number and an object
-// id, and its entry in a folder has a fourth one. The types keep them apart.
+// The ids of the service; the comment of the package tells them apart.
 type (
 	// DocumentID identifies a document within an organisation.
 	DocumentID int64
@@ -276,8 +278,9 @@ func nameOf(data []byte) (name string, ok bool) {
 }
 
 // Time is a time of the service. The layout was observed once, as RFC 3339 in
-// UTC with microseconds. A text in any other layout is no error: it leaves the
-// time zero and stays readable through [Time.Text].
+// UTC with microseconds. Other fractions and other zones are read as well, and a text
+// without a zone (taken for UTC) or with a space for the T. Any other text is no error: it
+// leaves the time zero and stays readable through [Time.Text].
 type Time struct {
 	time.Time
 
@@ -327,12 +330,12 @@ func wireTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.0
 // Person is somebody a document goes to: a signer, an acceptor, an approver or
 // a reader.
 type Person struct {
-	Email     string `json:"user_email"` // required
+	Email     string `json:"user_email"` // required; a bare address, of 254 bytes at most
 	FirstName string `json:"first_name"`
 	LastName  string `json:"last_name"`
 	// Order is the place in the signing sequence, from 1; 0 leaves the sequence
-	// to the service. Only [DocumentsService.SendForESign] knows an order, and its
-	// member is a stand-in.
+	// to the service. Only SendForESign knows an order, which is a stand-in: elsewhere
+	// anything but 0 is ErrInvalidArgument.
 	Order int `json:"order,omitzero"`
 }
 

@@ -16,13 +16,13 @@ import (
 
 // SendParams are the arguments of the calls that send a document.
 type SendParams struct {
-	Recipients []Person // at least one, no address twice
+	Recipients []Person // at least one, no address twice, whatever the case of its letters
 	Message    string   // goes into the mail
 }
 
 // ShareParams are the arguments of [DocumentsService.Share].
 type ShareParams struct {
-	Recipients []Person // at least one, no address twice
+	Recipients []Person // at least one, no address twice, whatever the case of its letters
 	Message    string   // goes into the mail
 	Review     bool     // asks the recipients for a review
 }
@@ -119,34 +119,55 @@ func addressRule(address string) string {
 	return ""
 }
 
-// Share sends a private copy of a document by mail. A write with consequences:
-// it is not repeated when its outcome is unknown ([ErrOutcomeUnknown]).
+// Share mails each recipient a private copy of a document to read. [ErrInvalidArgument]
+// for what breaks a rule of [ShareParams], [ErrNotFound] if there is no such document.
+// The request was observed in one client.
+//
+// A write with consequences: it is not repeated when its outcome is unknown
+// ([ErrOutcomeUnknown], [MaybeApplied]). The stage of the document does not change, so
+// it tells nothing then: [DocumentsService.AllActivities] may (in the sandbox
+// DOCUMENT_SHARED, a stand-in).
 func (s *DocumentsService) Share(ctx context.Context, id DocumentID, params ShareParams, opts ...CallOption) error {
 	return send(ctx, s.root(), opShareDocument, input{id: numeric("id", id), body: shareBody{params.Recipients, params.Review, params.Message}}, opts)
 }
 
-// SendForESign sends a document to be filled and signed. Recipients with an
-// Order sign one after the other. A write with consequences: it is not repeated
-// when its outcome is unknown ([ErrOutcomeUnknown]); read the document's stage
-// back before sending again. The route is a stand-in.
+// SendForESign sends a document to be filled and signed. Recipients with different
+// Orders sign one after the other, those with the same one are asked together (a
+// stand-in). [ErrInvalidArgument] for what breaks a rule of [SendParams], [ErrNotFound]
+// if there is no such document, [ErrConflict] if it is no draft. The route is a stand-in.
+//
+// A write with consequences: it is not repeated when its outcome is unknown
+// ([ErrOutcomeUnknown], [MaybeApplied]). Then read the document: if it is no draft any
+// more, it was sent. If it still is one, that proves nothing, for the request may be on
+// its way: wait a minute and read it again before you send again.
 func (s *DocumentsService) SendForESign(ctx context.Context, id DocumentID, params SendParams, opts ...CallOption) error {
 	return send(ctx, s.root(), opSendForESign, input{id: numeric("id", id), body: signersBody{params.Recipients, params.Message}}, opts)
 }
 
-// SendForAcceptance sends a document to be accepted or rejected. A write with
-// consequences, as [DocumentsService.SendForESign].
+// SendForAcceptance sends a document to be accepted or rejected. Its errors and its
+// class are those of [DocumentsService.SendForESign], and so is what to do when its
+// outcome is unknown. The request was observed in three clients.
 func (s *DocumentsService) SendForAcceptance(ctx context.Context, id DocumentID, params SendParams, opts ...CallOption) error {
 	return send(ctx, s.root(), opSendForAcceptance, input{id: numeric("id", id), body: acceptorsBody{params.Recipients, params.Message}}, opts)
 }
 
-// SendForApproval sends a document to be approved. A write with consequences,
-// as [DocumentsService.SendForESign]. The route is a stand-in.
+// SendForApproval sends a document to people who approve or reject it. At least one
+// recipient is required: without any, an account that has no workflow for approvals
+// would approve at once (observed, a help page). Otherwise the errors are those of
+// [DocumentsService.SendForESign]. The route is a stand-in.
+//
+// A write with consequences: it is not repeated when its outcome is unknown
+// ([ErrOutcomeUnknown], [MaybeApplied]). In the sandbox the document stays a draft, so
+// that its stage tells neither whether it was sent nor whether it was approved:
+// [DocumentsService.AllActivities] may (in the sandbox DOCUMENT_SENT_FOR_APPROVAL and
+// DOCUMENT_APPROVED, stand-ins).
 func (s *DocumentsService) SendForApproval(ctx context.Context, id DocumentID, params SendParams, opts ...CallOption) error {
 	return send(ctx, s.root(), opSendForApproval, input{id: numeric("id", id), body: approversBody{params.Recipients, params.Message}}, opts)
 }
 
-// Link is a magic link: permanent, public and readable for everybody who has
-// it. It prints as a placeholder; [Link.URL] gives it away.
+// Link is a magic link: permanent, public, and good for everybody who has it. Printed,
+// logged, encoded as JSON or put into a template it is "[redacted]", and from that it
+// cannot be read back: use [Link.URL] where the address is really needed.
 type Link struct {
 	unprintable
 
@@ -187,8 +208,10 @@ func (b magicLinkBody) validate() (name, rule string) {
 }
 
 // MagicLink makes the public link of a document: whoever has it can read the
-// document, for good. A write with consequences: it is not repeated when its outcome
-// is unknown ([ErrOutcomeUnknown]).
+// document, for good. No call is known that takes a link back, nor whether a second call
+// makes a second link (the sandbox gives the same one). [ErrNotFound] if there is no such
+// document. A write with consequences: it is not repeated when its outcome is unknown
+// ([ErrOutcomeUnknown]). Observed in four clients.
 func (s *DocumentsService) MagicLink(ctx context.Context, id ObjectID, opts ...CallOption) (Link, error) {
 	var link Link
 	in := input{body: magicLinkBody{id, "DOC"}}

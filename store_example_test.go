@@ -31,10 +31,13 @@ func ExampleNewMemoryStore() {
 		log.Fatal(err)
 	}
 	token, err := store.Load(ctx, "legal@example.com")
-	fmt.Println(token.RefreshToken, err)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(token.RefreshToken)
 	// Output:
 	// true
-	// refresh <nil>
+	// refresh
 }
 
 func ExampleNewFileStore() {

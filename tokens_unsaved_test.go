@@ -325,6 +325,7 @@ func TestSaveToken_storeFails_isTriedAgainAndQuotesNothing(t *testing.T) {
 		_, before, _ := w.ledger.counts()
 		err := revv.SaveToken(w.Context(), w.ledger, tokenAccount, &w.first)
 		_, after, _ := w.ledger.counts()
+		require.ErrorIs(w, err, revv.ErrTokenNotPersisted)
 		require.ErrorContains(w, err, "INSERT")
 		assert.Equal(w, 3, after-before, "twice more, and no oftener")
 		assertKeepsSecrets(w, w.authority.hidden(), err)

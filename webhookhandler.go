@@ -99,16 +99,17 @@ func WithWebhookObserver(fn func(WebhookResult)) WebhookOption {
 // an event is a hint that anybody who learns the secret can forge, the document
 // is the truth. Its Timestamp, PreviousStage and Recipient stay hints.
 //
-// Acknowledged, but not handed on, is an event that names no document, or one that
-// does not exist or whose number is refused as none, and one that reports a stage or
-// a closing and claims a stage that the document has left behind: an honest one was
-// overtaken by a later change, which has an event of its own.
+// Some events are acknowledged (204) but not handed on: those that name no document that
+// exists, and an [EventStageChanged] with a stage that the document has left behind. An
+// honest one of those was overtaken by a later change, which has an event of its own.
 //
-// The sender is asked to come back where the document cannot be read, and where it
-// has not got as far as the event claims: closed although it is [StageDraft] or
-// [StageSent], signed or accepted although it is [StageDraft], in a later stage or in
-// one of the account's own. A forged event gains nothing by that, and an honest one
-// that was faster than what is read is not lost.
+// For others the sender is asked to come back (503 with Retry-After), so that an honest
+// event that was faster than what is read is not lost: where the document cannot be
+// read, and where it has not got as far as the event claims. That is so if it is still
+// [StageDraft] or [StageSent] for an [EventClosed], or [StageDraft] for an [EventSigned]
+// or [EventAccepted], and if the event has a later stage than the document. Where the two
+// differ and one is a stage of the account's own, nobody can tell which is later: such an
+// event keeps coming back, so decide without WithReadBack in such an account.
 func WithReadBack(reader DocumentReader) WebhookOption {
 	return webhookOption(func(h *webhookHandler) {
 		h.once("WithReadBack")
@@ -150,7 +151,8 @@ func (h *webhookHandler) once(option string) {
 // calls fn with each. A request is refused, in this order, for its method (405),
 // its content type or an encoding (415), its declared size (413) and the secret
 // (401), all before a byte of the body is read; then for a body that is too large
-// (413), too slow (408) or no event (400; see [ParseEvent]).
+// (413), too slow (408) or no event (400; see [ParseEvent]). For [WithReadBack] some are
+// answered with 503.
 //
 // When fn returns nil, the answer is 204. When it returns an error, the answer is
 // 500 without any detail, so that the sender may deliver again: deliveries repeat
@@ -408,6 +410,9 @@ func contradiction(event *Event, stage Stage) error {
 		}
 		if before, now := rank(claimed), rank(stage); before < 0 || now < 0 || before > now {
 			return errNotYet
+		}
+		if event.Type == EventClosed {
+			return nil // it stays closed in what comes later
 		}
 		return errOtherStage
 	case EventSigned, EventAccepted:

@@ -14,7 +14,8 @@ type WebhooksService service
 
 func (s *WebhooksService) root() *core { return (*service)(s).root() }
 
-// Webhook is a subscription.
+// Webhook is a subscription. It prints its URL, in which a [PathSecret] or a password may
+// stand: do not log it.
 type Webhook struct {
 	ID    WebhookID `json:"id"`
 	Event EventType `json:"event"`
@@ -29,7 +30,8 @@ func (w *Webhook) UnmarshalJSON(data []byte) error {
 	return unmarshalRaw(data, (*plain)(w), &w.Raw)
 }
 
-// SubscribeParams are the arguments of [WebhooksService.Subscribe].
+// SubscribeParams are the arguments of [WebhooksService.Subscribe]. They print the URL,
+// in which a [PathSecret] or a password may stand: do not log them.
 type SubscribeParams struct {
 	Event EventType `json:"event"` // required
 	URL   string    `json:"url"`   // required; https, or http on loopback
@@ -62,8 +64,10 @@ func (p SubscribeParams) secrets() []string {
 	return all
 }
 
-// Subscribe registers a URL for one type of event. A write with consequences:
-// it is not repeated when its outcome is unknown ([ErrOutcomeUnknown]).
+// Subscribe registers a URL for one type of event. Whether the service refuses a second
+// subscription that is the same is not known: look into [WebhooksService.List] first. A
+// write with consequences: it is not repeated when its outcome is unknown
+// ([ErrOutcomeUnknown]).
 func (s *WebhooksService) Subscribe(ctx context.Context, params SubscribeParams, opts ...CallOption) (*Webhook, error) {
 	return fetch[Webhook](ctx, s.root(), opSubscribeWebhook, input{body: params}, "Webhook", opts)
 }

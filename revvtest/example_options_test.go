@@ -70,8 +70,12 @@ func ExampleServer_Handler() {
 		return
 	}
 	page, err := client.Templates.List(context.Background(), revv.ListTemplatesParams{Status: revv.ActiveTemplates})
-	fmt.Println(len(page.Items), err)
-	// Output: 3 <nil>
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(len(page.Items), "templates")
+	// Output: 3 templates
 }
 
 // Two servers that are asked for the same things give the same ids; a seed

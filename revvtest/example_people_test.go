@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/revv-go/revv"
@@ -156,10 +157,13 @@ func ExampleServer_Resend() {
 	server := revvtest.NewServer(nil)
 	defer server.Close()
 	client, ctx := server.Client(), context.Background()
-	seen := make(map[string]bool) // a table with a unique column in real life
+	var seen sync.Map // a table with a unique column in real life
 	handler, err := revv.NewWebhookHandler(revv.PathSecret("a-secret-of-the-example"), func(_ context.Context, event *revv.Event) error {
-		fmt.Println(event.Document.Stage, "seen before:", seen[event.Key()])
-		seen[event.Key()] = true
+		if _, before := seen.LoadOrStore(event.Key(), true); before {
+			fmt.Println("seen before")
+			return nil
+		}
+		fmt.Println("now", event.Document.Stage)
 		return nil
 	})
 	if err != nil {
@@ -184,8 +188,8 @@ func ExampleServer_Resend() {
 		fmt.Println(err)
 	}
 	// Output:
-	// Sent seen before: false
-	// Sent seen before: true
+	// now Sent
+	// seen before
 }
 
 func ExampleServer_ClearFaults() {

@@ -126,7 +126,7 @@ type Mail struct {
 	To         string
 	Subject    string
 	Text       string            // the sender's message
-	Links      map[string]string // sign; open, accept and reject; open, approve and reject; open
+	Links      map[string]string // for sign "sign", for accept "open", "accept" and "reject", for approve "open", "approve" and "reject", for share "open"
 	DocumentID revv.DocumentID
 	SentAt     time.Time
 }
