@@ -335,6 +335,9 @@ func laterAttemptRows(soon time.Duration) []matrixRow {
 		},
 		{
 			id: "R02", fault: "cut, then no answer until the deadline", deadline: soon, acts: inTurn(ending(""), stuck("")),
+			more: func(t *testing.T, got outcome) {
+				assert.ErrorContains(t, got.err, "the connection was closed before an answer came: EOF")
+			},
 			want: map[class]verdict{reads: bad(2, late, io.EOF), idempotent: bad(2, late, io.EOF)},
 		},
 		{
