@@ -113,17 +113,8 @@ func (e *tokenEndpoint) send(ctx context.Context, form url.Values) tokenReply {
 	req.ContentLength = int64(len(body))
 	req.Body = io.NopCloser(bytes.NewReader(body)) // and no GetBody, with which net/http repeats a form by itself
 
-	resp, err := e.roundTrip(req)
-	switch {
-	case err == nil && resp == nil:
-		err = errors.New("the transport returned neither an answer nor an error")
-	case resp != nil && resp.Body == nil:
-		resp.Body = http.NoBody
-	}
+	resp, err := answered(e.roundTrip(req))
 	if err != nil {
-		if resp != nil {
-			discard(resp.Body)
-		}
 		outcome, sent := a.classify(retry.Consequences, err)
 		failure := &Error{Op: e.op}
 		switch {
