@@ -378,14 +378,9 @@ func (c *core) roundTrip(ctx context.Context, p *prepared, a *attempt, extra htt
 	if c.chain != nil {
 		ctx = context.WithValue(ctx, attemptKey{}, a)
 	}
-	req := new(http.Request).WithContext(ctx)
 	target := p.url
-	req.Method, req.URL, req.Host = p.route.Method, &target, target.Host
-	req.Proto, req.ProtoMajor, req.ProtoMinor = "HTTP/1.1", 1, 1
-	req.Header = p.header(extra)
+	req := newRequest(ctx, p.route.Method, &target, p.header(extra), p.body)
 	if p.body != nil {
-		req.ContentLength = int64(len(p.body))
-		req.Body = io.NopCloser(bytes.NewReader(p.body)) // which net/http knows to be in memory
 		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(p.body)), nil }
 	}
 	if c.chain == nil {

@@ -39,12 +39,9 @@ func (c *core) follow(ctx, bounded context.Context, from *url.URL, resp *http.Re
 			return nil, r
 		}
 		r.targets = append(r.targets, target)
-		req := new(http.Request).WithContext(bounded)
-		req.Method, req.URL, req.Host = http.MethodGet, target, target.Host
-		req.Proto, req.ProtoMajor, req.ProtoMinor = "HTTP/1.1", 1, 1
-		req.Header = extra.Clone()
-		req.Header["User-Agent"], req.Header["Accept"] = c.agent, pdfAccept
-		resp, err = answered(c.storage().RoundTrip(req))
+		header := extra.Clone()
+		header["User-Agent"], header["Accept"] = c.agent, pdfAccept
+		resp, err = answered(c.storage().RoundTrip(newRequest(bounded, http.MethodGet, target, header, nil)))
 		if err != nil {
 			r.status, r.header, r.outcome, r.err = 0, nil, retry.Cut, withoutURL(err)
 			switch {

@@ -1,12 +1,10 @@
 package revv
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"net/http"
 	"net/url"
@@ -101,18 +99,12 @@ func (e *tokenEndpoint) send(ctx context.Context, form url.Values) tokenReply {
 	a := &attempt{}
 	a.reached.Store(true)
 	target := *e.url
-	body := []byte(form.Encode())
 	bounded, cancel := context.WithTimeout(ctx, e.limit)
 	defer cancel()
-	req := new(http.Request).WithContext(a.trace(bounded))
-	req.Method, req.URL, req.Host = http.MethodPost, &target, target.Host
-	req.Proto, req.ProtoMajor, req.ProtoMinor = "HTTP/1.1", 1, 1
-	req.Header = http.Header{
+	// Without GetBody, with which net/http would repeat a form by itself.
+	req := newRequest(a.trace(bounded), http.MethodPost, &target, http.Header{
 		"Accept": {"application/json"}, "Content-Type": {"application/x-www-form-urlencoded"}, "User-Agent": {"revv-go/" + Version},
-	}
-	req.ContentLength = int64(len(body))
-	req.Body = io.NopCloser(bytes.NewReader(body)) // and no GetBody, with which net/http repeats a form by itself
-
+	}, []byte(form.Encode()))
 	resp, err := answered(e.roundTrip(req))
 	if err != nil {
 		outcome, sent := a.classify(retry.Consequences, err)
