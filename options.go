@@ -395,6 +395,11 @@ func isToken(s string) bool {
 	return s != ""
 }
 
+// isAccessToken reports whether s can be sent as an access token.
+func isAccessToken(s string) bool {
+	return s != "" && isHeaderValue(s) && !strings.ContainsAny(s, " \t")
+}
+
 // isHeaderValue reports whether s is printable ASCII; line breaks would start
 // another header.
 func isHeaderValue(s string) bool {

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -241,7 +240,7 @@ func (c *core) token(ctx context.Context, op string) (*oauth2.Token, error) {
 	if token == nil || token.AccessToken == "" {
 		return nil, argument(op, "token", "must not be empty")
 	}
-	if !isHeaderValue(token.AccessToken) || strings.ContainsAny(token.AccessToken, " \t") {
+	if !isAccessToken(token.AccessToken) {
 		return nil, argument(op, "token", "must be printable ASCII without spaces")
 	}
 	return token, nil

@@ -224,7 +224,7 @@ func parseToken(contentType string, body []byte) (code string, token *oauth2.Tok
 	if failure != "" && token.AccessToken == "" { // beside a token it may mean anything, as "error": false
 		return "", nil, malformed(errors.New("an error that OAuth does not know"))
 	}
-	if token.AccessToken == "" || !isHeaderValue(token.AccessToken) || strings.ContainsAny(token.AccessToken, " \t") {
+	if !isAccessToken(token.AccessToken) {
 		return "", nil, malformed(errors.New(`the member "access_token" must be printable ASCII without spaces`))
 	}
 	if kind := tokenText(reply.TokenType); kind != "" && !strings.EqualFold(kind, "bearer") {
