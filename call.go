@@ -170,7 +170,7 @@ func (c *core) settingsOf(op string, opts []CallOption) (*callSettings, error) {
 		return &c.call, nil
 	}
 	s := c.call
-	s.retry = RetryPolicy{}
+	s.refusals, s.retry = refusals{op: op}, RetryPolicy{}
 	for _, opt := range opts {
 		if opt == nil {
 			s.reject("option", "must not be nil")
@@ -179,11 +179,7 @@ func (c *core) settingsOf(op string, opts []CallOption) (*callSettings, error) {
 		opt.applyCall(&s)
 	}
 	s.retry = s.retry.withDefaults(c.call.retry)
-	problems := make([]error, 0, len(s.problems))
-	for _, p := range s.problems {
-		problems = append(problems, argument(op, p.option, p.rule))
-	}
-	return &s, errors.Join(problems...)
+	return &s, errors.Join(s.problems...)
 }
 
 func encodeQuery(params any, extra url.Values) (string, error) {

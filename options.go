@@ -36,16 +36,34 @@ type (
 
 func (f clientOption) applyClient(s *settings)   { f(s) }
 func (f callOption) applyCall(s *callSettings)   { f(s) }
-func (f sharedOption) applyClient(s *settings)   { f(&s.call) }
+func (f sharedOption) applyClient(s *settings)   { f(&s.callSettings) }
 func (f sharedOption) applyCall(s *callSettings) { f(s) }
 
-// refusal is an option that broke a rule, before it is known which operation it
-// was given to.
-type refusal struct{ option, rule string }
+// refusals are the rules that the options of an operation break.
+type refusals struct {
+	op       string
+	given    map[string]bool
+	problems []error
+}
 
-// settings collects what options say, and every rule they break.
+func (r *refusals) reject(option, rule string) {
+	r.problems = append(r.problems, argument(r.op, option, rule))
+}
+
+// once records an option that can be given a single time: with two, their order
+// would decide.
+func (r *refusals) once(option string) {
+	if r.given[option] {
+		r.reject(option, "must not be given twice")
+	}
+	if r.given == nil {
+		r.given = make(map[string]bool)
+	}
+	r.given[option] = true
+}
+
+// settings collects what options say.
 type settings struct {
-	given     map[string]bool
 	baseURL   string
 	subdomain string
 	routes    Routes
@@ -55,11 +73,13 @@ type settings struct {
 	chain     []Middleware
 	limiter   limiter
 	bearer    bool
-	call      callSettings
+	callSettings
 }
 
 // callSettings is what a single call can set for itself.
 type callSettings struct {
+	refusals
+
 	retry     RetryPolicy
 	timeout   time.Duration
 	header    secret.Value[http.Header]
@@ -68,28 +88,11 @@ type callSettings struct {
 	capture   *captured
 	progress  func(done, total int64)
 	overwrite bool
-	problems  []refusal
-}
-
-func (s *callSettings) reject(option, rule string) {
-	s.problems = append(s.problems, refusal{option, rule})
 }
 
 // limiter is what [WithRateLimiter] takes; golang.org/x/time/rate has one.
 type limiter interface {
 	Wait(ctx context.Context) error
-}
-
-// once records an option that a client can be given a single time: with two,
-// their order would decide.
-func (s *settings) once(option string) {
-	if s.given[option] {
-		s.call.reject(option, "must not be given twice")
-	}
-	if s.given == nil {
-		s.given = make(map[string]bool)
-	}
-	s.given[option] = true
 }
 
 // WithBaseURL sets where the API is: an https URL, or an http one on loopback,
@@ -130,7 +133,7 @@ func WithHTTPClient(client *http.Client) Option {
 	return clientOption(func(s *settings) {
 		s.once("WithHTTPClient")
 		if client == nil || client.Transport != nil && isNil(client.Transport) {
-			s.call.reject("WithHTTPClient", "must not be nil, nor have a transport that is a nil pointer")
+			s.reject("WithHTTPClient", "must not be nil, nor have a transport that is a nil pointer")
 			return
 		}
 		s.http = client
@@ -142,7 +145,7 @@ func WithUserAgent(text string) Option {
 	return clientOption(func(s *settings) {
 		s.once("WithUserAgent")
 		if text == "" || !isHeaderValue(text) {
-			s.call.reject("WithUserAgent", "must be printable ASCII on one line")
+			s.reject("WithUserAgent", "must be printable ASCII on one line")
 			return
 		}
 		s.userAgent = text
@@ -156,7 +159,7 @@ func WithLogger(logger *slog.Logger) Option {
 	return clientOption(func(s *settings) {
 		s.once("WithLogger")
 		if logger == nil {
-			s.call.reject("WithLogger", "must not be nil")
+			s.reject("WithLogger", "must not be nil")
 			return
 		}
 		s.logger = logger
@@ -178,7 +181,7 @@ func WithMiddleware(chain ...Middleware) Option {
 	return clientOption(func(s *settings) {
 		for _, m := range chain {
 			if m == nil {
-				s.call.reject("WithMiddleware", "must not be nil")
+				s.reject("WithMiddleware", "must not be nil")
 				return
 			}
 		}
@@ -195,7 +198,7 @@ func WithRateLimiter(limiter interface {
 	return clientOption(func(s *settings) {
 		s.once("WithRateLimiter")
 		if isNil(limiter) {
-			s.call.reject("WithRateLimiter", "must not be nil")
+			s.reject("WithRateLimiter", "must not be nil")
 			return
 		}
 		s.limiter = limiter

@@ -122,28 +122,14 @@ func WithReadBack(reader DocumentReader) WebhookOption {
 
 // webhookHandler is the handler, immutable once it is made.
 type webhookHandler struct {
+	refusals
+
 	secret      WebhookSecret
 	fn          func(context.Context, *Event) error
 	maxBytes    int64
 	readTimeout time.Duration
 	observe     func(WebhookResult)
 	reader      DocumentReader
-
-	given    map[string]bool
-	problems []refusal
-}
-
-func (h *webhookHandler) reject(option, rule string) {
-	h.problems = append(h.problems, refusal{option, rule})
-}
-
-// once records an option that can be given a single time: with two, their order
-// would decide.
-func (h *webhookHandler) once(option string) {
-	if h.given[option] {
-		h.reject(option, "must not be given twice")
-	}
-	h.given[option] = true
 }
 
 // NewWebhookHandler makes a handler that receives events from the service and
@@ -161,8 +147,9 @@ func (h *webhookHandler) once(option string) {
 //
 // The error is [ErrInvalidArgument] and joins all problems of secret, fn and opts.
 func NewWebhookHandler(secret WebhookSecret, fn func(context.Context, *Event) error, opts ...WebhookOption) (http.Handler, error) {
-	const op = "NewWebhookHandler"
-	h := &webhookHandler{secret: secret, fn: fn, maxBytes: maxEvent, readTimeout: defaultWebhookReadTimeout, given: make(map[string]bool)}
+	h := &webhookHandler{
+		refusals: refusals{op: "NewWebhookHandler"}, secret: secret, fn: fn, maxBytes: maxEvent, readTimeout: defaultWebhookReadTimeout,
+	}
 	for _, rule := range secret.validate() {
 		h.reject("secret", rule)
 	}
@@ -176,11 +163,7 @@ func NewWebhookHandler(secret WebhookSecret, fn func(context.Context, *Event) er
 		}
 		opt.applyWebhook(h)
 	}
-	problems := make([]error, 0, len(h.problems))
-	for _, p := range h.problems {
-		problems = append(problems, argument(op, p.option, p.rule))
-	}
-	if err := errors.Join(problems...); err != nil {
+	if err := errors.Join(h.problems...); err != nil {
 		return nil, err
 	}
 	return h, nil
