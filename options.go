@@ -39,7 +39,8 @@ func (f callOption) applyCall(s *callSettings)   { f(s) }
 func (f sharedOption) applyClient(s *settings)   { f(&s.callSettings) }
 func (f sharedOption) applyCall(s *callSettings) { f(s) }
 
-// refusals are the rules that the options of an operation break.
+// refusals are the rules that the options of an operation break. Where there is one,
+// whatever else the options have set is of no use to anybody.
 type refusals struct {
 	op       string
 	given    map[string]bool
@@ -134,7 +135,6 @@ func WithHTTPClient(client *http.Client) Option {
 		s.once("WithHTTPClient")
 		if client == nil || client.Transport != nil && isNil(client.Transport) {
 			s.reject("WithHTTPClient", "must not be nil, nor have a transport that is a nil pointer")
-			return
 		}
 		s.http = client
 	})
@@ -146,7 +146,6 @@ func WithUserAgent(text string) Option {
 		s.once("WithUserAgent")
 		if text == "" || !isHeaderValue(text) {
 			s.reject("WithUserAgent", "must be printable ASCII on one line")
-			return
 		}
 		s.userAgent = text
 	})
@@ -160,7 +159,6 @@ func WithLogger(logger *slog.Logger) Option {
 		s.once("WithLogger")
 		if logger == nil {
 			s.reject("WithLogger", "must not be nil")
-			return
 		}
 		s.logger = logger
 	})
@@ -199,7 +197,6 @@ func WithRateLimiter(limiter interface {
 		s.once("WithRateLimiter")
 		if isNil(limiter) {
 			s.reject("WithRateLimiter", "must not be nil")
-			return
 		}
 		s.limiter = limiter
 	})
@@ -267,7 +264,6 @@ func WithAttemptTimeout(timeout time.Duration) SharedOption {
 	return sharedOption(func(s *callSettings) {
 		if timeout <= 0 {
 			s.reject("WithAttemptTimeout", "must be positive")
-			return
 		}
 		s.timeout = timeout
 	})
@@ -312,7 +308,6 @@ func WithQuery(key, value string) SharedOption {
 	return sharedOption(func(s *callSettings) {
 		if key == "" {
 			s.reject("WithQuery", "the key must not be empty")
-			return
 		}
 		query := make(url.Values)
 		maps.Copy(query, s.query.Reveal())
@@ -376,7 +371,6 @@ func WithProgress(report func(done, total int64)) CallOption {
 	return callOption(func(s *callSettings) {
 		if report == nil {
 			s.reject("WithProgress", "must not be nil")
-			return
 		}
 		s.progress = report
 	})

@@ -59,7 +59,6 @@ func WithWebhookMaxBytes(n int64) WebhookOption {
 		h.once("WithWebhookMaxBytes")
 		if n < 1 || n > maxEvent {
 			h.reject("WithWebhookMaxBytes", fmt.Sprintf("must be from 1 to %d", maxEvent))
-			return
 		}
 		h.maxBytes = n
 	})
@@ -75,7 +74,6 @@ func WithWebhookReadTimeout(d time.Duration) WebhookOption {
 		h.once("WithWebhookReadTimeout")
 		if d <= 0 {
 			h.reject("WithWebhookReadTimeout", "must be positive")
-			return
 		}
 		h.readTimeout = d
 	})
@@ -88,7 +86,6 @@ func WithWebhookObserver(fn func(WebhookResult)) WebhookOption {
 		h.once("WithWebhookObserver")
 		if fn == nil {
 			h.reject("WithWebhookObserver", "must not be nil")
-			return
 		}
 		h.observe = fn
 	})
@@ -114,7 +111,6 @@ func WithReadBack(reader DocumentReader) WebhookOption {
 		h.once("WithReadBack")
 		if isNil(reader) {
 			h.reject("WithReadBack", "must not be nil")
-			return
 		}
 		h.reader = reader
 	})
