@@ -292,14 +292,18 @@ func WithHeader(key, value string) SharedOption {
 		case !isHeaderValue(value):
 			s.reject("WithHeader", "the value of "+name+" must be printable ASCII on one line")
 		default:
-			header := s.header.Reveal().Clone()
-			if header == nil {
-				header = make(http.Header)
-			}
-			header[name] = []string{value}
-			s.header = secret.New(header)
+			s.header = with(s.header, name, []string{value})
 		}
 	})
+}
+
+// with returns a copy of a map with one more entry: that of the client belongs to all
+// calls.
+func with[M ~map[string]V, V any](old secret.Value[M], key string, value V) secret.Value[M] {
+	entries := make(M)
+	maps.Copy(entries, old.Reveal())
+	entries[key] = value
+	return secret.New(entries)
 }
 
 // WithQuery adds a parameter to the query of requests, or replaces one that the
@@ -309,10 +313,7 @@ func WithQuery(key, value string) SharedOption {
 		if key == "" {
 			s.reject("WithQuery", "the key must not be empty")
 		}
-		query := make(url.Values)
-		maps.Copy(query, s.query.Reveal())
-		query[key] = []string{value}
-		s.query = secret.New(query)
+		s.query = with(s.query, key, []string{value})
 	})
 }
 
@@ -320,12 +321,7 @@ func WithQuery(key, value string) SharedOption {
 // [Client.Do]: as one segment, escaped. Logs, errors and [CallInfo] show the placeholder
 // and not the value.
 func WithPathValue(name, value string) CallOption {
-	return callOption(func(s *callSettings) {
-		values := make(map[string]string)
-		maps.Copy(values, s.path.Reveal())
-		values[name] = value
-		s.path = secret.New(values)
-	})
+	return callOption(func(s *callSettings) { s.path = with(s.path, name, value) })
 }
 
 // Response is what a call leaves behind beside its result; see [CaptureResponse].
