@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/go-querystring/query"
+	"golang.org/x/oauth2"
 
 	"github.com/revv-go/revv/internal/retry"
 	"github.com/revv-go/revv/internal/wire"
@@ -81,6 +82,11 @@ type prepared struct {
 	url      url.URL
 	agent    []string
 	body     []byte
+
+	// What the attempts have used, and nobody is to read in an error.
+	token   *oauth2.Token   // that of the last one
+	before  []*oauth2.Token // those that a 401 has replaced
+	targets []*url.URL      // where a download was redirected to
 }
 
 // prepare checks the arguments and encodes the call once, for all attempts.

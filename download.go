@@ -123,7 +123,7 @@ func (c *core) streamAttempt(ctx context.Context, p *prepared, a *attempt, s *st
 	}
 	resp, r := c.exchange(ctx, bounded, p, a, extra)
 	if resp != nil && isRedirect(resp.StatusCode) {
-		resp, r = c.follow(ctx, bounded, &p.url, resp, r, extra)
+		resp, r = c.follow(ctx, bounded, p, resp, r, extra)
 	}
 	if resp == nil {
 		if errors.Is(context.Cause(bounded), errStalled) && ctx.Err() == nil {

@@ -30,7 +30,8 @@ func isRedirect(status int) bool {
 // follow goes where a download is redirected to, as to the storage behind the
 // service: with https, bare of every credential, and never into a private
 // network, whatever name that has been given.
-func (c *core) follow(ctx, bounded context.Context, from *url.URL, resp *http.Response, r result, extra http.Header) (*http.Response, result) {
+func (c *core) follow(ctx, bounded context.Context, p *prepared, resp *http.Response, r result, extra http.Header) (*http.Response, result) {
+	from := &p.url
 	for range maxHops {
 		target, err := c.storageURL(from, resp)
 		discard(resp.Body)
@@ -38,7 +39,7 @@ func (c *core) follow(ctx, bounded context.Context, from *url.URL, resp *http.Re
 			r.outcome, r.err = retry.Refused, err
 			return nil, r
 		}
-		r.targets = append(r.targets, target)
+		p.targets = append(p.targets, target)
 		header := extra.Clone()
 		header["User-Agent"], header["Accept"] = c.agent, pdfAccept
 		resp, err = answered(c.storage().RoundTrip(newRequest(bounded, http.MethodGet, target, header, nil)))
