@@ -82,6 +82,7 @@ func (past *past) weigh(class retry.Class, a *attempt, last *result) {
 	if past.doubtful {
 		last.doubt(class)
 	}
+	past.doubtful = past.doubtful || last.outcome == retry.Cut || last.outcome == retry.Faulty
 	past.arrived = past.arrived || !last.unreachable
 	last.unreachable = !past.arrived
 }
@@ -105,10 +106,9 @@ func (c *core) run(ctx context.Context, call *call, opts []CallOption, decode de
 // brings a try of its own.
 func (c *core) loop(ctx context.Context, p *prepared, try func(context.Context, *attempt) result) error {
 	var (
-		last  result
-		past  past // what the attempts have left behind
-		sent  int  // requests, for the error
-		tries int  // attempts that count against the policy
+		last result
+		past past // what the attempts have left behind
+		sent int  // requests, for the error
 	)
 	defer func() { c.capture(p, &last, sent) }()
 	token, err := c.admit(ctx, p)
@@ -116,7 +116,6 @@ func (c *core) loop(ctx context.Context, p *prepared, try func(context.Context, 
 		if err != nil {
 			return p.failBefore(ctx, &last, sent, err)
 		}
-		tries++
 		sent++
 		p.token = token
 		a := &attempt{info: CallInfo{p.name, p.route.Pattern, sent}, class: p.class, token: secret.New(token)}
@@ -143,19 +142,17 @@ func (c *core) loop(ctx context.Context, p *prepared, try func(context.Context, 
 				return p.fail(&last, sent)
 			}
 			c.auth.Reject(ctx, token)
-			fresh, failure := c.token(ctx, p.name)
-			if failure == nil && fresh.AccessToken == token.AccessToken {
+			p.before = append(p.before, token)
+			if token, err = c.token(ctx, p.name); err == nil && token.AccessToken == p.token.AccessToken {
 				return p.fail(&last, sent) // nobody has a better one
 			}
-			if err = failure; err == nil {
+			if err == nil {
 				err = c.turn(ctx, p)
 			}
-			p.before, token = append(p.before, token), fresh
-			tries--
 			continue
 		case retry.Again:
 		}
-		past.doubtful = past.doubtful || last.outcome == retry.Cut || last.outcome == retry.Faulty
+		tries := sent - len(p.before) // that after a new token does not count
 		if tries >= p.settings.retry.MaxAttempts {
 			return p.fail(&last, sent)
 		}
