@@ -229,26 +229,32 @@ func encodeBody(body any) ([]byte, error) {
 
 // fetch runs an operation that answers with one object under a key.
 func fetch[T any](ctx context.Context, c *core, op opID, in input, key string, opts []CallOption) (*T, error) {
-	var out T
-	err := c.runOp(ctx, op, in, opts, func(body []byte) error { return decodeObject(body, key, &out) })
-	if err != nil {
+	out := new(T)
+	if err := c.fetchAny(ctx, op, in, key, out, opts); err != nil {
 		return nil, err
 	}
-	return &out, nil
+	return out, nil
 }
 
 // fetchList runs an operation that answers with a list under a key, or with a
 // bare array where the key is "".
 func fetchList[T any](ctx context.Context, c *core, op opID, in input, key string, opts []CallOption) ([]T, error) {
 	var out []T
-	err := c.runOp(ctx, op, in, opts, func(body []byte) error {
-		_, err := decodeList(body, key, &out)
-		return err
-	})
-	if err != nil {
+	if err := c.fetchAny(ctx, op, in, key, &out, opts); err != nil {
 		return nil, err
 	}
 	return out, nil
+}
+
+// fetchAny decodes the answer into whatever out points to. It is compiled once, and not
+// into fetch for every type.
+//
+//go:noinline
+func (c *core) fetchAny(ctx context.Context, op opID, in input, key string, out any, opts []CallOption) error {
+	return c.runOp(ctx, op, in, opts, func(body []byte) error {
+		_, err := decodeMember(body, key, out)
+		return err
+	})
 }
 
 // send runs an operation whose answer carries nothing that is known.
