@@ -90,7 +90,10 @@ type prepared struct {
 }
 
 // prepare checks the arguments and encodes the call once, for all attempts.
-func (c *core) prepare(call *call, opts []CallOption) (*prepared, error) {
+func (c *core) prepare(ctx context.Context, call *call, opts []CallOption) (*prepared, error) {
+	if c == nil {
+		return nil, errNoClient(call.name)
+	}
 	settings, err := c.settingsOf(call.name, opts)
 	if err != nil {
 		return nil, err
@@ -122,7 +125,7 @@ func (c *core) prepare(call *call, opts []CallOption) (*prepared, error) {
 			return nil, argument(call.name, "body", "cannot be encoded as JSON: "+printable(err.Error(), maxErrorText))
 		}
 	}
-	return p, nil
+	return p, checkContext(ctx, call.name) // last: the options have emptied what an earlier call has left
 }
 
 // path expands the route of a call, with the id of an operation of the table, or with
@@ -264,11 +267,18 @@ func send(ctx context.Context, c *core, op opID, in input, opts []CallOption) er
 
 // runOp runs an operation of the table.
 func (c *core) runOp(ctx context.Context, op opID, in input, opts []CallOption, decode decoder) error {
+	return c.run(ctx, c.operation(op, jsonAccept, in), opts, decode)
+}
+
+// operation makes a call of a row of the table. That there is no client is told by
+// prepare.
+func (c *core) operation(op opID, accept []string, in input) *call {
 	row := &operations[op]
-	if c == nil {
-		return errNoClient(row.name)
+	call := &call{name: row.name, class: row.class, accept: accept, input: in}
+	if c != nil {
+		call.route = c.routes[op]
 	}
-	return c.run(ctx, &call{name: row.name, class: row.class, route: c.routes[op], accept: jsonAccept, input: in}, opts, decode)
+	return call
 }
 
 // requestIDHeaders are tried in turn. None is known of the service; they are

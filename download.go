@@ -80,25 +80,18 @@ type stream struct {
 }
 
 func (c *core) download(ctx context.Context, id DocumentID, w io.Writer, opts []CallOption) (*Download, error) {
-	return c.stream(ctx, id, opts, &stream{sink: w})
-}
-
-func (c *core) stream(ctx context.Context, id DocumentID, opts []CallOption, s *stream) (*Download, error) {
-	row := &operations[opDownloadDocument]
-	if c == nil {
-		return nil, errNoClient(row.name)
-	}
 	in := input{id: numeric("id", id)}
-	if isNil(s.sink) {
-		in.refused = argument(row.name, "w", "must not be nil")
+	if isNil(w) {
+		in.refused = argument(operations[opDownloadDocument].name, "w", "must not be nil")
 	}
-	p, err := c.prepare(&call{name: row.name, class: row.class, route: c.routes[opDownloadDocument], accept: pdfAccept, input: in}, opts)
+	p, err := c.prepare(ctx, c.operation(opDownloadDocument, pdfAccept, in), opts)
 	if err != nil {
 		return nil, err
 	}
-	if err := checkContext(ctx, row.name); err != nil {
-		return nil, err
-	}
+	return c.stream(ctx, p, &stream{sink: w})
+}
+
+func (c *core) stream(ctx context.Context, p *prepared, s *stream) (*Download, error) {
 	s.progress, s.total, s.sum = p.settings.progress, -1, sha256.New()
 	if err := c.loop(ctx, p, func(ctx context.Context, a *attempt) result { return c.streamAttempt(ctx, p, a, s) }); err != nil {
 		return nil, err
@@ -362,26 +355,17 @@ func suggestedName(disposition string) string {
 }
 
 func (c *core) downloadFile(ctx context.Context, id DocumentID, path string, opts []CallOption) (*Download, error) {
-	op := operations[opDownloadDocument].name
-	if c == nil {
-		return nil, errNoClient(op)
+	op, in := operations[opDownloadDocument].name, input{id: numeric("id", id)}
+	if path == "" || strings.ContainsRune(path, 0) {
+		in.refused = argument(op, "path", "must be the name of a file")
 	}
-	settings, err := c.settingsOf(op, opts)
+	p, err := c.prepare(ctx, c.operation(opDownloadDocument, pdfAccept, in), opts)
 	if err != nil {
 		return nil, err
 	}
-	if err := checkContext(ctx, op); err != nil {
-		return nil, err
-	}
-	if path == "" || strings.ContainsRune(path, 0) {
-		return nil, argument(op, "path", "must be the name of a file")
-	}
-	if id <= 0 {
-		return nil, argument(op, "id", "must be positive")
-	}
 	switch there, err := os.Lstat(path); {
 	case err != nil: // nothing is there, or making the file will say why
-	case !settings.overwrite:
+	case !p.settings.overwrite:
 		return nil, &Error{Op: op, Message: "the file exists, and WithOverwrite was not given", cause: &fs.PathError{Op: "create", Path: path, Err: fs.ErrExist}}
 	case there.IsDir():
 		return nil, argument(op, "path", "must be the name of a file, and is the one of a directory")
@@ -392,7 +376,7 @@ func (c *core) downloadFile(ctx context.Context, id DocumentID, path string, opt
 	}
 	defer os.Remove(temp.Name()) //nolint:errcheck // after the rename there is nothing left to remove
 	defer temp.Close()           //nolint:errcheck // closed below, unless the caller's progress function panics
-	done, err := c.stream(ctx, id, opts, &stream{sink: temp, rewind: func() error {
+	done, err := c.stream(ctx, p, &stream{sink: temp, rewind: func() error {
 		if _, err := temp.Seek(0, io.SeekStart); err != nil {
 			return err
 		}
@@ -405,7 +389,7 @@ func (c *core) downloadFile(ctx context.Context, id DocumentID, path string, opt
 		err = closing
 	}
 	if err == nil {
-		err = publish(temp.Name(), path, settings.overwrite)
+		err = publish(temp.Name(), path, p.settings.overwrite)
 	}
 	if err != nil {
 		if _, ok := errors.AsType[*Error](err); !ok {

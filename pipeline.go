@@ -89,14 +89,8 @@ func (past *past) weigh(class retry.Class, a *attempt, last *result) {
 
 // run is the pipeline: prepare, then attempt until the table says stop.
 func (c *core) run(ctx context.Context, call *call, opts []CallOption, decode decoder) error {
-	if c == nil {
-		return errNoClient(call.name)
-	}
-	p, err := c.prepare(call, opts) // first: an option may have to empty what an earlier call has left
+	p, err := c.prepare(ctx, call, opts)
 	if err != nil {
-		return err
-	}
-	if err := checkContext(ctx, call.name); err != nil {
 		return err
 	}
 	return c.loop(ctx, p, func(ctx context.Context, a *attempt) result { return c.attempt(ctx, p, a, decode) })
