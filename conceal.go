@@ -121,13 +121,22 @@ func (p *prepared) safe(text string) string {
 }
 
 // concealed is err, with another text if its own gives something away.
-func (p *prepared) concealed(err error) error {
+func (p *prepared) concealed(err error) error { return hidden(err, shortSecret, p.secrets()) }
+
+// concealed is err with a text that does not show the secrets: transports and
+// stores may quote what they were given.
+func concealed(err error, secrets ...string) error {
+	const short = 3 // a shorter one is none, and might be part of any word
+	return hidden(err, short, secrets)
+}
+
+// hidden takes secrets out of the text of an error, if they are in there.
+func hidden(err error, short int, secrets []string) error {
 	if err == nil {
 		return nil
 	}
-	text := err.Error()
-	if safe := p.conceal(text); safe != text {
-		return &concealedError{safe, secret.New(err)}
+	if text := hiding(short, secrets).Replace(err.Error()); text != err.Error() {
+		return &concealedError{text, secret.New(err)}
 	}
 	return err
 }

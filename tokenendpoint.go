@@ -78,21 +78,10 @@ func (r *tokenReply) behind(arrived bool) bool {
 // post sends a form once. Nothing of it gets into the error.
 func (e *tokenEndpoint) post(ctx context.Context, form url.Values) tokenReply {
 	r := e.send(ctx, form)
-	if r.err != nil && r.err.cause != nil {
+	if r.err != nil {
 		r.err.cause = concealed(r.err.cause, form.Get("refresh_token"), form.Get("code"), form.Get("code_verifier"), form.Get("client_secret"))
 	}
 	return r
-}
-
-// concealed is err with a text that does not show the secrets: transports and
-// stores may quote what they were given.
-func concealed(err error, secrets ...string) error {
-	const short = 3 // a shorter one is none, and might be part of any word
-	text := hiding(short, secrets).Replace(err.Error())
-	if text == err.Error() {
-		return err
-	}
-	return &concealedError{text, secret.New(err)}
 }
 
 func (e *tokenEndpoint) send(ctx context.Context, form url.Values) tokenReply {
