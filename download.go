@@ -42,27 +42,9 @@ const (
 
 // The errors of a stream that is not what it should be.
 var (
-	errStalled error = stalledError{}
-	errChanged error = changedError{}
-	errNoEnd         = errors.New("the PDF has no end (%%EOF)")
+	errChanged = errors.New("the file changed between two attempts")
+	errNoEnd   = errors.New("the PDF has no end (%%EOF)")
 )
-
-// stalledError and changedError make their texts when they are asked for them,
-// and not in every program when it starts.
-type (
-	stalledError struct{}
-	changedError struct{}
-)
-
-func (stalledError) Error() string {
-	return fmt.Sprintf("no bytes for %v: %v", stallLimit, os.ErrDeadlineExceeded)
-}
-func (stalledError) Unwrap() error { return os.ErrDeadlineExceeded }
-
-func (changedError) Error() string {
-	return ErrTruncated.Error() + ": the file changed between two attempts"
-}
-func (changedError) Unwrap() error { return ErrTruncated }
 
 // stream is a download across its attempts.
 type stream struct {
@@ -106,7 +88,9 @@ func (c *core) stream(ctx context.Context, p *prepared, s *stream) (*Download, e
 func (c *core) streamAttempt(ctx context.Context, p *prepared, a *attempt, s *stream) result {
 	bounded, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	watchdog := time.AfterFunc(stallLimit, func() { cancel(errStalled) })
+	watchdog := time.AfterFunc(stallLimit, func() {
+		cancel(fmt.Errorf("no bytes for %v: %w", stallLimit, os.ErrDeadlineExceeded)) // the one cause there can be beside that of ctx
+	})
 	defer watchdog.Stop()
 
 	extra := http.Header{"Accept-Encoding": {"identity"}}
@@ -119,8 +103,8 @@ func (c *core) streamAttempt(ctx context.Context, p *prepared, a *attempt, s *st
 		resp, r = c.follow(ctx, bounded, p, resp, r, extra)
 	}
 	if resp == nil {
-		if errors.Is(context.Cause(bounded), errStalled) && ctx.Err() == nil {
-			r.outcome, r.err = retry.Cut, errStalled
+		if stalled := context.Cause(bounded); stalled != nil && ctx.Err() == nil {
+			r.outcome, r.err = retry.Cut, stalled
 		}
 		return r
 	}
@@ -140,8 +124,8 @@ func (c *core) streamAttempt(ctx context.Context, p *prepared, a *attempt, s *st
 		switch {
 		case ctx.Err() != nil:
 			r.outcome, r.err = retry.Done, ctx.Err()
-		case errors.Is(context.Cause(bounded), errStalled):
-			r.err = fmt.Errorf("%w: %w", ErrTruncated, errStalled)
+		case context.Cause(bounded) != nil:
+			r.err = fmt.Errorf("%w: %w", ErrTruncated, context.Cause(bounded))
 		default:
 			r.err = fmt.Errorf("%w after %d bytes: %w", ErrTruncated, s.done, r.err)
 		}
@@ -314,14 +298,14 @@ func (s *stream) again(body io.Reader) (retry.Outcome, error) {
 		return retry.Success, nil
 	}
 	if s.total >= 0 && s.total < s.done {
-		return retry.BodyUnusable, errChanged
+		return retry.BodyUnusable, fmt.Errorf("%w: %w", ErrTruncated, errChanged)
 	}
 	fresh := sha256.New()
 	if _, err := io.CopyN(fresh, body, s.done); err != nil {
 		return retry.BodyCut, err
 	}
 	if !bytes.Equal(fresh.Sum(nil), s.sum.Sum(nil)) {
-		return retry.BodyUnusable, errChanged
+		return retry.BodyUnusable, fmt.Errorf("%w: %w", ErrTruncated, errChanged)
 	}
 	return retry.Success, nil
 }
