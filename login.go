@@ -223,10 +223,9 @@ func (c *OAuthConfig) listen(ctx context.Context, op string) (listener net.Liste
 	return listener, cmp.Or(redirect.Path, "/"), nil
 }
 
-// loopback answers the browser during Login.
+// loopback answers the browser during Login. Functions alone hold it, which show nothing
+// of it to whoever prints them.
 type loopback struct {
-	unprintable
-
 	config          OAuthConfig
 	state, verifier string
 	path            string
@@ -368,10 +367,8 @@ func (c OAuthConfig) Handlers(done func(w http.ResponseWriter, r *http.Request, 
 
 const loginCookie = "revv_login"
 
-// webLogin serves the handlers of a web application.
+// webLogin serves the handlers of a web application. Functions alone hold it, as loopback.
 type webLogin struct {
-	unprintable
-
 	config OAuthConfig
 	done   func(w http.ResponseWriter, r *http.Request, token *oauth2.Token, err error)
 	secure bool
