@@ -16,14 +16,13 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/oauth2"
 
 	"github.com/revv-go/revv/internal/retry"
-	"github.com/revv-go/revv/internal/secret"
 )
 
 // loginLimit is how long a person may take to authorize in a web application.
@@ -164,11 +163,7 @@ func (c OAuthConfig) Login(ctx context.Context, open func(authURL string) error)
 
 	// When the callback has come by then, what open says is of no interest any more.
 	if err := open(c.AuthCodeURL(l.state, l.verifier)); err != nil && l.take() {
-		err = withoutURL(err)
-		if strings.Contains(err.Error(), l.state) { // it quotes the URL
-			err = errors.New(strings.ReplaceAll(err.Error(), l.state, secret.Redacted))
-		}
-		return nil, &Error{Op: op, Message: "the browser could not be opened", cause: err}
+		return nil, &Error{Op: op, Message: "the browser could not be opened", cause: concealed(withoutURL(err), l.state)} // it may quote the URL
 	}
 	select {
 	case r := <-l.done:
@@ -203,7 +198,7 @@ func (c OAuthConfig) checkLogin(op string) error {
 func (c *OAuthConfig) listen(ctx context.Context, op string) (listener net.Listener, path string, err error) {
 	redirect := &url.URL{Scheme: "http", Host: "127.0.0.1", Path: "/callback"}
 	if c.RedirectURL != "" {
-		if redirect, err = parseEndpoint(c.RedirectURL); err != nil || redirect.Scheme != "http" || redirect.Port() == "0" {
+		if redirect, err = parseEndpoint(c.RedirectURL); err != nil || redirect.Scheme != "http" {
 			return nil, "", argument(op, "RedirectURL", "must be empty or an http URL on loopback, as http://127.0.0.1:8765/callback")
 		}
 	}
@@ -229,10 +224,8 @@ type loopback struct {
 	config          OAuthConfig
 	state, verifier string
 	path            string
+	used            atomic.Bool
 	done            chan loginResult
-
-	mu   sync.Mutex
-	used bool
 }
 
 type loginResult struct {
@@ -270,13 +263,7 @@ func (l *loopback) answer(ctx context.Context, w http.ResponseWriter, r *http.Re
 }
 
 // take reports whether this is the first use of the state, and the last.
-func (l *loopback) take() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	first := !l.used
-	l.used = true
-	return first
-}
+func (l *loopback) take() bool { return !l.used.Swap(true) }
 
 // callbackAnswer is what the authorization server sends through the browser.
 type callbackAnswer struct {
@@ -380,12 +367,8 @@ type webLogin struct {
 }
 
 func (l *webLogin) cookie(value string, age int) *http.Cookie {
-	path := l.path
-	if path == "" {
-		path = "/"
-	}
 	return &http.Cookie{ //nolint:gosec // Secure follows the redirect URL, which is plain http on loopback alone
-		Name: loginCookie, Value: value, Path: path, MaxAge: age, HttpOnly: true, Secure: l.secure, SameSite: http.SameSiteLaxMode,
+		Name: loginCookie, Value: value, Path: cmp.Or(l.path, "/"), MaxAge: age, HttpOnly: true, Secure: l.secure, SameSite: http.SameSiteLaxMode,
 	}
 }
 
