@@ -245,8 +245,8 @@ func (l *loopback) answer(ctx context.Context, w http.ResponseWriter, r *http.Re
 		page(w, http.StatusMethodNotAllowed, "This address takes GET requests only.")
 		return
 	}
-	back, err := readCallback(r.URL.RawQuery)
-	if err != nil || subtle.ConstantTimeCompare([]byte(back.state), []byte(l.state)) != 1 || !l.take() {
+	back, ok := readCallback(r.URL.RawQuery)
+	if !ok || subtle.ConstantTimeCompare([]byte(back.state), []byte(l.state)) != 1 || !l.take() {
 		page(w, http.StatusBadRequest, "This request does not belong to the authorization that was started. Please use the link that the program has shown.")
 		return
 	}
@@ -272,21 +272,11 @@ type callbackAnswer struct {
 
 // readCallback reads the query of a callback. A parameter that comes twice is
 // an attempt at something.
-func readCallback(rawQuery string) (callbackAnswer, error) {
+func readCallback(rawQuery string) (a callbackAnswer, ok bool) {
 	query, err := url.ParseQuery(rawQuery)
-	if err != nil {
-		return callbackAnswer{}, err
-	}
-	for _, name := range []string{"state", "code", "error"} {
-		if len(query[name]) > 1 {
-			return callbackAnswer{}, errors.New(name + " comes twice")
-		}
-	}
-	a := callbackAnswer{query.Get("state"), query.Get("code"), query.Get("error")}
-	if a.state == "" || a.code == "" && a.failure == "" {
-		return callbackAnswer{}, errors.New("state or code is missing")
-	}
-	return a, nil
+	a = callbackAnswer{query.Get("state"), query.Get("code"), query.Get("error")}
+	once := len(query["state"]) == 1 && len(query["code"]) <= 1 && len(query["error"]) <= 1
+	return a, err == nil && once && a.state != "" && (a.code != "" || a.failure != "")
 }
 
 // exchange makes a token pair of the answer.
@@ -401,9 +391,9 @@ func (l *webLogin) callback(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	discreet(w.Header())
-	answer, err := readCallback(r.URL.RawQuery)
+	answer, ok := readCallback(r.URL.RawQuery)
 	cookie, missing := r.Cookie(loginCookie)
-	if err != nil || missing != nil || !l.belongs(cookie.Value, answer.state) {
+	if !ok || missing != nil || !l.belongs(cookie.Value, answer.state) {
 		page(w, http.StatusBadRequest, "This request does not belong to an authorization that was started here. Please start again.")
 		return
 	}
