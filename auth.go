@@ -70,7 +70,7 @@ func (s staticToken) check() error {
 	switch token := s.token.Reveal().AccessToken; {
 	case token == "":
 		return errors.New("must hold an access token that is not empty")
-	case !isHeaderValue(token) || strings.ContainsAny(token, " \t"):
+	case !isAccessToken(token):
 		return errors.New("must hold an access token of printable ASCII without spaces")
 	}
 	return nil

@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/go-querystring/query"
+	"golang.org/x/oauth2"
 
 	"github.com/revv-go/revv/internal/retry"
 	"github.com/revv-go/revv/internal/wire"
@@ -81,10 +82,18 @@ type prepared struct {
 	url      url.URL
 	agent    []string
 	body     []byte
+
+	// What the attempts have used, and nobody is to read in an error.
+	token   *oauth2.Token   // that of the last one
+	before  []*oauth2.Token // those that a 401 has replaced
+	targets []*url.URL      // where a download was redirected to
 }
 
 // prepare checks the arguments and encodes the call once, for all attempts.
-func (c *core) prepare(call *call, opts []CallOption) (*prepared, error) {
+func (c *core) prepare(ctx context.Context, call *call, opts []CallOption) (*prepared, error) {
+	if c == nil {
+		return nil, errNoClient(call.name)
+	}
 	settings, err := c.settingsOf(call.name, opts)
 	if err != nil {
 		return nil, err
@@ -116,7 +125,7 @@ func (c *core) prepare(call *call, opts []CallOption) (*prepared, error) {
 			return nil, argument(call.name, "body", "cannot be encoded as JSON: "+printable(err.Error(), maxErrorText))
 		}
 	}
-	return p, nil
+	return p, checkContext(ctx, call.name) // last: the options have emptied what an earlier call has left
 }
 
 // path expands the route of a call, with the id of an operation of the table, or with
@@ -173,7 +182,7 @@ func (c *core) settingsOf(op string, opts []CallOption) (*callSettings, error) {
 		return &c.call, nil
 	}
 	s := c.call
-	s.retry = RetryPolicy{}
+	s.refusals, s.retry = refusals{op: op}, RetryPolicy{}
 	for _, opt := range opts {
 		if opt == nil {
 			s.reject("option", "must not be nil")
@@ -182,11 +191,7 @@ func (c *core) settingsOf(op string, opts []CallOption) (*callSettings, error) {
 		opt.applyCall(&s)
 	}
 	s.retry = s.retry.withDefaults(c.call.retry)
-	problems := make([]error, 0, len(s.problems))
-	for _, p := range s.problems {
-		problems = append(problems, argument(op, p.option, p.rule))
-	}
-	return &s, errors.Join(problems...)
+	return &s, errors.Join(s.problems...)
 }
 
 func encodeQuery(params any, extra url.Values) (string, error) {
@@ -230,26 +235,32 @@ func encodeBody(body any) ([]byte, error) {
 
 // fetch runs an operation that answers with one object under a key.
 func fetch[T any](ctx context.Context, c *core, op opID, in input, key string, opts []CallOption) (*T, error) {
-	var out T
-	err := c.runOp(ctx, op, in, opts, func(body []byte) error { return decodeObject(body, key, &out) })
-	if err != nil {
+	out := new(T)
+	if err := c.fetchAny(ctx, op, in, key, out, opts); err != nil {
 		return nil, err
 	}
-	return &out, nil
+	return out, nil
 }
 
 // fetchList runs an operation that answers with a list under a key, or with a
 // bare array where the key is "".
 func fetchList[T any](ctx context.Context, c *core, op opID, in input, key string, opts []CallOption) ([]T, error) {
 	var out []T
-	err := c.runOp(ctx, op, in, opts, func(body []byte) error {
-		_, err := decodeList(body, key, &out)
-		return err
-	})
-	if err != nil {
+	if err := c.fetchAny(ctx, op, in, key, &out, opts); err != nil {
 		return nil, err
 	}
 	return out, nil
+}
+
+// fetchAny decodes the answer into whatever out points to. It is compiled once, and not
+// into fetch for every type.
+//
+//go:noinline
+func (c *core) fetchAny(ctx context.Context, op opID, in input, key string, out any, opts []CallOption) error {
+	return c.runOp(ctx, op, in, opts, func(body []byte) error {
+		_, err := decodeMember(body, key, out)
+		return err
+	})
 }
 
 // send runs an operation whose answer carries nothing that is known.
@@ -259,11 +270,18 @@ func send(ctx context.Context, c *core, op opID, in input, opts []CallOption) er
 
 // runOp runs an operation of the table.
 func (c *core) runOp(ctx context.Context, op opID, in input, opts []CallOption, decode decoder) error {
+	return c.run(ctx, c.operation(op, jsonAccept, in), opts, decode)
+}
+
+// operation makes a call of a row of the table. That there is no client is told by
+// prepare.
+func (c *core) operation(op opID, accept []string, in input) *call {
 	row := &operations[op]
-	if c == nil {
-		return errNoClient(row.name)
+	call := &call{name: row.name, class: row.class, accept: accept, input: in}
+	if c != nil {
+		call.route = c.routes[op]
 	}
-	return c.run(ctx, &call{name: row.name, class: row.class, route: c.routes[op], accept: jsonAccept, input: in}, opts, decode)
+	return call
 }
 
 // requestIDHeaders are tried in turn. None is known of the service; they are

@@ -69,30 +69,26 @@ const retryBudget = 20
 // error is [ErrInvalidArgument] and joins one *[Error] for each rule that is broken.
 func NewClient(auth Authenticator, opts ...Option) (*Client, error) {
 	const op = "NewClient"
-	var s settings
+	s := settings{callSettings: callSettings{refusals: refusals{op: op}}}
 	for _, opt := range opts {
 		if opt == nil {
-			s.call.reject("option", "must not be nil")
+			s.reject("option", "must not be nil")
 			continue
 		}
 		opt.applyClient(&s)
 	}
-	problems := make([]error, 0, len(s.call.problems)+1)
-	for _, p := range s.call.problems {
-		problems = append(problems, argument(op, p.option, p.rule))
-	}
 	if err := validateAuth(auth); err != nil {
-		problems = append(problems, argument(op, "auth", err.Error()))
+		s.reject("auth", err.Error())
 	}
 	base, option, rule := s.base()
 	if rule != "" {
-		problems = append(problems, argument(op, option, rule))
+		s.reject(option, rule)
 	}
 	routes, err := s.routes.compile()
 	if err != nil {
-		problems = append(problems, argument(op, "WithRoutes", "has a route that cannot be used: "+err.Error()))
+		s.reject("WithRoutes", "has a route that cannot be used: "+err.Error())
 	}
-	if err := errors.Join(problems...); err != nil {
+	if err := errors.Join(s.problems...); err != nil {
 		return nil, err
 	}
 	c := newCore(&s, auth, base, routes)
@@ -110,12 +106,12 @@ func NewClient(auth Authenticator, opts ...Option) (*Client, error) {
 func newCore(s *settings, auth Authenticator, base *url.URL, routes routeTable) *core {
 	c := &core{
 		routes: routes, base: base, auth: auth, limiter: s.limiter, logger: s.logger, bearer: s.bearer,
-		agent: []string{"revv-go/" + Version}, call: s.call, budget: retry.NewBudget(retryBudget), pages: maphash.MakeSeed(),
+		agent: []string{"revv-go/" + Version}, call: s.callSettings, budget: retry.NewBudget(retryBudget), pages: maphash.MakeSeed(),
 	}
 	if s.userAgent != "" {
 		c.agent = []string{s.userAgent + " " + c.agent[0]}
 	}
-	c.call.retry = s.call.retry.withDefaults(RetryPolicy{defaultAttempts, defaultBaseDelay, defaultMaxDelay, defaultMaxRetryAfter})
+	c.call.retry = s.retry.withDefaults(RetryPolicy{defaultAttempts, defaultBaseDelay, defaultMaxDelay, defaultMaxRetryAfter})
 	if c.call.timeout == 0 {
 		c.call.timeout = defaultAttemptTimeout
 	}

@@ -55,9 +55,9 @@ func lowerEscapes(s string) string {
 // secrets lists what the caller has put into the request and must not be printed: a
 // service may repeat it in its answer, a transport in its error. So may the storage that
 // a download was redirected to, whose address is a key of its own.
-func (p *prepared) secrets(last *result) []string {
-	secrets := append(tokensOf(last), p.url.RawQuery)
-	for _, target := range last.targets {
+func (p *prepared) secrets() []string {
+	secrets := append(p.tokens(), p.url.RawQuery)
+	for _, target := range p.targets {
 		secrets = appendValues(append(secrets, target.RawQuery), target.Query())
 	}
 	secrets = appendValues(secrets, p.settings.query.Reveal())
@@ -97,9 +97,9 @@ func appendValues(secrets []string, query url.Values) []string {
 	return secrets
 }
 
-// tokensOf lists the access tokens that were sent.
-func tokensOf(last *result) (texts []string) {
-	for _, token := range append([]*oauth2.Token{last.token}, last.before...) {
+// tokens lists the access tokens that were sent.
+func (p *prepared) tokens() (texts []string) {
+	for _, token := range append([]*oauth2.Token{p.token}, p.before...) {
 		if token != nil {
 			texts = append(texts, token.AccessToken)
 		}
@@ -108,26 +108,35 @@ func tokensOf(last *result) (texts []string) {
 }
 
 // conceal takes all secrets of the call out of a text.
-func (p *prepared) conceal(last *result, text string) string {
+func (p *prepared) conceal(text string) string {
 	if text == "" {
 		return ""
 	}
-	return hiding(shortSecret, p.secrets(last)).Replace(text)
+	return hiding(shortSecret, p.secrets()).Replace(text)
 }
 
 // safe makes a text of the service fit for an error, a log line and a terminal.
-func (p *prepared) safe(last *result, text string) string {
-	return printable(p.conceal(last, text), maxErrorText)
+func (p *prepared) safe(text string) string {
+	return printable(p.conceal(text), maxErrorText)
 }
 
 // concealed is err, with another text if its own gives something away.
-func (p *prepared) concealed(last *result, err error) error {
+func (p *prepared) concealed(err error) error { return hidden(err, shortSecret, p.secrets()) }
+
+// concealed is err with a text that does not show the secrets: transports and
+// stores may quote what they were given.
+func concealed(err error, secrets ...string) error {
+	const short = 3 // a shorter one is none, and might be part of any word
+	return hidden(err, short, secrets)
+}
+
+// hidden takes secrets out of the text of an error, if they are in there.
+func hidden(err error, short int, secrets []string) error {
 	if err == nil {
 		return nil
 	}
-	text := err.Error()
-	if safe := p.conceal(last, text); safe != text {
-		return &concealedError{safe, secret.New(err)}
+	if text := hiding(short, secrets).Replace(err.Error()); text != err.Error() {
+		return &concealedError{text, secret.New(err)}
 	}
 	return err
 }

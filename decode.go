@@ -76,24 +76,14 @@ func decodesItself(t reflect.Type) bool {
 	return reflect.PointerTo(t).Implements(reflect.TypeFor[json.Unmarshaler]())
 }
 
-// decodeObject decodes the member of the body that the service puts its answer
-// under.
-func decodeObject(body []byte, key string, out any) error {
-	value, err := memberOf(body, key)
-	if err != nil {
-		return err
-	}
-	return misfitOf(key, decodeValue(value, out))
-}
-
-// decodeList decodes the list that stands under a key of the body, or is the
+// decodeMember decodes what stands under a key of the body, or the list that is the
 // whole of it where key is "", and returns it as it came.
-func decodeList(body []byte, key string, out any) (list []byte, err error) {
-	list, err = memberOf(body, key)
+func decodeMember(body []byte, key string, out any) (raw []byte, err error) {
+	raw, err = memberOf(body, key)
 	if err != nil {
 		return nil, err
 	}
-	return list, misfitOf(key, decodeValue(list, out))
+	return raw, misfitOf(key, decodeValue(raw, out))
 }
 
 // memberOf scans the body and returns the member that the service puts its

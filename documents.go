@@ -9,8 +9,6 @@ import (
 	"iter"
 	"strings"
 	"unicode/utf8"
-
-	"github.com/revv-go/revv/internal/wire"
 )
 
 // DocumentsService creates, sends and follows documents.
@@ -40,11 +38,10 @@ type Document struct {
 func (d *Document) UnmarshalJSON(data []byte) error { return unmarshalModel(data, d) }
 
 func (d *Document) decodeScanned(object []byte) error {
-	m := wire.Select(object, "id", "doc_no", "object_id", "title", "template_id", "folder_id", "document_status", "fields", "created_at", "updated_at")
 	err := decodeModel(object, d, &d.Raw,
-		member{"id", m[0], &d.ID}, member{"doc_no", m[1], &d.Number}, member{"object_id", m[2], &d.ObjectID}, member{"title", m[3], &d.Title},
-		member{"template_id", m[4], &d.TemplateID}, member{"folder_id", m[5], &d.FolderID}, member{"document_status", m[6], &d.Stage},
-		member{"fields", m[7], &d.Fields}, member{"created_at", m[8], &d.CreatedAt}, member{"updated_at", m[9], &d.UpdatedAt})
+		member{"id", &d.ID}, member{"doc_no", &d.Number}, member{"object_id", &d.ObjectID}, member{"title", &d.Title},
+		member{"template_id", &d.TemplateID}, member{"folder_id", &d.FolderID}, member{"document_status", &d.Stage},
+		member{"fields", &d.Fields}, member{"created_at", &d.CreatedAt}, member{"updated_at", &d.UpdatedAt})
 	if err != nil {
 		return err
 	}
@@ -68,20 +65,20 @@ type Field struct {
 func (f *Field) UnmarshalJSON(data []byte) error { return unmarshalModel(data, f) }
 
 func (f *Field) decodeScanned(object []byte) error {
-	m := wire.Select(object, "name", "type", "required", "value")
-	err := decodeModel(object, f, &f.Raw,
-		member{"name", m[0], &f.Name}, member{"type", m[1], &f.Type}, member{"required", m[2], (*mark)(&f.Required)})
-	if err != nil {
-		return err
-	}
-	if m[3] == nil {
-		return nil
-	}
-	text, ok := scalarText(m[3])
+	return decodeModel(object, f, &f.Raw,
+		member{"name", &f.Name}, member{"type", &f.Type}, member{"required", (*mark)(&f.Required)}, member{"value", (*loose)(&f.Value)})
+}
+
+// loose is a text in whatever form it comes.
+type loose string
+
+// UnmarshalJSON takes what is no scalar as the JSON that it is.
+func (l *loose) UnmarshalJSON(data []byte) error {
+	text, ok := scalarText(data)
 	if !ok {
-		text = string([]rune(string(m[3]))) // U+FFFD for broken UTF-8, as in any other text
+		text = string([]rune(string(data))) // U+FFFD for broken UTF-8, as in any other text
 	}
-	f.Value = text
+	*l = loose(text)
 	return nil
 }
 
@@ -117,10 +114,9 @@ type DocumentEntry struct {
 func (e *DocumentEntry) UnmarshalJSON(data []byte) error { return unmarshalModel(data, e) }
 
 func (e *DocumentEntry) decodeScanned(object []byte) error {
-	m := wire.Select(object, "id", "name", "type", "doc_no", "document_status", "document_tag")
 	return decodeModel(object, e, &e.Raw,
-		member{"id", m[0], &e.EntryID}, member{"name", m[1], &e.Name}, member{"type", m[2], &e.Type},
-		member{"doc_no", m[3], &e.Number}, member{"document_status", m[4], &e.Stage}, member{"document_tag", m[5], &e.Tag})
+		member{"id", &e.EntryID}, member{"name", &e.Name}, member{"type", &e.Type},
+		member{"doc_no", &e.Number}, member{"document_status", &e.Stage}, member{"document_tag", &e.Tag})
 }
 
 // Tag is the tag of a document, "" for none.

@@ -42,27 +42,9 @@ const (
 
 // The errors of a stream that is not what it should be.
 var (
-	errStalled error = stalledError{}
-	errChanged error = changedError{}
-	errNoEnd         = errors.New("the PDF has no end (%%EOF)")
+	errChanged = errors.New("the file changed between two attempts")
+	errNoEnd   = errors.New("the PDF has no end (%%EOF)")
 )
-
-// stalledError and changedError make their texts when they are asked for them,
-// and not in every program when it starts.
-type (
-	stalledError struct{}
-	changedError struct{}
-)
-
-func (stalledError) Error() string {
-	return fmt.Sprintf("no bytes for %v: %v", stallLimit, os.ErrDeadlineExceeded)
-}
-func (stalledError) Unwrap() error { return os.ErrDeadlineExceeded }
-
-func (changedError) Error() string {
-	return ErrTruncated.Error() + ": the file changed between two attempts"
-}
-func (changedError) Unwrap() error { return ErrTruncated }
 
 // stream is a download across its attempts.
 type stream struct {
@@ -80,25 +62,18 @@ type stream struct {
 }
 
 func (c *core) download(ctx context.Context, id DocumentID, w io.Writer, opts []CallOption) (*Download, error) {
-	return c.stream(ctx, id, opts, &stream{sink: w})
-}
-
-func (c *core) stream(ctx context.Context, id DocumentID, opts []CallOption, s *stream) (*Download, error) {
-	row := &operations[opDownloadDocument]
-	if c == nil {
-		return nil, errNoClient(row.name)
-	}
 	in := input{id: numeric("id", id)}
-	if isNil(s.sink) {
-		in.refused = argument(row.name, "w", "must not be nil")
+	if isNil(w) {
+		in.refused = argument(operations[opDownloadDocument].name, "w", "must not be nil")
 	}
-	p, err := c.prepare(&call{name: row.name, class: row.class, route: c.routes[opDownloadDocument], accept: pdfAccept, input: in}, opts)
+	p, err := c.prepare(ctx, c.operation(opDownloadDocument, pdfAccept, in), opts)
 	if err != nil {
 		return nil, err
 	}
-	if err := checkContext(ctx, row.name); err != nil {
-		return nil, err
-	}
+	return c.stream(ctx, p, &stream{sink: w})
+}
+
+func (c *core) stream(ctx context.Context, p *prepared, s *stream) (*Download, error) {
 	s.progress, s.total, s.sum = p.settings.progress, -1, sha256.New()
 	if err := c.loop(ctx, p, func(ctx context.Context, a *attempt) result { return c.streamAttempt(ctx, p, a, s) }); err != nil {
 		return nil, err
@@ -113,7 +88,9 @@ func (c *core) stream(ctx context.Context, id DocumentID, opts []CallOption, s *
 func (c *core) streamAttempt(ctx context.Context, p *prepared, a *attempt, s *stream) result {
 	bounded, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	watchdog := time.AfterFunc(stallLimit, func() { cancel(errStalled) })
+	watchdog := time.AfterFunc(stallLimit, func() {
+		cancel(fmt.Errorf("no bytes for %v: %w", stallLimit, os.ErrDeadlineExceeded)) // the one cause there can be beside that of ctx
+	})
 	defer watchdog.Stop()
 
 	extra := http.Header{"Accept-Encoding": {"identity"}}
@@ -123,11 +100,11 @@ func (c *core) streamAttempt(ctx context.Context, p *prepared, a *attempt, s *st
 	}
 	resp, r := c.exchange(ctx, bounded, p, a, extra)
 	if resp != nil && isRedirect(resp.StatusCode) {
-		resp, r = c.follow(ctx, bounded, &p.url, resp, r, extra)
+		resp, r = c.follow(ctx, bounded, p, resp, r, extra)
 	}
 	if resp == nil {
-		if errors.Is(context.Cause(bounded), errStalled) && ctx.Err() == nil {
-			r.outcome, r.err = retry.Cut, errStalled
+		if stalled := context.Cause(bounded); stalled != nil && ctx.Err() == nil {
+			r.outcome, r.err = retry.Cut, stalled
 		}
 		return r
 	}
@@ -147,8 +124,8 @@ func (c *core) streamAttempt(ctx context.Context, p *prepared, a *attempt, s *st
 		switch {
 		case ctx.Err() != nil:
 			r.outcome, r.err = retry.Done, ctx.Err()
-		case errors.Is(context.Cause(bounded), errStalled):
-			r.err = fmt.Errorf("%w: %w", ErrTruncated, errStalled)
+		case context.Cause(bounded) != nil:
+			r.err = fmt.Errorf("%w: %w", ErrTruncated, context.Cause(bounded))
 		default:
 			r.err = fmt.Errorf("%w after %d bytes: %w", ErrTruncated, s.done, r.err)
 		}
@@ -321,14 +298,14 @@ func (s *stream) again(body io.Reader) (retry.Outcome, error) {
 		return retry.Success, nil
 	}
 	if s.total >= 0 && s.total < s.done {
-		return retry.BodyUnusable, errChanged
+		return retry.BodyUnusable, fmt.Errorf("%w: %w", ErrTruncated, errChanged)
 	}
 	fresh := sha256.New()
 	if _, err := io.CopyN(fresh, body, s.done); err != nil {
 		return retry.BodyCut, err
 	}
 	if !bytes.Equal(fresh.Sum(nil), s.sum.Sum(nil)) {
-		return retry.BodyUnusable, errChanged
+		return retry.BodyUnusable, fmt.Errorf("%w: %w", ErrTruncated, errChanged)
 	}
 	return retry.Success, nil
 }
@@ -362,26 +339,17 @@ func suggestedName(disposition string) string {
 }
 
 func (c *core) downloadFile(ctx context.Context, id DocumentID, path string, opts []CallOption) (*Download, error) {
-	op := operations[opDownloadDocument].name
-	if c == nil {
-		return nil, errNoClient(op)
+	op, in := operations[opDownloadDocument].name, input{id: numeric("id", id)}
+	if path == "" || strings.ContainsRune(path, 0) {
+		in.refused = argument(op, "path", "must be the name of a file")
 	}
-	settings, err := c.settingsOf(op, opts)
+	p, err := c.prepare(ctx, c.operation(opDownloadDocument, pdfAccept, in), opts)
 	if err != nil {
 		return nil, err
 	}
-	if err := checkContext(ctx, op); err != nil {
-		return nil, err
-	}
-	if path == "" || strings.ContainsRune(path, 0) {
-		return nil, argument(op, "path", "must be the name of a file")
-	}
-	if id <= 0 {
-		return nil, argument(op, "id", "must be positive")
-	}
 	switch there, err := os.Lstat(path); {
 	case err != nil: // nothing is there, or making the file will say why
-	case !settings.overwrite:
+	case !p.settings.overwrite:
 		return nil, &Error{Op: op, Message: "the file exists, and WithOverwrite was not given", cause: &fs.PathError{Op: "create", Path: path, Err: fs.ErrExist}}
 	case there.IsDir():
 		return nil, argument(op, "path", "must be the name of a file, and is the one of a directory")
@@ -392,7 +360,7 @@ func (c *core) downloadFile(ctx context.Context, id DocumentID, path string, opt
 	}
 	defer os.Remove(temp.Name()) //nolint:errcheck // after the rename there is nothing left to remove
 	defer temp.Close()           //nolint:errcheck // closed below, unless the caller's progress function panics
-	done, err := c.stream(ctx, id, opts, &stream{sink: temp, rewind: func() error {
+	done, err := c.stream(ctx, p, &stream{sink: temp, rewind: func() error {
 		if _, err := temp.Seek(0, io.SeekStart); err != nil {
 			return err
 		}
@@ -405,7 +373,7 @@ func (c *core) downloadFile(ctx context.Context, id DocumentID, path string, opt
 		err = closing
 	}
 	if err == nil {
-		err = publish(temp.Name(), path, settings.overwrite)
+		err = publish(temp.Name(), path, p.settings.overwrite)
 	}
 	if err != nil {
 		if _, ok := errors.AsType[*Error](err); !ok {

@@ -106,7 +106,7 @@ func (e *Event) UnmarshalJSON(data []byte) error {
 		return malformed(err)
 	}
 	event := new(Event)
-	if err := event.decode(data); err != nil {
+	if err := event.decodeScanned(data); err != nil {
 		return err
 	}
 	if key, ok := scalarText(wire.Select(data, "revv_key")[0]); ok && strings.HasPrefix(key, contentKey) && len(key) == contentKeyLen {
@@ -140,7 +140,7 @@ func (e *Event) parse(body []byte) error {
 	if err := wire.Scan(body, eventLimits); err != nil {
 		return malformed(err)
 	}
-	if err := e.decode(body); err != nil {
+	if err := e.decodeScanned(body); err != nil {
 		return err
 	}
 	if e.Type == "" {
@@ -149,47 +149,30 @@ func (e *Event) parse(body []byte) error {
 	return nil
 }
 
-// decode decodes JSON that has been scanned, member by member: of a type that
+// decodeScanned decodes JSON that has been scanned, member by member: of a type that
 // decodes itself, as an id or a time, not every version of encoding/json tells
 // which member does not fit.
-func (e *Event) decode(data []byte) error {
+func (e *Event) decodeScanned(data []byte) error {
 	if wire.Kind(data) != '{' {
 		return malformed(wire.ErrNotObject)
 	}
-	members := wire.Select(data, "id", "event", "timestamp", "document", "previous_status", "recipient")
-	document, recipient := members[3], members[5]
-	err := decodeMembers(
-		member{"id", members[0], (*eventID)(&e.ID)},
-		member{"event", members[1], (*string)(&e.Type)},
-		member{"timestamp", members[2], &e.Timestamp},
-		member{"document", document, &struct{}{}}, // refuses what is not an object
-		member{"previous_status", members[4], &e.PreviousStage},
-		member{"recipient", recipient, &struct{}{}},
-	)
-	if err != nil {
-		return misfitOf("", err)
-	}
-	if wire.Kind(document) == '{' {
-		members = wire.Select(document, "id", "doc_no", "object_id", "title", "document_status")
-		err = decodeMembers(
-			member{"document.id", members[0], &e.Document.ID},
-			member{"document.doc_no", members[1], &e.Document.Number},
-			member{"document.object_id", members[2], &e.Document.ObjectID},
-			member{"document.title", members[3], &e.Document.Title},
-			member{"document.document_status", members[4], &e.Document.Stage},
-		)
-	}
-	if err == nil && wire.Kind(recipient) == '{' {
-		members = wire.Select(recipient, "user_email", "first_name", "last_name", "order")
-		err = decodeMembers(
-			member{"recipient.user_email", members[0], &e.Recipient.Email},
-			member{"recipient.first_name", members[1], &e.Recipient.FirstName},
-			member{"recipient.last_name", members[2], &e.Recipient.LastName},
-			member{"recipient.order", members[3], (*turn)(&e.Recipient.Order)},
-		)
-	}
+	err := decodeMembers(data, e,
+		member{"id", (*eventID)(&e.ID)}, member{"event", (*string)(&e.Type)}, member{"timestamp", &e.Timestamp},
+		member{"document", &e.Document}, member{"previous_status", &e.PreviousStage}, member{"recipient", &e.Recipient})
 	e.Raw = bytes.Clone(bytes.TrimSpace(data))
 	return misfitOf("", err)
+}
+
+func (d *EventDocument) decodeScanned(object []byte) error {
+	return decodeMembers(object, d,
+		member{"id", &d.ID}, member{"doc_no", &d.Number}, member{"object_id", &d.ObjectID},
+		member{"title", &d.Title}, member{"document_status", &d.Stage})
+}
+
+func (p *Person) decodeScanned(object []byte) error {
+	return decodeMembers(object, p,
+		member{"user_email", &p.Email}, member{"first_name", &p.FirstName},
+		member{"last_name", &p.LastName}, member{"order", (*turn)(&p.Order)})
 }
 
 // turn is the place in a sequence in whatever form it comes.

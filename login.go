@@ -16,14 +16,13 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/oauth2"
 
 	"github.com/revv-go/revv/internal/retry"
-	"github.com/revv-go/revv/internal/secret"
 )
 
 // loginLimit is how long a person may take to authorize in a web application.
@@ -170,11 +169,7 @@ func (c OAuthConfig) Login(ctx context.Context, open func(authURL string) error)
 
 	// When the callback has come by then, what open says is of no interest any more.
 	if err := open(c.AuthCodeURL(l.state, l.verifier)); err != nil && l.take() {
-		err = withoutURL(err)
-		if strings.Contains(err.Error(), l.state) { // it quotes the URL
-			err = errors.New(strings.ReplaceAll(err.Error(), l.state, secret.Redacted))
-		}
-		return nil, &Error{Op: op, Message: "the browser could not be opened", cause: err}
+		return nil, &Error{Op: op, Message: "the browser could not be opened", cause: concealed(withoutURL(err), l.state)} // it may quote the URL
 	}
 	select {
 	case r := <-l.done:
@@ -209,7 +204,7 @@ func (c OAuthConfig) checkLogin(op string) error {
 func (c *OAuthConfig) listen(ctx context.Context, op string) (listener net.Listener, path string, err error) {
 	redirect := &url.URL{Scheme: "http", Host: "127.0.0.1", Path: "/callback"}
 	if c.RedirectURL != "" {
-		if redirect, err = parseEndpoint(c.RedirectURL); err != nil || redirect.Scheme != "http" || redirect.Port() == "0" {
+		if redirect, err = parseEndpoint(c.RedirectURL); err != nil || redirect.Scheme != "http" {
 			return nil, "", argument(op, "RedirectURL", "must be empty or an http URL on loopback, as http://127.0.0.1:8765/callback")
 		}
 	}
@@ -229,17 +224,14 @@ func (c *OAuthConfig) listen(ctx context.Context, op string) (listener net.Liste
 	return listener, cmp.Or(redirect.Path, "/"), nil
 }
 
-// loopback answers the browser during Login.
+// loopback answers the browser during Login. Functions alone hold it, which show nothing
+// of it to whoever prints them.
 type loopback struct {
-	unprintable
-
 	config          OAuthConfig
 	state, verifier string
 	path            string
+	used            atomic.Bool
 	done            chan loginResult
-
-	mu   sync.Mutex
-	used bool
 }
 
 type loginResult struct {
@@ -259,8 +251,8 @@ func (l *loopback) answer(ctx context.Context, w http.ResponseWriter, r *http.Re
 		page(w, http.StatusMethodNotAllowed, "This address takes GET requests only.")
 		return
 	}
-	back, err := readCallback(r.URL.RawQuery)
-	if err != nil || subtle.ConstantTimeCompare([]byte(back.state), []byte(l.state)) != 1 || !l.take() {
+	back, ok := readCallback(r.URL.RawQuery)
+	if !ok || subtle.ConstantTimeCompare([]byte(back.state), []byte(l.state)) != 1 || !l.take() {
 		page(w, http.StatusBadRequest, "This request does not belong to the authorization that was started. Please use the link that the program has shown.")
 		return
 	}
@@ -277,13 +269,7 @@ func (l *loopback) answer(ctx context.Context, w http.ResponseWriter, r *http.Re
 }
 
 // take reports whether this is the first use of the state, and the last.
-func (l *loopback) take() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	first := !l.used
-	l.used = true
-	return first
-}
+func (l *loopback) take() bool { return !l.used.Swap(true) }
 
 // callbackAnswer is what the authorization server sends through the browser.
 type callbackAnswer struct {
@@ -292,21 +278,11 @@ type callbackAnswer struct {
 
 // readCallback reads the query of a callback. A parameter that comes twice is
 // an attempt at something.
-func readCallback(rawQuery string) (callbackAnswer, error) {
+func readCallback(rawQuery string) (a callbackAnswer, ok bool) {
 	query, err := url.ParseQuery(rawQuery)
-	if err != nil {
-		return callbackAnswer{}, err
-	}
-	for _, name := range []string{"state", "code", "error"} {
-		if len(query[name]) > 1 {
-			return callbackAnswer{}, errors.New(name + " comes twice")
-		}
-	}
-	a := callbackAnswer{query.Get("state"), query.Get("code"), query.Get("error")}
-	if a.state == "" || a.code == "" && a.failure == "" {
-		return callbackAnswer{}, errors.New("state or code is missing")
-	}
-	return a, nil
+	a = callbackAnswer{query.Get("state"), query.Get("code"), query.Get("error")}
+	once := len(query["state"]) == 1 && len(query["code"]) <= 1 && len(query["error"]) <= 1
+	return a, err == nil && once && a.state != "" && (a.code != "" || a.failure != "")
 }
 
 // exchange makes a token pair of the answer.
@@ -378,10 +354,8 @@ func (c OAuthConfig) Handlers(done func(w http.ResponseWriter, r *http.Request, 
 
 const loginCookie = "revv_login"
 
-// webLogin serves the handlers of a web application.
+// webLogin serves the handlers of a web application. Functions alone hold it, as loopback.
 type webLogin struct {
-	unprintable
-
 	config OAuthConfig
 	done   func(w http.ResponseWriter, r *http.Request, token *oauth2.Token, err error)
 	secure bool
@@ -393,12 +367,8 @@ type webLogin struct {
 }
 
 func (l *webLogin) cookie(value string, age int) *http.Cookie {
-	path := l.path
-	if path == "" {
-		path = "/"
-	}
 	return &http.Cookie{ //nolint:gosec // Secure follows the redirect URL, which is plain http on loopback alone
-		Name: loginCookie, Value: value, Path: path, MaxAge: age, HttpOnly: true, Secure: l.secure, SameSite: http.SameSiteLaxMode,
+		Name: loginCookie, Value: value, Path: cmp.Or(l.path, "/"), MaxAge: age, HttpOnly: true, Secure: l.secure, SameSite: http.SameSiteLaxMode,
 	}
 }
 
@@ -431,9 +401,9 @@ func (l *webLogin) callback(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	discreet(w.Header())
-	answer, err := readCallback(r.URL.RawQuery)
+	answer, ok := readCallback(r.URL.RawQuery)
 	cookie, missing := r.Cookie(loginCookie)
-	if err != nil || missing != nil || !l.belongs(cookie.Value, answer.state) {
+	if !ok || missing != nil || !l.belongs(cookie.Value, answer.state) {
 		page(w, http.StatusBadRequest, "This request does not belong to an authorization that was started here. Please start again.")
 		return
 	}

@@ -29,34 +29,40 @@ func unmarshalModel(data []byte, m model) error {
 // member is a member of an object, and where it goes.
 type member struct {
 	name string
-	raw  []byte // nil if the object has no such member
 	into any
 }
 
 // decodeModel decodes the members of a model, and keeps a copy of the object in raw.
 func decodeModel(object []byte, m model, raw *json.RawMessage, members ...member) error {
-	switch wire.Kind(object) {
-	case '{':
-	case 'n':
+	if wire.Kind(object) == 'n' {
 		return errors.New("null where an object is due")
-	default:
-		return misfit(object, m)
 	}
-	if err := decodeMembers(members...); err != nil {
+	if err := decodeMembers(object, m, members...); err != nil {
 		return err
 	}
 	*raw = bytes.Clone(object)
 	return nil
 }
 
-// decodeMembers decodes the members that are there.
-func decodeMembers(members ...member) error {
+// decodeMembers decodes those members of an object that are there. null has none.
+func decodeMembers(object []byte, m model, members ...member) error {
+	switch wire.Kind(object) {
+	case '{':
+	case 'n':
+		return nil
+	default:
+		return misfit(object, m)
+	}
+	names := make([]string, 0, 16) // which no model exceeds: it is not on the heap
 	for _, member := range members {
-		if member.raw == nil {
+		names = append(names, member.name)
+	}
+	for i, value := range wire.Select(object, names...) {
+		if value == nil {
 			continue
 		}
-		if err := decodeValue(member.raw, member.into); err != nil {
-			return within(member.name, err)
+		if err := decodeValue(value, members[i].into); err != nil {
+			return within(members[i].name, err)
 		}
 	}
 	return nil

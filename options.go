@@ -36,16 +36,35 @@ type (
 
 func (f clientOption) applyClient(s *settings)   { f(s) }
 func (f callOption) applyCall(s *callSettings)   { f(s) }
-func (f sharedOption) applyClient(s *settings)   { f(&s.call) }
+func (f sharedOption) applyClient(s *settings)   { f(&s.callSettings) }
 func (f sharedOption) applyCall(s *callSettings) { f(s) }
 
-// refusal is an option that broke a rule, before it is known which operation it
-// was given to.
-type refusal struct{ option, rule string }
+// refusals are the rules that the options of an operation break. Where there is one,
+// whatever else the options have set is of no use to anybody.
+type refusals struct {
+	op       string
+	given    map[string]bool
+	problems []error
+}
 
-// settings collects what options say, and every rule they break.
+func (r *refusals) reject(option, rule string) {
+	r.problems = append(r.problems, argument(r.op, option, rule))
+}
+
+// once records an option that can be given a single time: with two, their order
+// would decide.
+func (r *refusals) once(option string) {
+	if r.given[option] {
+		r.reject(option, "must not be given twice")
+	}
+	if r.given == nil {
+		r.given = make(map[string]bool)
+	}
+	r.given[option] = true
+}
+
+// settings collects what options say.
 type settings struct {
-	given     map[string]bool
 	baseURL   string
 	subdomain string
 	routes    Routes
@@ -55,11 +74,13 @@ type settings struct {
 	chain     []Middleware
 	limiter   limiter
 	bearer    bool
-	call      callSettings
+	callSettings
 }
 
 // callSettings is what a single call can set for itself.
 type callSettings struct {
+	refusals
+
 	retry     RetryPolicy
 	timeout   time.Duration
 	header    secret.Value[http.Header]
@@ -68,28 +89,11 @@ type callSettings struct {
 	capture   *captured
 	progress  func(done, total int64)
 	overwrite bool
-	problems  []refusal
-}
-
-func (s *callSettings) reject(option, rule string) {
-	s.problems = append(s.problems, refusal{option, rule})
 }
 
 // limiter is what [WithRateLimiter] takes; golang.org/x/time/rate has one.
 type limiter interface {
 	Wait(ctx context.Context) error
-}
-
-// once records an option that a client can be given a single time: with two,
-// their order would decide.
-func (s *settings) once(option string) {
-	if s.given[option] {
-		s.call.reject(option, "must not be given twice")
-	}
-	if s.given == nil {
-		s.given = make(map[string]bool)
-	}
-	s.given[option] = true
 }
 
 // WithBaseURL sets where the API is: an https URL, or an http one on loopback,
@@ -132,8 +136,7 @@ func WithHTTPClient(client *http.Client) Option {
 	return clientOption(func(s *settings) {
 		s.once("WithHTTPClient")
 		if client == nil || client.Transport != nil && isNil(client.Transport) {
-			s.call.reject("WithHTTPClient", "must not be nil, nor have a transport that is a nil pointer")
-			return
+			s.reject("WithHTTPClient", "must not be nil, nor have a transport that is a nil pointer")
 		}
 		s.http = client
 	})
@@ -144,8 +147,7 @@ func WithUserAgent(text string) Option {
 	return clientOption(func(s *settings) {
 		s.once("WithUserAgent")
 		if text == "" || !isHeaderValue(text) {
-			s.call.reject("WithUserAgent", "must be printable ASCII on one line")
-			return
+			s.reject("WithUserAgent", "must be printable ASCII on one line")
 		}
 		s.userAgent = text
 	})
@@ -158,8 +160,7 @@ func WithLogger(logger *slog.Logger) Option {
 	return clientOption(func(s *settings) {
 		s.once("WithLogger")
 		if logger == nil {
-			s.call.reject("WithLogger", "must not be nil")
-			return
+			s.reject("WithLogger", "must not be nil")
 		}
 		s.logger = logger
 	})
@@ -180,7 +181,7 @@ func WithMiddleware(chain ...Middleware) Option {
 	return clientOption(func(s *settings) {
 		for _, m := range chain {
 			if m == nil {
-				s.call.reject("WithMiddleware", "must not be nil")
+				s.reject("WithMiddleware", "must not be nil")
 				return
 			}
 		}
@@ -198,8 +199,7 @@ func WithRateLimiter(limiter interface {
 	return clientOption(func(s *settings) {
 		s.once("WithRateLimiter")
 		if isNil(limiter) {
-			s.call.reject("WithRateLimiter", "must not be nil")
-			return
+			s.reject("WithRateLimiter", "must not be nil")
 		}
 		s.limiter = limiter
 	})
@@ -272,7 +272,6 @@ func WithAttemptTimeout(timeout time.Duration) SharedOption {
 	return sharedOption(func(s *callSettings) {
 		if timeout <= 0 {
 			s.reject("WithAttemptTimeout", "must be positive")
-			return
 		}
 		s.timeout = timeout
 	})
@@ -301,14 +300,18 @@ func WithHeader(key, value string) SharedOption {
 		case !isHeaderValue(value):
 			s.reject("WithHeader", "the value of "+name+" must be printable ASCII on one line")
 		default:
-			header := s.header.Reveal().Clone()
-			if header == nil {
-				header = make(http.Header)
-			}
-			header[name] = []string{value}
-			s.header = secret.New(header)
+			s.header = with(s.header, name, []string{value})
 		}
 	})
+}
+
+// with returns a copy of a map with one more entry: that of the client belongs to all
+// calls.
+func with[M ~map[string]V, V any](old secret.Value[M], key string, value V) secret.Value[M] {
+	entries := make(M)
+	maps.Copy(entries, old.Reveal())
+	entries[key] = value
+	return secret.New(entries)
 }
 
 // WithQuery adds a parameter to the query of requests, or replaces one that the
@@ -317,12 +320,8 @@ func WithQuery(key, value string) SharedOption {
 	return sharedOption(func(s *callSettings) {
 		if key == "" {
 			s.reject("WithQuery", "the key must not be empty")
-			return
 		}
-		query := make(url.Values)
-		maps.Copy(query, s.query.Reveal())
-		query[key] = []string{value}
-		s.query = secret.New(query)
+		s.query = with(s.query, key, []string{value})
 	})
 }
 
@@ -331,12 +330,7 @@ func WithQuery(key, value string) SharedOption {
 // and not the value. The other methods fill their paths themselves: there it is
 // [ErrInvalidArgument].
 func WithPathValue(name, value string) CallOption {
-	return callOption(func(s *callSettings) {
-		values := make(map[string]string)
-		maps.Copy(values, s.path.Reveal())
-		values[name] = value
-		s.path = secret.New(values)
-	})
+	return callOption(func(s *callSettings) { s.path = with(s.path, name, value) })
 }
 
 // Response is what a call leaves behind beside its result; see [CaptureResponse].
@@ -385,7 +379,6 @@ func WithProgress(report func(done, total int64)) CallOption {
 	return callOption(func(s *callSettings) {
 		if report == nil {
 			s.reject("WithProgress", "must not be nil")
-			return
 		}
 		s.progress = report
 	})
@@ -406,6 +399,11 @@ func isToken(s string) bool {
 		}
 	}
 	return s != ""
+}
+
+// isAccessToken reports whether s can be sent as an access token.
+func isAccessToken(s string) bool {
+	return s != "" && isHeaderValue(s) && !strings.ContainsAny(s, " \t")
 }
 
 // isHeaderValue reports whether s is printable ASCII; line breaks would start

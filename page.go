@@ -103,7 +103,7 @@ func decodeListing(body []byte, entries any) (list []byte, count int, err error)
 func fetchPage[T any](ctx context.Context, c *core, op opID, in input, number int, key string, id func(*T) int64, opts []CallOption) (*Page[T], error) {
 	page := &Page[T]{Number: number}
 	err := c.runOp(ctx, op, in, opts, func(body []byte) error {
-		list, err := decodeList(body, key, &page.Items)
+		list, err := decodeMember(body, key, &page.Items)
 		page.digest = pageDigest(c.pages, list, page.Items, id)
 		return err
 	})

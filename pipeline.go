@@ -8,8 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"net/url"
-	"strings"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -30,9 +28,6 @@ type result struct {
 	// unreachable says that no connection could be made, in this attempt nor before.
 	unreachable bool
 	elsewhere   bool // it came from where a download was redirected to
-	targets     []*url.URL
-	token       *oauth2.Token
-	before      []*oauth2.Token // those that a 401 has replaced
 	err         error
 }
 
@@ -45,8 +40,7 @@ func (r *result) carry(class retry.Class, earlier *result) {
 	if r.outcome != retry.Done || r.status != 0 || unknown || earlier.outcome == retry.Unauthorized {
 		return
 	}
-	r.status, r.header, r.problem, r.retryAfter = earlier.status, earlier.header, earlier.problem, earlier.retryAfter
-	r.elsewhere, r.targets = earlier.elsewhere, append(r.targets, earlier.targets...)
+	r.status, r.header, r.problem, r.retryAfter, r.elsewhere = earlier.status, earlier.header, earlier.problem, earlier.retryAfter, earlier.elsewhere
 	if earlier.err != nil {
 		r.err = errors.Join(r.err, earlier.err)
 	}
@@ -88,20 +82,15 @@ func (past *past) weigh(class retry.Class, a *attempt, last *result) {
 	if past.doubtful {
 		last.doubt(class)
 	}
+	past.doubtful = past.doubtful || last.outcome == retry.Cut || last.outcome == retry.Faulty
 	past.arrived = past.arrived || !last.unreachable
 	last.unreachable = !past.arrived
 }
 
 // run is the pipeline: prepare, then attempt until the table says stop.
 func (c *core) run(ctx context.Context, call *call, opts []CallOption, decode decoder) error {
-	if c == nil {
-		return errNoClient(call.name)
-	}
-	p, err := c.prepare(call, opts) // first: an option may have to empty what an earlier call has left
+	p, err := c.prepare(ctx, call, opts)
 	if err != nil {
-		return err
-	}
-	if err := checkContext(ctx, call.name); err != nil {
 		return err
 	}
 	return c.loop(ctx, p, func(ctx context.Context, a *attempt) result { return c.attempt(ctx, p, a, decode) })
@@ -111,29 +100,22 @@ func (c *core) run(ctx context.Context, call *call, opts []CallOption, decode de
 // brings a try of its own.
 func (c *core) loop(ctx context.Context, p *prepared, try func(context.Context, *attempt) result) error {
 	var (
-		last   result
-		past   past            // what the attempts have left behind
-		sent   int             // requests, for the error
-		tries  int             // attempts that count against the policy
-		before []*oauth2.Token // what a 401 was answered to
+		last result
+		past past // what the attempts have left behind
+		sent int  // requests, for the error
 	)
-	finish := func(kinds ...error) error {
-		c.capture(p, &last, sent)
-		return p.fail(&last, sent, kinds...)
-	}
+	defer func() { c.capture(p, &last, sent) }()
 	token, err := c.admit(ctx, p)
 	for {
 		if err != nil {
-			c.capture(p, &last, sent)
 			return p.failBefore(ctx, &last, sent, err)
 		}
-		tries++
 		sent++
+		p.token = token
 		a := &attempt{info: CallInfo{p.name, p.route.Pattern, sent}, class: p.class, token: secret.New(token)}
 		start := time.Now()
 		earlier := last
 		last = try(ctx, a)
-		last.before = before
 		c.log(ctx, p, a, &last, time.Since(start))
 		c.heed(p, &last)
 		last.carry(p.class, &earlier)
@@ -142,37 +124,34 @@ func (c *core) loop(ctx context.Context, p *prepared, try func(context.Context, 
 		case retry.Stop:
 			if last.outcome == retry.Success {
 				c.budget.Refill()
-				c.capture(p, &last, sent)
 				return nil
 			}
-			return finish()
+			return p.fail(&last, sent)
 		case retry.StopUnknown:
-			return finish(ErrOutcomeUnknown)
+			return p.fail(&last, sent, ErrOutcomeUnknown)
 		case retry.StopApplied:
-			return finish(ErrAppliedResponseUnreadable)
+			return p.fail(&last, sent, ErrAppliedResponseUnreadable)
 		case retry.Refresh:
-			if !c.replaceable(token, len(before)) {
-				return finish()
+			if !c.replaceable(token, len(p.before)) {
+				return p.fail(&last, sent)
 			}
 			c.auth.Reject(ctx, token)
-			fresh, failure := c.token(ctx, p.name)
-			if failure == nil && fresh.AccessToken == token.AccessToken {
-				return finish() // nobody has a better one
+			p.before = append(p.before, token)
+			if token, err = c.token(ctx, p.name); err == nil && token.AccessToken == p.token.AccessToken {
+				return p.fail(&last, sent) // nobody has a better one
 			}
-			if err = failure; err == nil {
+			if err == nil {
 				err = c.turn(ctx, p)
 			}
-			before, token = append(before, token), fresh
-			tries--
 			continue
 		case retry.Again:
 		}
-		past.doubtful = past.doubtful || last.outcome == retry.Cut || last.outcome == retry.Faulty
+		tries := sent - len(p.before) // that after a new token does not count
 		if tries >= p.settings.retry.MaxAttempts {
-			return finish()
+			return p.fail(&last, sent)
 		}
 		if kind := c.pause(ctx, p, &last, tries); kind != nil {
-			return finish(kind...)
+			return p.fail(&last, sent, kind...)
 		}
 		token, err = c.admit(ctx, p)
 	}
@@ -241,7 +220,7 @@ func (c *core) token(ctx context.Context, op string) (*oauth2.Token, error) {
 	if token == nil || token.AccessToken == "" {
 		return nil, argument(op, "token", "must not be empty")
 	}
-	if !isHeaderValue(token.AccessToken) || strings.ContainsAny(token.AccessToken, " \t") {
+	if !isAccessToken(token.AccessToken) {
 		return nil, argument(op, "token", "must be printable ASCII without spaces")
 	}
 	return token, nil
@@ -351,7 +330,7 @@ func (p *prepared) late(ctx, bounded context.Context, err error) error {
 func (c *core) exchange(ctx, bounded context.Context, p *prepared, a *attempt, extra http.Header) (*http.Response, result) {
 	resp, err := c.roundTrip(bounded, p, a, extra)
 	if err != nil {
-		r := result{token: a.token.Reveal(), err: withoutURL(err)}
+		r := result{err: withoutURL(err)}
 		r.outcome, r.sent = a.classify(p.class, err)
 		switch {
 		case areHeadersTooLarge(err):
@@ -366,7 +345,7 @@ func (c *core) exchange(ctx, bounded context.Context, p *prepared, a *attempt, e
 		}
 		return nil, r
 	}
-	r := result{token: a.token.Reveal(), sent: true, status: resp.StatusCode, header: resp.Header}
+	r := result{sent: true, status: resp.StatusCode, header: resp.Header}
 	r.judge(resp)
 	return resp, r
 }
@@ -380,14 +359,9 @@ func (c *core) roundTrip(ctx context.Context, p *prepared, a *attempt, extra htt
 	if c.chain != nil {
 		ctx = context.WithValue(ctx, attemptKey{}, a)
 	}
-	req := new(http.Request).WithContext(ctx)
 	target := p.url
-	req.Method, req.URL, req.Host = p.route.Method, &target, target.Host
-	req.Proto, req.ProtoMajor, req.ProtoMinor = "HTTP/1.1", 1, 1
-	req.Header = p.header(extra)
+	req := newRequest(ctx, p.route.Method, &target, p.header(extra), p.body)
 	if p.body != nil {
-		req.ContentLength = int64(len(p.body))
-		req.Body = io.NopCloser(bytes.NewReader(p.body)) // which net/http knows to be in memory
 		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(p.body)), nil }
 	}
 	if c.chain == nil {
@@ -402,11 +376,11 @@ func (c *core) capture(p *prepared, last *result, sent int) {
 	if p.settings.capture == nil {
 		return
 	}
-	r := Response{StatusCode: last.status, Header: last.header.Clone(), RequestID: p.safe(last, requestID(last.header)), Attempts: sent}
+	r := Response{StatusCode: last.status, Header: last.header.Clone(), RequestID: p.safe(requestID(last.header)), Attempts: sent}
 	for _, name := range []string{"Set-Cookie", "Location"} {
 		r.Header.Del(name)
 	}
-	everything, tokens := hiding(shortSecret, p.secrets(last)), hiding(shortSecret, tokensOf(last))
+	everything, tokens := hiding(shortSecret, p.secrets()), hiding(shortSecret, p.tokens())
 	for name, values := range r.Header {
 		hidden := everything
 		if name == "Content-Type" {
@@ -425,14 +399,14 @@ func (c *core) log(ctx context.Context, p *prepared, a *attempt, r *result, took
 	}
 	c.logger.LogAttrs(ctx, slog.LevelDebug, "revv: attempt",
 		slog.String("operation", a.info.Operation), slog.String("route", a.info.Route), slog.Int("attempt", a.info.Attempt),
-		slog.Int("status", r.status), slog.Duration("took", took), slog.String("request_id", p.safe(r, requestID(r.header))))
+		slog.Int("status", r.status), slog.Duration("took", took), slog.String("request_id", p.safe(requestID(r.header))))
 }
 
 // describe begins the error of a call with what its last attempt was answered.
 func (p *prepared) describe(last *result, sent int) *Error {
 	e := &Error{
 		Op: p.name, StatusCode: last.status, Attempts: sent, RetryAfter: last.retryAfter,
-		RequestID: p.safe(last, requestID(last.header)), Code: p.safe(last, last.problem.code), Message: p.safe(last, last.problem.message),
+		RequestID: p.safe(requestID(last.header)), Code: p.safe(last.problem.code), Message: p.safe(last.problem.message),
 	}
 	e.locate(last)
 	return e
@@ -441,7 +415,7 @@ func (p *prepared) describe(last *result, sent int) *Error {
 // fail makes the error of a call from its last attempt.
 func (p *prepared) fail(last *result, sent int, kinds ...error) error {
 	e := p.describe(last, sent)
-	e.kinds, e.cause = append(kinds, e.kinds...), p.concealed(last, last.err)
+	e.kinds, e.cause = append(kinds, e.kinds...), p.concealed(last.err)
 	if last.unreachable {
 		e.kinds = append(e.kinds, ErrUnreachable)
 	}
@@ -478,6 +452,6 @@ func (p *prepared) failBefore(ctx context.Context, last *result, sent int, err e
 	if last.err != nil {
 		cause = errors.Join(cause, last.err)
 	}
-	out.cause = p.concealed(last, cause)
+	out.cause = p.concealed(cause)
 	return out
 }

@@ -166,7 +166,7 @@ func (a *storeAuth) replace(ctx context.Context, usable func(*oauth2.Token) bool
 		}
 		saving = a.unsaved()
 		if saving != nil && stored != nil && !saving.replaces(stored) {
-			a.forget(saving) // somebody else has saved a pair since
+			forget(saving) // somebody else has saved a pair since
 			saving = nil
 		}
 		switch {
@@ -199,7 +199,7 @@ func (a *storeAuth) replace(ctx context.Context, usable func(*oauth2.Token) bool
 		case err == nil && (fresh == nil || saving != nil && !samePair(fresh, saving.to)):
 			err = errors.New("the store has not kept the pair")
 		case err == nil:
-			a.forget(saving)
+			forget(saving)
 			return fresh, spent, nil
 		}
 		waiting := cmp.Or(saving, a.unsaved()) // the store may have failed before it asked

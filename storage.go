@@ -30,7 +30,8 @@ func isRedirect(status int) bool {
 // follow goes where a download is redirected to, as to the storage behind the
 // service: with https, bare of every credential, and never into a private
 // network, whatever name that has been given.
-func (c *core) follow(ctx, bounded context.Context, from *url.URL, resp *http.Response, r result, extra http.Header) (*http.Response, result) {
+func (c *core) follow(ctx, bounded context.Context, p *prepared, resp *http.Response, r result, extra http.Header) (*http.Response, result) {
+	from := &p.url
 	for range maxHops {
 		target, err := c.storageURL(from, resp)
 		discard(resp.Body)
@@ -38,13 +39,10 @@ func (c *core) follow(ctx, bounded context.Context, from *url.URL, resp *http.Re
 			r.outcome, r.err = retry.Refused, err
 			return nil, r
 		}
-		r.targets = append(r.targets, target)
-		req := new(http.Request).WithContext(bounded)
-		req.Method, req.URL, req.Host = http.MethodGet, target, target.Host
-		req.Proto, req.ProtoMajor, req.ProtoMinor = "HTTP/1.1", 1, 1
-		req.Header = extra.Clone()
-		req.Header["User-Agent"], req.Header["Accept"] = c.agent, pdfAccept
-		resp, err = answered(c.storage().RoundTrip(req))
+		p.targets = append(p.targets, target)
+		header := extra.Clone()
+		header["User-Agent"], header["Accept"] = c.agent, pdfAccept
+		resp, err = answered(c.storage().RoundTrip(newRequest(bounded, http.MethodGet, target, header, nil)))
 		if err != nil {
 			r.status, r.header, r.outcome, r.err = 0, nil, retry.Cut, withoutURL(err)
 			switch {

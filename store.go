@@ -2,8 +2,6 @@ package revv
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -301,10 +299,7 @@ const (
 
 // accountID stands for an account where any text would be too much: 64 lower-case
 // hexadecimal digits, safe as a file name on every system.
-func accountID(account string) string {
-	sum := sha256.Sum256([]byte(account))
-	return hex.EncodeToString(sum[:])
-}
+func accountID(account string) string { return hexSHA256([]byte(account)) }
 
 func encodeToken(op, account, replaces string, t *oauth2.Token) ([]byte, error) {
 	data, err := json.Marshal(storedToken{ //nolint:gosec // a store is where secrets belong

@@ -1,12 +1,10 @@
 package revv
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"net/http"
 	"net/url"
@@ -80,50 +78,24 @@ func (r *tokenReply) behind(arrived bool) bool {
 // post sends a form once. Nothing of it gets into the error.
 func (e *tokenEndpoint) post(ctx context.Context, form url.Values) tokenReply {
 	r := e.send(ctx, form)
-	if r.err != nil && r.err.cause != nil {
+	if r.err != nil {
 		r.err.cause = concealed(r.err.cause, form.Get("refresh_token"), form.Get("code"), form.Get("code_verifier"), form.Get("client_secret"))
 	}
 	return r
-}
-
-// concealed is err with a text that does not show the secrets: transports and
-// stores may quote what they were given.
-func concealed(err error, secrets ...string) error {
-	const short = 3 // a shorter one is none, and might be part of any word
-	text := hiding(short, secrets).Replace(err.Error())
-	if text == err.Error() {
-		return err
-	}
-	return &concealedError{text, secret.New(err)}
 }
 
 func (e *tokenEndpoint) send(ctx context.Context, form url.Values) tokenReply {
 	a := &attempt{}
 	a.reached.Store(true)
 	target := *e.url
-	body := []byte(form.Encode())
 	bounded, cancel := context.WithTimeout(ctx, e.limit)
 	defer cancel()
-	req := new(http.Request).WithContext(a.trace(bounded))
-	req.Method, req.URL, req.Host = http.MethodPost, &target, target.Host
-	req.Proto, req.ProtoMajor, req.ProtoMinor = "HTTP/1.1", 1, 1
-	req.Header = http.Header{
+	// Without GetBody, with which net/http would repeat a form by itself.
+	req := newRequest(a.trace(bounded), http.MethodPost, &target, http.Header{
 		"Accept": {"application/json"}, "Content-Type": {"application/x-www-form-urlencoded"}, "User-Agent": {"revv-go/" + Version},
-	}
-	req.ContentLength = int64(len(body))
-	req.Body = io.NopCloser(bytes.NewReader(body)) // and no GetBody, with which net/http repeats a form by itself
-
-	resp, err := e.roundTrip(req)
-	switch {
-	case err == nil && resp == nil:
-		err = errors.New("the transport returned neither an answer nor an error")
-	case resp != nil && resp.Body == nil:
-		resp.Body = http.NoBody
-	}
+	}, []byte(form.Encode()))
+	resp, err := answered(e.roundTrip(req))
 	if err != nil {
-		if resp != nil {
-			discard(resp.Body)
-		}
 		outcome, sent := a.classify(retry.Consequences, err)
 		failure := &Error{Op: e.op}
 		switch {
@@ -241,7 +213,7 @@ func parseToken(contentType string, body []byte) (code string, token *oauth2.Tok
 	if failure != "" && token.AccessToken == "" { // beside a token it may mean anything, as "error": false
 		return "", nil, malformed(errors.New("an error that OAuth does not know"))
 	}
-	if token.AccessToken == "" || !isHeaderValue(token.AccessToken) || strings.ContainsAny(token.AccessToken, " \t") {
+	if !isAccessToken(token.AccessToken) {
 		return "", nil, malformed(errors.New(`the member "access_token" must be printable ASCII without spaces`))
 	}
 	if kind := tokenText(reply.TokenType); kind != "" && !strings.EqualFold(kind, "bearer") {

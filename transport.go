@@ -1,6 +1,7 @@
 package revv
 
 import (
+	"bytes"
 	"compress/flate"
 	"compress/gzip"
 	"context"
@@ -158,6 +159,19 @@ func (t credentialed) RoundTrip(req *http.Request) (*http.Response, error) {
 		resp.Request = req // the copy has the token
 	}
 	return resp, err
+}
+
+// newRequest makes a request of parts that have been checked; http.NewRequest would
+// check and parse them anew. A body of nil is none.
+func newRequest(ctx context.Context, method string, target *url.URL, header http.Header, body []byte) *http.Request {
+	req := new(http.Request).WithContext(ctx)
+	req.Method, req.URL, req.Host, req.Header = method, target, target.Host, header
+	req.Proto, req.ProtoMajor, req.ProtoMinor = "HTTP/1.1", 1, 1
+	if body != nil {
+		req.ContentLength = int64(len(body))
+		req.Body = io.NopCloser(bytes.NewReader(body)) // which net/http knows to be in memory
+	}
+	return req
 }
 
 // owns reports whether a URL is on the origin of the API. An opaque one would be

@@ -19,7 +19,7 @@ func (r *rotation) replaces(stored *oauth2.Token) bool {
 	return samePair(stored, r.from) || stored.RefreshToken == r.from.RefreshToken && r.to.RefreshToken != r.from.RefreshToken
 }
 
-// unsavedPairs are the rotations that a store has not taken yet, by account. Apart from
+// unsavedPairs are the rotations that a store has not taken yet. Apart from
 // renewals, this is the only state of the package that its clients share, and they have
 // to: the refresh token in the store is spent, whichever of the authenticators of an
 // account looks at it next, and to post it again would be taken for theft.
@@ -28,7 +28,7 @@ func (r *rotation) replaces(stored *oauth2.Token) bool {
 var unsavedPairs struct {
 	sync.Mutex
 
-	of map[string][]unsavedPair
+	all []unsavedPair
 }
 
 // renewals are the authenticators that renew a token at this moment. They are kept in
@@ -73,11 +73,9 @@ func (a *storeAuth) renewing() (others []*storeAuth) {
 func (a *storeAuth) waiting() (others []*storeAuth) {
 	unsavedPairs.Lock()
 	defer unsavedPairs.Unlock()
-	for _, pairs := range unsavedPairs.of {
-		for _, pair := range pairs {
-			if sameStore(a.store, pair.owner.store) {
-				others = append(others, pair.owner)
-			}
+	for _, waiting := range unsavedPairs.all {
+		if sameStore(a.store, waiting.owner.store) {
+			others = append(others, waiting.owner)
 		}
 	}
 	return others
@@ -120,7 +118,7 @@ func innermost(store TokenStore) TokenStore {
 func (a *storeAuth) unsaved() *rotation {
 	unsavedPairs.Lock()
 	defer unsavedPairs.Unlock()
-	for _, waiting := range unsavedPairs.of[a.account] {
+	for _, waiting := range unsavedPairs.all {
 		if a.sharesPairWith(waiting.owner) {
 			return waiting.pair.Reveal()
 		}
@@ -135,22 +133,13 @@ func (a *storeAuth) remember(r *rotation) {
 	a.mu.Unlock()
 	unsavedPairs.Lock()
 	defer unsavedPairs.Unlock()
-	if unsavedPairs.of == nil {
-		unsavedPairs.of = make(map[string][]unsavedPair)
-	}
-	others := slices.DeleteFunc(unsavedPairs.of[a.account], func(waiting unsavedPair) bool { return a.sharesPairWith(waiting.owner) })
-	unsavedPairs.of[a.account] = append(others, unsavedPair{a, secret.New(r)})
+	others := slices.DeleteFunc(unsavedPairs.all, func(waiting unsavedPair) bool { return a.sharesPairWith(waiting.owner) })
+	unsavedPairs.all = append(others, unsavedPair{a, secret.New(r)})
 }
 
 // forget drops a rotation, unless another one has taken its place.
-func (a *storeAuth) forget(r *rotation) {
-	if r == nil {
-		return
-	}
+func forget(r *rotation) {
 	unsavedPairs.Lock()
 	defer unsavedPairs.Unlock()
-	others := slices.DeleteFunc(unsavedPairs.of[a.account], func(waiting unsavedPair) bool { return waiting.pair.Reveal() == r })
-	if unsavedPairs.of[a.account] = others; len(others) == 0 {
-		delete(unsavedPairs.of, a.account)
-	}
+	unsavedPairs.all = slices.DeleteFunc(unsavedPairs.all, func(waiting unsavedPair) bool { return waiting.pair.Reveal() == r })
 }

@@ -59,7 +59,6 @@ func WithWebhookMaxBytes(n int64) WebhookOption {
 		h.once("WithWebhookMaxBytes")
 		if n < 1 || n > maxEvent {
 			h.reject("WithWebhookMaxBytes", fmt.Sprintf("must be from 1 to %d", maxEvent))
-			return
 		}
 		h.maxBytes = n
 	})
@@ -75,7 +74,6 @@ func WithWebhookReadTimeout(d time.Duration) WebhookOption {
 		h.once("WithWebhookReadTimeout")
 		if d <= 0 {
 			h.reject("WithWebhookReadTimeout", "must be positive")
-			return
 		}
 		h.readTimeout = d
 	})
@@ -88,7 +86,6 @@ func WithWebhookObserver(fn func(WebhookResult)) WebhookOption {
 		h.once("WithWebhookObserver")
 		if fn == nil {
 			h.reject("WithWebhookObserver", "must not be nil")
-			return
 		}
 		h.observe = fn
 	})
@@ -115,7 +112,6 @@ func WithReadBack(reader DocumentReader) WebhookOption {
 		h.once("WithReadBack")
 		if isNil(reader) {
 			h.reject("WithReadBack", "must not be nil")
-			return
 		}
 		h.reader = reader
 	})
@@ -123,28 +119,14 @@ func WithReadBack(reader DocumentReader) WebhookOption {
 
 // webhookHandler is the handler, immutable once it is made.
 type webhookHandler struct {
+	refusals
+
 	secret      WebhookSecret
 	fn          func(context.Context, *Event) error
 	maxBytes    int64
 	readTimeout time.Duration
 	observe     func(WebhookResult)
 	reader      DocumentReader
-
-	given    map[string]bool
-	problems []refusal
-}
-
-func (h *webhookHandler) reject(option, rule string) {
-	h.problems = append(h.problems, refusal{option, rule})
-}
-
-// once records an option that can be given a single time: with two, their order
-// would decide.
-func (h *webhookHandler) once(option string) {
-	if h.given[option] {
-		h.reject(option, "must not be given twice")
-	}
-	h.given[option] = true
 }
 
 // NewWebhookHandler makes a handler that receives events from the service and
@@ -163,8 +145,9 @@ func (h *webhookHandler) once(option string) {
 //
 // The error is [ErrInvalidArgument] and joins all problems of secret, fn and opts.
 func NewWebhookHandler(secret WebhookSecret, fn func(context.Context, *Event) error, opts ...WebhookOption) (http.Handler, error) {
-	const op = "NewWebhookHandler"
-	h := &webhookHandler{secret: secret, fn: fn, maxBytes: maxEvent, readTimeout: defaultWebhookReadTimeout, given: make(map[string]bool)}
+	h := &webhookHandler{
+		refusals: refusals{op: "NewWebhookHandler"}, secret: secret, fn: fn, maxBytes: maxEvent, readTimeout: defaultWebhookReadTimeout,
+	}
 	for _, rule := range secret.validate() {
 		h.reject("secret", rule)
 	}
@@ -178,11 +161,7 @@ func NewWebhookHandler(secret WebhookSecret, fn func(context.Context, *Event) er
 		}
 		opt.applyWebhook(h)
 	}
-	problems := make([]error, 0, len(h.problems))
-	for _, p := range h.problems {
-		problems = append(problems, argument(op, p.option, p.rule))
-	}
-	if err := errors.Join(problems...); err != nil {
+	if err := errors.Join(h.problems...); err != nil {
 		return nil, err
 	}
 	return h, nil

@@ -163,13 +163,6 @@ func codeUnit(raw []byte) (r rune) {
 	return r
 }
 
-// member looks for one member of the outermost object.
-type member struct {
-	key     string
-	values  [3]span // by likeness
-	current likeness
-}
-
 // likeness is how much a name is like the key that is looked for.
 type likeness int
 
@@ -178,20 +171,6 @@ const (
 	alikeButCase
 	exact
 )
-
-type span struct {
-	start, end int
-	found      bool
-}
-
-// begin and end mark the value of the key that was matched last.
-func (m *member) begin(i int) { m.values[m.current].start = i }
-
-func (m *member) end(i int) {
-	m.values[m.current].end = i
-	m.values[m.current].found = true
-	m.current = unlike
-}
 
 // match compares a key, as it stands between its quotes, with the name that is
 // looked for.

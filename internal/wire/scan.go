@@ -77,26 +77,24 @@ func Scan(data []byte, limits Limits) error {
 	return s.document()
 }
 
-// Object scans data as [Scan] does and returns, from the same pass, the raw bytes
-// of the member key of the object that data must be. A member of exactly this
+// Object scans data as [Scan] does and returns the raw bytes of the member key of the object that data must be. A member of exactly this
 // name goes before one whose name differs in case; of several alike the last
 // one counts, as in encoding/json. The value is a part of data, not a copy. A
 // valid document of another kind is [ErrNotObject].
 func Object(data []byte, key string, limits Limits) (value []byte, found bool, err error) {
-	s := newScanner(data, limits)
-	s.looking, s.wanted.key = true, key
-	if err := s.document(); err != nil {
+	if err := Scan(data, limits); err != nil {
 		return nil, false, err
 	}
 	if Kind(data) != '{' {
 		return nil, false, &scanError{kind: ErrNotObject, offset: skipSpace(data, 0)}
 	}
-	for _, like := range []likeness{exact, alikeButCase} {
-		if v := s.wanted.values[like]; v.found {
-			return data[v.start:v.end:v.end], true, nil
+	best := unlike
+	for name, member := range members(data) {
+		if like := match(name, key); like != unlike && like >= best {
+			value, best = member, like
 		}
 	}
-	return nil, false, nil
+	return value, best != unlike, nil
 }
 
 // Kind returns the first byte of data that is no white space, 0 if there is
@@ -111,13 +109,11 @@ func Kind(data []byte) byte {
 // scanner walks once over data. Its methods take an offset, and return the
 // offset behind what they have read.
 type scanner struct {
-	data    []byte
-	depth   int    // how many levels are allowed
-	left    int    // how many elements of arrays still are, negative for any number
-	open    levels // the objects and arrays around the offset
-	names   *names // nil unless repeated keys are refused
-	looking bool   // for wanted
-	wanted  member
+	data  []byte
+	depth int    // how many levels are allowed
+	left  int    // how many elements of arrays still are, negative for any number
+	open  levels // the objects and arrays around the offset
+	names *names // nil unless repeated keys are refused
 }
 
 // levels is a stack with '{' or '[' for each open object or array. Ordinary
@@ -198,9 +194,6 @@ func (s *scanner) value(i int) (opened bool, next int, err error) {
 	if i >= len(s.data) {
 		return false, 0, s.unexpectedEnd()
 	}
-	if s.looking && s.open.count == 1 {
-		s.wanted.begin(i)
-	}
 	if s.left >= 0 && s.open.count > 0 && s.open.innermost() == '[' {
 		if s.left == 0 {
 			return false, 0, &scanError{kind: ErrTooMany, offset: i}
@@ -250,9 +243,6 @@ func (s *scanner) container(i int, bracket byte) (opened bool, next int, err err
 // behind it the next key in an object. more says that another value is due.
 func (s *scanner) afterValue(i int) (more bool, next int, err error) {
 	for s.open.count > 0 {
-		if s.looking && s.open.count == 1 {
-			s.wanted.end(i)
-		}
 		if i = skipSpace(s.data, i); i >= len(s.data) {
 			return false, 0, s.unexpectedEnd()
 		}
@@ -289,12 +279,8 @@ func (s *scanner) key(i int) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	raw := s.data[i+1 : end-1]
-	if s.names != nil && !s.names.add(raw) {
+	if s.names != nil && !s.names.add(s.data[i+1:end-1]) {
 		return 0, &scanError{kind: ErrDuplicateKey, offset: i}
-	}
-	if s.looking && s.open.count == 1 && s.open.innermost() == '{' {
-		s.wanted.current = match(raw, s.wanted.key)
 	}
 	if end = skipSpace(s.data, end); end >= len(s.data) {
 		return 0, s.unexpectedEnd()

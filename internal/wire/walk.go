@@ -43,25 +43,37 @@ func Select(object []byte, keys ...string) [][]byte {
 		return values
 	}
 	alike := make([]likeness, len(keys))
-	i := skipSpace(object, 0) + 1
-	for {
-		i = skipSpace(object, i)
-		if i >= len(object) || object[i] != '"' {
-			return values
-		}
-		behind := skipText(object, i)
-		name := object[i+1 : behind-1]
-		start := skipSpace(object, skipSpace(object, behind)+1) // behind the colon
-		end := skipValue(object, start)
+	for name, value := range members(object) {
 		for k, key := range keys {
 			if like := match(name, key); like != unlike && like >= alike[k] {
-				values[k], alike[k] = object[start:end:end], like
+				values[k], alike[k] = value, like
 			}
 		}
-		if i = skipSpace(object, end); i >= len(object) || object[i] != ',' {
-			return values
+	}
+	return values
+}
+
+// members ranges over the names of an object that has been scanned, as they stand
+// between their quotes, and over the values.
+func members(object []byte) iter.Seq2[[]byte, []byte] {
+	return func(yield func(name, value []byte) bool) {
+		i := skipSpace(object, 0) + 1
+		for {
+			i = skipSpace(object, i)
+			if i >= len(object) || object[i] != '"' {
+				return
+			}
+			behind := skipText(object, i)
+			start := skipSpace(object, skipSpace(object, behind)+1) // behind the colon
+			end := skipValue(object, start)
+			if !yield(object[i+1:behind-1], object[start:end:end]) {
+				return
+			}
+			if i = skipSpace(object, end); i >= len(object) || object[i] != ',' {
+				return
+			}
+			i++
 		}
-		i++
 	}
 }
 
