@@ -1,10 +1,8 @@
 package revv
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
-	"reflect"
 
 	"github.com/revv-go/revv/internal/retry"
 	"github.com/revv-go/revv/internal/wire"
@@ -162,8 +160,9 @@ func DefaultRoutes() Routes {
 type operation struct {
 	name  string
 	class retry.Class
-	field string // of Routes
+	route func(*Routes) *string
 	param string // the placeholder that the route must contain, "" for none
+	field string // the name of the route's field, for error messages
 }
 
 // opID indexes the table of operations and the compiled routes of a client.
@@ -208,37 +207,37 @@ const (
 	paramObjectID = "object_id"
 )
 
-// operations is the table of the API: operation → class, field of Routes, placeholder.
+// operations is the table of the API: operation → class, route, placeholder.
 //
 //nolint:gochecknoglobals // a constant table; Go has no constant structs
 var operations = [opCount]operation{
-	opCreateDocument:      {"Documents.Create", retry.Consequences, "CreateDocument", paramNone},
-	opListDocuments:       {"Documents.List", retry.Read, "ListDocuments", paramNone},
-	opListFolderContents:  {"Documents.List", retry.Read, "ListFolderContents", paramID},
-	opGetDocument:         {"Documents.Get", retry.Read, "GetDocument", paramID},
-	opGetDocumentByNumber: {"Documents.GetByNumber", retry.Read, "GetDocumentByNumber", paramDocNo},
-	opSetFields:           {"Documents.SetFields", retry.Idempotent, "SetFields", paramID},
-	opCloneDocument:       {"Documents.Clone", retry.Consequences, "CloneDocument", paramID},
-	opListActivities:      {"Documents.Activities", retry.Read, "ListActivities", paramObjectID},
-	opDownloadDocument:    {"Documents.Download", retry.Read, "DownloadDocument", paramID},
-	opShareDocument:       {"Documents.Share", retry.Consequences, "ShareDocument", paramID},
-	opSendForESign:        {"Documents.SendForESign", retry.Consequences, "SendForESign", paramID},
-	opSendForAcceptance:   {"Documents.SendForAcceptance", retry.Consequences, "SendForAcceptance", paramID},
-	opSendForApproval:     {"Documents.SendForApproval", retry.Consequences, "SendForApproval", paramID},
-	opCreateMagicLink:     {"Documents.MagicLink", retry.Consequences, "CreateMagicLink", paramNone},
-	opMoveDocument:        {"Documents.Move", retry.Idempotent, "MoveDocument", paramID},
-	opListTemplates:       {"Templates.List", retry.Read, "ListTemplates", paramNone},
-	opCreateFolder:        {"Folders.Create", retry.Consequences, "CreateFolder", paramNone},
-	opListFolders:         {"Folders.List", retry.Read, "ListFolders", paramNone},
-	opDeleteFolder:        {"Folders.Delete", retry.Deletion, "DeleteFolder", paramID},
-	opUpsertContact:       {"Contacts.Upsert", retry.Consequences, "UpsertContact", paramNone},
-	opListContacts:        {"Contacts.List", retry.Read, "ListContacts", paramNone},
-	opGetContact:          {"Contacts.Get", retry.Read, "GetContact", paramID},
-	opGetContactByEmail:   {"Contacts.GetByEmail", retry.Read, "GetContactByEmail", paramNone},
-	opDeleteContact:       {"Contacts.Delete", retry.Deletion, "DeleteContact", paramID},
-	opSubscribeWebhook:    {"Webhooks.Subscribe", retry.Consequences, "SubscribeWebhook", paramNone},
-	opListWebhooks:        {"Webhooks.List", retry.Read, "ListWebhooks", paramNone},
-	opUnsubscribeWebhook:  {"Webhooks.Unsubscribe", retry.Deletion, "UnsubscribeWebhook", paramID},
+	opCreateDocument:      {"Documents.Create", retry.Consequences, func(r *Routes) *string { return &r.CreateDocument }, paramNone, "CreateDocument"},
+	opListDocuments:       {"Documents.List", retry.Read, func(r *Routes) *string { return &r.ListDocuments }, paramNone, "ListDocuments"},
+	opListFolderContents:  {"Documents.List", retry.Read, func(r *Routes) *string { return &r.ListFolderContents }, paramID, "ListFolderContents"},
+	opGetDocument:         {"Documents.Get", retry.Read, func(r *Routes) *string { return &r.GetDocument }, paramID, "GetDocument"},
+	opGetDocumentByNumber: {"Documents.GetByNumber", retry.Read, func(r *Routes) *string { return &r.GetDocumentByNumber }, paramDocNo, "GetDocumentByNumber"},
+	opSetFields:           {"Documents.SetFields", retry.Idempotent, func(r *Routes) *string { return &r.SetFields }, paramID, "SetFields"},
+	opCloneDocument:       {"Documents.Clone", retry.Consequences, func(r *Routes) *string { return &r.CloneDocument }, paramID, "CloneDocument"},
+	opListActivities:      {"Documents.Activities", retry.Read, func(r *Routes) *string { return &r.ListActivities }, paramObjectID, "ListActivities"},
+	opDownloadDocument:    {"Documents.Download", retry.Read, func(r *Routes) *string { return &r.DownloadDocument }, paramID, "DownloadDocument"},
+	opShareDocument:       {"Documents.Share", retry.Consequences, func(r *Routes) *string { return &r.ShareDocument }, paramID, "ShareDocument"},
+	opSendForESign:        {"Documents.SendForESign", retry.Consequences, func(r *Routes) *string { return &r.SendForESign }, paramID, "SendForESign"},
+	opSendForAcceptance:   {"Documents.SendForAcceptance", retry.Consequences, func(r *Routes) *string { return &r.SendForAcceptance }, paramID, "SendForAcceptance"},
+	opSendForApproval:     {"Documents.SendForApproval", retry.Consequences, func(r *Routes) *string { return &r.SendForApproval }, paramID, "SendForApproval"},
+	opCreateMagicLink:     {"Documents.MagicLink", retry.Consequences, func(r *Routes) *string { return &r.CreateMagicLink }, paramNone, "CreateMagicLink"},
+	opMoveDocument:        {"Documents.Move", retry.Idempotent, func(r *Routes) *string { return &r.MoveDocument }, paramID, "MoveDocument"},
+	opListTemplates:       {"Templates.List", retry.Read, func(r *Routes) *string { return &r.ListTemplates }, paramNone, "ListTemplates"},
+	opCreateFolder:        {"Folders.Create", retry.Consequences, func(r *Routes) *string { return &r.CreateFolder }, paramNone, "CreateFolder"},
+	opListFolders:         {"Folders.List", retry.Read, func(r *Routes) *string { return &r.ListFolders }, paramNone, "ListFolders"},
+	opDeleteFolder:        {"Folders.Delete", retry.Deletion, func(r *Routes) *string { return &r.DeleteFolder }, paramID, "DeleteFolder"},
+	opUpsertContact:       {"Contacts.Upsert", retry.Consequences, func(r *Routes) *string { return &r.UpsertContact }, paramNone, "UpsertContact"},
+	opListContacts:        {"Contacts.List", retry.Read, func(r *Routes) *string { return &r.ListContacts }, paramNone, "ListContacts"},
+	opGetContact:          {"Contacts.Get", retry.Read, func(r *Routes) *string { return &r.GetContact }, paramID, "GetContact"},
+	opGetContactByEmail:   {"Contacts.GetByEmail", retry.Read, func(r *Routes) *string { return &r.GetContactByEmail }, paramNone, "GetContactByEmail"},
+	opDeleteContact:       {"Contacts.Delete", retry.Deletion, func(r *Routes) *string { return &r.DeleteContact }, paramID, "DeleteContact"},
+	opSubscribeWebhook:    {"Webhooks.Subscribe", retry.Consequences, func(r *Routes) *string { return &r.SubscribeWebhook }, paramNone, "SubscribeWebhook"},
+	opListWebhooks:        {"Webhooks.List", retry.Read, func(r *Routes) *string { return &r.ListWebhooks }, paramNone, "ListWebhooks"},
+	opUnsubscribeWebhook:  {"Webhooks.Unsubscribe", retry.Deletion, func(r *Routes) *string { return &r.UnsubscribeWebhook }, paramID, "UnsubscribeWebhook"},
 }
 
 // routeTable is Routes after parsing: what a client expands per call.
@@ -251,10 +250,13 @@ func (r Routes) compile() (routeTable, error) {
 		table    = make(routeTable, opCount)
 		problems []error
 	)
-	given, defaults := reflect.ValueOf(r), reflect.ValueOf(DefaultRoutes())
+	defaults := DefaultRoutes()
 	for id := range operations {
 		op := &operations[id]
-		text := cmp.Or(given.FieldByName(op.field).String(), defaults.FieldByName(op.field).String())
+		text := *op.route(&r)
+		if text == "" {
+			text = *op.route(&defaults)
+		}
 		route, err := wire.ParseRoute(text, op.param)
 		if err != nil {
 			problems = append(problems, fmt.Errorf("Routes.%s: %q: %w", op.field, text, err))
