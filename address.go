@@ -92,16 +92,28 @@ func parseEndpoint(text string) (*url.URL, error) {
 	case !isPort(u):
 		return nil, errors.New("must have a port from 1 to 65535, or none")
 	}
-	u.Host = strings.ToLower(u.Host)
+	u.Host = lowerASCII(u.Host)
 	return u, nil
 }
 
 func isLoopback(host string) bool {
-	if strings.EqualFold(host, "localhost") {
+	if lowerASCII(host) == "localhost" {
 		return true
 	}
 	addr, err := netip.ParseAddr(host)
 	return err == nil && addr.Unmap().IsLoopback()
+}
+
+// lowerASCII is a host in lower case. Unicode has other letters whose lower case is an
+// ASCII letter, as the I with a dot: net/http would dial another host than was compared.
+func lowerASCII(host string) string {
+	b := []byte(host)
+	for i, c := range b {
+		if c >= 'A' && c <= 'Z' {
+			b[i] = c + 'a' - 'A'
+		}
+	}
+	return string(b)
 }
 
 // origin is scheme, host and port with the port spelled out.
@@ -110,5 +122,5 @@ func origin(u *url.URL) string {
 	if port == "" {
 		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
 	}
-	return u.Scheme + "://" + net.JoinHostPort(strings.ToLower(u.Hostname()), port)
+	return u.Scheme + "://" + net.JoinHostPort(lowerASCII(u.Hostname()), port)
 }

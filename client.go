@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/revv-go/revv/internal/retry"
 	"github.com/revv-go/revv/internal/secret"
@@ -344,7 +345,10 @@ func (c *core) covers(u *url.URL) bool {
 		return false
 	}
 	rest, ok := strings.CutPrefix(u.Path, c.base.Path)
-	return ok && (rest == "" || rest[0] == '/') && !strings.Contains(rest+"/", "/../")
+	if !ok || rest != "" && rest[0] != '/' || strings.ContainsFunc(rest, func(r rune) bool { return r == '\\' || unicode.IsControl(r) }) {
+		return false
+	}
+	return !slices.ContainsFunc(strings.Split(rest, "/"), wire.IsDots)
 }
 
 // send puts the body and the credentials on a copy: the request is the caller's.
@@ -362,7 +366,7 @@ func (p pinned) send(req *http.Request, body io.ReadCloser, token string) (*http
 	if resp != nil {
 		resp.Request = req // the copy has the token
 	}
-	return resp, err
+	return resp, concealed(err, token)
 }
 
 // CloseIdleConnections is found by http.Client.CloseIdleConnections.

@@ -58,7 +58,7 @@ func lowerEscapes(s string) string {
 func (p *prepared) secrets() []string {
 	secrets := append(p.tokens(), p.url.RawQuery)
 	for _, target := range p.targets {
-		secrets = appendValues(append(secrets, target.RawQuery), target.Query())
+		secrets = appendAddress(secrets, target)
 	}
 	secrets = appendValues(secrets, p.settings.query.Reveal())
 	for _, value := range p.settings.path.Reveal() {
@@ -71,6 +71,34 @@ func (p *prepared) secrets() []string {
 	}
 	if body, ok := p.input.body.(interface{ secrets() []string }); ok {
 		secrets = append(secrets, body.secrets()...)
+	}
+	return secrets
+}
+
+// minSignature is how long a segment of a path is at least that an address is signed by,
+// and maxValues how many values of its query are looked at: each is sought in several
+// spellings, and the service chooses how many there are.
+const (
+	minSignature = 16
+	maxValues    = 100
+)
+
+// appendAddress adds what may sign an address: its query, each value there, as it is
+// written and as it is meant, and what of its path is no name of a folder.
+func appendAddress(secrets []string, target *url.URL) []string {
+	secrets = append(secrets, target.RawQuery)
+	parts := strings.FieldsFunc(target.RawQuery, func(r rune) bool { return r == '&' || r == ';' })
+	for _, part := range parts[:min(len(parts), maxValues)] {
+		value := part[strings.IndexByte(part, '=')+1:]
+		secrets = append(secrets, value)
+		if plain, err := url.QueryUnescape(value); err == nil {
+			secrets = append(secrets, plain)
+		}
+	}
+	for _, segment := range strings.Split(target.Path, "/") {
+		if len(segment) >= minSignature {
+			secrets = append(secrets, segment)
+		}
 	}
 	return secrets
 }
@@ -135,10 +163,28 @@ func hidden(err error, short int, secrets []string) error {
 	if err == nil {
 		return nil
 	}
-	if text := hiding(short, secrets).Replace(err.Error()); text != err.Error() {
+	if text := unquoted(hiding(short, secrets).Replace(err.Error())); text != err.Error() {
 		return &concealedError{text, secret.New(err)}
 	}
 	return err
+}
+
+// unquoted takes out of the text of an error what net/http quotes of an answer that it
+// cannot read: with a broken head that is the body, and may be a token or a magic link.
+func unquoted(text string) string {
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		for _, what := range []string{
+			"malformed HTTP", "malformed MIME", "Content-Length", "transfer encoding", "railer key", "pseudo-header", "header field", "GOAWAY",
+		} {
+			head, tail, _ := strings.Cut(line, what)
+			if before, _, found := strings.Cut(tail, `"`); found {
+				lines[i] = head + what + before + secret.Redacted
+				break
+			}
+		}
+	}
+	return strings.Join(lines, "\n")
 }
 
 // concealedError keeps an error for errors.Is and errors.As, but not its text.

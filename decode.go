@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/revv-go/revv/internal/retry"
+	"github.com/revv-go/revv/internal/secret"
 	"github.com/revv-go/revv/internal/wire"
 )
 
@@ -68,7 +69,12 @@ func decodeInto(body []byte, out any) error {
 	if target := reflect.TypeOf(out).Elem(); wire.Kind(body) == 'n' && target.Kind() == reflect.Struct && !decodesItself(target) {
 		return malformed(errors.New("null is no object")) // encoding/json would leave out as it was
 	}
-	return misfitOf("", json.Unmarshal(body, out))
+	err := json.Unmarshal(body, out)
+	_, plain := errors.AsType[*json.UnmarshalTypeError](err)
+	if _, ours := out.(*Link); err != nil && !plain && !ours {
+		err = &concealedError{"a value does not fit what it is decoded into", secret.New(err)} // which may quote it
+	}
+	return misfitOf("", err)
 }
 
 // decodesItself reports a type that encoding/json leaves the decoding to.

@@ -225,6 +225,8 @@ func TestIsPublicHost_namesAreASCII(t *testing.T) {
 	for host, want := range map[string]bool{
 		"storage.example.com": true, "storage.example.com.": true, "\u007f.example.com": true, "\u0080.example.com": false, "ü.example.com": false,
 		"8.8.8.8": true, "127.1": false, "0x7f.1": false, "a.0x7f": false, "2130706433": false, "localhost": false, "a.localhost": false,
+		"LOCALHOST": false, "localho\u017Ft": false, "\u212A.example.com": false, "s\u0130te.example.com": false, "2606:4700::1": true,
+		"2001:db8::1%x": false, "2606:4700::1%x": true,
 	} {
 		assert.Equal(t, want, isPublicHost(host), "%q", host)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -101,6 +102,25 @@ func TestDo_answerThatDoesNotFit_namesTheMember(t *testing.T) {
 	assert.NotContains(t, err.Error(), "secret")
 }
 
+// Types that decode themselves quote what they cannot take, and it may be a magic link.
+func TestDo_answerThatATypeOfTheCallerCannotTake_isNotQuoted(t *testing.T) {
+	t.Parallel()
+	body := `{"when":"https://acme.example.com/SENTINEL","count":"SENTINEL","number":-123456789}`
+	for name, out := range map[string]any{
+		"a text unmarshaler": new(struct{ When net.IP }),
+		"a time":             new(struct{ When time.Time }),
+		"a number in a text": new(struct {
+			Count int `json:",string"`
+		}),
+		"a number": new(struct{ Number uint8 }),
+	} {
+		err := always(http.StatusOK, body).client(t).Do(t.Context(), http.MethodGet, "/api/users/7", nil, out)
+		require.ErrorIs(t, err, revv.ErrMalformedResponse, name)
+		assert.NotContains(t, err.Error(), "SENTINEL", name)
+		assert.NotContains(t, err.Error(), "123456789", name)
+	}
+}
+
 func TestDo_badMethodsAndPaths_areRefused(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct{ method, path string }{
@@ -119,6 +139,7 @@ func TestDo_badMethodsAndPaths_areRefused(t *testing.T) {
 		"backslash":            {"GET", `/api\users`},
 		"dots":                 {"GET", "/api/../../etc/passwd"},
 		"one dot":              {"GET", "/api/./users"},
+		"dots with parameters": {"GET", "/api/..;x=y/users"},
 		"empty segment":        {"GET", "/api//users"},
 		"placeholder":          {"GET", "/api/users/{id}"},
 		"break in the path":    {"GET", "/api/users\r\nHost: evil.example.com"},
@@ -414,6 +435,8 @@ func TestHTTPClient_otherTargets_getNothing(t *testing.T) {
 	for _, target := range []string{
 		"https://evil.example.com/tenant/api/users", "http://sandbox.example.com/tenant/api/users", "https://sandbox.example.com:8443/tenant/api/users",
 		"https://sandbox.example.com/api/users", "https://sandbox.example.com/tenants/api/users", "https://sandbox.example.com/tenant/../other/api",
+		"https://sandbox.example.com/tenant/..;/other", "https://sandbox.example.com/tenant/.;x/other", "https://sandbox.example.com/tenant/..%5cother",
+		"https://sandbox.example.com/tenant/..%09/other", "https://sandbox.example.com/tenant/.%00./other", "https://sandbox.example.com/tenant/%2e%2e/other",
 		"https://sandbox.example.com.evil.example.com/tenant/api", "https://sandbox.example.com@evil.example.com/tenant/api",
 	} {
 		t.Run(target, func(t *testing.T) {

@@ -154,7 +154,7 @@ func (c OAuthConfig) Login(ctx context.Context, open func(authURL string) error)
 	// The exchange ends with ctx, not with the request: a browser may have closed
 	// the page before the code is exchanged.
 	answer := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { l.answer(ctx, w, r) })
-	server := &http.Server{Handler: answer, ReadHeaderTimeout: 10 * time.Second, ErrorLog: log.New(io.Discard, "", 0)}
+	server := &http.Server{Handler: answer, ReadTimeout: 10 * time.Second, IdleTimeout: 10 * time.Second, ErrorLog: log.New(io.Discard, "", 0)}
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = server.Serve(listener) })
 	defer serving.Wait()
@@ -354,6 +354,10 @@ func (c OAuthConfig) Handlers(done func(w http.ResponseWriter, r *http.Request, 
 
 const loginCookie = "revv_login"
 
+// maxUsedStates bounds the memory that somebody can fill who starts one authorization
+// after the other. Beyond it some are forgotten; their codes are spent all the same.
+const maxUsedStates = 100_000
+
 // webLogin serves the handlers of a web application. Functions alone hold it, as loopback.
 type webLogin struct {
 	config OAuthConfig
@@ -367,9 +371,22 @@ type webLogin struct {
 }
 
 func (l *webLogin) cookie(value string, age int) *http.Cookie {
-	return &http.Cookie{ //nolint:gosec // Secure follows the redirect URL, which is plain http on loopback alone
-		Name: loginCookie, Value: value, Path: cmp.Or(l.path, "/"), MaxAge: age, HttpOnly: true, Secure: l.secure, SameSite: http.SameSiteLaxMode,
+	path := cmp.Or(l.path, "/")
+	if l.secure {
+		path = "/" // as the prefix of the name demands
 	}
+	return &http.Cookie{ //nolint:gosec // Secure follows the redirect URL, which is plain http on loopback alone
+		Name: l.cookieName(), Value: value, Path: path, MaxAge: age, HttpOnly: true, Secure: l.secure, SameSite: http.SameSiteLaxMode,
+	}
+}
+
+// cookieName has a prefix with https, by which browsers take the cookie from this host
+// alone: another one of the same domain could put its own in the place of it.
+func (l *webLogin) cookieName() string {
+	if l.secure {
+		return "__Host-" + loginCookie
+	}
+	return loginCookie
 }
 
 // derive makes a secret of the cookie for one purpose.
@@ -402,8 +419,8 @@ func (l *webLogin) callback(w http.ResponseWriter, r *http.Request) {
 	}
 	discreet(w.Header())
 	answer, ok := readCallback(r.URL.RawQuery)
-	cookie, missing := r.Cookie(loginCookie)
-	if !ok || missing != nil || !l.belongs(cookie.Value, answer.state) {
+	cookies := r.CookiesNamed(l.cookieName())
+	if !ok || len(cookies) != 1 || !l.belongs(cookies[0].Value, answer.state) { // with two, one is somebody else's
 		page(w, http.StatusBadRequest, "This request does not belong to an authorization that was started here. Please start again.")
 		return
 	}
@@ -411,7 +428,7 @@ func (l *webLogin) callback(w http.ResponseWriter, r *http.Request) {
 	// The code is spent once it is sent, whether or not the browser still waits.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), saveLimit)
 	defer cancel()
-	token, err := answer.exchange(ctx, l.config, l.derive("verifier", cookie.Value))
+	token, err := answer.exchange(ctx, l.config, l.derive("verifier", cookies[0].Value))
 	l.done(w, r, token, err)
 }
 
@@ -438,6 +455,12 @@ func (l *webLogin) belongs(cookie, state string) bool {
 	}
 	if _, again := l.used[cookie]; again {
 		return false
+	}
+	for old := range l.used {
+		if len(l.used) < maxUsedStates {
+			break
+		}
+		delete(l.used, old)
 	}
 	l.used[cookie] = started.Add(loginLimit + time.Minute)
 	return true

@@ -3,12 +3,14 @@ package revv
 import (
 	"encoding/base64"
 	"encoding/binary"
+	"net"
 	"net/http"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	"golang.org/x/oauth2"
 )
 
@@ -43,6 +45,36 @@ func TestWebLogin_belongs_fromAMinuteAheadToTenMinutesAgo(t *testing.T) {
 	l := newWebLogin()
 	for _, cookie := range []string{"", "AAAA", cookieOf(1, time.Now()) + "AAAA", "not base64!"} {
 		assert.False(t, l.belongs(cookie, l.derive("state", cookie)), cookie)
+	}
+}
+
+// Anybody can begin authorizations and give them up, one after the other.
+func TestWebLogin_usedStates_areBoundedInNumber(t *testing.T) {
+	t.Parallel()
+	l := newWebLogin()
+	for n := range uint64(maxUsedStates) {
+		l.used[cookieOf(n, time.Now())] = time.Now().Add(loginLimit)
+	}
+	l.swept = time.Now()
+	for n := range uint64(3) {
+		cookie := cookieOf(maxUsedStates+n, time.Now())
+		assert.True(t, l.belongs(cookie, l.derive("state", cookie)))
+		assert.Len(t, l.used, maxUsedStates)
+		assert.Contains(t, l.used, cookie)
+	}
+}
+
+// Nothing but this machine reaches the port of a login.
+func TestListen_isOnLoopbackAlone(t *testing.T) {
+	t.Parallel()
+	for _, redirect := range []string{"", "http://localhost/callback", "http://LOCALHOST/callback", "http://127.0.0.1/callback", "http://127.9.9.9/callback"} {
+		config := OAuthConfig{RedirectURL: redirect}
+		listener, _, err := config.listen(t.Context(), "OAuth.Login")
+		require.NoError(t, err, redirect)
+		address, ok := listener.Addr().(*net.TCPAddr)
+		require.True(t, ok)
+		assert.True(t, address.IP.IsLoopback(), "%s: %v", redirect, address)
+		require.NoError(t, listener.Close())
 	}
 }
 

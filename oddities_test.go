@@ -49,12 +49,13 @@ func TestDownload_relativeRedirect_isResolvedAgainstTheRequest(t *testing.T) {
 func TestDownload_keyOfAStorage_isInNoErrorAndNoHeader(t *testing.T) {
 	t.Parallel()
 	const key = "SENTINEL-of-a-signature"
-	target := "https://storage.example.com/file?X-Amz-Signature=" + key + "&X-Amz-Expires=300"
+	target := "https://storage.example.com/store/SENTINEL-in-the-path/file?X-Amz-Signature=" + key + "&X-Amz-Expires=300&sig=SENTINEL-semi;exp=5&bad=%zzSENTINEL-bad"
 	for name, answer := range map[string]func(*http.Request) (*http.Response, error){
 		"an error that quotes the address": func(r *http.Request) (*http.Response, error) { return nil, fmt.Errorf("proxy refused %s", r.URL) },
 		"an error that quotes the key":     func(*http.Request) (*http.Response, error) { return nil, errors.New("refused: " + key) },
 		"a message":                        answering(403, `{"message":"the signature `+key+` has expired"}`),
 		"a header":                         answering(403, `{}`, "Content-Location", target, "X-Request-Id", key),
+		"parts of the address":             answering(403, `{"message":"no right to /store/SENTINEL-in-the-path/file, nor with SENTINEL-semi or %zzSENTINEL-bad"}`),
 		"after a cut": func(*http.Request) (*http.Response, error) {
 			return reply(http.StatusOK, "%PDF-", "Content-Type", "application/pdf", "X-Origin", target), nil
 		},
@@ -72,6 +73,32 @@ func TestDownload_keyOfAStorage_isInNoErrorAndNoHeader(t *testing.T) {
 		require.Error(t, err, name)
 		assert.NotContains(t, err.Error(), "SENTINEL", name)
 		assert.NotContains(t, fmt.Sprintf("%+v", response), "SENTINEL", name)
+	}
+}
+
+// The address of a storage that the download does not go to is a key all the same.
+func TestDownload_redirectThatIsRefused_isInNoErrorAndNoHeader(t *testing.T) {
+	t.Parallel()
+	for name, target := range map[string]string{
+		"not https":          "http://storage.example.com/x?sig=SENTINEL-of-a-signature",
+		"a private network":  "https://10.0.0.7/x?sig=SENTINEL-of-a-signature",
+		"a user":             "https://ann@storage.example.com/x?sig=SENTINEL-of-a-signature",
+		"a short key":        "http://storage.example.com/x?sig=1234567&k=SENTINEL-of-a-signature",
+		"a key alone":        "http://storage.example.com/x?SENTINEL-of-a-signature&exp=300",
+		"an endless address": "https://storage.example.com/x?sig=SENTINEL-of-a-signature&more=" + strings.Repeat("x", 8<<10),
+	} {
+		network := newSwitchboard(answering(http.StatusFound, "", "Location", target, "Content-Location", target, "X-Request-Id", "SENTINEL-of-a-signature"))
+		client, err := revv.NewClient(revv.StaticToken(anyToken), revv.WithBaseURL(apiBase), revv.WithHTTPClient(&http.Client{Transport: network}))
+		require.NoError(t, err)
+		var response revv.Response
+		_, err = client.Documents.Download(t.Context(), 14, io.Discard, revv.CaptureResponse(&response))
+		require.ErrorIs(t, err, revv.ErrRedirected, name)
+		if name == "an endless address" {
+			require.ErrorContains(t, err, "more than 8192 bytes")
+		}
+		assert.NotContains(t, err.Error(), "SENTINEL", name)
+		assert.NotContains(t, fmt.Sprintf("%+v", response), "SENTINEL", name)
+		assert.NotContains(t, fmt.Sprintf("%+v", response), "sig=1234567", name)
 	}
 }
 

@@ -16,8 +16,12 @@ import (
 	"github.com/revv-go/revv/internal/secret"
 )
 
-// maxHops is how many redirects a download follows.
-const maxHops = 5
+// maxHops is how many redirects a download follows, and maxLocation how long their
+// addresses may be: signed ones have two or three thousand bytes.
+const (
+	maxHops     = 5
+	maxLocation = 8 << 10
+)
 
 func isRedirect(status int) bool {
 	switch status {
@@ -35,11 +39,13 @@ func (c *core) follow(ctx, bounded context.Context, p *prepared, resp *http.Resp
 	for range maxHops {
 		target, err := c.storageURL(from, resp)
 		discard(resp.Body)
+		if target != nil {
+			p.targets = append(p.targets, target)
+		}
 		if err != nil {
 			r.outcome, r.err = retry.Refused, err
 			return nil, r
 		}
-		p.targets = append(p.targets, target)
 		header := extra.Clone()
 		header["User-Agent"], header["Accept"] = c.agent, pdfAccept
 		resp, err = answered(c.storage().RoundTrip(newRequest(bounded, http.MethodGet, target, header, nil)))
@@ -70,23 +76,27 @@ func (c *core) follow(ctx, bounded context.Context, p *prepared, resp *http.Resp
 	return nil, r
 }
 
-// storageURL checks the target of a redirect, as far as its text goes.
+// storageURL checks the target of a redirect, as far as its text goes. It returns the
+// target of one that it refuses, too: nobody is to read that, either.
 func (c *core) storageURL(from *url.URL, resp *http.Response) (*url.URL, error) {
-	target, err := from.Parse(resp.Header.Get("Location"))
-	if err != nil || resp.Header.Get("Location") == "" {
+	location := resp.Header.Get("Location")
+	target, err := from.Parse(location)
+	if err != nil || location == "" {
 		return nil, fmt.Errorf("%w to nowhere", ErrRedirected)
 	}
 	local := isLoopback(c.base.Hostname())
 	host := target.Hostname()
 	switch {
+	case len(location) > maxLocation:
+		return target, fmt.Errorf("%w to an address of more than %d bytes", ErrRedirected, maxLocation)
 	case host == "" || target.User != nil || target.Opaque != "":
-		return nil, fmt.Errorf("%w to an address that is not followed", ErrRedirected)
+		return target, fmt.Errorf("%w to an address that is not followed", ErrRedirected)
 	case local && isLoopback(host) && (target.Scheme == "http" || target.Scheme == "https"):
 		return target, nil
 	case target.Scheme != "https":
-		return nil, fmt.Errorf("%w to something else than https", ErrRedirected)
+		return target, fmt.Errorf("%w to something else than https", ErrRedirected)
 	case !isPublicHost(host):
-		return nil, fmt.Errorf("%w into a private network", ErrRedirected)
+		return target, fmt.Errorf("%w into a private network", ErrRedirected)
 	}
 	return target, nil
 }
@@ -96,7 +106,7 @@ func (c *core) storageURL(from *url.URL, resp *http.Response) (*url.URL, error) 
 // 2130706433, 0x7f.1 and 127.1 as addresses, too, so that a name must not end in
 // a number.
 func isPublicHost(host string) bool {
-	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	host = lowerASCII(strings.TrimSuffix(host, "."))
 	if addr, err := netip.ParseAddr(host); err == nil {
 		return isPublic(addr)
 	}

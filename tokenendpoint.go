@@ -94,6 +94,7 @@ func (e *tokenEndpoint) send(ctx context.Context, form url.Values) tokenReply {
 	req := newRequest(a.trace(bounded), http.MethodPost, &target, http.Header{
 		"Accept": {"application/json"}, "Content-Type": {"application/x-www-form-urlencoded"}, "User-Agent": {"revv-go/" + Version},
 	}, []byte(form.Encode()))
+	req.Close = true // what comes behind the answer on a connection that is kept, net/http writes to the log of the program
 	resp, err := answered(e.roundTrip(req))
 	if err != nil {
 		outcome, sent := a.classify(retry.Consequences, err)
@@ -205,7 +206,7 @@ func parseToken(contentType string, body []byte) (code string, token *oauth2.Tok
 	if wire.Kind(body) != '{' || json.Unmarshal(body, &reply) != nil {
 		return "", nil, malformed(errors.New("not a JSON object"))
 	}
-	token = &oauth2.Token{AccessToken: tokenText(reply.AccessToken), RefreshToken: tokenText(reply.RefreshToken), TokenType: "Bearer"}
+	token = &oauth2.Token{AccessToken: tokenText(reply.AccessToken), RefreshToken: refreshText(reply.RefreshToken), TokenType: "Bearer"}
 	failure := tokenText(reply.Error)
 	if code = knownCode(failure); code != "" {
 		return code, nil, nil
@@ -228,6 +229,17 @@ func parseToken(contentType string, body []byte) (code string, token *oauth2.Tok
 
 func tokenText(raw json.RawMessage) string {
 	text, _ := scalarText(raw)
+	return text
+}
+
+// refreshText reads a refresh token. What can be none, as false, counts as absent, for
+// then the old one is kept.
+func refreshText(raw json.RawMessage) string {
+	text := tokenText(raw)
+	kind := wire.Kind(raw)
+	if kind == 't' || kind == 'f' || text == "0" || strings.TrimSpace(text) == "" || !isHeaderValue(text) {
+		return ""
+	}
 	return text
 }
 

@@ -71,6 +71,36 @@ func TestParseToken_errorBesideAToken(t *testing.T) {
 	}
 }
 
+// A refresh token that can be none counts as absent: then the old one is kept.
+func TestParseToken_refreshTokenThatIsNone_isAbsent(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		`"R2"`: "R2", `7`: "7", `"a b"`: "a b", `"0x"`: "0x",
+		`false`: "", `true`: "", `0`: "", `" "`: "", `""`: "", `null`: "", `{}`: "", `[]`: "", `"R\ufffd2"`: "", "\"R\xff2\"": "",
+	} {
+		_, token, err := parseToken("application/json", []byte(`{"access_token":"a","refresh_token":`+text+`}`))
+		if text == "\"R\xff2\"" && err != nil {
+			continue // refused altogether
+		}
+		require.NoError(t, err, text)
+		assert.Equal(t, want, token.RefreshToken, text)
+	}
+}
+
+// What net/http quotes is cut, and nothing else that is said in quotes.
+func TestUnquoted_cutsWhatIsQuotedOfAnAnswer(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		`Post: malformed HTTP response "{\"a\"}"`:           `Post: malformed HTTP response [redacted]`,
+		"one\nmalformed MIME header line: \"x\"\nand \"y\"": "one\nmalformed MIME header line: [redacted]\nand \"y\"",
+		`malformed response: the member "url" is missing`:   `malformed response: the member "url" is missing`,
+		`lookup "acme.example.com"`:                         `lookup "acme.example.com"`,
+		`malformed HTTP version`:                            `malformed HTTP version`,
+	} {
+		assert.Equal(t, want, unquoted(text))
+	}
+}
+
 func TestLifetime_isBelievedFromASecondToTenYears(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]int64{

@@ -109,7 +109,13 @@ func TestHandlers_start_sendsTheBrowserToTheService(t *testing.T) {
 			assert.Equal(t, secure, cookie.Secure)
 			assert.True(t, cookie.HttpOnly)
 			assert.Equal(t, http.SameSiteLaxMode, cookie.SameSite, "the browser comes from another site")
-			assert.Equal(t, "/oauth/callback", cookie.Path)
+			if secure { // a sibling of this host cannot set one of this name
+				assert.Equal(t, "__Host-revv_login", cookie.Name)
+				assert.Equal(t, "/", cookie.Path)
+			} else {
+				assert.Equal(t, "revv_login", cookie.Name)
+				assert.Equal(t, "/oauth/callback", cookie.Path)
+			}
 			assert.Empty(t, cookie.Domain)
 			assert.Equal(t, 600, cookie.MaxAge)
 			location, err := w.Result().Location()

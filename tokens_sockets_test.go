@@ -12,6 +12,8 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
+	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -103,7 +105,8 @@ func givePair(w http.ResponseWriter) {
 	_, _ = io.WriteString(w, goodPair)
 }
 
-// T36: net/http must not repeat the form either, on a connection that was idle.
+// T36: net/http must not repeat the form either. Connections are not kept: what a server
+// sends behind an answer, net/http would write to the log of the program.
 func TestExchange_connectionCutAfterTheCode_isNotRepeated(t *testing.T) {
 	t.Parallel()
 	server := newTokenServer(t, func(n int, w http.ResponseWriter, _ *http.Request) {
@@ -123,7 +126,7 @@ func TestExchange_connectionCutAfterTheCode_isNotRepeated(t *testing.T) {
 	assert.ErrorContains(t, err, "start the authorization again")
 	assertKeepsSecrets(t, []string{socketSecret, socketCode}, err)
 	assert.Len(t, server.requests(), 2)
-	assert.EqualValues(t, 1, server.opened.Load(), "the connection was a kept one")
+	assert.EqualValues(t, 2, server.opened.Load())
 }
 
 // T11 on a real connection: net/http does not add repetitions of its own.
@@ -329,4 +332,34 @@ func TestAuthenticator_afterRealTraffic_showsNoSecret(t *testing.T) {
 	require.NoError(t, err)
 	assertKeepsSecrets(t, secrets, auth)
 	server.Close()
+}
+
+// What a server sends behind an answer, net/http writes to the log of the program if the
+// connection is kept.
+func TestTokenEndpoint_moreThanTheAnswer_isInNoLog(t *testing.T) {
+	var logged buffer
+	log.SetOutput(&logged)
+	t.Cleanup(func() { log.SetOutput(os.Stderr) })
+	const pair = `{"access_token":"SENTINEL-access","refresh_token":"SENTINEL-refresh"}`
+	answer := "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: " + strconv.Itoa(len(pair)) + "\r\n\r\n" + pair + pair
+	config := revv.OAuthConfig{
+		ClientID: "an-application", ClientSecret: socketSecret, Endpoint: revv.Endpoint(speaker(t, func(string) string { return answer })),
+	}
+	_, err := config.Exchange(t.Context(), socketCode, "")
+	require.NoError(t, err)
+	_, err = renewer(t, config).Token(t.Context())
+	require.NoError(t, err)
+	assert.Empty(t, logged.String())
+}
+
+// Another host of the domain, or of the same machine, can set a cookie of the same name.
+func TestHandlers_twoCookies_areNoneOfOurs(t *testing.T) {
+	t.Parallel()
+	r := newWebReplica(t, newAuthority(t, &eventLog{}).config())
+	mine, asked := r.begin(t)
+	theirs, _ := r.begin(t)
+	for _, cookies := range [][]*http.Cookie{{mine, theirs}, {theirs, mine}, {mine, mine}} {
+		assertRefusedPage(t, r.back(t, http.MethodGet, grantedQuery(asked), cookies...), "two cookies")
+	}
+	assert.Empty(t, r.outcomes())
 }

@@ -135,11 +135,18 @@ func CheckPath(path string) error {
 		return errors.New("the path must not contain an empty segment")
 	}
 	for segment := range strings.SplitSeq(path, "/") {
-		if segment == "." || segment == ".." {
+		if IsDots(segment) {
 			return errors.New(`the path must not contain "." or ".."`)
 		}
 	}
 	return nil
+}
+
+// IsDots reports a segment that leads to another folder. Some servers read "..;x" as
+// "..", for parameters of a segment stand behind a semicolon (RFC 3986, section 3.3).
+func IsDots(segment string) bool {
+	name, _, _ := strings.Cut(segment, ";")
+	return name == "." || name == ".."
 }
 
 // IsMethod reports a method of HTTP in capitals.
