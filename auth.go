@@ -312,7 +312,8 @@ func Endpoint(baseURL string) oauth2.Endpoint {
 }
 
 // OAuthConfig is an OAuth application, as the settings of an account show it.
-// It prints as a placeholder, for it holds the client secret.
+// It prints as a placeholder, for it holds the client secret; but in an unexported field
+// of another struct fmt prints what it holds, so keep a pointer to it there.
 type OAuthConfig struct { //nolint:recvcheck // the embedded methods have their own receivers
 	unprintable
 

@@ -126,10 +126,10 @@ func (c OAuthConfig) Connect(ctx context.Context, store TokenStore, account stri
 }
 
 // Login authorizes a program that runs on a person's own machine. It listens for
-// the callback on the loopback address of RedirectURL (127.0.0.1 if that is a name),
-// hands the URL to open, which shows it to the person or starts a browser and
-// returns, waits for the callback with the right state, and returns the token pair,
-// which the caller saves ([SaveToken]).
+// the callback on the loopback address of RedirectURL (on 127.0.0.1 alone if that says
+// localhost, so register 127.0.0.1: RFC 8252, section 8.3), hands the URL to open, which
+// shows it to the person or starts a browser and returns, waits for the callback with the
+// right state, and returns the token pair, which the caller saves ([SaveToken]).
 //
 // RedirectURL must be an http URL on loopback, as it is registered. If it has no
 // port, or is empty, a free port is taken, for services that do not compare
