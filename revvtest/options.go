@@ -107,7 +107,8 @@ func WithWebhookClient(client *http.Client) Option {
 
 // WithoutNetwork serves a network in memory instead of a port on 127.0.0.1, which
 // works inside [testing/synctest]. Only [Server.HTTPClient], and so
-// [Server.Client], reaches it.
+// [Server.Client], reaches it, and it reaches nothing else: every host but that of
+// [Server.URL] refuses the connection.
 func WithoutNetwork() Option {
 	return func(c *config) { c.inMemory = true }
 }
