@@ -78,6 +78,10 @@ func (s *Sandbox) ReferrerPolicy(r *http.Request) string {
 // forPeople reports whether the operation is called by pages.
 func (op *operation) forPeople() bool { return op.page || strings.HasPrefix(op.name, "Shared.") }
 
+// PreflightOperation is what a request is recorded as with which a browser asks
+// whether a page may call the API. No fault can be put on it.
+const PreflightOperation = "CORS.Preflight"
+
 // Operations names everything that can be asked for, and that a fault can be put
 // on, in the order of the contract.
 func Operations() []string {

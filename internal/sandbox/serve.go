@@ -193,7 +193,7 @@ func (s *Sandbox) preflight(w http.ResponseWriter, r *http.Request) bool {
 		"Access-Control-Allow-Headers": {headers},
 		"Access-Control-Max-Age":       {"600"},
 	}}
-	s.finish(s.record(r, "CORS.Preflight", nil), w, r, reply)
+	s.finish(s.record(r, PreflightOperation, nil), w, r, reply)
 	return true
 }
 
