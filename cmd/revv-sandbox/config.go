@@ -56,6 +56,10 @@ func settings() []*setting {
 			func(c *config, value string) (err error) { c.allowRemote, err = parseSwitch(value); return err },
 		},
 		{
+			"allow-origin", "ORIGIN,…", "", "let pages of these origins call the API from a browser, such as https://app.example.com, beside those on localhost and other loopback addresses; * lets all",
+			func(c *config, value string) error { return parseOrigins(c, splitList(value)) },
+		},
+		{
 			"base-url", "URL", "the address", "what the links in mails and answers begin with, if it is reached under another URL",
 			func(c *config, value string) (err error) { c.baseURL, err = parseBaseURL(value); return err },
 		},
@@ -220,12 +224,47 @@ func parseSwitch(value string) (bool, error) {
 }
 
 func parseBaseURL(value string) (string, error) {
-	u, err := url.Parse(value)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/") != "" ||
-		u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return "", errors.New("must be an http or https URL without user, path and query, as http://sandbox.example.com:8787")
+	base, ok := parseOrigin(value)
+	if !ok {
+		return "", errors.New("must be an http or https URL of a host and, if need be, a port from 1 to 65535, without user, path and query, as http://sandbox.example.com:8787")
 	}
-	return u.Scheme + "://" + u.Host, nil
+	return base, nil
+}
+
+// parseOrigin reads scheme, host and port of a URL that has nothing else.
+func parseOrigin(value string) (origin string, ok bool) {
+	u, err := url.Parse(value)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || strings.Trim(u.Path, "/") != "" ||
+		u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
+		return "", false
+	}
+	if n, err := strconv.ParseUint(u.Port(), 10, 16); strings.HasSuffix(u.Host, ":") || u.Port() != "" && (err != nil || n == 0) {
+		return "", false
+	}
+	if slices.Contains(strings.Split(strings.TrimSuffix(u.Hostname(), "."), "."), "") {
+		return "", false // a name with an empty part, or none at all
+	}
+	return u.Scheme + "://" + u.Host, true
+}
+
+// parseOrigins writes each origin as a browser does, without the port that its scheme
+// has anyway.
+func parseOrigins(c *config, list []string) error {
+	for _, text := range list {
+		origin, ok := parseOrigin(text)
+		switch {
+		case text == "*":
+			origin = text
+		case !ok:
+			return fmt.Errorf("must be origins such as https://app.example.com or http://192.168.1.7:3000, or * for all, not %q", text)
+		case strings.HasPrefix(origin, "https:"):
+			origin = strings.TrimSuffix(origin, ":443")
+		default:
+			origin = strings.TrimSuffix(origin, ":80")
+		}
+		c.options.Origins = append(c.options.Origins, origin)
+	}
+	return nil
 }
 
 // parseLifetime translates to the options of the sandbox, where 0 is the default

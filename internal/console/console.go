@@ -23,7 +23,8 @@ type Console struct {
 
 // New builds the sandbox and the pages around it. They answer under the names of
 // loopback, under the host of the base URL, under any IP address and under the
-// names in opts.Hosts.
+// names in opts.Hosts. Pages of other sites may call the API if they are on loopback
+// or their origin is in opts.Origins.
 func New(opts sandbox.Options) (*Console, error) {
 	pages, public, err := parseTemplates()
 	if err != nil {
@@ -35,7 +36,8 @@ func New(opts sandbox.Options) (*Console, error) {
 	}
 	opts.Fallback = http.HandlerFunc(c.servePage)
 	opts.Pages = public
-	opts.Hosts = append([]string{}, opts.Hosts...) // not nil, which would be any name
+	opts.Hosts = append([]string{}, opts.Hosts...)     // not nil, which would be any name
+	opts.Origins = append([]string{}, opts.Origins...) // nor any origin
 	if c.sandbox, err = sandbox.New(opts); err != nil {
 		return nil, err
 	}
