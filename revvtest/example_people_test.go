@@ -207,3 +207,23 @@ func ExampleServer_ClearFaults() {
 	// true
 	// <nil>
 }
+
+// The worst day has come, or it has not: here the application sends in another way than
+// its test believes.
+func ExampleServer_Faults() {
+	server := revvtest.NewServer(nil)
+	defer server.Close()
+	document := server.AddDocument(23, "Mutual NDA")
+
+	server.Fail(revvtest.Fault{Operation: "Documents.SendForAcceptance", CutAfter: -1, Commit: true, Times: 1})
+	err := server.Client().Documents.SendForESign(context.Background(), document, revv.SendParams{Recipients: []revv.Person{{Email: "ann@example.com"}}})
+	fmt.Println(err)
+	for _, fault := range server.Faults() {
+		if fault.Met == 0 {
+			fmt.Println("no request has met the fault on", fault.Operation)
+		}
+	}
+	// Output:
+	// <nil>
+	// no request has met the fault on Documents.SendForAcceptance
+}

@@ -163,7 +163,7 @@ func (s *Server) Resend(deliveryID int64) error { return s.sandbox.Resend(delive
 func (s *Server) WaitDeliveries(ctx context.Context) error { return s.sandbox.WaitDeliveries(ctx) }
 
 // Fail adds faults, behind those that are there. A fault that makes no sense
-// ends the test.
+// ends the test. [Server.Faults] has how often each was met.
 func (s *Server) Fail(faults ...Fault) {
 	all := make([]sandbox.Fault, len(faults))
 	for i, f := range faults {
@@ -174,7 +174,7 @@ func (s *Server) Fail(faults ...Fault) {
 	}
 }
 
-// ClearFaults removes all faults.
+// ClearFaults removes all faults, and what is known of how often they were met.
 func (s *Server) ClearFaults() { s.sandbox.ClearFaults() }
 
 // AddTemplate adds a template, an active one unless it says otherwise. A field

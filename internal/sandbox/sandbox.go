@@ -96,7 +96,7 @@ type Sandbox struct {
 
 	mu       sync.Mutex // guards everything below
 	account  *account
-	faults   []*Fault
+	faults   []*armedFault
 	log      requestLog
 	window   rateWindow
 	couriers map[string]*courier
@@ -105,6 +105,8 @@ type Sandbox struct {
 	settled  chan struct{} // closed and replaced when pending reaches 0
 	watchers map[*watcher]struct{}
 	closed   bool
+
+	faultUses []*FaultUse // of all faults since they were cleared
 
 	running sync.WaitGroup // handlers and couriers
 	stop    context.CancelFunc
