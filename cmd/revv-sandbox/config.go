@@ -23,6 +23,16 @@ type config struct {
 	stateFile   string // "" means that nothing is kept
 	webhooks    []string
 	options     sandbox.Options
+
+	variables map[string]string // by the name of a setting that the environment gave, its variable
+}
+
+// named is what a setting was given by, for messages.
+func (c *config) named(setting string) string {
+	if variable, ok := c.variables[setting]; ok {
+		return variable
+	}
+	return "-" + setting
 }
 
 // setting is one flag, which is also a variable of the environment.
@@ -34,9 +44,11 @@ type setting struct {
 	set      func(c *config, value string) error
 }
 
+const variablePrefix = "REVV_SANDBOX_"
+
 // variable is the name of the setting in the environment.
 func (s *setting) variable() string {
-	return "REVV_SANDBOX_" + strings.ToUpper(strings.ReplaceAll(s.name, "-", "_"))
+	return variablePrefix + strings.ToUpper(strings.ReplaceAll(s.name, "-", "_"))
 }
 
 const (
@@ -169,22 +181,45 @@ func readConfig(args, environment []string, help io.Writer) (*config, error) {
 	}
 	var problems []error
 	for _, s := range all {
-		name := "-" + s.name
 		value, ok := given[s.name]
 		if !ok {
 			if value, ok = lookup(environment, s.variable()); !ok || value == "" {
 				continue
 			}
-			name = s.variable()
+			if c.variables == nil {
+				c.variables = map[string]string{}
+			}
+			c.variables[s.name] = s.variable()
 		}
 		if err := s.set(c, value); err != nil {
-			problems = append(problems, fmt.Errorf("%s: %w", name, err))
+			problems = append(problems, fmt.Errorf("%s: %w", c.named(s.name), err))
 		}
 	}
 	if err := checkAddress(c.address, c.allowRemote); err != nil {
-		problems = append(problems, fmt.Errorf("-addr: %w", err))
+		problems = append(problems, fmt.Errorf("%s: %w", c.named("addr"), err))
 	}
+	problems = append(problems, checkVariables(environment, all))
 	return c, errors.Join(problems...)
+}
+
+// checkVariables refuses a variable that would be ignored. What Kubernetes sets for a
+// service of the name revv-sandbox is not meant for this program, and an empty
+// variable is none.
+func checkVariables(environment []string, all []*setting) error {
+	known := make([]string, len(all))
+	for i, s := range all {
+		known[i] = s.variable()
+	}
+	var problems []error
+	for _, line := range environment {
+		name, value, _ := strings.Cut(line, "=")
+		rest, ours := strings.CutPrefix(name, variablePrefix)
+		ofKubernetes := strings.HasPrefix(rest, "SERVICE_") || strings.HasPrefix(rest, "PORT_") || rest == "PORT" && strings.Contains(value, "://")
+		if ours && value != "" && !ofKubernetes && !slices.Contains(known, name) {
+			problems = append(problems, fmt.Errorf("%s: no setting has this variable; there are %s", name, strings.Join(known, ", ")))
+		}
+	}
+	return errors.Join(problems...)
 }
 
 // lookup finds the last value of a variable, as the operating system has it.

@@ -138,6 +138,33 @@ func TestConfig_badValues_nameTheFlagAndTheRule(t *testing.T) {
 	require.NotContains(t, err.Error(), "secret")
 }
 
+// Whoever set a variable does not look for a flag.
+func TestConfig_messages_nameWhatWasGiven(t *testing.T) {
+	t.Parallel()
+	_, err := readConfig(nil, []string{"REVV_SANDBOX_ADDR=0.0.0.0:1"}, nil)
+	require.ErrorContains(t, err, "REVV_SANDBOX_ADDR: ")
+	require.NotContains(t, err.Error(), "-addr")
+	_, err = readConfig([]string{"-addr=0.0.0.0:1"}, []string{"REVV_SANDBOX_ADDR=0.0.0.0:1"}, nil)
+	require.ErrorContains(t, err, "-addr: ")
+	require.NotContains(t, err.Error(), "REVV_SANDBOX_ADDR")
+}
+
+// A misspelt variable would be a setting that somebody believes in.
+func TestConfig_unknownVariables_areRefused(t *testing.T) {
+	t.Parallel()
+	_, err := readConfig(nil, []string{"REVV_SANDBOX_STRCIT=true", "REVV_SANDBOX_PORT=8787"}, nil)
+	for _, part := range []string{"REVV_SANDBOX_STRCIT: ", "REVV_SANDBOX_PORT: ", "REVV_SANDBOX_STRICT", "REVV_SANDBOX_ALLOW_ORIGIN"} {
+		require.ErrorContains(t, err, part)
+	}
+	_, err = readConfig(nil, []string{
+		"REVV_SANDBOX_STRCIT=", "REVV_BASE_URL=http://127.0.0.1:1", "REVV_SANDBOX=1", "PATH=/bin",
+		// What Kubernetes tells every container about a service of this name.
+		"REVV_SANDBOX_SERVICE_HOST=10.0.0.11", "REVV_SANDBOX_SERVICE_PORT=8787", "REVV_SANDBOX_SERVICE_PORT_HTTP=8787",
+		"REVV_SANDBOX_PORT=tcp://10.0.0.11:8787", "REVV_SANDBOX_PORT_8787_TCP=tcp://10.0.0.11:8787", "REVV_SANDBOX_PORT_8787_TCP_PROTO=tcp",
+	}, nil)
+	require.NoError(t, err)
+}
+
 func TestConfig_allowRemote_permitsEveryAddress(t *testing.T) {
 	t.Parallel()
 	for _, address := range []string{"0.0.0.0:8787", ":8787", "sandbox.example.com:8787"} {
