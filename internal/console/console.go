@@ -5,6 +5,7 @@
 package console
 
 import (
+	"errors"
 	"fmt"
 	"html/template"
 	"net/http"
@@ -115,11 +116,33 @@ func (c *Console) servePage(w http.ResponseWriter, r *http.Request) {
 		c.problem(w, err)
 		return
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	if r.Method == http.MethodPost {
+		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+		if err := parseForm(r); err != nil {
+			c.problem(w, err)
+			return
+		}
+	}
 	c.mux.ServeHTTP(w, r)
 }
 
 const maxForm = 1 << 20 // bytes of a form
+
+// parseForm reads the form of a request, of either kind. Where a handler reads it by
+// itself, with PostFormValue, one that cannot be read is like one without fields.
+func parseForm(r *http.Request) error {
+	err := r.ParseForm()
+	if err == nil {
+		err = r.ParseMultipartForm(maxForm)
+	}
+	if _, large := errors.AsType[*http.MaxBytesError](err); large {
+		return &sandbox.Problem{Status: http.StatusRequestEntityTooLarge, Message: "The form is larger than 1 MiB. Nothing was changed."}
+	}
+	if err != nil && !errors.Is(err, http.ErrNotMultipart) {
+		return &sandbox.Problem{Status: http.StatusBadRequest, Message: "The form could not be read: " + err.Error() + ". Nothing was changed."}
+	}
+	return nil
+}
 
 // page makes a handler of net/http of h.
 func (c *Console) page(h handler) http.Handler {
