@@ -142,8 +142,8 @@ func (s *Server) Outbox() []Mail {
 	return mails
 }
 
-// Request is a request that the server received. Secrets in it are replaced by a
-// fingerprint: the same secret has the same one. Secrets are tokens, passwords and
+// Request is a request that the server received. Secrets in it are replaced by their
+// [Fingerprint]: the same secret has the same one. Secrets are tokens, passwords and
 // cookies, what the links of mails and magic links end in, and of the URL of a
 // webhook the user, the last segment of the path and the query.
 type Request struct {
@@ -181,6 +181,10 @@ func (s *Server) Requests(operations ...string) []Request {
 	}
 	return requests
 }
+
+// Fingerprint is what a [Request] has in the place of a secret, so that a test can tell
+// which token came. In the header Authorization, the scheme stands before it.
+func Fingerprint(secret string) string { return sandbox.Fingerprint(secret) }
 
 // Delivery is one webhook event on its way to one URL.
 type Delivery struct {
