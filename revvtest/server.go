@@ -103,8 +103,9 @@ func (s *Server) URL() string { return s.network.url }
 //
 // [Server.Close] waits for the requests in the handler and cannot end the connections
 // of another server: as long as such a server reads a body that does not come, or
-// writes to a client that does not read, Close does not return. Close that server
-// first, or its connections.
+// writes to a client that does not read, Close does not return. End its connections
+// first, as [net/http/httptest.Server.CloseClientConnections] does, which ends answers
+// that hang on purpose as well.
 func (s *Server) Handler() http.Handler { return s.sandbox.Handler() }
 
 // HTTPClient reaches the server, also when it has no network. It adds no
