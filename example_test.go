@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -180,6 +181,18 @@ func TestContractIsSent(t *testing.T) {
 	require.Len(t, server.Outbox(), 1) // sent once, although the answer was lost
 	require.Len(t, server.Requests("Documents.SendForESign"), 1)
 	require.NoError(t, server.Sign(doc.ID, "tenant@example.com"))
+}
+
+// TestWaiting is the section on the clock in docs/testing.md.
+func TestWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := revvtest.NewServer(t, revvtest.WithoutNetwork())
+		server.Fail(revvtest.Fault{Operation: "Templates.List", Status: 429, RetryAfter: "30", Times: 1})
+		begun := time.Now()
+		_, err := server.Client().Templates.List(t.Context(), revv.ListTemplatesParams{})
+		require.NoError(t, err)
+		require.GreaterOrEqual(t, time.Since(begun), 30*time.Second) // in the bubble; outside, it takes no time
+	})
 }
 
 func ExampleNewClient() {

@@ -266,7 +266,7 @@ var (
 // notOurs are words in code spans that are spelt like names of Go and are none.
 var notOurs = []string{
 	"AccessToken", "Authorization", "Bearer", "GrantType", "RefreshToken", "Draft", "Sent", "Signed", "Completed",
-	"Document", "Templates", "Contacts", "User", "OAuth.Token", "OAuth.Authorize", "Auth.Login", "GET",
+	"Document", "Templates", "Contacts", "User", "OAuth.Token", "OAuth.Authorize", "OAuth.Consent", "Auth.Login", "GET",
 }
 
 // Names, links and addresses in the pages are good.

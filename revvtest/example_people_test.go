@@ -207,3 +207,63 @@ func ExampleServer_ClearFaults() {
 	// true
 	// <nil>
 }
+
+// The worst day has come, or it has not: here the application sends in another way than
+// its test believes.
+func ExampleServer_Faults() {
+	server := revvtest.NewServer(nil)
+	defer server.Close()
+	document := server.AddDocument(23, "Mutual NDA")
+
+	server.Fail(revvtest.Fault{Operation: "Documents.SendForAcceptance", CutAfter: -1, Commit: true, Times: 1})
+	err := server.Client().Documents.SendForESign(context.Background(), document, revv.SendParams{Recipients: []revv.Person{{Email: "ann@example.com"}}})
+	fmt.Println(err)
+	for _, fault := range server.Faults() {
+		if fault.Met == 0 {
+			fmt.Println("no request has met the fault on", fault.Operation)
+		}
+	}
+	// Output:
+	// <nil>
+	// no request has met the fault on Documents.SendForAcceptance
+}
+
+// Which token came with which call.
+func ExampleFingerprint() {
+	server := revvtest.NewServer(nil)
+	defer server.Close()
+	store, ctx := revv.NewMemoryStore(), context.Background()
+	old := server.Token()
+	if err := revv.SaveToken(ctx, store, "acme", old); err != nil {
+		fmt.Println(err)
+		return
+	}
+	auth, err := server.OAuthConfig().Authenticator(store, "acme")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	client, err := revv.NewClient(auth, revv.WithBaseURL(server.URL()))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	server.ExpireTokens()
+	if _, err = client.Templates.List(ctx, revv.ListTemplatesParams{}); err != nil {
+		fmt.Println(err)
+		return
+	}
+	renewed, err := store.Load(ctx, "acme")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	names := map[string]string{revvtest.Fingerprint(old.AccessToken): "the old token", revvtest.Fingerprint(renewed.AccessToken): "the new one"}
+	for _, request := range server.Requests("Templates.List") {
+		fmt.Println(request.Status, names[request.Header.Get("AccessToken")])
+	}
+	// Output:
+	// 401 the old token
+	// 200 the new one
+}

@@ -64,3 +64,24 @@ type Fault struct {
 	// text removes the member.
 	Members map[string]string
 }
+
+// FaultUse is a fault as it was given to [Server.Fail], with how many requests have
+// met it.
+type FaultUse struct {
+	Fault
+
+	Met int
+}
+
+// Faults lists the faults, in the order of [Server.Fail], those that are used up as
+// well: a test that is about a fault makes sure that it was met, or it may have tested
+// a day on which nothing went wrong. [Server.ClearFaults] empties the list. The last
+// 10,000 are kept.
+func (s *Server) Faults() []FaultUse {
+	from := s.sandbox.FaultUses()
+	faults := make([]FaultUse, len(from))
+	for i, f := range from {
+		faults[i] = FaultUse{Fault(f.Fault), f.Met}
+	}
+	return faults
+}

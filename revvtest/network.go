@@ -7,6 +7,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 )
@@ -30,7 +31,7 @@ func listen(handler http.Handler, inMemory bool) (*network, error) {
 	)
 	if inMemory {
 		memory := &memoryListener{conns: make(chan net.Conn), closed: make(chan struct{})}
-		listener, dial, n.url = memory, memory.dial, "http://localhost"
+		listener, dial, n.url = memory, memory.dial, "http://"+memoryHost
 	} else {
 		var err error
 		if listener, err = new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0"); err != nil {
@@ -68,6 +69,9 @@ func (n *network) close() {
 	n.client.CloseIdleConnections()
 }
 
+// memoryHost is the only host of a network in memory.
+const memoryHost = "localhost"
+
 // memoryListener is a network of one host. Its connections are pipes, which a
 // test with a fake clock may wait on.
 type memoryListener struct {
@@ -76,13 +80,20 @@ type memoryListener struct {
 	once   sync.Once
 }
 
-func (l *memoryListener) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+// dial reaches the server under its own address alone. If it answered under every
+// name, a client that asks the wrong host, or takes its token to a stranger behind a
+// redirect, would pass its test.
+func (l *memoryListener) dial(ctx context.Context, _, address string) (net.Conn, error) {
+	refused := &net.OpError{Op: "dial", Net: "memory", Addr: memoryAddr(address), Err: errors.New("connection refused")}
+	if !strings.EqualFold(address, l.Addr().String()) {
+		return nil, refused
+	}
 	here, there := net.Pipe()
 	select {
 	case l.conns <- there:
 		return here, nil
 	case <-l.closed:
-		return nil, &net.OpError{Op: "dial", Net: "memory", Err: errors.New("connection refused")}
+		return nil, refused
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
@@ -102,9 +113,10 @@ func (l *memoryListener) Close() error {
 	return nil
 }
 
-func (l *memoryListener) Addr() net.Addr { return memoryAddr{} }
+func (l *memoryListener) Addr() net.Addr { return memoryAddr(memoryHost + ":80") }
 
-type memoryAddr struct{}
+// memoryAddr is HOST:PORT.
+type memoryAddr string
 
-func (memoryAddr) Network() string { return "memory" }
-func (memoryAddr) String() string  { return "localhost:80" }
+func (memoryAddr) Network() string  { return "memory" }
+func (a memoryAddr) String() string { return string(a) }

@@ -1,6 +1,8 @@
 package revvtest
 
 import (
+	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -14,6 +16,7 @@ type Option func(*config)
 type config struct {
 	sandbox  sandbox.Options
 	inMemory bool
+	problems []error // with the arguments of options
 }
 
 // WithClock gives the server another clock than the system's. [Server.SetTime]
@@ -89,15 +92,25 @@ func WithRepeatedSends() Option {
 	return func(c *config) { c.sandbox.RepeatedSends = true }
 }
 
-// WithPageSize sets how many entries a page of a list has, 20 by default.
+// WithPageSize sets how many entries a page of a list has, at least 1, and 20 by
+// default.
 func WithPageSize(n int) Option {
-	return func(c *config) { c.sandbox.PageSize = n }
+	return func(c *config) {
+		if c.sandbox.PageSize = n; n < 1 {
+			c.problems = append(c.problems, fmt.Errorf("WithPageSize: n must be at least 1, not %d", n))
+		}
+	}
 }
 
-// WithRedirectURLs registers other redirect URLs than http://127.0.0.1/callback.
-// Any port is accepted for a redirect URL on 127.0.0.1.
+// WithRedirectURLs registers other redirect URLs than http://127.0.0.1/callback, at
+// least one. Any port is accepted for a redirect URL on 127.0.0.1.
 func WithRedirectURLs(urls ...string) Option {
-	return func(c *config) { c.sandbox.RedirectURLs = urls }
+	return func(c *config) {
+		if c.sandbox.RedirectURLs = urls; len(urls) == 0 {
+			c.problems = append(c.problems, errors.New("WithRedirectURLs: urls must not be empty; without the option, "+
+				"http://127.0.0.1/callback is registered"))
+		}
+	}
 }
 
 // WithWebhookClient delivers webhooks through the client.
@@ -107,7 +120,8 @@ func WithWebhookClient(client *http.Client) Option {
 
 // WithoutNetwork serves a network in memory instead of a port on 127.0.0.1, which
 // works inside [testing/synctest]. Only [Server.HTTPClient], and so
-// [Server.Client], reaches it.
+// [Server.Client], reaches it, and it reaches nothing else: every host but that of
+// [Server.URL] refuses the connection.
 func WithoutNetwork() Option {
 	return func(c *config) { c.inMemory = true }
 }

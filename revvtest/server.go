@@ -52,7 +52,10 @@ func NewServer(tb testing.TB, opts ...Option) *Server { //nolint:thelper // tb m
 		}
 		opt(&c)
 	}
-	var err error
+	err := errors.Join(c.problems...)
+	if err != nil {
+		s.fail(err)
+	}
 	if s.sandbox, err = sandbox.New(c.sandbox); err != nil {
 		s.fail(err)
 	}
@@ -97,6 +100,12 @@ func (s *Server) URL() string { return s.network.url }
 
 // Handler serves requests without a connection, for a test that brings its own
 // server. A fault that ends the connection panics with [http.ErrAbortHandler].
+//
+// [Server.Close] waits for the requests in the handler and cannot end the connections
+// of another server: as long as such a server reads a body that does not come, or
+// writes to a client that does not read, Close does not return. End its connections
+// first, as [net/http/httptest.Server.CloseClientConnections] does, which ends answers
+// that hang on purpose as well.
 func (s *Server) Handler() http.Handler { return s.sandbox.Handler() }
 
 // HTTPClient reaches the server, also when it has no network. It adds no
@@ -105,12 +114,19 @@ func (s *Server) HTTPClient() *http.Client { return s.network.client }
 
 // Authorize does what a user does who opens authURL and clicks Authorize. It
 // returns where the browser ends up: the redirect URL with a code and the state,
-// or with an error if the application asked in a wrong way.
+// or with an error if the application asked in a wrong way. An error of Authorize
+// itself means that the user sees a page that leads nowhere, as for a redirect URL
+// that is not registered.
+//
+// No request is made: neither is one in [Server.Requests], nor does it meet a fault on
+// OAuth.Authorize or OAuth.Consent. Those are for a browser, or for a test that opens
+// authURL with [Server.HTTPClient] and posts the form of the page.
 func (s *Server) Authorize(authURL string) (redirectURL string, err error) {
 	return s.sandbox.Authorize(authURL, true)
 }
 
-// Deny does what a user does who clicks Cancel instead.
+// Deny does what a user does who clicks Cancel instead, and like [Server.Authorize]
+// it makes no request.
 func (s *Server) Deny(authURL string) (redirectURL string, err error) {
 	return s.sandbox.Authorize(authURL, false)
 }
@@ -132,6 +148,11 @@ func (s *Server) SetTime(t time.Time) { s.sandbox.SetTime(t) }
 func (s *Server) Advance(d time.Duration) { s.sandbox.Advance(d) }
 
 // Sign signs as the signer with the address would, filling fields on the way.
+//
+// It returns an error, and changes nothing, if the document does not exist, if it was
+// not sent to the address for signing, if it is not Sent any more, if another signer
+// has to sign before, if this one has signed already, if a required field stays empty,
+// or if a field does not exist, or its type does not fit the value.
 func (s *Server) Sign(id revv.DocumentID, email string, fields ...FieldValue) error {
 	values := make([]sandbox.FieldValue, len(fields))
 	for i, f := range fields {
@@ -141,15 +162,29 @@ func (s *Server) Sign(id revv.DocumentID, email string, fields ...FieldValue) er
 }
 
 // Accept accepts as the acceptor with the address would.
+//
+// It returns an error, and changes nothing, if the document does not exist, if it was
+// not sent to the address for acceptance, if it is not Sent any more, if the acceptor
+// has answered already, or if a required field is empty, which [WithLenientBodies]
+// tolerates.
 func (s *Server) Accept(id revv.DocumentID, email string) error { return s.sandbox.Accept(id, email) }
 
 // Approve approves as the approver with the address would.
+//
+// It returns an error, and changes nothing, if the document does not exist, if it was
+// not sent to the address for approval, if it does not wait for approval any more, or
+// if the approver has answered already.
 func (s *Server) Approve(id revv.DocumentID, email string) error {
 	return s.sandbox.Approve(id, email)
 }
 
 // Reject refuses as somebody would whom the document waits for: an approver, an
-// acceptor or a signer. The document is a draft afterwards.
+// acceptor or a signer. After the refusal of an acceptor or a signer the document is a
+// draft again; after that of an approver its stage is as it was, and Approval rejected.
+//
+// It returns an error, and changes nothing, if the document does not exist, if it does
+// not wait for an answer of the address, as when it was not sent there or is answered
+// already, or if another signer has to sign before.
 func (s *Server) Reject(id revv.DocumentID, email, reason string) error {
 	return s.sandbox.Reject(id, email, reason)
 }
@@ -163,7 +198,7 @@ func (s *Server) Resend(deliveryID int64) error { return s.sandbox.Resend(delive
 func (s *Server) WaitDeliveries(ctx context.Context) error { return s.sandbox.WaitDeliveries(ctx) }
 
 // Fail adds faults, behind those that are there. A fault that makes no sense
-// ends the test.
+// ends the test. [Server.Faults] has how often each was met.
 func (s *Server) Fail(faults ...Fault) {
 	all := make([]sandbox.Fault, len(faults))
 	for i, f := range faults {
@@ -174,7 +209,7 @@ func (s *Server) Fail(faults ...Fault) {
 	}
 }
 
-// ClearFaults removes all faults.
+// ClearFaults removes all faults, and what is known of how often they were met.
 func (s *Server) ClearFaults() { s.sandbox.ClearFaults() }
 
 // AddTemplate adds a template, an active one unless it says otherwise. A field

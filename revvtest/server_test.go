@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"runtime"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -322,6 +323,22 @@ func TestServer_operationsThatShareARoute_areSeenAndFailTogether(t *testing.T) {
 	assert.Empty(t, server.Requests("Folders.Create"), "the same path with another method")
 }
 
+// Every name that a request can have in the list can be asked for.
+func TestServer_requests_knowsEveryNameThatItGives(t *testing.T) {
+	server := revvtest.NewServer(t)
+	for _, target := range []string{"GET /api/folders/", "OPTIONS /api/folders/", "GET /api/unheard-of", "POST /oauth/token", "PATCH /api/docs"} {
+		method, path, _ := strings.Cut(target, " ")
+		r := httptest.NewRequestWithContext(t.Context(), method, path, http.NoBody)
+		r.Header.Set("Access-Control-Request-Method", http.MethodGet)
+		server.Handler().ServeHTTP(httptest.NewRecorder(), r)
+	}
+	requests := server.Requests()
+	require.Len(t, requests, 5)
+	for _, request := range requests {
+		assert.Contains(t, server.Requests(request.Operation), request)
+	}
+}
+
 // A server without a network works where time is fake, and still has real
 // connections to cut.
 func TestServer_withoutNetwork(t *testing.T) {
@@ -391,13 +408,16 @@ func TestServer_reportsMistakes(t *testing.T) {
 	}
 	for name, mistake := range map[string]func(testing.TB){
 		"fault":    on(func(s *revvtest.Server) { s.Fail(revvtest.Fault{Operation: "Documents.create"}) }),
+		"requests": on(func(s *revvtest.Server) { s.Requests("Documents.SendForESign", "Documents.SendForEsign") }),
 		"template": on(func(s *revvtest.Server) { s.AddTemplate(revvtest.Template{}) }),
 		"folder":   on(func(s *revvtest.Server) { s.AddFolder("", 0) }),
 		"contact":  on(func(s *revvtest.Server) { s.AddContact(revvtest.Contact{Type: "x"}) }),
 		"document": on(func(s *revvtest.Server) { s.AddDocument(99, "") }),
 		"client":   on(func(s *revvtest.Server) { s.Client(revv.WithBaseURL("http://example.com")) }),
-		"option":   func(tb testing.TB) { revvtest.NewServer(tb, revvtest.WithPageSize(-1)) }, //nolint:thelper // tb may be nil
-		"nothing":  func(tb testing.TB) { revvtest.NewServer(tb, nil) },                       //nolint:thelper // as above
+		"option":   func(tb testing.TB) { revvtest.NewServer(tb, revvtest.WithPageSize(-1)) },   //nolint:thelper // tb may be nil
+		"page":     func(tb testing.TB) { revvtest.NewServer(tb, revvtest.WithPageSize(0)) },    //nolint:thelper // tb may be nil
+		"no URL":   func(tb testing.TB) { revvtest.NewServer(tb, revvtest.WithRedirectURLs()) }, //nolint:thelper // tb may be nil
+		"nothing":  func(tb testing.TB) { revvtest.NewServer(tb, nil) },                         //nolint:thelper // as above
 	} {
 		t.Run(name, func(t *testing.T) {
 			assert.Panics(t, func() { mistake(nil) })

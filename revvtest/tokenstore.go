@@ -355,6 +355,7 @@ func checkSerial(c *storeCheck) {
 			overlap.Store(true)
 		}
 		defer inside.Add(-1)
+		<-time.After(time.Millisecond) // a renewal takes a while, in which another could begin
 		count := 0
 		if current != nil {
 			var err error

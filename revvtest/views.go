@@ -1,6 +1,7 @@
 package revvtest
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"time"
@@ -141,8 +142,8 @@ func (s *Server) Outbox() []Mail {
 	return mails
 }
 
-// Request is a request that the server received. Secrets in it are replaced by a
-// fingerprint: the same secret has the same one. Secrets are tokens, passwords and
+// Request is a request that the server received. Secrets in it are replaced by their
+// [Fingerprint]: the same secret has the same one. Secrets are tokens, passwords and
 // cookies, what the links of mails and magic links end in, and of the URL of a
 // webhook the user, the last segment of the path and the query.
 type Request struct {
@@ -162,7 +163,16 @@ type Request struct {
 // requests for these are listed; one for a route that operations share, as
 // Documents.List and Folders.List do, is listed for each of them. At least the
 // last 9,000 are kept, or fewer if they are larger than 64 MiB.
+//
+// The names are those of [Fault].Operation, CORS.Preflight for the question that a
+// browser asks first, and "" for an unknown path. Any other name ends the test: no
+// request would ever be listed for it, and a test that wants none would pass.
 func (s *Server) Requests(operations ...string) []Request {
+	for _, name := range operations {
+		if name != "" && name != sandbox.PreflightOperation && !slices.Contains(sandbox.Operations(), name) {
+			s.fail(fmt.Errorf("Requests: no operation is called %q", name))
+		}
+	}
 	requests := []Request{}
 	for _, r := range s.sandbox.Requests() {
 		if len(operations) == 0 || slices.ContainsFunc(operations, r.Is) {
@@ -171,6 +181,10 @@ func (s *Server) Requests(operations ...string) []Request {
 	}
 	return requests
 }
+
+// Fingerprint is what a [Request] has in the place of a secret, so that a test can tell
+// which token came. In the header Authorization, the scheme stands before it.
+func Fingerprint(secret string) string { return sandbox.Fingerprint(secret) }
 
 // Delivery is one webhook event on its way to one URL.
 type Delivery struct {

@@ -23,6 +23,16 @@ type config struct {
 	stateFile   string // "" means that nothing is kept
 	webhooks    []string
 	options     sandbox.Options
+
+	variables map[string]string // by the name of a setting that the environment gave, its variable
+}
+
+// named is what a setting was given by, for messages.
+func (c *config) named(setting string) string {
+	if variable, ok := c.variables[setting]; ok {
+		return variable
+	}
+	return "-" + setting
 }
 
 // setting is one flag, which is also a variable of the environment.
@@ -34,9 +44,11 @@ type setting struct {
 	set      func(c *config, value string) error
 }
 
+const variablePrefix = "REVV_SANDBOX_"
+
 // variable is the name of the setting in the environment.
 func (s *setting) variable() string {
-	return "REVV_SANDBOX_" + strings.ToUpper(strings.ReplaceAll(s.name, "-", "_"))
+	return variablePrefix + strings.ToUpper(strings.ReplaceAll(s.name, "-", "_"))
 }
 
 const (
@@ -54,6 +66,10 @@ func settings() []*setting {
 		{
 			"allow-remote", "", "", "listen on an address that other machines reach; whoever reaches it can do everything",
 			func(c *config, value string) (err error) { c.allowRemote, err = parseSwitch(value); return err },
+		},
+		{
+			"allow-origin", "ORIGIN,…", "", "let pages of these origins call the API from a browser, such as https://app.example.com, beside those on localhost and other loopback addresses; * lets all",
+			func(c *config, value string) error { return parseOrigins(c, splitList(value)) },
 		},
 		{
 			"base-url", "URL", "the address", "what the links in mails and answers begin with, if it is reached under another URL",
@@ -165,22 +181,45 @@ func readConfig(args, environment []string, help io.Writer) (*config, error) {
 	}
 	var problems []error
 	for _, s := range all {
-		name := "-" + s.name
 		value, ok := given[s.name]
 		if !ok {
 			if value, ok = lookup(environment, s.variable()); !ok || value == "" {
 				continue
 			}
-			name = s.variable()
+			if c.variables == nil {
+				c.variables = map[string]string{}
+			}
+			c.variables[s.name] = s.variable()
 		}
 		if err := s.set(c, value); err != nil {
-			problems = append(problems, fmt.Errorf("%s: %w", name, err))
+			problems = append(problems, fmt.Errorf("%s: %w", c.named(s.name), err))
 		}
 	}
 	if err := checkAddress(c.address, c.allowRemote); err != nil {
-		problems = append(problems, fmt.Errorf("-addr: %w", err))
+		problems = append(problems, fmt.Errorf("%s: %w", c.named("addr"), err))
 	}
+	problems = append(problems, checkVariables(environment, all))
 	return c, errors.Join(problems...)
+}
+
+// checkVariables refuses a variable that would be ignored. What Kubernetes sets for a
+// service of the name revv-sandbox is not meant for this program, and an empty
+// variable is none.
+func checkVariables(environment []string, all []*setting) error {
+	known := make([]string, len(all))
+	for i, s := range all {
+		known[i] = s.variable()
+	}
+	var problems []error
+	for _, line := range environment {
+		name, value, _ := strings.Cut(line, "=")
+		rest, ours := strings.CutPrefix(name, variablePrefix)
+		ofKubernetes := strings.HasPrefix(rest, "SERVICE_") || strings.HasPrefix(rest, "PORT_") || rest == "PORT" && strings.Contains(value, "://")
+		if ours && value != "" && !ofKubernetes && !slices.Contains(known, name) {
+			problems = append(problems, fmt.Errorf("%s: no setting has this variable; there are %s", name, strings.Join(known, ", ")))
+		}
+	}
+	return errors.Join(problems...)
 }
 
 // lookup finds the last value of a variable, as the operating system has it.
@@ -220,12 +259,47 @@ func parseSwitch(value string) (bool, error) {
 }
 
 func parseBaseURL(value string) (string, error) {
-	u, err := url.Parse(value)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/") != "" ||
-		u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return "", errors.New("must be an http or https URL without user, path and query, as http://sandbox.example.com:8787")
+	base, ok := parseOrigin(value)
+	if !ok {
+		return "", errors.New("must be an http or https URL of a host and, if need be, a port from 1 to 65535, without user, path and query, as http://sandbox.example.com:8787")
 	}
-	return u.Scheme + "://" + u.Host, nil
+	return base, nil
+}
+
+// parseOrigin reads scheme, host and port of a URL that has nothing else.
+func parseOrigin(value string) (origin string, ok bool) {
+	u, err := url.Parse(value)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || strings.Trim(u.Path, "/") != "" ||
+		u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
+		return "", false
+	}
+	if n, err := strconv.ParseUint(u.Port(), 10, 16); strings.HasSuffix(u.Host, ":") || u.Port() != "" && (err != nil || n == 0) {
+		return "", false
+	}
+	if slices.Contains(strings.Split(strings.TrimSuffix(u.Hostname(), "."), "."), "") {
+		return "", false // a name with an empty part, or none at all
+	}
+	return u.Scheme + "://" + u.Host, true
+}
+
+// parseOrigins writes each origin as a browser does, without the port that its scheme
+// has anyway.
+func parseOrigins(c *config, list []string) error {
+	for _, text := range list {
+		origin, ok := parseOrigin(text)
+		switch {
+		case text == "*":
+			origin = text
+		case !ok:
+			return fmt.Errorf("must be origins such as https://app.example.com or http://192.168.1.7:3000, or * for all, not %q", text)
+		case strings.HasPrefix(origin, "https:"):
+			origin = strings.TrimSuffix(origin, ":443")
+		default:
+			origin = strings.TrimSuffix(origin, ":80")
+		}
+		c.options.Origins = append(c.options.Origins, origin)
+	}
+	return nil
 }
 
 // parseLifetime translates to the options of the sandbox, where 0 is the default

@@ -31,6 +31,16 @@ func TestConfig_everySettingByFlagAndByEnvironment(t *testing.T) {
 		{"-addr=[::1]:0", "ADDR=[::1]:0", func(c *config) bool { return c.address == "[::1]:0" }},
 		{"-addr=localhost:80", "ADDR=localhost:80", func(c *config) bool { return c.address == "localhost:80" }},
 		{"-allow-remote", "ALLOW_REMOTE=true", func(c *config) bool { return c.allowRemote }},
+		{"-allow-origin=https://App.example.com:443/, http://192.168.1.7:3000,*", "ALLOW_ORIGIN=https://App.example.com,http://192.168.1.7:3000,*", func(c *config) bool {
+			return assert.ObjectsAreEqual([]string{"https://App.example.com", "http://192.168.1.7:3000", "*"}, c.options.Origins)
+		}},
+		{"-allow-origin=http://app.example.com:80", "ALLOW_ORIGIN=http://app.example.com/", func(c *config) bool {
+			return assert.ObjectsAreEqual([]string{"http://app.example.com"}, c.options.Origins)
+		}},
+		{"-base-url=http://[::1]:8787", "BASE_URL=http://[::1]:8787/", func(c *config) bool { return c.baseURL == "http://[::1]:8787" }},
+		{"-base-url=http://sandbox.example.com.:65535", "BASE_URL=http://sandbox.example.com.:65535", func(c *config) bool {
+			return c.baseURL == "http://sandbox.example.com.:65535"
+		}},
 		{"-base-url=https://sandbox.example.com/", "BASE_URL=https://sandbox.example.com", func(c *config) bool { return c.baseURL == "https://sandbox.example.com" }},
 		{"-state=x.json", "STATE=x.json", func(c *config) bool { return c.stateFile == "x.json" }},
 		{"-seed-data=false", "SEED_DATA=0", func(c *config) bool { return c.options.NoSeedData }},
@@ -74,32 +84,47 @@ func TestConfig_flagWinsOverEnvironment(t *testing.T) {
 func TestConfig_badValues_nameTheFlagAndTheRule(t *testing.T) {
 	t.Parallel()
 	for flags, want := range map[string][]string{
-		"-addr=8787":                        {"-addr: ", "HOST:PORT"},
-		"-addr=127.0.0.1:http":              {"-addr: ", "0 to 65535"},
-		"-addr=127.0.0.1:65536":             {"-addr: ", "0 to 65535"},
-		"-addr=0.0.0.0:8787":                {"-addr: ", "not a loopback address", "-allow-remote"},
-		"-addr=:8787":                       {"-addr: ", "not a loopback address", "-allow-remote"},
-		"-addr=[::]:8787":                   {"-addr: ", "-allow-remote"},
-		"-addr=192.0.2.1:8787":              {"-addr: ", "-allow-remote"},
-		"-addr=sandbox.example.com:8787":    {"-addr: ", "-allow-remote"},
-		"-addr=localhost.example.com:8787":  {"-addr: ", "-allow-remote"},
-		"-base-url=sandbox.example.com":     {"-base-url: ", "http or https"},
-		"-base-url=http://u:p@example.com":  {"-base-url: ", "without user"},
-		"-base-url=http://example.com/revv": {"-base-url: ", "path"},
-		"-seed=-1":                          {"-seed: ", "whole number from 0"},
-		"-seed-data=perhaps":                {"-seed-data: ", "true or false"},
-		"-clock=yesterday":                  {"-clock: ", "2021-06-18T12:00:00Z"},
-		"-token-lifetime=-1h":               {"-token-lifetime: ", "from 1s"},
-		"-token-lifetime=forever":           {"-token-lifetime: ", "0 for ever"},
-		"-rate-limit=100":                   {"-rate-limit: ", "100/1m"},
-		"-rate-limit=0/1m":                  {"-rate-limit: ", "from 1"},
-		"-rate-limit=1/0s":                  {"-rate-limit: ", "duration"},
-		"-redirect-url=http://example.com":  {"-redirect-url: ", "loopback"},
-		"-webhook=example.com":              {"-webhook: ", "entry 1", "absolute"},
-		"-strict=2":                         {"-strict: ", "true or false"},
-		"-nope":                             {"-nope", "-h"},
-		"-seed":                             {"-seed", "-h"},
-		"nope":                              {"nope", "-h"},
+		"-addr=8787":                         {"-addr: ", "HOST:PORT"},
+		"-addr=127.0.0.1:http":               {"-addr: ", "0 to 65535"},
+		"-addr=127.0.0.1:65536":              {"-addr: ", "0 to 65535"},
+		"-addr=0.0.0.0:8787":                 {"-addr: ", "not a loopback address", "-allow-remote"},
+		"-addr=:8787":                        {"-addr: ", "not a loopback address", "-allow-remote"},
+		"-addr=[::]:8787":                    {"-addr: ", "-allow-remote"},
+		"-addr=192.0.2.1:8787":               {"-addr: ", "-allow-remote"},
+		"-addr=sandbox.example.com:8787":     {"-addr: ", "-allow-remote"},
+		"-addr=localhost.example.com:8787":   {"-addr: ", "-allow-remote"},
+		"-base-url=sandbox.example.com":      {"-base-url: ", "http or https"},
+		"-base-url=http://u:p@example.com":   {"-base-url: ", "without user"},
+		"-base-url=http://example.com/revv":  {"-base-url: ", "path"},
+		"-base-url=http://a..example:99999":  {"-base-url: ", "host", "port from 1 to 65535"},
+		"-base-url=http://a..example":        {"-base-url: ", "host"},
+		"-base-url=http://.example":          {"-base-url: ", "host"},
+		"-base-url=http://example..":         {"-base-url: ", "host"},
+		"-base-url=http://.":                 {"-base-url: ", "host"},
+		"-base-url=http://:8787":             {"-base-url: ", "host"},
+		"-base-url=http://example.com:":      {"-base-url: ", "port from 1 to 65535"},
+		"-base-url=http://example.com:0":     {"-base-url: ", "port from 1 to 65535"},
+		"-base-url=http://example.com:99999": {"-base-url: ", "port from 1 to 65535"},
+		"-base-url=http://example.com?":      {"-base-url: ", "query"},
+		"-allow-origin=app.example.com":      {"-allow-origin: ", "https://app.example.com"},
+		"-allow-origin=null":                 {"-allow-origin: ", "* for all"},
+		"-allow-origin=*.example.com":        {"-allow-origin: ", "* for all"},
+		"-allow-origin=https://a.com/path":   {"-allow-origin: ", "a.com/path"},
+		"-allow-origin=https://a.com:70000":  {"-allow-origin: ", "70000"},
+		"-seed=-1":                           {"-seed: ", "whole number from 0"},
+		"-seed-data=perhaps":                 {"-seed-data: ", "true or false"},
+		"-clock=yesterday":                   {"-clock: ", "2021-06-18T12:00:00Z"},
+		"-token-lifetime=-1h":                {"-token-lifetime: ", "from 1s"},
+		"-token-lifetime=forever":            {"-token-lifetime: ", "0 for ever"},
+		"-rate-limit=100":                    {"-rate-limit: ", "100/1m"},
+		"-rate-limit=0/1m":                   {"-rate-limit: ", "from 1"},
+		"-rate-limit=1/0s":                   {"-rate-limit: ", "duration"},
+		"-redirect-url=http://example.com":   {"-redirect-url: ", "loopback"},
+		"-webhook=example.com":               {"-webhook: ", "entry 1", "absolute"},
+		"-strict=2":                          {"-strict: ", "true or false"},
+		"-nope":                              {"-nope", "-h"},
+		"-seed":                              {"-seed", "-h"},
+		"nope":                               {"nope", "-h"},
 	} {
 		_, err := readConfig([]string{flags}, nil, nil)
 		for _, part := range want {
@@ -111,6 +136,33 @@ func TestConfig_badValues_nameTheFlagAndTheRule(t *testing.T) {
 	require.ErrorContains(t, err, "REVV_SANDBOX_CLOCK: ", "everything that is wrong is reported")
 	require.ErrorContains(t, err, "REVV_SANDBOX_WEBHOOK: ")
 	require.NotContains(t, err.Error(), "secret")
+}
+
+// Whoever set a variable does not look for a flag.
+func TestConfig_messages_nameWhatWasGiven(t *testing.T) {
+	t.Parallel()
+	_, err := readConfig(nil, []string{"REVV_SANDBOX_ADDR=0.0.0.0:1"}, nil)
+	require.ErrorContains(t, err, "REVV_SANDBOX_ADDR: ")
+	require.NotContains(t, err.Error(), "-addr")
+	_, err = readConfig([]string{"-addr=0.0.0.0:1"}, []string{"REVV_SANDBOX_ADDR=0.0.0.0:1"}, nil)
+	require.ErrorContains(t, err, "-addr: ")
+	require.NotContains(t, err.Error(), "REVV_SANDBOX_ADDR")
+}
+
+// A misspelt variable would be a setting that somebody believes in.
+func TestConfig_unknownVariables_areRefused(t *testing.T) {
+	t.Parallel()
+	_, err := readConfig(nil, []string{"REVV_SANDBOX_STRCIT=true", "REVV_SANDBOX_PORT=8787"}, nil)
+	for _, part := range []string{"REVV_SANDBOX_STRCIT: ", "REVV_SANDBOX_PORT: ", "REVV_SANDBOX_STRICT", "REVV_SANDBOX_ALLOW_ORIGIN"} {
+		require.ErrorContains(t, err, part)
+	}
+	_, err = readConfig(nil, []string{
+		"REVV_SANDBOX_STRCIT=", "REVV_BASE_URL=http://127.0.0.1:1", "REVV_SANDBOX=1", "PATH=/bin",
+		// What Kubernetes tells every container about a service of this name.
+		"REVV_SANDBOX_SERVICE_HOST=10.0.0.11", "REVV_SANDBOX_SERVICE_PORT=8787", "REVV_SANDBOX_SERVICE_PORT_HTTP=8787",
+		"REVV_SANDBOX_PORT=tcp://10.0.0.11:8787", "REVV_SANDBOX_PORT_8787_TCP=tcp://10.0.0.11:8787", "REVV_SANDBOX_PORT_8787_TCP_PROTO=tcp",
+	}, nil)
+	require.NoError(t, err)
 }
 
 func TestConfig_allowRemote_permitsEveryAddress(t *testing.T) {

@@ -18,7 +18,8 @@ import (
 type browserPage struct {
 	*program
 
-	origin string
+	origin  string
+	allowed string // what the sandbox says of the origin
 }
 
 // fetch asks the preflight question first, as browsers do before they send a
@@ -34,7 +35,7 @@ func (b *browserPage) fetch(method, path, body string, headers ...string) any {
 	preflight := b.send("OPTIONS", path, "", "Origin", b.origin, "Access-Control-Request-Method", method,
 		"Access-Control-Request-Headers", strings.Join(asked, ","))
 	require.Equal(t, http.StatusNoContent, preflight.status, "%s", preflight.body)
-	assert.Equal(t, "*", preflight.header.Get("Access-Control-Allow-Origin"))
+	assert.Equal(t, b.allowed, preflight.header.Get("Access-Control-Allow-Origin"))
 	assert.Contains(t, preflight.header.Get("Access-Control-Allow-Methods"), method)
 	for _, name := range asked {
 		assert.Contains(t, strings.ToLower(preflight.header.Get("Access-Control-Allow-Headers")), name)
@@ -44,7 +45,7 @@ func (b *browserPage) fetch(method, path, body string, headers ...string) any {
 		headers = append(headers, "Content-Type", "text/plain;charset=UTF-8")
 	}
 	r := b.send(method, path, body, headers...)
-	assert.Equal(t, "*", r.header.Get("Access-Control-Allow-Origin"), "or the page could not read the answer")
+	assert.Equal(t, b.allowed, r.header.Get("Access-Control-Allow-Origin"), "or the page could not read the answer")
 	require.Equal(t, http.StatusOK, r.status, "%s %s: %s", method, path, r.body)
 	return decode(t, r.body)
 }
@@ -53,8 +54,11 @@ func (b *browserPage) fetch(method, path, body string, headers ...string) any {
 // whole way of the most common kind of program, a page without a server.
 func TestProgramsOf2020_aPageInABrowser(t *testing.T) {
 	t.Parallel()
-	for _, origin := range []string{"http://localhost:3000", "https://app.example.com", "null"} {
-		b := &browserPage{start(t), origin}
+	for _, b := range []*browserPage{
+		{start(t), "http://localhost:3000", "http://localhost:3000"},
+		{start(t, "-allow-origin", "https://app.example.com"), "https://app.example.com", "https://app.example.com"},
+		{start(t, "-allow-origin", "*"), "null", "*"},
+	} {
 		user := at(t, b.fetch("POST", "/api/v2/auth/initiate-auth", ownerLogin, "GrantType", "password"), "User")
 		for _, member := range []string{"access_token", "refresh_token", "first_name", "last_name", "image_url"} {
 			assert.NotEmpty(t, textAt(t, user, member))
@@ -110,6 +114,25 @@ func TestProgramsOf2020_aPageInABrowser(t *testing.T) {
 			assert.Contains(t, events, event)
 		}
 	}
+}
+
+// What a page of any other site finds: it can neither log in nor read anything.
+func TestProgramsOf2020_aPageOfAStranger(t *testing.T) {
+	t.Parallel()
+	p := start(t)
+	for _, origin := range []string{"https://evil.example", "null"} {
+		asked := p.send("OPTIONS", "/api/v2/auth/initiate-auth", "", "Origin", origin, "Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "granttype")
+		assert.Equal(t, http.StatusForbidden, asked.status)
+		assert.Empty(t, asked.header.Get("Access-Control-Allow-Origin"))
+	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.url+"/api/v2/auth/initiate-auth", strings.NewReader(ownerLogin))
+	require.NoError(t, err)
+	req.Host = "rebound.example:8787" // a name that its owner lets point to this machine
+	req.Header.Set("GrantType", "password")
+	resp, err := p.http.Do(req)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	assert.Equal(t, http.StatusMisdirectedRequest, resp.StatusCode)
 }
 
 // The unversioned login, the listing by pages, and from each entry by its number

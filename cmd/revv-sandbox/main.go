@@ -36,8 +36,23 @@ func main() {
 	if err := run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "revv-sandbox:", err)
 		stop()
-		os.Exit(1)
+		os.Exit(exitCode(err))
 	}
+}
+
+// usageError is a mistake in how the program was called.
+type usageError struct{ error }
+
+// Unwrap returns the mistake.
+func (e usageError) Unwrap() error { return e.error }
+
+// exitCode is 2 for a wrong call, as in programs with package flag, and 1 for
+// everything else that went wrong.
+func exitCode(err error) int {
+	if _, ok := errors.AsType[usageError](err); ok {
+		return 2
+	}
+	return 1
 }
 
 // run is the whole program; it ends when ctx does.
@@ -47,7 +62,7 @@ func run(ctx context.Context, args, environment []string, stdout, stderr io.Writ
 		return nil
 	}
 	if err != nil {
-		return err
+		return usageError{err}
 	}
 	listener, err := listen(ctx, c)
 	if err != nil {
@@ -67,7 +82,7 @@ func run(ctx context.Context, args, environment []string, stdout, stderr io.Writ
 		return err
 	}
 	logger := log.New(stderr, "", log.LstdFlags)
-	state, err := openState(ctx, c.stateFile, box)
+	state, err := openState(ctx, c.named("state"), c.stateFile, box)
 	if err != nil {
 		return err
 	}
@@ -78,7 +93,7 @@ func run(ctx context.Context, args, environment []string, stdout, stderr io.Writ
 	for _, target := range c.webhooks {
 		for _, event := range sandbox.WebhookEvents() {
 			if err := box.Subscribe(event, target); err != nil { //nolint:contextcheck // deliveries live as long as the sandbox
-				return fmt.Errorf("-webhook: %w", err)
+				return fmt.Errorf("%s: %w", c.named("webhook"), err)
 			}
 		}
 	}
@@ -94,15 +109,22 @@ func run(ctx context.Context, args, environment []string, stdout, stderr io.Writ
 // listen opens the port, and makes sure that localhost was what it says.
 func listen(ctx context.Context, c *config) (net.Listener, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.address)
+	if errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, addressInUseOnWindows) {
+		return nil, fmt.Errorf("%s: %w; -addr 127.0.0.1:0 takes a free port", c.named("addr"), err)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("-addr: %w", err)
+		return nil, fmt.Errorf("%s: %w", c.named("addr"), err)
 	}
 	if tcp, ok := listener.Addr().(*net.TCPAddr); !c.allowRemote && (!ok || !tcp.IP.IsLoopback()) {
 		_ = listener.Close()
-		return nil, fmt.Errorf("-addr: %q leads to %v, which is not a loopback address; -allow-remote permits it", c.address, listener.Addr())
+		return nil, fmt.Errorf("%s: %q leads to %v, which is not a loopback address; -allow-remote permits it", c.named("addr"), c.address, listener.Addr())
 	}
 	return listener, nil
 }
+
+// addressInUseOnWindows is WSAEADDRINUSE; package syscall has another number under the
+// name of Unix.
+const addressInUseOnWindows = syscall.Errno(10048)
 
 // reachable is the address for a browser on this machine: nobody can connect to
 // "all addresses".
@@ -116,18 +138,20 @@ func reachable(address net.Addr) string {
 
 const (
 	readHeaderTimeout = 10 * time.Second
+	readTimeout       = 30 * time.Second // of a whole request; net/http lifts it when the body has arrived
 	idleTimeout       = 2 * time.Minute
 	maxHeaderBytes    = 64 << 10
 	// grace is what answers in progress get before they are cut.
 	grace = 500 * time.Millisecond
 )
 
-// serve answers until ctx is done. There is no timeout for a whole answer: events
-// are a stream, and some faults take their time on purpose.
+// serve answers until ctx is done. A request has to arrive within a time; there is none
+// for its answer: events are a stream, and some faults take their time on purpose.
 func serve(ctx context.Context, listener net.Listener, pages *console.Console, logger *log.Logger) error {
 	server := &http.Server{
 		Handler:           logRequests(pages.Handler(), logger),
 		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          logger,

@@ -47,6 +47,7 @@ func TestMeasure_startToFirstAnswer(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		begun := time.Now()
 		cmd := exec.CommandContext(ctx, program, "-addr", "127.0.0.1:0", "-state", filepath.Join(t.TempDir(), "state.json"))
+		cmd.Env = ownEnvironment()
 		stdout, err := cmd.StdoutPipe()
 		require.NoError(t, err)
 		require.NoError(t, cmd.Start())

@@ -46,6 +46,28 @@ func TestRun_aPortThatIsTaken(t *testing.T) {
 	p := start(t)
 	err := run(t.Context(), []string{"-addr", strings.TrimPrefix(p.url, "http://")}, nil, io.Discard, io.Discard)
 	require.ErrorContains(t, err, "-addr: ")
+	require.ErrorContains(t, err, "-addr 127.0.0.1:0 takes a free port")
+	err = run(t.Context(), nil, []string{"REVV_SANDBOX_ADDR=" + strings.TrimPrefix(p.url, "http://")}, io.Discard, io.Discard)
+	require.ErrorContains(t, err, "REVV_SANDBOX_ADDR: ")
+}
+
+// A name can stand for any machine, whatever it was called when it was checked.
+func TestListen_looksWhereItIs(t *testing.T) {
+	t.Parallel()
+	for variable, named := range map[string]string{"": "-addr: ", "REVV_SANDBOX_ADDR": "REVV_SANDBOX_ADDR: "} {
+		c := &config{address: "0.0.0.0:0"}
+		if variable != "" {
+			c.variables = map[string]string{"addr": variable}
+		}
+		listener, err := listen(t.Context(), c)
+		require.ErrorContains(t, err, named)
+		require.ErrorContains(t, err, "not a loopback address")
+		assert.Nil(t, listener)
+		c.allowRemote = true
+		listener, err = listen(t.Context(), c)
+		require.NoError(t, err)
+		require.NoError(t, listener.Close())
+	}
 }
 
 func TestRun_refusesRemoteAddresses(t *testing.T) {

@@ -24,6 +24,7 @@ const (
 
 // stateFile keeps the account of a sandbox on disk.
 type stateFile struct {
+	name    string // what the file was given by, for messages
 	path    string
 	sandbox *sandbox.Sandbox
 	lock    *filelock.Lock
@@ -34,21 +35,21 @@ type stateFile struct {
 // openState loads the file into the sandbox, and writes it, so that a place where
 // it cannot be written is noticed at the start. A file that is not understood is
 // left as it is. An empty path keeps nothing.
-func openState(ctx context.Context, path string, s *sandbox.Sandbox) (f *stateFile, err error) {
+func openState(ctx context.Context, name, path string, s *sandbox.Sandbox) (f *stateFile, err error) {
 	if path == "" {
 		return nil, nil //nolint:nilnil // nothing is to be kept, and nothing wrong
 	}
 	defer func() {
 		if err != nil {
-			err = fmt.Errorf("-state: %w", err)
+			err = fmt.Errorf("%s: %w", name, err)
 		}
 	}()
-	f = &stateFile{path: path, sandbox: s}
+	f = &stateFile{name: name, path: path, sandbox: s}
 	if filelock.Supported {
 		ctx, cancel := context.WithTimeout(ctx, lockTimeout)
 		defer cancel()
 		if f.lock, err = filelock.Acquire(ctx, path+".lock"); errors.Is(err, context.DeadlineExceeded) {
-			return nil, fmt.Errorf("%s belongs to another sandbox that is running", path)
+			return nil, fmt.Errorf("%s belongs to another sandbox that is running; end it, or name another file", path)
 		} else if err != nil {
 			return nil, err
 		}
@@ -124,7 +125,7 @@ func (f *stateFile) run(ctx context.Context, logger *log.Logger) {
 		}
 		err := f.save()
 		if err != nil && !f.failing {
-			logger.Printf("-state: %v; it is tried again every %v", err, saveEvery)
+			logger.Printf("%s: %v; it is tried again every %v", f.name, err, saveEvery)
 		}
 		f.failing = err != nil
 	}
@@ -137,7 +138,7 @@ func (f *stateFile) close() error {
 	}
 	defer f.release()
 	if err := f.save(); err != nil {
-		return fmt.Errorf("-state: %w", err)
+		return fmt.Errorf("%s: %w", f.name, err)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/revv-go/revv/internal/sandbox"
 )
 
 func TestState_survivesARestart(t *testing.T) {
@@ -99,6 +102,28 @@ func TestState_whereItCannotBe_isNoticedAtTheStart(t *testing.T) {
 	path := filepath.Join(dir, "state.json")
 	start(t, "-state", path)
 	require.ErrorContains(t, runRefused(t, "-state", path), "belongs to another sandbox")
+	err := run(t.Context(), []string{"-addr", "127.0.0.1:0"}, []string{"REVV_SANDBOX_STATE=" + dir}, io.Discard, io.Discard)
+	require.ErrorContains(t, err, "REVV_SANDBOX_STATE: ")
+}
+
+// What could not be put in its place does not stay beside it: a disk that is full
+// would be fuller with every try, and the secret of the application is in it.
+func TestState_thatCannotBeSaved_leavesNothingBehind(t *testing.T) {
+	t.Parallel()
+	box, err := sandbox.New(sandbox.Options{})
+	require.NoError(t, err)
+	t.Cleanup(box.Close)
+	dir := t.TempDir()
+	path := filepath.Join(dir, "state.json")
+	require.NoError(t, os.Mkdir(path, 0o700)) // which no file can replace
+	for _, name := range []string{"-state", "REVV_SANDBOX_STATE"} {
+		f := &stateFile{name: name, path: path, sandbox: box}
+		require.ErrorContains(t, f.close(), name+": ")
+	}
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Len(t, entries, 1)
+	assert.Equal(t, "state.json", entries[0].Name())
 }
 
 // runRefused runs the program, which must not come to listening.

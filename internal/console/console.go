@@ -5,6 +5,7 @@
 package console
 
 import (
+	"errors"
 	"fmt"
 	"html/template"
 	"net/http"
@@ -23,7 +24,8 @@ type Console struct {
 
 // New builds the sandbox and the pages around it. They answer under the names of
 // loopback, under the host of the base URL, under any IP address and under the
-// names in opts.Hosts.
+// names in opts.Hosts. Pages of other sites may call the API if they are on loopback
+// or their origin is in opts.Origins.
 func New(opts sandbox.Options) (*Console, error) {
 	pages, public, err := parseTemplates()
 	if err != nil {
@@ -35,7 +37,8 @@ func New(opts sandbox.Options) (*Console, error) {
 	}
 	opts.Fallback = http.HandlerFunc(c.servePage)
 	opts.Pages = public
-	opts.Hosts = append([]string{}, opts.Hosts...) // not nil, which would be any name
+	opts.Hosts = append([]string{}, opts.Hosts...)     // not nil, which would be any name
+	opts.Origins = append([]string{}, opts.Origins...) // nor any origin
 	if c.sandbox, err = sandbox.New(opts); err != nil {
 		return nil, err
 	}
@@ -113,11 +116,33 @@ func (c *Console) servePage(w http.ResponseWriter, r *http.Request) {
 		c.problem(w, err)
 		return
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	if r.Method == http.MethodPost {
+		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+		if err := parseForm(r); err != nil {
+			c.problem(w, err)
+			return
+		}
+	}
 	c.mux.ServeHTTP(w, r)
 }
 
 const maxForm = 1 << 20 // bytes of a form
+
+// parseForm reads the form of a request, of either kind. Where a handler reads it by
+// itself, with PostFormValue, one that cannot be read is like one without fields.
+func parseForm(r *http.Request) error {
+	err := r.ParseForm()
+	if err == nil {
+		err = r.ParseMultipartForm(maxForm)
+	}
+	if _, large := errors.AsType[*http.MaxBytesError](err); large {
+		return &sandbox.Problem{Status: http.StatusRequestEntityTooLarge, Message: "The form is larger than 1 MiB. Nothing was changed."}
+	}
+	if err != nil && !errors.Is(err, http.ErrNotMultipart) {
+		return &sandbox.Problem{Status: http.StatusBadRequest, Message: "The form could not be read: " + err.Error() + ". Nothing was changed."}
+	}
+	return nil
+}
 
 // page makes a handler of net/http of h.
 func (c *Console) page(h handler) http.Handler {

@@ -6,8 +6,11 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -130,4 +133,51 @@ func TestEvents_pagesAndScriptFitTogether(t *testing.T) {
 	script, err := io.ReadAll(b.do(http.MethodGet, "/assets/console.js", "").Body)
 	require.NoError(t, err)
 	assert.Contains(t, string(script), `EventSource("/events")`)
+}
+
+// stuckPage is a page that takes the greeting and then reads no more.
+type stuckPage struct {
+	*httptest.ResponseRecorder
+
+	deadline time.Time
+	greeted  bool
+}
+
+func (p *stuckPage) SetWriteDeadline(deadline time.Time) error {
+	p.deadline = deadline
+	return nil
+}
+
+func (p *stuckPage) Write(text []byte) (int, error) {
+	if !p.greeted {
+		p.greeted = true
+		return len(text), nil
+	}
+	limit := time.Hour // of a connection that has no deadline
+	if !p.deadline.IsZero() {
+		limit = time.Until(p.deadline)
+	}
+	<-time.After(limit)
+	return 0, os.ErrDeadlineExceeded
+}
+
+// A page that does not read gives its place free.
+func TestEvents_pageThatDoesNotRead_isLeft(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := open(t)
+		ended := make(chan time.Time)
+		go func() {
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, base+"/events", http.NoBody)
+			b.Handler().ServeHTTP(&stuckPage{ResponseRecorder: httptest.NewRecorder()}, r)
+			ended <- time.Now()
+		}()
+		synctest.Wait()
+		time.Sleep(time.Hour) // in a bubble: the time is for each event, and not for the stream
+		changed := time.Now()
+		require.NoError(t, b.Sandbox().Fail(sandbox.Fault{Status: http.StatusTeapot}))
+		took := (<-ended).Sub(changed)
+		assert.GreaterOrEqual(t, took, time.Second)
+		assert.LessOrEqual(t, took, time.Minute)
+	})
 }

@@ -204,8 +204,36 @@ func TestNewTemplate(t *testing.T) {
 	checkHTML(t, "title", bad)
 	assert.Contains(t, bad, "must not be longer than 255 characters")
 	b.post(http.StatusUnprocessableEntity, "/templates/24/documents", nil) // inactive
-	tooLarge := b.do(http.MethodPost, "/templates", "title="+strings.Repeat("x", 2<<20))
-	assert.Equal(t, http.StatusBadRequest, tooLarge.Code)
+}
+
+// A form that cannot be read is not one with nothing in it.
+func TestForms_thatCannotBeRead_areToldSo(t *testing.T) {
+	t.Parallel()
+	b := open(t)
+	large := "title=Mine&name=Mine&preset=error&times=1&x=" + strings.Repeat("x", 1<<20)
+	multipart := "--b\r\nContent-Disposition: form-data; name=\"name\"\r\n\r\n" + strings.Repeat("x", 1<<20) + "\r\n--b--\r\n"
+	before := b.Sandbox().Revision()
+	for _, path := range []string{"/templates", "/templates/23/documents", "/folders", "/faults", "/help/secret", "/traffic/clear"} {
+		for body, contentType := range map[string]string{large: "application/x-www-form-urlencoded", multipart: "multipart/form-data; boundary=b"} {
+			w := b.do(http.MethodPost, path, body, "Content-Type", contentType)
+			assert.Equal(t, http.StatusRequestEntityTooLarge, w.Code, "%s as %s", path, contentType)
+			assert.Contains(t, w.Body.String(), "The form is larger than 1 MiB.")
+			checkHTML(t, path, w.Body.String())
+		}
+		for body, contentType := range map[string]string{"name=%zz": "application/x-www-form-urlencoded", "x": "multipart/form-data"} {
+			w := b.do(http.MethodPost, path, body, "Content-Type", contentType)
+			assert.Equal(t, http.StatusBadRequest, w.Code, "%s as %s", path, contentType)
+			assert.Contains(t, w.Body.String(), "The form could not be read: ")
+		}
+	}
+	assert.Equal(t, before, b.Sandbox().Revision(), "nothing was changed")
+	assert.Empty(t, b.Sandbox().Faults())
+
+	// As a program sends a form with -F.
+	small := "--b\r\nContent-Disposition: form-data; name=\"name\"\r\n\r\nMine\r\n--b--\r\n"
+	w := b.do(http.MethodPost, "/folders", small, "Content-Type", "multipart/form-data; boundary=b")
+	assert.Equal(t, http.StatusSeeOther, w.Code, "%s", w.Body)
+	assert.Contains(t, b.get("/folders"), ">Mine<")
 }
 
 func TestNewFolder(t *testing.T) {

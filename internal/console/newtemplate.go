@@ -111,9 +111,6 @@ func (c *Console) templateForm(w http.ResponseWriter, status int, f templateForm
 
 // createTemplate makes the template, or only gives the form more rows.
 func (c *Console) createTemplate(w http.ResponseWriter, r *http.Request) error {
-	if err := r.ParseForm(); err != nil {
-		return &sandbox.Problem{Status: http.StatusBadRequest, Message: "The form is malformed or too large."}
-	}
 	f := readTemplateForm(r.PostForm)
 	if r.PostForm.Get("action") == "rows" {
 		f.grow(firstRows)

@@ -19,6 +19,7 @@ import (
 func TestPages_renderWithHostileTexts(t *testing.T) {
 	t.Parallel()
 	b := full(t)
+	own := 0
 	for _, path := range b.paths() {
 		w := b.do(http.MethodGet, path, "")
 		page := w.Body.String()
@@ -38,7 +39,16 @@ func TestPages_renderWithHostileTexts(t *testing.T) {
 			assert.Contains(t, policy, part, path)
 		}
 		assert.NotContains(t, policy, "unsafe", path)
+		if path != consentPath { // its form ends at the application
+			assert.Contains(t, policy, "form-action 'self'", path)
+		}
+		if behindLink := regexp.MustCompile(`^/(sign|shared|perma|oauth|api)/`); !behindLink.MatchString(path) {
+			own++
+			assert.Equal(t, "same-origin", w.Header().Get("Cross-Origin-Opener-Policy"), "no window of another site: %s", path)
+			assert.Equal(t, "same-origin", w.Header().Get("Cross-Origin-Resource-Policy"), "nor any use of it there: %s", path)
+		}
 	}
+	assert.Greater(t, own, 25)
 	for _, path := range []string{"/", "/documents/14", "/folders", "/contacts", "/templates", "/templates/25", "/outbox"} {
 		assert.Contains(t, b.get(path), "&lt;script&gt;alert(", "%s: the text is there, as text", path)
 	}

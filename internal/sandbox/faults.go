@@ -178,8 +178,13 @@ func (s *Sandbox) Fail(faults ...Fault) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, f := range faults {
-		f.Header, f.Members = f.Header.Clone(), maps.Clone(f.Members)
-		s.faults = append(s.faults, &f)
+		f = f.clone()
+		use := &FaultUse{Fault: f}
+		s.faults = append(s.faults, &armedFault{Fault: f, use: use})
+		s.faultUses = append(s.faultUses, use)
+	}
+	if over := len(s.faultUses) - ringSize; over > 0 {
+		s.faultUses = slices.Clone(s.faultUses[over:])
 	}
 	s.notify(Change{Kind: changeFault})
 	return nil
@@ -189,7 +194,7 @@ func (s *Sandbox) Fail(faults ...Fault) error {
 func (s *Sandbox) ClearFaults() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.faults = nil
+	s.faults, s.faultUses = nil, nil
 	s.notify(Change{Kind: changeFault})
 }
 
@@ -199,10 +204,43 @@ func (s *Sandbox) Faults() []Fault {
 	defer s.mu.Unlock()
 	faults := make([]Fault, len(s.faults))
 	for i, f := range s.faults {
-		faults[i] = *f
-		faults[i].Header, faults[i].Members = f.Header.Clone(), maps.Clone(f.Members)
+		faults[i] = f.clone()
 	}
 	return faults
+}
+
+// clone copies the fault with what it refers to.
+func (f *Fault) clone() Fault {
+	twin := *f
+	twin.Header, twin.Members = f.Header.Clone(), maps.Clone(f.Members)
+	return twin
+}
+
+// armedFault is a fault that is still to happen, with the counts that are left.
+type armedFault struct {
+	Fault
+
+	use *FaultUse
+}
+
+// FaultUse is a fault as it was given to [Sandbox.Fail], with how many requests have
+// met it.
+type FaultUse struct {
+	Fault
+
+	Met int
+}
+
+// FaultUses lists the faults since the last ClearFaults, the oldest first, those that
+// are used up as well. The last 10,000 are kept.
+func (s *Sandbox) FaultUses() []FaultUse {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	uses := make([]FaultUse, len(s.faultUses))
+	for i, use := range s.faultUses {
+		uses[i] = FaultUse{use.clone(), use.Met}
+	}
+	return uses
 }
 
 // pickFault returns the fault that a request for one of the operations meets.
@@ -219,7 +257,8 @@ func (s *Sandbox) pickFault(ops []*operation) *Fault {
 			f.After--
 			continue
 		}
-		picked := *f
+		f.use.Met++
+		picked := f.Fault
 		if f.Times > 0 {
 			if f.Times--; f.Times == 0 { // it would mean for ever now
 				s.faults = slices.Delete(s.faults, i, i+1)

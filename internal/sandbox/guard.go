@@ -9,12 +9,11 @@ import (
 )
 
 // Guard refuses what the page of another site makes a browser send to a page of
-// the sandbox, as a [*Problem]. It is for what people see: the API stays open to
-// every origin, since its token is in a header that no browser adds by itself.
+// the sandbox, as a [*Problem].
 //
 // The sandbox knows no cookie, so nobody can borrow a session. What another site
 // could borrow is the place: a browser on this machine reaches addresses of this
-// machine. Two checks forbid that.
+// machine. Two checks forbid that, of which the second one holds for the API, too.
 //
 //   - A request that changes something is refused if the browser says that it
 //     comes from elsewhere. Every browser since 2020 sends Origin with such a
@@ -27,6 +26,12 @@ import (
 //     that lets its own name point to this machine has the same origin as the
 //     sandbox under that name, and would pass the first check. An address in
 //     the place of a name cannot be pointed anywhere else.
+//
+// In the place of the first check, the API has the rules of CORS: the login, and every
+// call with a token, need a header that a page of another origin may send only after
+// the browser has asked, and [Options.Origins] decides what it is told. That the token
+// is a secret would not do: the password that it is given for is printed in the
+// documentation, and who has it can have webhooks sent to this machine's neighbours.
 func (s *Sandbox) Guard(r *http.Request) error {
 	if p := s.guard(r); p != nil {
 		return p
@@ -35,9 +40,8 @@ func (s *Sandbox) Guard(r *http.Request) error {
 }
 
 func (s *Sandbox) guard(r *http.Request) *Problem {
-	if !s.ourName(r.Host) {
-		return problem(http.StatusMisdirectedRequest, codeForeignHost,
-			"the sandbox does not answer for the host %q; open it by the address that it printed, or allow the name when starting it", shorten(r.Host))
+	if p := s.checkHost(r); p != nil {
+		return p
 	}
 	var sameOrigin http.CrossOriginProtection
 	if err := sameOrigin.Check(r); err != nil {
@@ -46,7 +50,39 @@ func (s *Sandbox) guard(r *http.Request) *Problem {
 	return nil
 }
 
-// ourName reports whether pages answer under the name in a Host header.
+// checkHost refuses a request for a name that is not ours.
+func (s *Sandbox) checkHost(r *http.Request) *Problem {
+	if s.ourName(r.Host) {
+		return nil
+	}
+	return problem(http.StatusMisdirectedRequest, codeForeignHost,
+		"the sandbox does not answer for the host %q; call it by the address that it printed, or allow the name when starting it", shorten(r.Host))
+}
+
+// guardCall refuses an operation that a browser was made to ask for.
+func (s *Sandbox) guardCall(c *call) *Problem {
+	if c.op.forPeople() && c.fromPage() {
+		return s.guard(c.request)
+	}
+	return s.checkHost(c.request)
+}
+
+// anyOrigin reports whether the pages of every origin may call the API.
+func (s *Sandbox) anyOrigin() bool {
+	return s.opts.Origins == nil || slices.Contains(s.opts.Origins, "*")
+}
+
+// ourOrigin reports whether the pages of an origin may call the API. "null" is never
+// ours: every site can be a page without an origin, in a frame.
+func (s *Sandbox) ourOrigin(origin string) bool {
+	if s.anyOrigin() || slices.ContainsFunc(s.opts.Origins, func(ours string) bool { return strings.EqualFold(ours, origin) }) {
+		return true
+	}
+	u, err := url.Parse(origin)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && IsLoopback(u.Hostname())
+}
+
+// ourName reports whether the sandbox answers under the name in a Host header.
 func (s *Sandbox) ourName(host string) bool {
 	name := hostname(host)
 	if s.opts.Hosts == nil || net.ParseIP(name) != nil || IsLoopback(name) || strings.HasSuffix(name, ".localhost") {
@@ -77,6 +113,10 @@ func (s *Sandbox) ReferrerPolicy(r *http.Request) string {
 
 // forPeople reports whether the operation is called by pages.
 func (op *operation) forPeople() bool { return op.page || strings.HasPrefix(op.name, "Shared.") }
+
+// PreflightOperation is what a request is recorded as with which a browser asks
+// whether a page may call the API. No fault can be put on it.
+const PreflightOperation = "CORS.Preflight"
 
 // Operations names everything that can be asked for, and that a fault can be put
 // on, in the order of the contract.

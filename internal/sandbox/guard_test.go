@@ -28,6 +28,7 @@ func TestPages_areReplacedTogether(t *testing.T) {
 	w := a.do("GET", a.path(a.lastMail().Links["sign"]), "")
 	assert.Equal(t, "sign: Mutual NDA", w.Body.String())
 	assert.Contains(t, w.Header().Get("Content-Security-Policy"), "style-src 'self';")
+	assert.Contains(t, w.Header().Get("Content-Security-Policy"), "form-action 'self'")
 	assert.Equal(t, "problem: Not Found", a.do("GET", "/sign/nothing", "").Body.String())
 }
 

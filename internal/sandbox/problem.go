@@ -34,7 +34,7 @@ const (
 	codeMethod         = "METHOD_NOT_ALLOWED"     // the path exists with other methods
 	codeConflict       = "CONFLICT"               // the state of the object forbids it
 	codeMediaType      = "UNSUPPORTED_MEDIA_TYPE" // a body that does not say it is JSON
-	codeForeignHost    = "FOREIGN_HOST"           // a page under a name that is not ours
+	codeForeignHost    = "FOREIGN_HOST"           // a request for a name that is not ours
 	codeForeignOrigin  = "FOREIGN_ORIGIN"         // a page of another site asks
 	codeTooLarge       = "REQUEST_TOO_LARGE"      // a body over the limit
 	codeRateLimited    = "RATE_LIMITED"           // too many calls in the window

@@ -111,6 +111,9 @@ func (s *Sandbox) ClearRequests() {
 // fingerprint stands for a secret: equal secrets have equal ones.
 func fingerprint(secret string) string { return "sha256:" + hash(secret)[:8] }
 
+// Fingerprint is what stands in a [Request] in the place of a secret.
+func Fingerprint(secret string) string { return fingerprint(secret) }
+
 // redactPath replaces the secret of a link, which opens a document to whoever has it.
 func redactPath(address string) string {
 	for _, prefix := range []string{acceptancePath(""), "/sign/", "/shared/", "/perma/DOC/"} {

@@ -64,10 +64,13 @@ type Options struct {
 	// sign, answer, done, problem and consent. Styles and images come from the
 	// sandbox's own origin, which is Fallback's to serve. nil keeps the plain ones.
 	Pages *template.Template
-	// Hosts are further names under which pages answer, beside those of loopback,
-	// of BaseURL and all IP addresses; "*" is any name. nil is any name, too: what
-	// only programs call need not fear a browser.
+	// Hosts are further names under which the sandbox answers, beside those of
+	// loopback, of BaseURL and all IP addresses; "*" is any name. nil is any name, too:
+	// what only programs call need not fear a browser.
 	Hosts []string
+	// Origins are further origins whose pages may call the API, as
+	// https://app.example.com, beside those on loopback; "*" is any. nil is any, too.
+	Origins []string
 }
 
 // RateLimit allows Requests calls of the API in any window of length Per.
@@ -93,7 +96,7 @@ type Sandbox struct {
 
 	mu       sync.Mutex // guards everything below
 	account  *account
-	faults   []*Fault
+	faults   []*armedFault
 	log      requestLog
 	window   rateWindow
 	couriers map[string]*courier
@@ -102,6 +105,8 @@ type Sandbox struct {
 	settled  chan struct{} // closed and replaced when pending reaches 0
 	watchers map[*watcher]struct{}
 	closed   bool
+
+	faultUses []*FaultUse // of all faults since they were cleared
 
 	running sync.WaitGroup // handlers and couriers
 	stop    context.CancelFunc
@@ -142,7 +147,7 @@ func New(opts Options) (*Sandbox, error) {
 	if opts.WebhookBackoff == nil {
 		opts.WebhookBackoff = []time.Duration{200 * time.Millisecond, time.Second}
 	}
-	opts.RedirectURLs, opts.Hosts = slices.Clone(opts.RedirectURLs), slices.Clone(opts.Hosts)
+	opts.RedirectURLs, opts.Hosts, opts.Origins = slices.Clone(opts.RedirectURLs), slices.Clone(opts.Hosts), slices.Clone(opts.Origins)
 
 	s := &Sandbox{
 		opts:     opts,

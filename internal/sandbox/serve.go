@@ -67,8 +67,8 @@ func (rt *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.op = choose(ops, c.param, r.URL.Query())
 	refusal := c.readBody()
 	entry := s.record(r, c.op.name, c.body, ops...)
-	if refusal == nil && c.op.forPeople() && c.fromPage() {
-		refusal = s.guard(r)
+	if refusal == nil {
+		refusal = s.guardCall(c)
 	}
 	if refusal != nil {
 		reply := refusal.answer()
@@ -179,10 +179,16 @@ func (s *Sandbox) refuse(w http.ResponseWriter, r *http.Request, p *Problem) {
 }
 
 // preflight answers the question that a browser asks before it calls the API
-// from another origin, as programs of 2020 did.
+// from another origin, as programs of 2020 did. A refusal is in the log, since the
+// page itself does not learn the reason.
 func (s *Sandbox) preflight(w http.ResponseWriter, r *http.Request) bool {
 	if r.Method != http.MethodOptions || !strings.HasPrefix(r.URL.Path, apiSpace) || r.Header.Get("Access-Control-Request-Method") == "" {
 		return false
+	}
+	if origin := r.Header.Get("Origin"); origin != "" && !s.ourOrigin(origin) {
+		p := problem(http.StatusForbidden, codeForeignOrigin, "pages of the origin %q may not call the API; allow the origin when starting the sandbox", shorten(origin))
+		s.finish(s.record(r, PreflightOperation, nil), w, r, p.answer())
+		return true
 	}
 	headers := "AccessToken, Authorization, GrantType, RefreshToken, Content-Type, If-Range, Range"
 	if asked := r.Header.Get("Access-Control-Request-Headers"); asked != "" && s.opts.Lenient {
@@ -193,7 +199,7 @@ func (s *Sandbox) preflight(w http.ResponseWriter, r *http.Request) bool {
 		"Access-Control-Allow-Headers": {headers},
 		"Access-Control-Max-Age":       {"600"},
 	}}
-	s.finish(s.record(r, "CORS.Preflight", nil), w, r, reply)
+	s.finish(s.record(r, PreflightOperation, nil), w, r, reply)
 	return true
 }
 
@@ -204,13 +210,20 @@ func (s *Sandbox) finish(entry *Request, w http.ResponseWriter, r *http.Request,
 	reply.write(w)
 }
 
-// crossOrigin lets scripts of any origin read answers of the API: the access
-// token is in a header that no browser adds by itself.
+// crossOrigin lets scripts of our origins read answers of the API.
 func (s *Sandbox) crossOrigin(r *http.Request, reply *answer) {
-	if strings.HasPrefix(r.URL.Path, apiSpace) {
-		reply.header.Set("Access-Control-Allow-Origin", "*")
-		reply.header.Set("Access-Control-Expose-Headers", "Content-Disposition, ETag, Retry-After")
+	if !strings.HasPrefix(r.URL.Path, apiSpace) {
+		return
 	}
+	allowed := "*"
+	if !s.anyOrigin() {
+		reply.header.Add("Vary", "Origin")
+		if allowed = r.Header.Get("Origin"); allowed == "" || !s.ourOrigin(allowed) {
+			return
+		}
+	}
+	reply.header.Set("Access-Control-Allow-Origin", allowed)
+	reply.header.Set("Access-Control-Expose-Headers", "Content-Disposition, ETag, Retry-After")
 }
 
 // problemText is what the log says about a refusal.
