@@ -33,6 +33,9 @@ type operation struct {
 // api reports whether the operation belongs to the API that the client calls.
 func (op *operation) api() bool { return op.route != nil }
 
+// takesJSON reports whether the body is JSON and not a form.
+func (op *operation) takesJSON() bool { return op.body && (op.api() || op.name == "Auth.Login") }
+
 // operations is the table of the service. The names are those that the client
 // uses in its errors.
 func operations() []*operation {
