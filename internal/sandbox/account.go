@@ -64,6 +64,8 @@ type account struct {
 	codes     map[string]*authCode
 	consents  map[string]*Consent
 
+	nextConsent int64 // the number of the next consent page
+
 	postings []*Delivery // to be handed to couriers
 	changes  []Change    // to be told to watchers
 }
