@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -102,9 +103,9 @@ func (a *account) beginConsent(rawQuery string) (*Consent, error) {
 		return nil, err
 	}
 	a.dropConsents()
-	c := &Consent{
-		Ticket: a.source.text(linkLength), AppName: a.App.Name, UserEmail: a.Owner.Email, RedirectURL: target,
-		number: take(&a.nextConsent), state: query.Get("state"), challenge: query.Get("code_challenge"),
+	c := &Consent{ // its texts are cloned: as they are, they keep the whole query in memory
+		Ticket: a.source.text(linkLength), AppName: a.App.Name, UserEmail: a.Owner.Email, RedirectURL: strings.Clone(target),
+		number: take(&a.nextConsent), state: strings.Clone(query.Get("state")), challenge: strings.Clone(query.Get("code_challenge")),
 		expires: a.sandbox.clock.now().Add(codeLifetime),
 	}
 	a.consents[c.Ticket] = c

@@ -2,7 +2,6 @@ package sandbox
 
 import (
 	"fmt"
-	"net/http"
 	"net/url"
 	"regexp"
 	"strconv"
@@ -42,29 +41,6 @@ func TestShorten_andTitles_atTheirBounds(t *testing.T) {
 	d := Document{Fields: []Field{{Name: "A", Required: true}, {Name: "B", Required: true}, {Name: "C"}}}
 	assert.Equal(t, []string{"A", "B"}, d.missing(nil))
 	assert.Equal(t, []string{"A"}, d.missing([]FieldValue{{Name: "B", Value: "x"}, {Name: "C", Value: "x"}}))
-}
-
-func TestRequestLog_weighsAndDropsTheOldest(t *testing.T) {
-	t.Parallel()
-	assert.Equal(t, 3+5+2+200, (&Request{Body: "abc", Path: "/path", RawQuery: "q=", Header: http.Header{"A": nil, "B": nil}}).size())
-	var log requestLog
-	for range ringSize {
-		log.add(&Request{Body: "x"})
-	}
-	assert.Len(t, log.entries, ringSize)
-	assert.Equal(t, ringSize, log.bytes)
-	log.add(&Request{Body: "x"})
-	assert.Len(t, log.entries, ringSize-ringSize/10)
-	assert.Equal(t, len(log.entries), log.bytes)
-	assert.Equal(t, int64(ringSize+1), log.entries[len(log.entries)-1].ID)
-
-	var heavy requestLog
-	heavy.add(&Request{Body: strings.Repeat("x", maxLoggedBytes-1)})
-	heavy.add(&Request{Body: "x"})
-	assert.Len(t, heavy.entries, 2)
-	heavy.add(&Request{Body: "x"})
-	assert.Len(t, heavy.entries, 2)
-	assert.Equal(t, 2, heavy.bytes)
 }
 
 func TestRedaction_atItsBounds(t *testing.T) {

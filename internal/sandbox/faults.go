@@ -77,9 +77,16 @@ func (f *Fault) replaces() bool {
 		f.GzipBomb > 0 || f.Hang || f.Reset || f.CutAfter < 0
 }
 
-// String says what the fault does, for the log of requests.
+// String says what the fault does, for the log of requests, in which each request that
+// meets it has a copy: of long texts only the beginning is shown.
 func (f *Fault) String() string {
-	data, err := json.Marshal(f)
+	shown := *f
+	shown.Body, shown.RedirectTo = shorten(f.Body), shorten(f.RedirectTo)
+	shown.Members = maps.Clone(f.Members)
+	for name, text := range f.Members {
+		shown.Members[name] = shorten(text)
+	}
+	data, err := json.Marshal(&shown)
 	if err != nil {
 		return "fault"
 	}

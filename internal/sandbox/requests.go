@@ -45,7 +45,7 @@ func (r *Request) Is(name string) bool {
 
 // requestLog keeps the last requests, within a number and a size.
 type requestLog struct {
-	entries []*Request
+	entries []*Request // their ids grow by 1
 	bytes   int
 	next    int64
 }
@@ -55,23 +55,58 @@ func (l *requestLog) add(r *Request) {
 	r.ID = l.next
 	l.entries = append(l.entries, r)
 	l.bytes += r.size()
-	if len(l.entries) <= ringSize && l.bytes <= maxLoggedBytes {
-		return
-	}
-	drop := len(l.entries)/10 + 1
-	for _, old := range l.entries[:drop] {
-		l.bytes -= old.size()
-	}
-	l.entries = slices.Clone(l.entries[drop:])
+	l.bound()
 }
 
-// size is what the entry weighs; a header line weighs about a hundred bytes.
-func (r *Request) size() int { return len(r.Body) + len(r.Path) + len(r.RawQuery) + 100*len(r.Header) }
+// answered completes an entry. One that was dropped in the meantime weighs nothing.
+func (l *requestLog) answered(r *Request, status int, problem string) {
+	before := r.size()
+	r.Status, r.Problem = status, problem
+	if len(l.entries) > 0 && r.ID >= l.entries[0].ID {
+		l.bytes += r.size() - before
+		l.bound()
+	}
+}
 
-// record adds the request to the log before anything is decided about it.
+// bound drops the oldest tenth for as long as there is too much.
+func (l *requestLog) bound() {
+	drop, kept := 0, l.bytes
+	for drop < len(l.entries) && (len(l.entries)-drop > ringSize || kept > maxLoggedBytes) {
+		tenth := (len(l.entries)-drop)/10 + 1
+		for _, old := range l.entries[drop : drop+tenth] {
+			kept -= old.size()
+		}
+		drop += tenth
+	}
+	if drop > 0 { // what is kept moves to memory of its own, so that the rest is freed
+		l.entries, l.bytes = slices.Clone(l.entries[drop:]), kept
+	}
+}
+
+// What an entry weighs beside its texts, and each line of its header.
+const (
+	entryWeight = 300
+	lineWeight  = 100
+)
+
+// size is what the entry weighs in memory, in bytes.
+func (r *Request) size() int {
+	size := entryWeight + len(r.Operation) + len(r.Method) + len(r.Path) + len(r.RawQuery) + len(r.Body) + len(r.Problem)
+	for name, values := range r.Header {
+		size += lineWeight + len(name)
+		for _, value := range values {
+			size += lineWeight + len(value)
+		}
+	}
+	return size
+}
+
+// record adds the request to the log before anything is decided about it. The parts of
+// the request line are cloned: as they are, a short one keeps the whole line in memory.
 func (s *Sandbox) record(r *http.Request, op string, body []byte, shared ...*operation) *Request {
 	entry := &Request{
-		At: s.clock.now(), Operation: op, Method: r.Method, Path: redactPath(r.URL.Path), RawQuery: redactForm(r.URL.RawQuery),
+		At: s.clock.now(), Operation: op, Method: strings.Clone(r.Method),
+		Path: strings.Clone(redactPath(r.URL.Path)), RawQuery: strings.Clone(redactForm(r.URL.RawQuery)),
 		Header: redactHeader(r.Header), Body: redactBody(op, body), shared: shared,
 	}
 	s.mu.Lock()
@@ -84,7 +119,7 @@ func (s *Sandbox) record(r *http.Request, op string, body []byte, shared ...*ope
 func (s *Sandbox) recordAnswer(entry *Request, status int, problem string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	entry.Status, entry.Problem = status, problem
+	s.log.answered(entry, status, problem)
 	s.notify(Change{Kind: changeRequest})
 }
 
