@@ -2,7 +2,6 @@ package sandbox
 
 import (
 	"fmt"
-	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
@@ -41,21 +40,6 @@ func TestShorten_andTitles_atTheirBounds(t *testing.T) {
 	d := Document{Fields: []Field{{Name: "A", Required: true}, {Name: "B", Required: true}, {Name: "C"}}}
 	assert.Equal(t, []string{"A", "B"}, d.missing(nil))
 	assert.Equal(t, []string{"A"}, d.missing([]FieldValue{{Name: "B", Value: "x"}, {Name: "C", Value: "x"}}))
-}
-
-func TestRedaction_atItsBounds(t *testing.T) {
-	t.Parallel()
-	whole := strings.Repeat("x", maxLoggedBody)
-	assert.Equal(t, whole, redactBody("Documents.Create", []byte(whole)))
-	assert.Equal(t, whole, redactBody("Documents.Create", []byte(whole+"x")))
-	assert.Equal(t, whole, redactForm(whole))
-	assert.Equal(t, "(too long)", redactForm(whole+"x"))
-	object := []byte(`{"a":"` + strings.Repeat("x", maxLoggedBody-8) + `"}`)
-	assert.Len(t, redactJSON(object), maxLoggedBody)
-	assert.Equal(t, "(too long)", redactJSON(append(object, ' ')))
-	shown := url.QueryEscape(fingerprint("a secret"))
-	assert.Equal(t, "client_secret="+shown+"&x=1", redactForm("client_secret=a%20secret&x=1"))
-	assert.Equal(t, "client_secret="+url.QueryEscape(fingerprint("a%zz")), redactForm("client_secret=a%zz"))
 }
 
 func TestWrap_breaksAtBlanksOfTheSecondHalf(t *testing.T) {
