@@ -67,6 +67,7 @@ type account struct {
 	nextConsent int64 // the number of the next consent page
 
 	postings []*Delivery // to be handed to couriers
+	ended    []*Webhook  // whose deliveries are to be dropped
 	changes  []Change    // to be told to watchers
 }
 

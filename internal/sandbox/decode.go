@@ -224,6 +224,15 @@ func (o *object) textGiven(name string, n need) (text string, given bool) {
 	return text, true
 }
 
+// words reads a text that is kept, and bounded for that reason.
+func (o *object) words(name string, n need) string {
+	text := o.text(name, n)
+	if err := checkWords(name, text); err != nil {
+		o.fail(err)
+	}
+	return text
+}
+
 // title reads the name of a document or folder.
 func (o *object) title(name string, n need) string {
 	text, given := o.textGiven(name, n)
@@ -291,9 +300,9 @@ func (o *object) persons(name string, ordered bool) []Person {
 	seen := map[string]bool{}
 	for i, item := range items {
 		p := Person{
-			Email:     item.text("user_email", required),
-			FirstName: item.text("first_name", optional),
-			LastName:  item.text("last_name", optional),
+			Email:     item.words("user_email", required),
+			FirstName: item.words("first_name", optional),
+			LastName:  item.words("last_name", optional),
 		}
 		if ordered {
 			if raw := item.take("order", "number", optional); raw != nil {

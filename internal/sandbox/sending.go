@@ -90,7 +90,7 @@ func (a *account) share(c *call) (any, error) {
 	}
 	persons := b.persons("collaborators", false)
 	review := b.boolean("isReview")
-	message := b.text("reviewerEmailMessage", optional)
+	message := b.words("reviewerEmailMessage", optional)
 	if err := b.end(); err != nil {
 		return nil, err
 	}
@@ -131,7 +131,7 @@ func (a *account) sendParams(c *call, member string, ordered bool) (*Document, [
 		return nil, nil, "", err
 	}
 	persons := b.persons(member, ordered)
-	message := b.text("email_message", optional)
+	message := b.words("email_message", optional)
 	if err := b.end(); err != nil {
 		return nil, nil, "", err
 	}
