@@ -25,9 +25,9 @@ type courier struct {
 	dropped chan struct{} // closed when what is on its way is not to be tried again
 }
 
-// webhookClient returns the client that delivers. Redirects are not followed, by a
-// client that was given neither unless it says how: a receiver that moved has to
-// subscribe again.
+// webhookClient returns the client that delivers. Redirects are not followed, for a
+// receiver that moved has to subscribe again; a client that was given may say otherwise
+// by a CheckRedirect of its own.
 func webhookClient(given *http.Client) (*http.Client, *http.Transport) {
 	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	if given != nil {

@@ -103,7 +103,7 @@ func TestFault_isDescribedShortly(t *testing.T) {
 
 // What is kept of a long line is counted as what it is, so nothing may hold the rest of
 // it in memory. It is not parallel: it looks at the memory of the process.
-func TestKeptTexts_holdNoLongerOnesInMemory(t *testing.T) { //nolint:paralleltest // it looks at all memory
+func TestKeptTexts_holdNoLongerOnesInMemory(t *testing.T) {
 	s, err := New(Options{Lenient: true})
 	require.NoError(t, err)
 	defer s.Close()
