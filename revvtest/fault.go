@@ -60,8 +60,12 @@ type Fault struct {
 	Chunked bool
 	// Truncate halves the body within a complete HTTP message.
 	Truncate bool
-	// Members replaces members of a JSON answer by the JSON given here; an empty
-	// text removes the member.
+	// Members replaces members of a JSON answer by the JSON given here, and adds those
+	// that are not there; an empty text removes the member. Where the answer is one
+	// object under one name, as {"Document":{…}}, the members of that inner object are
+	// meant, unless Members has the outer name itself; only the first level below it is
+	// reached. It is refused for an operation whose answer is no JSON object, as
+	// Documents.Activities and Documents.Download, and with a Body that is none.
 	Members map[string]string
 }
 

@@ -64,7 +64,10 @@ type account struct {
 	codes     map[string]*authCode
 	consents  map[string]*Consent
 
+	nextConsent int64 // the number of the next consent page
+
 	postings []*Delivery // to be handed to couriers
+	ended    []*Webhook  // whose deliveries are to be dropped
 	changes  []Change    // to be told to watchers
 }
 

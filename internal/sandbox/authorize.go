@@ -5,14 +5,27 @@ import (
 	"fmt"
 	"maps"
 	"net"
-	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
 // codeLifetime bounds both an open consent page and an authorization code.
 const codeLifetime = 10 * time.Minute
+
+const (
+	maxConsents = ringSize // open consent pages
+	maxState    = 2048     // bytes of the state of an authorization request
+)
+
+// What RFC 7636 makes of PKCE.
+var (
+	codeChallenge = regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`)
+	codeVerifier  = regexp.MustCompile(`^[A-Za-z0-9._~-]{43,128}$`)
+)
 
 // Consent is an open question to the user: may the application act for them?
 type Consent struct {
@@ -21,6 +34,7 @@ type Consent struct {
 	UserEmail   string
 	RedirectURL string // where the answer goes, without its parameters
 
+	number    int64 // grows from one consent page to the next
 	state     string
 	challenge string
 	expires   time.Time
@@ -82,6 +96,24 @@ func (a *account) beginConsent(rawQuery string) (*Consent, error) {
 	if !slices.ContainsFunc(a.App.RedirectURLs, func(registered string) bool { return sameRedirect(registered, target) }) {
 		return nil, badRequest("the redirect_uri %q is not registered; the application has %s", shorten(target), list(a.App.RedirectURLs))
 	}
+	if len(query.Get("state")) > maxState { // told here, since the application could not be told its state
+		return nil, badRequest("state: at most %d bytes are allowed, not %d", maxState, len(query.Get("state")))
+	}
+	if err := a.checkAuthorization(query, target); err != nil {
+		return nil, err
+	}
+	a.dropConsents()
+	c := &Consent{ // its texts are cloned: as they are, they keep the whole query in memory
+		Ticket: a.source.text(linkLength), AppName: a.App.Name, UserEmail: a.Owner.Email, RedirectURL: strings.Clone(target),
+		number: take(&a.nextConsent), state: strings.Clone(query.Get("state")), challenge: strings.Clone(query.Get("code_challenge")),
+		expires: a.sandbox.clock.now().Add(codeLifetime),
+	}
+	a.consents[c.Ticket] = c
+	return c, nil
+}
+
+// checkAuthorization reports what the application has to be told of its request.
+func (a *account) checkAuthorization(query url.Values, target string) error {
 	refuse := func(code, format string, args ...any) error {
 		return &redirect{withQuery(target, url.Values{
 			"error": {code}, "error_description": {fmt.Sprintf(format, args...)},
@@ -89,35 +121,46 @@ func (a *account) beginConsent(rawQuery string) (*Consent, error) {
 	}
 	challenge := query.Get("code_challenge")
 	switch {
+	case query.Get("response_type") == "":
+		return refuse("invalid_request", "response_type is missing; it must be code")
 	case query.Get("response_type") != "code":
-		return nil, refuse("unsupported_response_type", "response_type must be code")
+		return refuse("unsupported_response_type", "response_type must be code")
 	case challenge == "" && query.Has("code_challenge_method"):
-		return nil, refuse("invalid_request", "code_challenge_method comes without a code_challenge")
+		return refuse("invalid_request", "code_challenge_method comes without a code_challenge")
 	case challenge != "" && query.Get("code_challenge_method") != "S256":
-		return nil, refuse("invalid_request", "code_challenge_method must be S256")
-	case challenge != "" && len(challenge) != 43:
-		return nil, refuse("invalid_request", "code_challenge must be the 43 characters of a SHA-256")
+		return refuse("invalid_request", "code_challenge_method must be S256")
+	case challenge != "" && !codeChallenge.MatchString(challenge):
+		return refuse("invalid_request", "code_challenge must be the 43 characters of base64url that a SHA-256 has")
 	}
 	for _, name := range slices.Sorted(maps.Keys(query)) {
 		switch name {
 		case "client_id", "redirect_uri", "response_type", "state", "code_challenge", "code_challenge_method":
 		default:
 			if !a.sandbox.opts.Lenient {
-				return nil, refuse("invalid_request", "the parameter %s is not known", shorten(name))
+				return refuse("invalid_request", "the parameter %s is not known", shorten(name))
 			}
 		}
 	}
+	return nil
+}
+
+// dropConsents makes room for one more open consent page. Pages that are too old go,
+// and of too many the one that has been open longest: whoever opens thousands must not
+// keep others from theirs.
+func (a *account) dropConsents() {
 	now := a.sandbox.clock.now()
-	maps.DeleteFunc(a.consents, func(_ string, c *Consent) bool { return !now.Before(c.expires) })
-	if len(a.consents) >= ringSize {
-		return nil, problem(http.StatusServiceUnavailable, codeRateLimited, "too many consent pages are open")
+	var oldest *Consent
+	for ticket, c := range a.consents {
+		switch {
+		case !now.Before(c.expires):
+			delete(a.consents, ticket)
+		case oldest == nil || c.number < oldest.number:
+			oldest = c
+		}
 	}
-	c := &Consent{
-		Ticket: a.source.text(linkLength), AppName: a.App.Name, UserEmail: a.Owner.Email, RedirectURL: target,
-		state: query.Get("state"), challenge: challenge, expires: now.Add(codeLifetime),
+	if len(a.consents) >= maxConsents {
+		delete(a.consents, oldest.Ticket)
 	}
-	a.consents[c.Ticket] = c
-	return c, nil
 }
 
 // DecideConsent answers the question once and returns where the browser goes.
@@ -170,10 +213,20 @@ func CheckRedirectURL(text string) error {
 		return err
 	case u.Scheme == "" || u.Host == "" || u.Fragment != "" || u.User != nil:
 		return fmt.Errorf("%q must be an absolute URL without user and fragment", text)
-	case u.Scheme == "http" && !IsLoopback(u.Hostname()):
+	case u.Scheme != "https" && (u.Scheme != "http" || !IsLoopback(u.Hostname())):
 		return fmt.Errorf("%q must be https, or http on loopback", text)
+	case !isPort(u.Port()):
+		return fmt.Errorf("%q must have a port from 1 to 65535, or none", text)
 	}
 	return nil
+}
+
+// isPort reports whether text is a port that can be connected to, or empty, which is
+// the port of the scheme.
+func isPort(text string) bool {
+	const digits = 5
+	n, err := strconv.ParseUint(text, 10, 16)
+	return text == "" || err == nil && n > 0 && len(text) <= digits
 }
 
 // IsLoopback reports whether a host, without its port, is this machine under any
@@ -194,7 +247,7 @@ func sameRedirect(registered, given string) bool {
 		return false
 	}
 	g, err := url.Parse(given)
-	if err != nil || g.Scheme != r.Scheme || g.Hostname() != r.Hostname() || g.User != nil {
+	if err != nil || g.Scheme != r.Scheme || g.Hostname() != r.Hostname() || g.User != nil || !isPort(g.Port()) {
 		return false
 	}
 	g.Host, r.Host = "", ""

@@ -1,11 +1,6 @@
 package sandbox
 
 import (
-	"fmt"
-	"net/http"
-	"net/url"
-	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -42,104 +37,6 @@ func TestShorten_andTitles_atTheirBounds(t *testing.T) {
 	d := Document{Fields: []Field{{Name: "A", Required: true}, {Name: "B", Required: true}, {Name: "C"}}}
 	assert.Equal(t, []string{"A", "B"}, d.missing(nil))
 	assert.Equal(t, []string{"A"}, d.missing([]FieldValue{{Name: "B", Value: "x"}, {Name: "C", Value: "x"}}))
-}
-
-func TestRequestLog_weighsAndDropsTheOldest(t *testing.T) {
-	t.Parallel()
-	assert.Equal(t, 3+5+2+200, (&Request{Body: "abc", Path: "/path", RawQuery: "q=", Header: http.Header{"A": nil, "B": nil}}).size())
-	var log requestLog
-	for range ringSize {
-		log.add(&Request{Body: "x"})
-	}
-	assert.Len(t, log.entries, ringSize)
-	assert.Equal(t, ringSize, log.bytes)
-	log.add(&Request{Body: "x"})
-	assert.Len(t, log.entries, ringSize-ringSize/10)
-	assert.Equal(t, len(log.entries), log.bytes)
-	assert.Equal(t, int64(ringSize+1), log.entries[len(log.entries)-1].ID)
-
-	var heavy requestLog
-	heavy.add(&Request{Body: strings.Repeat("x", maxLoggedBytes-1)})
-	heavy.add(&Request{Body: "x"})
-	assert.Len(t, heavy.entries, 2)
-	heavy.add(&Request{Body: "x"})
-	assert.Len(t, heavy.entries, 2)
-	assert.Equal(t, 2, heavy.bytes)
-}
-
-func TestRedaction_atItsBounds(t *testing.T) {
-	t.Parallel()
-	whole := strings.Repeat("x", maxLoggedBody)
-	assert.Equal(t, whole, redactBody("Documents.Create", []byte(whole)))
-	assert.Equal(t, whole, redactBody("Documents.Create", []byte(whole+"x")))
-	assert.Equal(t, whole, redactForm(whole))
-	assert.Equal(t, "(too long)", redactForm(whole+"x"))
-	object := []byte(`{"a":"` + strings.Repeat("x", maxLoggedBody-8) + `"}`)
-	assert.Len(t, redactJSON(object), maxLoggedBody)
-	assert.Equal(t, "(too long)", redactJSON(append(object, ' ')))
-	shown := url.QueryEscape(fingerprint("a secret"))
-	assert.Equal(t, "client_secret="+shown+"&x=1", redactForm("client_secret=a%20secret&x=1"))
-	assert.Equal(t, "client_secret="+url.QueryEscape(fingerprint("a%zz")), redactForm("client_secret=a%zz"))
-}
-
-func TestWrap_breaksAtBlanksOfTheSecondHalf(t *testing.T) {
-	t.Parallel()
-	a := func(n int) string { return strings.Repeat("a", n) }
-	for line, want := range map[string][]string{
-		a(80):                 {a(80)},
-		a(81):                 {a(80), "a"},
-		a(80) + " b":          {a(80), "b"},
-		a(78) + " b c":        {a(78) + " b", "c"},
-		a(41) + " " + a(60):   {a(41), a(60)},
-		a(40) + " " + a(60):   {a(40) + " " + a(39), a(21)},
-		a(50) + " b " + a(60): {a(50) + " b", a(60)},
-		a(10) + "\n" + "b":    {a(10), "b"},
-	} {
-		assert.Equal(t, want, wrap(line), line)
-	}
-}
-
-func TestWinAnsi_atTheBoundsOfItsRanges(t *testing.T) {
-	t.Parallel()
-	assert.Equal(t, `( ~?\240\377?\200)`, winAnsiText(" ~\x7f\u00a0\u00ff\u0100€"))
-	assert.Equal(t, "(? )", winAnsiText("\x1f\t"))
-}
-
-// Every page is in the tree, shows its own content, and draws it between the margins.
-func TestPDF_pagesAndTheirContents(t *testing.T) {
-	t.Parallel()
-	for rows, pages := range map[int]int{0: 1, pdfRows: 1, pdfRows + 1: 2, 3 * pdfRows: 3} {
-		lines := make([]string, rows)
-		for i := range lines {
-			lines[i] = fmt.Sprintf("row %d", i)
-		}
-		data := string(renderPDF("Title", lines))
-		kids := regexp.MustCompile(`/Kids \[([^\]]*)\] /Count (\d+)`).FindStringSubmatch(data)
-		require.Len(t, kids, 3)
-		assert.Equal(t, strconv.Itoa(pages), kids[2])
-		seen := 0
-		for i, kid := range regexp.MustCompile(`(\d+) 0 R`).FindAllStringSubmatch(kids[1], -1) {
-			page := regexp.MustCompile(`\n` + kid[1] + ` 0 obj\n<< /Type /Page /Parent 2 0 R .*/Contents (\d+) 0 R >>`).FindStringSubmatch(data)
-			require.Len(t, page, 2, "page %d", i)
-			content := regexp.MustCompile(`(?s)\n` + page[1] + ` 0 obj\n<< /Length \d+ >>\nstream\n(.*?)\nendstream`).FindStringSubmatch(data)
-			require.Len(t, content, 2, "the content of page %d", i)
-			var leading, x, y, down int
-			_, err := fmt.Sscanf(content[1], "BT\n%d TL\n%d %d Td", &leading, &x, &y)
-			require.NoError(t, err)
-			assert.Equal(t, pdfMargin, x)
-			assert.Equal(t, pdfHeight-pdfMargin, y+pdfTitleSize, "the title ends at the margin")
-			if i == 0 {
-				_, rest, _ := strings.Cut(content[1], "(Title) Tj\n0 ")
-				_, err := fmt.Sscanf(rest, "%d Td", &down)
-				require.NoError(t, err)
-				assert.Equal(t, -2*leading, down)
-			}
-			drawn := strings.Count(content[1], "T*")
-			assert.GreaterOrEqual(t, y+down-drawn*leading, pdfMargin, "the last row is above the margin")
-			seen += drawn
-		}
-		assert.Equal(t, rows, seen)
-	}
 }
 
 func TestDistances(t *testing.T) {

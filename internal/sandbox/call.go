@@ -21,6 +21,9 @@ type call struct {
 	param   string // the id in the path, "" if the route has none
 	query   url.Values
 	body    []byte
+
+	json    *object // the body of an operation that takes JSON
+	jsonErr error   // why there is none
 }
 
 // answer is a complete response, which a fault may still spoil.
@@ -46,8 +49,12 @@ func jsonAnswer(status int, value any) *answer {
 	return newAnswer(status, "application/json", bytes.TrimSuffix(b.Bytes(), []byte("\n")))
 }
 
-// object reads the body as a JSON object.
-func (c *call) object() (*object, error) {
+// object is the body as a JSON object.
+func (c *call) object() (*object, error) { return c.json, c.jsonErr }
+
+// readObject reads the body as a JSON object. That needs nothing of the account and
+// takes its time for a large body, so it is done before the lock and not under it.
+func (c *call) readObject() (*object, error) {
 	lenient := c.sandbox.opts.Lenient
 	if contentType := c.request.Header.Get("Content-Type"); !lenient {
 		media, params, err := mime.ParseMediaType(contentType)

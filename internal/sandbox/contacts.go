@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -44,19 +45,14 @@ func contactsAnswer(contacts []*Contact) any {
 	}{rows}
 }
 
-// upsertContact adds a contact, or updates the first one with the same address.
-// A member that is absent keeps what was there; an empty one clears it.
-func (a *account) upsertContact(c *call) (any, error) {
-	b, err := c.object()
-	if err != nil {
-		return nil, err
-	}
-	var given Contact
-	type member struct {
-		name string
-		at   func(*Contact) *string
-	}
-	members := []member{
+// contactMember is a text of a contact, and its name on the wire.
+type contactMember struct {
+	name string
+	at   func(*Contact) *string
+}
+
+func contactMembers() []contactMember {
+	return []contactMember{
 		{"name", func(c *Contact) *string { return &c.Name }},
 		{"title", func(c *Contact) *string { return &c.Title }},
 		{"description", func(c *Contact) *string { return &c.Description }},
@@ -68,17 +64,22 @@ func (a *account) upsertContact(c *call) (any, error) {
 		{"twitter", func(c *Contact) *string { return &c.Twitter }},
 		{"notes", func(c *Contact) *string { return &c.Notes }},
 	}
-	var present []member
-	for _, m := range members {
-		text, ok := b.textGiven(m.name, optional)
-		if !ok {
-			continue
+}
+
+// upsertContact adds a contact, or updates the first one with the same address.
+// A member that is absent keeps what was there; an empty one clears it.
+func (a *account) upsertContact(c *call) (any, error) {
+	b, err := c.object()
+	if err != nil {
+		return nil, err
+	}
+	var given Contact
+	var present []contactMember
+	for _, m := range contactMembers() {
+		if text, ok := b.textGiven(m.name, optional); ok {
+			*m.at(&given) = text
+			present = append(present, m)
 		}
-		if len(text) > maxFieldValue {
-			b.fail(badValue("%s: at most %d bytes are allowed", m.name, maxFieldValue))
-		}
-		*m.at(&given) = text
-		present = append(present, m)
 	}
 	if err := b.end(); err != nil {
 		return nil, err
@@ -88,8 +89,8 @@ func (a *account) upsertContact(c *call) (any, error) {
 	}
 	contact := a.contactByEmail(given.Email)
 	if contact == nil {
-		if strings.TrimSpace(given.Name) == "" && given.Email == "" {
-			return nil, badValue("name: a contact needs a name or an email")
+		if err := given.checkNew(); err != nil {
+			return nil, err
 		}
 		return contactAnswer(a.addContact(given)), nil
 	}
@@ -100,8 +101,21 @@ func (a *account) upsertContact(c *call) (any, error) {
 	return contactAnswer(contact), nil
 }
 
+// checkNew reports why the contact cannot be added.
+func (c *Contact) checkNew() error {
+	if strings.TrimSpace(c.Name) == "" && c.Email == "" {
+		return badValue("name: a contact needs a name or an email")
+	}
+	return c.check()
+}
+
 // check reports the first value that breaks a rule.
 func (c *Contact) check() error {
+	for _, m := range contactMembers() {
+		if err := checkWords(m.name, *m.at(c)); err != nil {
+			return err
+		}
+	}
 	if c.Email != "" {
 		if err := checkEmail("email", c.Email); err != nil {
 			return err
@@ -179,7 +193,7 @@ func (a *account) contactByPath(text string) (*Contact, error) {
 		return nil, err
 	}
 	// Ids only grow, and deletion keeps the order.
-	i, ok := slices.BinarySearchFunc(a.Contacts, revv.ContactID(id), func(c *Contact, id revv.ContactID) int { return int(c.ID - id) })
+	i, ok := slices.BinarySearchFunc(a.Contacts, revv.ContactID(id), func(c *Contact, id revv.ContactID) int { return cmp.Compare(c.ID, id) })
 	if !ok {
 		return nil, notFound("no contact has the id %d", id)
 	}
@@ -190,7 +204,7 @@ func (a *account) contactByPath(text string) (*Contact, error) {
 // the live service held such pairs. Its ID is ignored.
 func (s *Sandbox) AddContact(c Contact) (id revv.ContactID, err error) {
 	err = s.do(func(a *account) error {
-		if err := c.check(); err != nil {
+		if err := c.checkNew(); err != nil {
 			return err
 		}
 		id = a.addContact(c).ID

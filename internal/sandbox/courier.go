@@ -5,33 +5,40 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
 
 const (
-	attemptTimeout = 10 * time.Second
-	maxQueue       = ringSize // deliveries that wait for one URL
+	attemptTimeout  = 10 * time.Second
+	maxQueue        = ringSize // deliveries that wait for one URL
+	maxAttemptError = 200      // bytes kept of what the receiver, or its network, says
 )
 
 // courier delivers to one URL, one event after the other. It lives while there
 // is something to deliver.
 type courier struct {
-	queue []*Delivery
+	queue   []*Delivery
+	sending *Delivery     // on its way, nil between two
+	dropped chan struct{} // closed when what is on its way is not to be tried again
 }
 
-// webhookClient returns the client that delivers. Redirects are not followed: a
-// receiver that moved has to subscribe again.
+// webhookClient returns the client that delivers. Redirects are not followed, for a
+// receiver that moved has to subscribe again; a client that was given may say otherwise
+// by a CheckRedirect of its own.
 func webhookClient(given *http.Client) (*http.Client, *http.Transport) {
+	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	if given != nil {
-		return given, nil
+		client := *given // what the caller has stays as it is
+		if client.CheckRedirect == nil {
+			client.CheckRedirect = stay
+		}
+		return &client, nil
 	}
 	pool := &http.Transport{Proxy: nil, MaxIdleConnsPerHost: 1, IdleConnTimeout: attemptTimeout}
-	return &http.Client{
-		Transport:     pool,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}, pool
+	return &http.Client{Transport: pool, CheckRedirect: stay}, pool
 }
 
 // enqueue hands a delivery to the courier of its URL; it runs under the lock.
@@ -55,6 +62,32 @@ func (s *Sandbox) enqueue(d *Delivery) {
 	s.pending++
 }
 
+// drop gives up what is still to be delivered of a subscription that has ended; it runs
+// under the lock. An attempt that is on its way comes to its end, and is the last.
+func (s *Sandbox) drop(hook *Webhook) {
+	c := s.couriers[hook.URL]
+	if c == nil {
+		return
+	}
+	c.queue = slices.DeleteFunc(c.queue, func(d *Delivery) bool {
+		if d.Event != hook.Event {
+			return false
+		}
+		s.giveUp(d)
+		s.settle(d, DeliveryFailed)
+		return true
+	})
+	if c.sending != nil && c.sending.Event == hook.Event && c.dropped != nil {
+		close(c.dropped)
+		c.dropped = nil
+	}
+}
+
+// giveUp says why a delivery is not tried again.
+func (s *Sandbox) giveUp(d *Delivery) {
+	d.Attempts = append(d.Attempts, Attempt{At: s.clock.now(), Error: "the webhook was unsubscribed"})
+}
+
 // run delivers until the queue is empty or the sandbox is closed. What closing
 // interrupts stays pending: whoever imports the account takes it up again.
 func (s *Sandbox) run(target string, c *courier) {
@@ -71,11 +104,14 @@ func (s *Sandbox) run(target string, c *courier) {
 		}
 		d := c.queue[0]
 		c.queue[0], c.queue = nil, c.queue[1:]
+		dropped := make(chan struct{})
+		c.sending, c.dropped = d, dropped
 		s.mu.Unlock()
 
-		state := s.deliver(d)
+		state := s.deliver(d, dropped)
 
 		s.mu.Lock()
+		c.sending, c.dropped = nil, nil
 		s.settle(d, state)
 		s.mu.Unlock()
 	}
@@ -91,8 +127,9 @@ func (s *Sandbox) settle(d *Delivery, state string) {
 	}
 }
 
-// deliver posts until a 2xx, or until the attempts are used up.
-func (s *Sandbox) deliver(d *Delivery) string {
+// deliver posts until a 2xx, until the attempts are used up, or until the delivery is
+// dropped.
+func (s *Sandbox) deliver(d *Delivery, dropped <-chan struct{}) string {
 	for i := 0; ; i++ {
 		attempt := s.attempt(d)
 		if attempt.Error != "" && s.stopped.Err() != nil {
@@ -108,13 +145,31 @@ func (s *Sandbox) deliver(d *Delivery) string {
 		case i == len(s.opts.WebhookBackoff):
 			return DeliveryFailed
 		}
-		timer := time.NewTimer(s.opts.WebhookBackoff[i])
-		select {
-		case <-timer.C:
-		case <-s.stopped.Done():
-			timer.Stop()
-			return DeliveryPending
+		if state := s.backOff(s.opts.WebhookBackoff[i], d, dropped); state != "" {
+			return state
 		}
+	}
+}
+
+// backOff waits between two attempts. It returns the state of the delivery if there is
+// to be no further one.
+func (s *Sandbox) backOff(wait time.Duration, d *Delivery, dropped <-chan struct{}) (state string) {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-dropped:
+	case <-s.stopped.Done():
+		return DeliveryPending
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case <-dropped:
+		s.giveUp(d)
+		return DeliveryFailed
+	default:
+		return ""
 	}
 }
 
@@ -131,7 +186,7 @@ func (s *Sandbox) attempt(d *Delivery) Attempt {
 	req.Header.Set("User-Agent", "revv-sandbox")
 	resp, err := s.client.Do(req)
 	if err != nil {
-		attempt.Error = withoutURL(err)
+		attempt.Error = cutText(withoutURL(err), maxAttemptError)
 		return attempt
 	}
 	defer func() { _ = resp.Body.Close() }()
@@ -139,7 +194,7 @@ func (s *Sandbox) attempt(d *Delivery) Attempt {
 	_, _ = io.CopyN(io.Discard, resp.Body, drained)
 	attempt.Status = resp.StatusCode
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		attempt.Error = "answered " + resp.Status
+		attempt.Error = cutText("answered "+resp.Status, maxAttemptError)
 	}
 	return attempt
 }

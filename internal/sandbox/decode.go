@@ -57,9 +57,9 @@ func parseObject(data []byte, lenient bool) (*object, error) {
 // checkJSON reports bad syntax, duplicate members, excessive depth and data
 // behind the value, none of which encoding/json refuses by itself.
 func checkJSON(data []byte) error {
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.UseNumber()
-	if err := checkValue(dec, "", 0); err != nil {
+	check := jsonCheck{dec: json.NewDecoder(bytes.NewReader(data))}
+	check.dec.UseNumber()
+	if err := check.value(); err != nil {
 		if p, ok := errors.AsType[*Problem](err); ok {
 			return p
 		}
@@ -68,48 +68,92 @@ func checkJSON(data []byte) error {
 		}
 		return badRequest("the body is no JSON: %v", err)
 	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+	if _, err := check.dec.Token(); !errors.Is(err, io.EOF) {
 		return badRequest("the body has data behind the JSON object")
 	}
 	return nil
 }
 
-// checkValue reads one value whose place in the body is path.
-func checkValue(dec *json.Decoder, path string, depth int) error {
-	if depth > maxDepth {
+// jsonCheck reads one value and remembers where in it it stands. The place becomes a
+// text only when a problem names it: a text for each element of an array in a member
+// with a long name would be more work than anybody may ask for without a token.
+type jsonCheck struct {
+	dec  *json.Decoder
+	path []jsonStep
+}
+
+// jsonStep leads into a value: to the member of an object, or to an element.
+type jsonStep struct {
+	name  string
+	index int // of the element, -1 for a member
+}
+
+// place is where a member of the value stands that is being read.
+func (c *jsonCheck) place(member string) string {
+	var b strings.Builder
+	for _, step := range append(c.path, jsonStep{member, -1}) {
+		switch {
+		case step.index >= 0:
+			fmt.Fprintf(&b, "[%d]", step.index)
+		case b.Len() > 0:
+			b.WriteString("." + step.name)
+		default:
+			b.WriteString(step.name)
+		}
+	}
+	return b.String()
+}
+
+// value reads one value.
+func (c *jsonCheck) value() error {
+	if len(c.path) > maxDepth {
 		return badRequest("the JSON is nested more than %d levels deep", maxDepth)
 	}
-	t, err := dec.Token()
+	t, err := c.dec.Token()
 	if err != nil {
 		return err
 	}
 	switch t {
 	case json.Delim('{'):
-		seen := map[string]bool{}
-		for dec.More() {
-			t, err := dec.Token()
-			if err != nil {
-				return err
-			}
-			name, _ := t.(string)
-			if seen[name] {
-				return badRequest("the member %q occurs twice in the body", shorten(path+name))
-			}
-			seen[name] = true
-			if err := checkValue(dec, path+name+".", depth+1); err != nil {
-				return err
-			}
-		}
+		err = c.members()
 	case json.Delim('['):
-		for i := 0; dec.More(); i++ {
-			if err := checkValue(dec, fmt.Sprintf("%s[%d].", strings.TrimSuffix(path, "."), i), depth+1); err != nil {
-				return err
-			}
+		for i := 0; err == nil && c.dec.More(); i++ {
+			err = c.into(jsonStep{index: i})
 		}
 	default:
 		return nil
 	}
-	_, err = dec.Token()
+	if err == nil {
+		_, err = c.dec.Token()
+	}
+	return err
+}
+
+// members reads what is in an object.
+func (c *jsonCheck) members() error {
+	seen := map[string]bool{}
+	for c.dec.More() {
+		t, err := c.dec.Token()
+		if err != nil {
+			return err
+		}
+		name, _ := t.(string)
+		if seen[name] {
+			return badRequest("the member %q occurs twice in the body", shorten(c.place(name)))
+		}
+		seen[name] = true
+		if err := c.into(jsonStep{name, -1}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// into reads the value that one step leads to.
+func (c *jsonCheck) into(step jsonStep) error {
+	c.path = append(c.path, step)
+	err := c.value()
+	c.path = c.path[:len(c.path)-1]
 	return err
 }
 
@@ -180,6 +224,15 @@ func (o *object) textGiven(name string, n need) (text string, given bool) {
 	return text, true
 }
 
+// words reads a text that is kept, and bounded for that reason.
+func (o *object) words(name string, n need) string {
+	text := o.text(name, n)
+	if err := checkWords(name, text); err != nil {
+		o.fail(err)
+	}
+	return text
+}
+
 // title reads the name of a document or folder.
 func (o *object) title(name string, n need) string {
 	text, given := o.textGiven(name, n)
@@ -247,9 +300,9 @@ func (o *object) persons(name string, ordered bool) []Person {
 	seen := map[string]bool{}
 	for i, item := range items {
 		p := Person{
-			Email:     item.text("user_email", required),
-			FirstName: item.text("first_name", optional),
-			LastName:  item.text("last_name", optional),
+			Email:     item.words("user_email", required),
+			FirstName: item.words("first_name", optional),
+			LastName:  item.words("last_name", optional),
 		}
 		if ordered {
 			if raw := item.take("order", "number", optional); raw != nil {

@@ -171,7 +171,7 @@ func (a *account) cloneDocument(c *call) (any, error) {
 		return nil, err
 	}
 	if title == "" {
-		title = "Copy of " + d.Title
+		title = firstLetters("Copy of "+d.Title, maxTitle)
 	}
 	copied := &Document{Title: title, TemplateID: d.TemplateID, FolderID: d.FolderID, Fields: append([]Field(nil), d.Fields...)}
 	a.addDocument(copied)

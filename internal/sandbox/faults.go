@@ -3,6 +3,7 @@ package sandbox
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -66,8 +67,12 @@ type Fault struct {
 	Chunked bool `json:"chunked,omitzero"`
 	// Truncate halves the body within a complete HTTP message.
 	Truncate bool `json:"truncate,omitzero"`
-	// Members replaces members of a JSON answer by the JSON given here; an empty
-	// text removes the member.
+	// Members replaces members of a JSON answer by the JSON given here, and adds those
+	// that are not there; an empty text removes the member. Where the answer is one
+	// object under one name, as {"Document":{…}}, the members of that inner object are
+	// meant, unless Members has the outer name itself; only the first level below it is
+	// reached. It is refused for an operation whose answer is no JSON object, as
+	// Documents.Activities and Documents.Download, and with a Body that is none.
 	Members map[string]string `json:"members,omitempty"`
 }
 
@@ -77,9 +82,16 @@ func (f *Fault) replaces() bool {
 		f.GzipBomb > 0 || f.Hang || f.Reset || f.CutAfter < 0
 }
 
-// String says what the fault does, for the log of requests.
+// String says what the fault does, for the log of requests, in which each request that
+// meets it has a copy: of long texts only the beginning is shown.
 func (f *Fault) String() string {
-	data, err := json.Marshal(f)
+	shown := *f
+	shown.Body, shown.RedirectTo = shorten(f.Body), shorten(f.RedirectTo)
+	shown.Members = maps.Clone(f.Members)
+	for name, text := range f.Members {
+		shown.Members[name] = shorten(text)
+	}
+	data, err := json.Marshal(&shown)
 	if err != nil {
 		return "fault"
 	}
@@ -139,12 +151,30 @@ func (f *Fault) check() error {
 	case f.Status != 0 && (f.Status < 200 || f.Status > 599):
 		return fmt.Errorf("fault on %q: the status %d is no final status", f.Operation, f.Status)
 	}
-	for name, text := range f.Members {
-		if text != "" && !json.Valid([]byte(text)) {
-			return fmt.Errorf("fault on %q: the member %q is no JSON: %s", f.Operation, name, text)
-		}
+	if err := f.checkMembers(); err != nil {
+		return err
 	}
 	return f.checkParts()
+}
+
+// checkMembers refuses members that cannot show.
+func (f *Fault) checkMembers() error {
+	if len(f.Members) == 0 {
+		return nil
+	}
+	for name, text := range f.Members {
+		if text != "" && !json.Valid([]byte(text)) {
+			return fmt.Errorf("fault on %q: the member %q is no JSON: %s", f.Operation, name, shorten(text))
+		}
+	}
+	_, err := membersOf([]byte(f.Body))
+	switch {
+	case f.Body != "" && err != nil:
+		return fmt.Errorf("fault on %q: Members are of a JSON object, and Body is none", f.Operation)
+	case !f.replaces() && slices.ContainsFunc(operations(), func(op *operation) bool { return op.name == f.Operation && (op.page || op.bare) }):
+		return fmt.Errorf("fault on %q: Members are of a JSON object, and this operation answers with none", f.Operation)
+	}
+	return nil
 }
 
 // checkParts refuses a fault that does nothing, or only a part of what it says.
@@ -328,13 +358,25 @@ func (f *Fault) ownAnswer(op *operation) *answer {
 	return p.answer()
 }
 
-// editMembers replaces and removes members of a JSON object, and leaves anything
-// else alone.
+// editMembers replaces, adds and removes members of a JSON object, or of the one object
+// that is in it, and leaves anything else alone.
 func (f *Fault) editMembers(body []byte) []byte {
-	var members map[string]json.RawMessage
-	if json.Unmarshal(body, &members) != nil || members == nil {
+	members, err := membersOf(body)
+	if err != nil {
 		return body
 	}
+	if len(members) == 1 {
+		for name, value := range members {
+			inner, err := membersOf(value)
+			if _, meant := f.Members[name]; err == nil && !meant {
+				return joinMembers(map[string]json.RawMessage{name: f.edit(inner)})
+			}
+		}
+	}
+	return f.edit(members)
+}
+
+func (f *Fault) edit(members map[string]json.RawMessage) []byte {
 	for name, text := range f.Members {
 		if text == "" {
 			delete(members, name)
@@ -342,18 +384,32 @@ func (f *Fault) editMembers(body []byte) []byte {
 		}
 		members[name] = json.RawMessage(text)
 	}
+	return joinMembers(members)
+}
+
+// membersOf takes a JSON object apart.
+func membersOf(data []byte) (members map[string]json.RawMessage, err error) {
+	if err := json.Unmarshal(data, &members); err != nil {
+		return nil, err
+	}
+	if members == nil {
+		return nil, errors.New("null is no object")
+	}
+	return members, nil
+}
+
+// joinMembers writes a JSON object, in the order of its names. The values stay as they
+// are, even those that no decoder takes.
+func joinMembers(members map[string]json.RawMessage) []byte {
 	var b bytes.Buffer
-	for _, name := range slices.Sorted(maps.Keys(members)) {
-		quoted, err := json.Marshal(name)
-		if err != nil {
-			return body
+	b.WriteByte('{')
+	for i, name := range slices.Sorted(maps.Keys(members)) {
+		if i > 0 {
+			b.WriteByte(',')
 		}
-		fmt.Fprintf(&b, ",%s:%s", quoted, members[name])
+		quoted, _ := json.Marshal(name) // a text can be encoded
+		fmt.Fprintf(&b, "%s:%s", quoted, members[name])
 	}
-	edited := b.Bytes()
-	if len(edited) == 0 {
-		return []byte("{}")
-	}
-	edited[0] = '{'
-	return append(edited, '}')
+	b.WriteByte('}')
+	return b.Bytes()
 }

@@ -104,6 +104,14 @@ func (d *Document) missing(values []FieldValue) []string {
 	return names
 }
 
+// checkWords reports that a text is too long to be kept.
+func checkWords(name, text string) error {
+	if len(text) > maxFieldValue {
+		return badValue("%s: at most %d bytes are allowed", name, maxFieldValue)
+	}
+	return nil
+}
+
 // checkTitle reports why title cannot be the name of a document or folder.
 func checkTitle(title string) error {
 	switch {
@@ -117,9 +125,25 @@ func checkTitle(title string) error {
 	return nil
 }
 
+// firstLetters keeps so many characters of a text.
+func firstLetters(text string, most int) string {
+	for i := range text {
+		if most == 0 {
+			return text[:i]
+		}
+		most--
+	}
+	return text
+}
+
 // shorten keeps what a client sent quotable in a message.
 func shorten(text string) string {
 	const most = 60
+	return cutText(text, most)
+}
+
+// cutText keeps the beginning of a text, which ends at a whole character.
+func cutText(text string, most int) string {
 	if len(text) <= most {
 		return text
 	}

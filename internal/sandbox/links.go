@@ -164,7 +164,7 @@ func reason(c *call) string {
 	if json.Unmarshal(c.body, &members) == nil && members.Reason != "" {
 		text = members.Reason
 	}
-	return strings.ToValidUTF8(text[:min(len(text), most)], "")
+	return strings.Clone(strings.ToValidUTF8(text[:min(len(text), most)], "")) // and not the body that it is from
 }
 
 // answerPage shows what is to be accepted or approved.

@@ -45,8 +45,17 @@ func (a *account) tokenEndpoint(c *call) (any, error) {
 		RefreshToken string `json:"refresh_token,omitzero"`
 		TokenType    string `json:"token_type"`
 		ExpiresIn    int64  `json:"expires_in,omitzero"`
-	}{pair.AccessToken, pair.RefreshToken, "Bearer", int64(pair.ExpiresIn / time.Second)})
+	}{pair.AccessToken, pair.RefreshToken, "Bearer", wholeSeconds(pair.ExpiresIn)})
 	return reply, nil
+}
+
+// wholeSeconds is a lifetime as expires_in spells it. One below a second is a second,
+// for 0 is left out, which means that there is no end.
+func wholeSeconds(lifetime time.Duration) int64 {
+	if lifetime == 0 {
+		return 0
+	}
+	return max(1, int64(lifetime/time.Second))
 }
 
 // tokenForm reads the form and refuses every other way of saying the same.
@@ -122,6 +131,8 @@ func (a *account) tradeCode(form url.Values) (Tokens, error) {
 		return Tokens{}, oauthProblem("invalid_request", "code_verifier: the authorization request had no code_challenge")
 	case code.challenge != "" && verifier == "":
 		return Tokens{}, oauthProblem("invalid_request", "code_verifier: the field is missing; the authorization request had a code_challenge")
+	case verifier != "" && !codeVerifier.MatchString(verifier):
+		return Tokens{}, oauthProblem("invalid_request", "code_verifier: 43 to 128 letters, digits, hyphens, dots, underscores and tildes are due")
 	}
 	if code.challenge != "" {
 		sum := sha256.Sum256([]byte(verifier))

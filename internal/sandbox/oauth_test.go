@@ -153,6 +153,8 @@ func TestOAuth_badAuthorizationRequests(t *testing.T) {
 		"S256":                      {"code_challenge_method", "plain"},
 		"without":                   {"code_challenge", ""},
 		"43 characters":             {"code_challenge", "short"},
+		"of base64url":              {"code_challenge", strings.Repeat("+", 43)},
+		"invalid_request":           {"response_type", ""},
 		"scope":                     {"scope", "all"},
 	}
 	for message, changes := range told {
@@ -206,6 +208,10 @@ func TestOAuth_badTrades(t *testing.T) {
 		{"the name in the article's prose", []string{"redirect_uri", "", "redirect_url", "http://127.0.0.1:8765/callback"}, 400, "invalid_request", "redirect_uri"},
 		{"wrong verifier", []string{"code_verifier", strings.Repeat("x", 43)}, 400, "invalid_grant", "does not match"},
 		{"no verifier", []string{"code_verifier", ""}, 400, "invalid_request", "code_verifier"},
+		{"short verifier", []string{"code_verifier", strings.Repeat("x", 42)}, 400, "invalid_request", "code_verifier: 43 to 128"},
+		{"longest verifier", []string{"code_verifier", strings.Repeat("~", 128)}, 400, "invalid_grant", "does not match"},
+		{"long verifier", []string{"code_verifier", strings.Repeat("x", 129)}, 400, "invalid_request", "code_verifier: 43 to 128"},
+		{"strange verifier", []string{"code_verifier", strings.Repeat("+", 43)}, 400, "invalid_request", "code_verifier: 43 to 128"},
 		{"extra member", []string{"scope", "all"}, 400, "invalid_request", "scope: the contract knows no such field"},
 		{"other grant", []string{"grant_type", "password"}, 400, "unsupported_grant_type", "only authorization_code and refresh_token"},
 		{"no grant", []string{"grant_type", ""}, 400, "invalid_request", "grant_type"},
@@ -238,7 +244,9 @@ func TestOAuth_badTrades(t *testing.T) {
 	form["code"] = append(form["code"], "x")
 	_, members = a.token(form)
 	assert.Contains(t, members["error_description"], "code: the field occurs twice")
-	assert.Equal(t, http.StatusBadRequest, a.do("POST", "/oauth/token?code=x", "grant_type=refresh_token", "AccessToken", "", "Content-Type", "application/x-www-form-urlencoded").Code)
+	query := a.do("POST", "/oauth/token?code=x", refresh(a.tokens.RefreshToken).Encode(), "AccessToken", "", "Content-Type", "application/x-www-form-urlencoded")
+	assert.Equal(t, http.StatusBadRequest, query.Code)
+	assert.Contains(t, query.Body.String(), "takes no query")
 	assert.Equal(t, http.StatusBadRequest, a.do("POST", "/oauth/token", "%zz", "AccessToken", "", "Content-Type", "application/x-www-form-urlencoded").Code)
 	assert.Equal(t, http.StatusMethodNotAllowed, a.do("GET", "/oauth/token", "").Code)
 }

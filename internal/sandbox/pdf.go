@@ -4,32 +4,33 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
-	"unicode/utf16"
 )
 
 // The page: A4 with margins, in points.
 const (
-	pdfWidth     = 595
-	pdfHeight    = 842
-	pdfMargin    = 56
-	pdfLeading   = 16
-	pdfTextSize  = 11
-	pdfTitleSize = 18
-	pdfColumns   = 80 // characters of a line, which Helvetica of this size leaves room for
-	pdfRows      = 42 // lines of a page
+	pdfWidth        = 595
+	pdfHeight       = 842
+	pdfMargin       = 56
+	pdfLeading      = 16
+	pdfTextSize     = 11
+	pdfTitleSize    = 18
+	pdfTitleLeading = 22
+	pdfRows         = 42 // lines of a page under a title of one line
 )
 
 // renderPDF prints lines under a title. Equal input gives equal bytes, so that a
 // document that did not change keeps its ETag.
 func renderPDF(title string, lines []string) []byte {
+	heading := wrap(title, pdfTitleSize)
 	var wrapped []string
 	for _, line := range lines {
-		wrapped = append(wrapped, wrap(line)...)
+		wrapped = append(wrapped, wrap(line, pdfTextSize)...)
 	}
 	pages := [][]string{}
-	for len(wrapped) > pdfRows {
-		pages = append(pages, wrapped[:pdfRows])
-		wrapped = wrapped[pdfRows:]
+	room := max(0, pdfRows-((len(heading)-1)*pdfTitleLeading+pdfLeading-1)/pdfLeading)
+	for len(wrapped) > room {
+		pages = append(pages, wrapped[:room])
+		wrapped, room = wrapped[room:], pdfRows
 	}
 	pages = append(pages, wrapped)
 
@@ -49,18 +50,26 @@ func renderPDF(title string, lines []string) []byte {
 	for i, rows := range pages {
 		b.object(fmt.Sprintf("<< /Type /Page /Parent 2 0 R /MediaBox [0 0 %d %d] /Resources << /Font << /F1 3 0 R >> >> /Contents %d 0 R >>",
 			pdfWidth, pdfHeight, first+2*i+1))
-		content := pageContent(title, rows, i == 0)
+		content := pageContent(heading, rows)
+		heading = nil // on the first page alone
 		b.object(fmt.Sprintf("<< /Length %d >>\nstream\n%s\nendstream", len(content), content))
 	}
 	return b.end()
 }
 
-// pageContent draws the lines of one page, the first one under the title.
-func pageContent(title string, rows []string, withTitle bool) string {
+// pageContent draws the lines of one page, those of the first one under its heading.
+func pageContent(heading, rows []string) string {
 	var c strings.Builder
 	fmt.Fprintf(&c, "BT\n%d TL\n%d %d Td\n", pdfLeading, pdfMargin, pdfHeight-pdfMargin-pdfTitleSize)
-	if withTitle {
-		fmt.Fprintf(&c, "/F1 %d Tf\n%s Tj\n0 %d Td\n", pdfTitleSize, winAnsiText(wrap(title)[0]), -2*pdfLeading)
+	for i, row := range heading {
+		if i == 0 {
+			fmt.Fprintf(&c, "/F1 %d Tf\n", pdfTitleSize)
+		}
+		down := pdfTitleLeading
+		if i == len(heading)-1 {
+			down = 2 * pdfLeading
+		}
+		fmt.Fprintf(&c, "%s Tj\n0 %d Td\n", winAnsiText(row), -down)
 	}
 	fmt.Fprintf(&c, "/F1 %d Tf\n", pdfTextSize)
 	for _, row := range rows {
@@ -90,72 +99,4 @@ func (b *pdfBuilder) end() []byte {
 	}
 	fmt.Fprintf(&b.Buffer, "trailer\n<< /Size %d /Root 1 0 R /Info 4 0 R >>\nstartxref\n%d\n%%%%EOF\n", len(b.offsets)+1, start)
 	return b.Bytes()
-}
-
-// winAnsiExtra are the letters of the encoding that are not where Unicode has them.
-//
-//nolint:gochecknoglobals // a constant table; Go has no constant maps
-var winAnsiExtra = map[rune]byte{
-	'€': 0x80, '‚': 0x82, 'ƒ': 0x83, '„': 0x84, '…': 0x85, '†': 0x86, '‡': 0x87, 'ˆ': 0x88, '‰': 0x89, 'Š': 0x8a,
-	'‹': 0x8b, 'Œ': 0x8c, 'Ž': 0x8e, '‘': 0x91, '’': 0x92, '“': 0x93, '”': 0x94, '•': 0x95, '–': 0x96, '—': 0x97,
-	'˜': 0x98, '™': 0x99, 'š': 0x9a, '›': 0x9b, 'œ': 0x9c, 'ž': 0x9e, 'Ÿ': 0x9f,
-}
-
-// winAnsiText is a string of the content stream. What Helvetica cannot show
-// becomes a question mark; the info dictionary has the title in full.
-func winAnsiText(text string) string {
-	var b strings.Builder
-	b.WriteByte('(')
-	for _, r := range text {
-		c, extra := winAnsiExtra[r]
-		switch {
-		case r == '(' || r == ')' || r == '\\':
-			b.WriteByte('\\')
-			b.WriteRune(r)
-		case r >= 0x20 && r < 0x7f:
-			b.WriteRune(r)
-		case r >= 0xa0 && r <= 0xff:
-			fmt.Fprintf(&b, "\\%03o", r)
-		case extra:
-			fmt.Fprintf(&b, "\\%03o", c)
-		case r == '\t':
-			b.WriteByte(' ')
-		default:
-			b.WriteByte('?')
-		}
-	}
-	b.WriteByte(')')
-	return b.String()
-}
-
-// utf16Text is a string of the info dictionary, which holds any letter.
-func utf16Text(text string) string {
-	var b strings.Builder
-	b.WriteString("<FEFF")
-	for _, unit := range utf16.Encode([]rune(text)) {
-		fmt.Fprintf(&b, "%04X", unit)
-	}
-	b.WriteString(">")
-	return b.String()
-}
-
-// wrap breaks a line at blanks, and a long word where it must.
-func wrap(line string) []string {
-	var rows []string
-	for paragraph := range strings.SplitSeq(line, "\n") {
-		letters := []rune(paragraph)
-		for len(letters) > pdfColumns {
-			cut := pdfColumns
-			for i := pdfColumns; i > pdfColumns/2; i-- {
-				if letters[i] == ' ' {
-					cut = i
-					break
-				}
-			}
-			rows = append(rows, string(letters[:cut]))
-			letters = []rune(strings.TrimLeft(string(letters[cut:]), " "))
-		}
-		rows = append(rows, string(letters))
-	}
-	return rows
 }

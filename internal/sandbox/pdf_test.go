@@ -96,8 +96,11 @@ func TestPDF_ofManyPages(t *testing.T) {
 	text, pages := checkPDF(t, a.do("GET", "/api/docs/14/download", "").Body.Bytes())
 	assert.Greater(t, pages, 5)
 	for _, line := range text {
-		assert.LessOrEqual(t, len(line), 80)
+		assert.LessOrEqual(t, len(line), 90, "a row of words and of the letter x")
 	}
+	all := strings.ReplaceAll(strings.Join(text, ""), " ", "")
+	assert.Contains(t, all, strings.Repeat("Longtitle", 20)+"DOC-000040")
+	assert.Equal(t, 120, strings.Count(all, strings.Repeat("word", 30)+strings.Repeat("x", 200)))
 }
 
 func TestPDF_accepted(t *testing.T) {

@@ -25,7 +25,7 @@ func TestRefusals(t *testing.T) {
 	require.NoError(t, a.Sign(16, "s@example.com", nil))
 	object := string(draft.ObjectID)
 	const person = `{"user_email":"s@example.com","first_name":"","last_name":""}`
-	deep := strings.Repeat(`[`, 200) + strings.Repeat(`]`, 200)
+	deep, long := strings.Repeat(`[`, 200)+strings.Repeat(`]`, 200), strings.Repeat("x", 10_001)
 
 	cases := []struct {
 		name, method, path, body string
@@ -86,7 +86,8 @@ func TestRefusals(t *testing.T) {
 		{"page of text", "GET", "/api/contacts/all?page_num=one", "", 400, "page_num", nil},
 		{"page of templates", "GET", "/api/docstemplate/?page_num=-1", "", 400, "page_num", nil},
 		{"flag", "GET", "/api/folders/?sort_by_doc_num=yes", "", 400, "true or false is due", nil},
-		{"status", "GET", "/api/docstemplate/?status=active", "", 400, "none of ACTIVE and INACTIVE", nil},
+		{"status", "GET", "/api/docstemplate/?status=active", "", 400, `status: "active" is not ACTIVE`, nil},
+		{"status that nobody has seen", "GET", "/api/docstemplate/?status=INACTIVE", "", 400, `status: "INACTIVE" is not ACTIVE`, nil},
 		{"after", "GET", "/api/object-activities/objects/" + object + "?after=yesterday", "", 400, "a time as 2020-09-17T14:48:00.000000Z is due", nil},
 		{"limit", "GET", "/api/object-activities/objects/" + object + "?limit=0", "", 400, "from 1 to 1000", nil},
 		{"no email", "GET", "/api/contacts", "", 422, `email: "" is no e-mail address`, nil},
@@ -142,6 +143,12 @@ func TestRefusals(t *testing.T) {
 		{"address twice", "POST", "/api/v2/doc-signers/14", `{"signers":[` + person + `,` + person + `]}`, 422, "signers[1].user_email: s@example.com occurs twice", nil},
 		{"bad order", "POST", "/api/v2/doc-signers/14", `{"signers":[{"user_email":"s@example.com","order":-1}]}`, 400, "order: a whole number from 0", nil},
 		{"too many", "POST", "/api/v2/doc-signers/14", `{"signers":[` + strings.Repeat(`{},`, 100) + `{}]}`, 422, "at most 100 entries", nil},
+		{"long message", "POST", "/api/v2/doc-signers/14", `{"signers":[` + person + `],"email_message":"` + long + `"}`, 422, "email_message: at most 10000 bytes", nil},
+		{"long message to readers", "POST", "/api/v2/doc-recipients/14", `{"collaborators":[` + person + `],"reviewerEmailMessage":"` + long + `"}`, 422, "reviewerEmailMessage: at most 10000 bytes", nil},
+		{"long name", "POST", "/api/v2/doc-acceptors/14", `{"acceptors":[{"user_email":"s@example.com","first_name":"` + long + `"}]}`, 422, "acceptors[0].first_name: at most 10000 bytes", nil},
+		{"long last name", "POST", "/api/v2/doc-approvers/14", `{"approvers":[{"user_email":"s@example.com","last_name":"` + long + `"}]}`, 422, "approvers[0].last_name: at most 10000 bytes", nil},
+		{"long address", "POST", "/api/v2/doc-signers/14", `{"signers":[{"user_email":"` + long + `@example.com"}]}`, 422, "signers[0].user_email: at most 10000 bytes", nil},
+		{"long URL", "POST", "/api/webhooks", `{"event":"DOCUMENT_SIGNED","url":"https://example.com/` + long + `"}`, 422, "url: at most 10000 bytes", nil},
 		{"no signers", "POST", "/api/v2/doc-signers/14", `{"signers":[]}`, 422, "at least one signer", nil},
 		{"no acceptors", "POST", "/api/v2/doc-acceptors/14", `{"acceptors":[]}`, 422, "at least one acceptor", nil},
 		{"no collaborators", "POST", "/api/v2/doc-recipients/14", `{"collaborators":[]}`, 422, "at least one person", nil},
@@ -156,7 +163,9 @@ func TestRefusals(t *testing.T) {
 		{"contact with null", "POST", "/api/contacts", `{"name":"x","phone":null}`, 400, "phone: a string is due, not null", nil},
 		{"contact too long", "POST", "/api/contacts", `{"name":"x","notes":"` + strings.Repeat("x", 10_001) + `"}`, 422, "notes: at most", nil},
 		{"webhook event", "POST", "/api/webhooks", `{"event":"DOCUMENT_OPENED","url":"https://example.com"}`, 422, "the events are DOCUMENT_STAGE_CHANGED, DOCUMENT_CLOSED, DOCUMENT_SIGNED and DOCUMENT_ACCEPTED", nil},
-		{"webhook scheme", "POST", "/api/webhooks", `{"event":"DOCUMENT_SIGNED","url":"file:///etc/passwd"}`, 422, "absolute http or https URL", nil},
+		{"webhook scheme", "POST", "/api/webhooks", `{"event":"DOCUMENT_SIGNED","url":"ftp://example.com/x"}`, 422, "absolute http or https URL", nil},
+		{"webhook without a host", "POST", "/api/webhooks", `{"event":"DOCUMENT_SIGNED","url":"https:///x"}`, 422, "absolute http or https URL", nil},
+		{"webhook with a fragment", "POST", "/api/webhooks", `{"event":"DOCUMENT_SIGNED","url":"https://example.com/#x"}`, 422, "absolute http or https URL", nil},
 		// The login of 2020.
 		{"no grant type", "POST", "/api/v2/auth/initiate-auth", `{}`, 400, "password or refreshToken", []string{"AccessToken", ""}},
 		{"login without domain", "POST", "/api/v2/auth/initiate-auth", `{"user_email":"a","password":"b"}`, 400, "org_domain: the member is missing", []string{"GrantType", "password", "AccessToken", ""}},

@@ -23,6 +23,7 @@ type operation struct {
 	body  bool                       // it takes a body
 	open  bool                       // it needs no access token
 	page  bool                       // it is for people: a refusal is a page
+	bare  bool                       // its answer is no JSON object
 	run   func(*account, *call) (any, error)
 
 	// claims chooses among operations that share a method and a path, as
@@ -32,6 +33,9 @@ type operation struct {
 
 // api reports whether the operation belongs to the API that the client calls.
 func (op *operation) api() bool { return op.route != nil }
+
+// takesJSON reports whether the body is JSON and not a form.
+func (op *operation) takesJSON() bool { return op.body && (op.api() || op.name == "Auth.Login") }
 
 // operations is the table of the service. The names are those that the client
 // uses in its errors.
@@ -49,8 +53,8 @@ func operations() []*operation {
 		{name: "Documents.Get", field: "GetDocument", route: func(r *revv.Routes) *string { return &r.GetDocument }, run: (*account).getDocument},
 		{name: "Documents.SetFields", field: "SetFields", route: func(r *revv.Routes) *string { return &r.SetFields }, body: true, run: (*account).putFields},
 		{name: "Documents.Clone", field: "CloneDocument", route: func(r *revv.Routes) *string { return &r.CloneDocument }, body: true, run: (*account).cloneDocument},
-		{name: "Documents.Activities", field: "ListActivities", route: func(r *revv.Routes) *string { return &r.ListActivities }, query: []string{"after", "limit"}, run: (*account).listActivities},
-		{name: "Documents.Download", field: "DownloadDocument", route: func(r *revv.Routes) *string { return &r.DownloadDocument }, run: (*account).download},
+		{name: "Documents.Activities", field: "ListActivities", route: func(r *revv.Routes) *string { return &r.ListActivities }, query: []string{"after", "limit"}, bare: true, run: (*account).listActivities},
+		{name: "Documents.Download", field: "DownloadDocument", route: func(r *revv.Routes) *string { return &r.DownloadDocument }, bare: true, run: (*account).download},
 		{name: "Documents.Share", field: "ShareDocument", route: func(r *revv.Routes) *string { return &r.ShareDocument }, body: true, run: (*account).share},
 		{name: "Documents.SendForESign", field: "SendForESign", route: func(r *revv.Routes) *string { return &r.SendForESign }, body: true, run: (*account).sendForESign},
 		{name: "Documents.SendForAcceptance", field: "SendForAcceptance", route: func(r *revv.Routes) *string { return &r.SendForAcceptance }, body: true, run: (*account).sendForAcceptance},

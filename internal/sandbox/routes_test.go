@@ -43,8 +43,9 @@ func TestRoutes_answerInTheShapeOfTheContract(t *testing.T) {
 		{"Templates.List", "GET", "/api/docstemplate/?page_num=1&status=ACTIVE", "", func() string {
 			return `{"Templates":[` + fmt.Sprintf(template, 21, "Service agreement", 21) + `,` + fmt.Sprintf(template, 22, "Offer letter", 22) + `,` + fmt.Sprintf(template, 23, "Mutual NDA", 23) + `]}`
 		}},
-		{"Templates.List", "GET", "/api/docstemplate/?status=INACTIVE", "", func() string {
-			return `{"Templates":[` + fmt.Sprintf(template, 24, "Service agreement of last year", 24) + `]}`
+		{"Templates.List", "GET", "/api/docstemplate/?status=", "", func() string {
+			return `{"Templates":[` + fmt.Sprintf(template, 21, "Service agreement", 21) + `,` + fmt.Sprintf(template, 22, "Offer letter", 22) + `,` +
+				fmt.Sprintf(template, 23, "Mutual NDA", 23) + `,` + fmt.Sprintf(template, 24, "Service agreement of last year", 24) + `]}`
 		}},
 		{"Templates.List", "GET", "/api/docstemplate/?page_num=2", "", func() string { return `{"Templates":[]}` }},
 		{"Documents.Create", "POST", "/api/docs", `{"template_id":21}`, func() string {

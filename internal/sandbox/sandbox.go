@@ -234,6 +234,10 @@ func (s *Sandbox) settleEffects() {
 		s.enqueue(d)
 	}
 	a.postings = a.postings[:0]
+	for _, hook := range a.ended {
+		s.drop(hook)
+	}
+	a.ended = a.ended[:0]
 	for _, change := range a.changes {
 		s.notify(change)
 	}

@@ -2,7 +2,6 @@ package sandbox
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/revv-go/revv"
 )
@@ -71,8 +70,8 @@ func seedTemplates() []Template {
 
 // addTemplate checks and adds a template under the next template id.
 func (a *account) addTemplate(t Template) (revv.TemplateID, error) {
-	if strings.TrimSpace(t.Title) == "" {
-		return 0, badValue("Title: a template needs a title")
+	if err := checkTitle(t.Title); err != nil {
+		return 0, badValue("Title: %s", err)
 	}
 	seen := map[string]bool{}
 	fields := make([]Field, len(t.Fields))
@@ -80,9 +79,10 @@ func (a *account) addTemplate(t Template) (revv.TemplateID, error) {
 		if f.Type == "" {
 			f.Type = FieldText
 		}
+		if err := checkTitle(f.Name); err != nil {
+			return 0, badValue("Fields[%d].Name: %s", i, err)
+		}
 		switch {
-		case strings.TrimSpace(f.Name) == "":
-			return 0, badValue("Fields[%d].Name: a field needs a name", i)
 		case seen[f.Name]:
 			return 0, badValue("Fields[%d].Name: %q occurs twice", i, f.Name)
 		case f.Type != FieldText && f.Type != FieldDate && f.Type != FieldNumber:
@@ -143,8 +143,8 @@ func (a *account) listTemplates(c *call) (any, error) {
 		return nil, err
 	}
 	status := c.query.Get("status")
-	if _, given := c.query["status"]; given && status != "ACTIVE" && status != "INACTIVE" {
-		return nil, badRequest("status: %q is none of ACTIVE and INACTIVE; without it all templates are listed", status)
+	if status != "" && status != "ACTIVE" {
+		return nil, badRequest("status: %q is not ACTIVE; without it all templates are listed", shorten(status))
 	}
 	type row struct {
 		ID        int64  `json:"id"`
@@ -153,7 +153,7 @@ func (a *account) listTemplates(c *call) (any, error) {
 	}
 	rows := []row{}
 	for _, t := range a.Templates {
-		if status == "" || t.Inactive == (status == "INACTIVE") {
+		if status == "" || !t.Inactive {
 			rows = append(rows, row{int64(t.ID), t.Title, fmt.Sprintf("https://example.com/thumbnails/%d.png", t.ID)})
 		}
 	}

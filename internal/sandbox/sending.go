@@ -90,7 +90,7 @@ func (a *account) share(c *call) (any, error) {
 	}
 	persons := b.persons("collaborators", false)
 	review := b.boolean("isReview")
-	message := b.text("reviewerEmailMessage", optional)
+	message := b.words("reviewerEmailMessage", optional)
 	if err := b.end(); err != nil {
 		return nil, err
 	}
@@ -117,7 +117,7 @@ func (a *account) share(c *call) (any, error) {
 			subject = "Please review “%s”"
 		}
 		a.mail(d, reader.Person, MailShare, fmt.Sprintf(subject, d.Title), message, map[string]string{
-			"open": a.BaseURL + "/shared/" + reader.Token,
+			"open": linkPath(MailShare) + reader.Token,
 		})
 		a.record(d, eventShareDelivered, reader.Person)
 	}
@@ -131,7 +131,7 @@ func (a *account) sendParams(c *call, member string, ordered bool) (*Document, [
 		return nil, nil, "", err
 	}
 	persons := b.persons(member, ordered)
-	message := b.text("email_message", optional)
+	message := b.words("email_message", optional)
 	if err := b.end(); err != nil {
 		return nil, nil, "", err
 	}
@@ -147,6 +147,8 @@ func (a *account) checkSendable(d *Document, purpose string) error {
 		return nil
 	case d.Approval == ApprovalPending:
 		return conflict("%s cannot be sent for %s: it is waiting for approval", d.described(), purpose)
+	case d.Approval == ApprovalRejected:
+		return conflict("%s cannot be sent for %s: its approval was rejected; send it for approval once more first", d.described(), purpose)
 	case d.Stage != revv.StageDraft:
 		return conflict("%s cannot be sent for %s: it is %s already, and only a draft is sent", d.described(), purpose, d.Stage)
 	}
@@ -180,7 +182,7 @@ func (a *account) invite(d *Document, message string) {
 		if p := &d.Signers[i]; !p.Notified && p.State == PartyOpen && len(d.before(p)) == 0 {
 			p.Notified = true
 			a.mail(d, p.Person, MailSign, fmt.Sprintf("Please sign “%s”", d.Title), message, map[string]string{
-				"sign": a.BaseURL + "/sign/" + p.Token,
+				"sign": linkPath(MailSign) + p.Token,
 			})
 			a.record(d, eventSignDelivered, p.Person)
 		}
@@ -188,7 +190,7 @@ func (a *account) invite(d *Document, message string) {
 	for i := range d.Acceptors {
 		if p := &d.Acceptors[i]; !p.Notified {
 			p.Notified = true
-			base := a.BaseURL + acceptancePath(p.Token)
+			base := acceptancePath(p.Token)
 			a.mail(d, p.Person, MailAccept, fmt.Sprintf("Please accept “%s”", d.Title), message, map[string]string{
 				"open": base, "accept": base + "/doc-acceptance/accept", "reject": base + "/doc-acceptance/reject",
 			})
@@ -198,7 +200,7 @@ func (a *account) invite(d *Document, message string) {
 	for i := range d.Approvers {
 		if p := &d.Approvers[i]; !p.Notified {
 			p.Notified = true
-			base := a.BaseURL + acceptancePath(p.Token)
+			base := acceptancePath(p.Token)
 			a.mail(d, p.Person, MailApprove, fmt.Sprintf("Please approve “%s”", d.Title), message, map[string]string{
 				"open": base, "approve": base + "/doc-approval/approve", "reject": base + "/doc-approval/reject",
 			})

@@ -109,6 +109,9 @@ func (c *call) readBody() *Problem {
 
 // perform runs the operation behind all the checks that it shares with others.
 func (s *Sandbox) perform(c *call) *answer {
+	if c.op.takesJSON() {
+		c.json, c.jsonErr = c.readObject()
+	}
 	var value any
 	err := s.do(func(a *account) (err error) {
 		if !c.op.open {

@@ -163,6 +163,7 @@ func TestAcceptance_byLink(t *testing.T) {
 		{"reject", `{"reason":"too dear"}`, "DOCUMENT_REJECTED", revv.StageDraft, "too dear"},
 		{"reject", "reason=too+dear", "DOCUMENT_REJECTED", revv.StageDraft, "too dear"},
 		{"reject", "", "DOCUMENT_REJECTED", revv.StageDraft, ""},
+		{"reject", "reason=" + strings.Repeat("x", 999) + "%C3%BC", "DOCUMENT_REJECTED", revv.StageDraft, strings.Repeat("x", 999)}, // no half of a character
 	} {
 		a := newAPI(t)
 		d := a.draft()
@@ -214,13 +215,31 @@ func TestReject_byASignerWhoNeverApproved_declinesToSign(t *testing.T) {
 	a.ok("POST", "/api/v2/doc-approvers/14", `{"approvers":[{"user_email":"boss@example.com"},{"user_email":"chief@example.com"}]}`)
 	require.NoError(t, a.Reject(d.ID, "boss@example.com", "no"))
 	require.ErrorContains(t, a.Reject(d.ID, "chief@example.com", "no"), "does not wait", "the other has ended it")
+	a.ok("POST", "/api/v2/doc-approvers/14", `{"approvers":[{"user_email":"boss@example.com"}]}`)
+	require.NoError(t, a.Approve(d.ID, "boss@example.com"))
 	a.ok("POST", "/api/v2/doc-signers/14", `{"signers":[{"user_email":"chief@example.com"}]}`)
 	require.NoError(t, a.Reject(d.ID, "chief@example.com", "too dear"))
 	now := a.document(d)
 	assert.Equal(t, revv.StageDraft, now.Stage)
 	assert.Equal(t, sandbox.PartyDeclined, now.Signers[0].State)
-	assert.Equal(t, sandbox.PartyOpen, now.Approvers[1].State)
 	require.ErrorContains(t, a.Reject(d.ID, "chief@example.com", "no"), "does not wait")
+}
+
+// Approval is there to keep back what is not approved.
+func TestApproval_rejected_keepsTheDocumentBack(t *testing.T) {
+	for member, path := range map[string]string{"signers": "/api/v2/doc-signers/14", "acceptors": "/api/v2/doc-acceptors/14"} {
+		a := newAPI(t)
+		d := a.draft()
+		a.ok("POST", "/api/v2/doc-approvers/14", `{"approvers":[{"user_email":"boss@example.com"}]}`)
+		require.NoError(t, a.Reject(d.ID, "boss@example.com", "no"))
+		send := `{"` + member + `":[{"user_email":"s@example.com"}]}`
+		assert.Contains(t, a.refused(http.StatusConflict, "POST", path, send), "its approval was rejected; send it for approval once more")
+		assert.Len(t, a.Mails(), 1)
+		a.ok("POST", "/api/v2/doc-recipients/14", `{"collaborators":[{"user_email":"r@example.com"}]}`) // a copy asks for nothing
+		a.ok("POST", "/api/v2/doc-approvers/14", `{"approvers":[{"user_email":"boss@example.com"}]}`)
+		require.NoError(t, a.Approve(d.ID, "boss@example.com"))
+		a.ok("POST", path, send)
+	}
 }
 
 // A help page of the vendor says so.

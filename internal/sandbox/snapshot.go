@@ -63,6 +63,7 @@ func (s *Sandbox) Import(data []byte) error {
 	if err := shot.Account.check(); err != nil {
 		return err
 	}
+	shot.Account.relativeLinks()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	a := &account{book: shot.Account, sandbox: s, source: s.account.source}

@@ -328,6 +328,10 @@ func TestAdd_refusesWhatTheAPIWould(t *testing.T) {
 	a := newAPI(t)
 	for _, bad := range []sandbox.Template{
 		{},
+		{Title: "a\nb"},
+		{Title: strings.Repeat("x", 256)},
+		{Title: "x", Fields: []sandbox.Field{{Name: "a\x00"}}},
+		{Title: "x", Fields: []sandbox.Field{{Name: strings.Repeat("x", 256)}}},
 		{Title: "x", Fields: []sandbox.Field{{}}},
 		{Title: "x", Fields: []sandbox.Field{{Name: "a"}, {Name: "a"}}},
 		{Title: "x", Fields: []sandbox.Field{{Name: "a", Type: "colour"}}},
@@ -340,8 +344,14 @@ func TestAdd_refusesWhatTheAPIWould(t *testing.T) {
 	require.Error(t, err)
 	_, err = a.AddFolder(sandbox.Folder{Name: "x", ParentID: 5})
 	require.Error(t, err)
-	_, err = a.AddContact(sandbox.Contact{Type: "x"})
-	require.Error(t, err)
+	for message, bad := range map[string]sandbox.Contact{
+		"needs a name or an email":         {Name: " ", Notes: "x"},
+		"none of individual and corporate": {Name: "x", Type: "x"},
+		"notes: at most 10000 bytes":       {Name: "x", Notes: strings.Repeat("x", 10_001)},
+	} {
+		_, err = a.AddContact(bad)
+		require.ErrorContains(t, err, message)
+	}
 	_, err = a.CreateDocument(templateInactive, "", 0)
 	require.Error(t, err)
 	_, err = a.CreateDocument(templateNDA, "\x00", 0)
@@ -357,6 +367,16 @@ func TestAdd_refusesWhatTheAPIWould(t *testing.T) {
 	_, err = bare.AddContact(sandbox.Contact{Email: "twice@example.com"})
 	require.NoError(t, err)
 	assert.Len(t, bare.Contacts(), 2, "one address can occur twice")
+}
+
+// A copy has a title that could have been given to it, whatever the original is called.
+func TestClone_ofALongTitle(t *testing.T) {
+	a := newAPI(t)
+	id, err := a.CreateDocument(templateNDA, strings.Repeat("ü", 255), 0)
+	require.NoError(t, err)
+	copied, _ := field(t, a.ok("POST", fmt.Sprintf("/api/documents/%d/clone", id), `{}`), "Document", "title").(string)
+	assert.Equal(t, "Copy of "+strings.Repeat("ü", 247), copied)
+	a.ok("POST", fmt.Sprintf("/api/documents/%d/clone", id), `{"title":"`+copied+`"}`)
 }
 
 func TestFolders_deletionKeepsWhatWasInside(t *testing.T) {

