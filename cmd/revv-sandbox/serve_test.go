@@ -93,7 +93,7 @@ func TestServe_bodyThatDoesNotArrive_isCut(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			inBubble(t, func(t *testing.T, _ *sandbox.Sandbox, w *wire) { //nolint:thelper // it is the test
+			inBubble(t, func(t *testing.T, _ *sandbox.Sandbox, w *wire) {
 				begun := time.Now()
 				w.send(head)
 				resp := w.answer()
@@ -114,7 +114,7 @@ func TestServe_answersThatTakeLonger_areNotCut(t *testing.T) {
 	const long = 10 * readTimeout
 	t.Run("to a body", func(t *testing.T) {
 		t.Parallel()
-		inBubble(t, func(t *testing.T, box *sandbox.Sandbox, w *wire) { //nolint:thelper // as above
+		inBubble(t, func(t *testing.T, box *sandbox.Sandbox, w *wire) {
 			require.NoError(t, box.Fail(sandbox.Fault{Operation: "Auth.Login", Delay: long, Times: 1}))
 			begun := time.Now()
 			w.send("POST /api/auth/initiate-auth HTTP/1.1\r\nHost: localhost\r\nGrantType: password\r\nContent-Length: 83\r\n\r\n" + ownerLogin)
@@ -125,7 +125,7 @@ func TestServe_answersThatTakeLonger_areNotCut(t *testing.T) {
 			_, err := io.Copy(io.Discard, resp.Body)
 			require.NoError(t, err)
 
-			time.Sleep(readTimeout + time.Second) // in a bubble; less than a connection may be idle
+			<-time.After(readTimeout + time.Second) // in a bubble; less than a connection may be idle
 			w.send("GET /help HTTP/1.1\r\nHost: localhost\r\n\r\n")
 			next := w.answer()
 			defer next.Body.Close()
@@ -136,7 +136,7 @@ func TestServe_answersThatTakeLonger_areNotCut(t *testing.T) {
 	})
 	t.Run("a download, byte by byte", func(t *testing.T) {
 		t.Parallel()
-		inBubble(t, func(t *testing.T, box *sandbox.Sandbox, w *wire) { //nolint:thelper // as above
+		inBubble(t, func(t *testing.T, box *sandbox.Sandbox, w *wire) {
 			id, err := box.CreateDocument(23, "", 0)
 			require.NoError(t, err)
 			require.Equal(t, int64(14), int64(id))
@@ -153,17 +153,17 @@ func TestServe_answersThatTakeLonger_areNotCut(t *testing.T) {
 	})
 	t.Run("a stream of events", func(t *testing.T) {
 		t.Parallel()
-		inBubble(t, func(t *testing.T, box *sandbox.Sandbox, w *wire) { //nolint:thelper // as above
+		inBubble(t, func(t *testing.T, box *sandbox.Sandbox, w *wire) {
 			w.send("GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
 			resp := w.answer()
 			defer resp.Body.Close()
-			defer w.Close() // before the body, which would wait for its end
+			defer func() { _ = w.Close() }() // before the body, which would wait for its end
 			lines := bufio.NewScanner(resp.Body)
 			require.True(t, lines.Scan())
-			time.Sleep(long) // in a bubble
+			<-time.After(long) // in a bubble
 			require.NoError(t, box.Fail(sandbox.Fault{Status: http.StatusTeapot}))
-			for lines.Scan() && lines.Text() == "" {
-			}
+			require.True(t, lines.Scan(), "the end of the greeting")
+			require.True(t, lines.Scan(), "the stream has ended")
 			assert.Equal(t, "data: fault", lines.Text())
 		})
 	})

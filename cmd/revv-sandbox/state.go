@@ -98,10 +98,10 @@ func (f *stateFile) save() error {
 	}
 	err = errors.Join(err, temp.Close())
 	if err == nil {
-		err = os.Rename(temp.Name(), f.path)
+		err = os.Rename(temp.Name(), f.path) //nolint:gosec // whoever starts the program names the file
 	}
 	if err != nil {
-		return errors.Join(err, os.Remove(temp.Name()))
+		return errors.Join(err, os.Remove(temp.Name())) //nolint:gosec // as above
 	}
 	f.saved = revision
 	return nil

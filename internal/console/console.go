@@ -133,7 +133,7 @@ const maxForm = 1 << 20 // bytes of a form
 func parseForm(r *http.Request) error {
 	err := r.ParseForm()
 	if err == nil {
-		err = r.ParseMultipartForm(maxForm)
+		err = r.ParseMultipartForm(maxForm) //nolint:gosec // the body is limited already
 	}
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {
 		return &sandbox.Problem{Status: http.StatusRequestEntityTooLarge, Message: "The form is larger than 1 MiB. Nothing was changed."}

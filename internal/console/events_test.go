@@ -173,7 +173,7 @@ func TestEvents_pageThatDoesNotRead_isLeft(t *testing.T) {
 			ended <- time.Now()
 		}()
 		synctest.Wait()
-		time.Sleep(time.Hour) // in a bubble: the time is for each event, and not for the stream
+		<-time.After(time.Hour) // in a bubble: the time is for each event, and not for the stream
 		changed := time.Now()
 		require.NoError(t, b.Sandbox().Fail(sandbox.Fault{Status: http.StatusTeapot}))
 		took := (<-ended).Sub(changed)
