@@ -2,6 +2,7 @@ package revv
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -113,9 +114,7 @@ func newCore(s *settings, auth Authenticator, base *url.URL, routes routeTable) 
 		c.agent = []string{s.userAgent + " " + c.agent[0]}
 	}
 	c.call.retry = s.retry.withDefaults(RetryPolicy{defaultAttempts, defaultBaseDelay, defaultMaxDelay, defaultMaxRetryAfter})
-	if c.call.timeout == 0 {
-		c.call.timeout = defaultAttemptTimeout
-	}
+	c.call.timeout = cmp.Or(s.timeout, defaultAttemptTimeout)
 	var network http.RoundTripper
 	if s.http != nil {
 		network = s.http.Transport

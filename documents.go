@@ -1,6 +1,7 @@
 package revv
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -195,7 +196,7 @@ const documentType = "f"
 // can be empty of documents and still not be the last: folders stand in the
 // same listing; see [Page.Last]. A read.
 func (s *DocumentsService) List(ctx context.Context, params ListDocumentsParams, opts ...CallOption) (*Page[DocumentEntry], error) {
-	params.Page = firstPage(params.Page)
+	params.Page = cmp.Or(params.Page, 1)
 	op, in := opListDocuments, input{query: params}
 	if params.FolderID != 0 {
 		op, in.id = opListFolderContents, numeric("FolderID", params.FolderID)

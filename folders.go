@@ -1,6 +1,7 @@
 package revv
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"iter"
@@ -64,7 +65,7 @@ func (p ListFoldersParams) validate() (name, rule string) { return validatePagin
 // still not be the last: documents stand in the same listing; see [Page.Last].
 // A read.
 func (s *FoldersService) List(ctx context.Context, params ListFoldersParams, opts ...CallOption) (*Page[Folder], error) {
-	params.Page = firstPage(params.Page)
+	params.Page = cmp.Or(params.Page, 1)
 	id := func(f *Folder) int64 { return int64(f.ID) }
 	isFolder := func(f *Folder) bool { return f.Type != documentType }
 	return fetchEntries(ctx, s.root(), opListFolders, input{query: params}, params.Page, id, isFolder, opts)

@@ -1,6 +1,7 @@
 package revv
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"maps"
@@ -232,19 +233,12 @@ const (
 )
 
 func (p RetryPolicy) withDefaults(d RetryPolicy) RetryPolicy {
-	if p.MaxAttempts == 0 {
-		p.MaxAttempts = d.MaxAttempts
+	return RetryPolicy{
+		MaxAttempts:   cmp.Or(p.MaxAttempts, d.MaxAttempts),
+		BaseDelay:     cmp.Or(p.BaseDelay, d.BaseDelay),
+		MaxDelay:      cmp.Or(p.MaxDelay, d.MaxDelay),
+		MaxRetryAfter: cmp.Or(p.MaxRetryAfter, d.MaxRetryAfter),
 	}
-	if p.BaseDelay == 0 {
-		p.BaseDelay = d.BaseDelay
-	}
-	if p.MaxDelay == 0 {
-		p.MaxDelay = d.MaxDelay
-	}
-	if p.MaxRetryAfter == 0 {
-		p.MaxRetryAfter = d.MaxRetryAfter
-	}
-	return p
 }
 
 // WithRetry sets the retry policy.

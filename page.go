@@ -1,6 +1,7 @@
 package revv
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,13 +38,6 @@ const defaultPrefetch = 4
 // maxPrefetch bounds what a caller can ask for: each page ahead is a request in
 // flight.
 const maxPrefetch = 32
-
-func firstPage(number int) int {
-	if number == 0 {
-		return 1
-	}
-	return number
-}
 
 func validatePaging(page, prefetch int) (name, rule string) {
 	switch {
@@ -197,10 +191,7 @@ func eachPage(ctx context.Context, op string, first, prefetch int, list func(con
 		yield(nil, argument(op, "ctx", "must not be nil")) // one that is done is seen by the first call
 		return
 	}
-	first = firstPage(first)
-	if prefetch == 0 {
-		prefetch = defaultPrefetch
-	}
+	first, prefetch = cmp.Or(first, 1), cmp.Or(prefetch, defaultPrefetch)
 	within, cancel := context.WithCancel(ctx)
 	var flights sync.WaitGroup
 	defer flights.Wait()

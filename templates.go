@@ -1,6 +1,7 @@
 package revv
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"iter"
@@ -50,7 +51,7 @@ func (p ListTemplatesParams) validate() (name, rule string) {
 
 // List returns one page of the templates. A read.
 func (s *TemplatesService) List(ctx context.Context, params ListTemplatesParams, opts ...CallOption) (*Page[Template], error) {
-	params.Page = firstPage(params.Page)
+	params.Page = cmp.Or(params.Page, 1)
 	id := func(t *Template) int64 { return int64(t.ID) }
 	return fetchPage(ctx, s.root(), opListTemplates, input{query: params}, params.Page, "Templates", id, opts)
 }
