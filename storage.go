@@ -125,18 +125,12 @@ func reserved() []string {
 	}
 }
 
-// isUnicast6 reports whether an address lies in what of IPv6 has been given out to
-// the public, 2000::/3. Beyond it lie, among others, the many ways to write an
-// IPv4 address as one of IPv6.
-func isUnicast6(addr netip.Addr) bool {
-	first := addr.As16()[0]
-	return addr.Is6() && first>>5 == 0x20>>5
-}
-
-// isPublic reports whether an address belongs to the public Internet.
+// isPublic reports whether an address belongs to the public Internet. Of IPv6, 2000::/3
+// alone has been given out; beyond it lie, among others, the many ways to write an IPv4
+// address as one of IPv6.
 func isPublic(addr netip.Addr) bool {
 	addr = addr.Unmap().WithZone("")
-	if !addr.IsGlobalUnicast() || addr.IsPrivate() || addr.Is6() && !isUnicast6(addr) {
+	if !addr.IsGlobalUnicast() || addr.IsPrivate() || addr.Is6() && !netip.MustParsePrefix("2000::/3").Contains(addr) {
 		return false
 	}
 	for _, network := range reserved() {
