@@ -423,10 +423,7 @@ func (p *prepared) fail(last *result, sent int, kinds ...error) error {
 		e.kinds = append(e.kinds, ErrRedirected)
 		e.Message = "redirects are not followed; is this the address of the API?"
 	}
-	if timeout, ok := errors.AsType[interface {
-		error
-		Timeout() bool
-	}](last.err); ok && timeout.Timeout() && !errors.Is(last.err, context.DeadlineExceeded) {
+	if isTimeout(last.err) && !errors.Is(last.err, context.DeadlineExceeded) {
 		e.kinds = append(e.kinds, context.DeadlineExceeded)
 	}
 	return e
