@@ -24,9 +24,9 @@ func hiding(short int, secrets []string) *strings.Replacer {
 			forms = append(forms, spellings(s)...)
 		}
 	}
-	sort.Strings(forms) // not slices.Sort, which would be compiled anew here
+	sort.Sort(sort.Reverse(sort.StringSlice(forms))) // what begins with another goes first; slices.Sort would be compiled anew here
 	pairs := make([]string, 0, 2*len(forms))
-	for _, form := range slices.Backward(forms) { // what begins with another goes first
+	for _, form := range forms {
 		pairs = append(pairs, form, secret.Redacted)
 	}
 	return strings.NewReplacer(pairs...)
