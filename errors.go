@@ -176,18 +176,6 @@ func (e *Error) Unwrap() []error {
 	return all
 }
 
-// locate notes where the answer came from. A storage knows no access token: its 401
-// must make nobody look for a new one. Nor is a web page the API's: that it knows no such
-// path says nothing of an object.
-func (e *Error) locate(last *result) {
-	if last.problem.page && errors.Is(statusKind(last.status), ErrNotFound) {
-		e.kinds = append(e.kinds, ErrUnexpectedContent)
-	}
-	if e.elsewhere = last.elsewhere && last.status != 0; e.elsewhere {
-		e.Message = strings.TrimSuffix("said by the storage that the download was redirected to: "+e.Message, ": ")
-	}
-}
-
 // statusKind is the table status → sentinel, nil for a status without one. It is
 // no map, which every program would have to fill before it starts.
 func statusKind(status int) error {

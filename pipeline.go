@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -76,11 +77,11 @@ type past struct {
 }
 
 // weigh reads a result in the light of what came before.
-func (past *past) weigh(class retry.Class, a *attempt, last *result) {
-	madeUp := class == retry.Consequences && last.outcome.Refuses() && a.unheard()
+func (past *past) weigh(a *attempt, last *result) {
+	madeUp := a.class == retry.Consequences && last.outcome.Refuses() && a.unheard()
 	past.doubtful = past.doubtful || a.doubts.Load() > 0 || madeUp
 	if past.doubtful {
-		last.doubt(class)
+		last.doubt(a.class)
 	}
 	past.doubtful = past.doubtful || last.outcome == retry.Cut || last.outcome == retry.Faulty
 	past.arrived = past.arrived || !last.unreachable
@@ -119,7 +120,7 @@ func (c *core) loop(ctx context.Context, p *prepared, try func(context.Context, 
 		c.log(ctx, p, a, &last, time.Since(start))
 		c.heed(p, &last)
 		last.carry(p.class, &earlier)
-		past.weigh(p.class, a, &last)
+		past.weigh(a, &last)
 		switch retry.Decide(p.class, last.outcome, last.sent) {
 		case retry.Stop:
 			if last.outcome == retry.Success {
@@ -331,7 +332,7 @@ func (c *core) exchange(ctx, bounded context.Context, p *prepared, a *attempt, e
 	resp, err := c.roundTrip(bounded, p, a, extra)
 	if err != nil {
 		r := result{err: withoutURL(err)}
-		r.outcome, r.sent = a.classify(p.class, err)
+		r.outcome, r.sent = a.classify(err)
 		switch {
 		case areHeadersTooLarge(err):
 			r.err = fmt.Errorf("%w: %w", ErrResponseTooLarge, r.err)
@@ -408,7 +409,13 @@ func (p *prepared) describe(last *result, sent int) *Error {
 		Op: p.name, StatusCode: last.status, Attempts: sent, RetryAfter: last.retryAfter,
 		RequestID: p.safe(requestID(last.header)), Code: p.safe(last.problem.code), Message: p.safe(last.problem.message),
 	}
-	e.locate(last)
+	if last.problem.page && errors.Is(statusKind(last.status), ErrNotFound) {
+		e.kinds = append(e.kinds, ErrUnexpectedContent) // that a web server knows no such path says nothing of an object
+	}
+	// A storage knows no access token: its 401 must make nobody look for a new one.
+	if e.elsewhere = last.elsewhere && last.status != 0; e.elsewhere {
+		e.Message = strings.TrimSuffix("said by the storage that the download was redirected to: "+e.Message, ": ")
+	}
 	return e
 }
 

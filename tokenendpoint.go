@@ -85,7 +85,7 @@ func (e *tokenEndpoint) post(ctx context.Context, form url.Values) tokenReply {
 }
 
 func (e *tokenEndpoint) send(ctx context.Context, form url.Values) tokenReply {
-	a := &attempt{}
+	a := &attempt{class: retry.Consequences}
 	a.reached.Store(true)
 	target := *e.url
 	bounded, cancel := context.WithTimeout(ctx, e.limit)
@@ -97,7 +97,7 @@ func (e *tokenEndpoint) send(ctx context.Context, form url.Values) tokenReply {
 	req.Close = true // what comes behind the answer on a connection that is kept, net/http writes to the log of the program
 	resp, err := answered(e.roundTrip(req))
 	if err != nil {
-		outcome, sent := a.classify(retry.Consequences, err)
+		outcome, sent := a.classify(err)
 		failure := &Error{Op: e.op}
 		switch {
 		case ctx.Err() != nil:

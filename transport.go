@@ -285,14 +285,14 @@ func (c *core) setCredentials(header http.Header, token string) {
 
 // classify tells how an attempt ended that has no answer. sent is whether bytes
 // of the request may have left.
-func (a *attempt) classify(class retry.Class, err error) (outcome retry.Outcome, sent bool) {
+func (a *attempt) classify(err error) (outcome retry.Outcome, sent bool) {
 	shut := a.shut() // before all else: from here on, nothing changes any more
 	if !a.reached.Load() {
 		return retry.Hopeless, false // middleware has decided so
 	}
-	sent = class == retry.Read || !a.provablyUnsent(err, shut)
+	sent = a.class == retry.Read || !a.provablyUnsent(err, shut)
 	switch {
-	case isHopeless(err) && !(sent && class == retry.Consequences):
+	case isHopeless(err) && !(sent && a.class == retry.Consequences):
 		return retry.Hopeless, false
 	case sent:
 		return retry.Cut, true

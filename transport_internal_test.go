@@ -49,7 +49,7 @@ func TestClassify_streamThatTheServerHasNotLookedAt_isUnsent(t *testing.T) {
 		{retried("stream error: stream ID 7; PROTOCOL_ERROR; received from peer"), 1, retry.Cut},
 		{errors.New("stream error: stream ID 7; REFUSED_STREAM; received from peer"), 1, retry.Cut},
 	} {
-		a := &attempt{}
+		a := &attempt{class: retry.Consequences}
 		a.reached.Store(true)
 		trace := httptrace.ContextClientTrace(a.trace(context.Background()))
 		trace.GetConn("example.com:443")
@@ -57,7 +57,7 @@ func TestClassify_streamThatTheServerHasNotLookedAt_isUnsent(t *testing.T) {
 		for range test.tries {
 			trace.WroteHeaders()
 		}
-		outcome, sent := a.classify(retry.Consequences, test.err)
+		outcome, sent := a.classify(test.err)
 		assert.Equal(t, test.want, outcome, "%v after %d", test.err, test.tries)
 		assert.Equal(t, test.want == retry.Cut, sent)
 	}
