@@ -100,7 +100,7 @@ func (c *core) streamAttempt(ctx context.Context, p *prepared, a *attempt, s *st
 	}
 	resp, r := c.exchange(ctx, bounded, p, a, extra)
 	if resp != nil && isRedirect(resp.StatusCode) {
-		resp, r = c.follow(ctx, bounded, p, resp, r, extra)
+		resp = c.follow(ctx, bounded, p, resp, &r, extra)
 	}
 	if resp == nil {
 		if stalled := context.Cause(bounded); stalled != nil && ctx.Err() == nil {

@@ -34,7 +34,7 @@ func isRedirect(status int) bool {
 // follow goes where a download is redirected to, as to the storage behind the
 // service: with https, bare of every credential, and never into a private
 // network, whatever name that has been given.
-func (c *core) follow(ctx, bounded context.Context, p *prepared, resp *http.Response, r result, extra http.Header) (*http.Response, result) {
+func (c *core) follow(ctx, bounded context.Context, p *prepared, resp *http.Response, r *result, extra http.Header) *http.Response {
 	from := &p.url
 	for range maxHops {
 		target, err := c.storageURL(from, resp)
@@ -44,7 +44,7 @@ func (c *core) follow(ctx, bounded context.Context, p *prepared, resp *http.Resp
 		}
 		if err != nil {
 			r.outcome, r.err = retry.Refused, err
-			return nil, r
+			return nil
 		}
 		header := extra.Clone()
 		header["User-Agent"], header["Accept"] = c.agent, pdfAccept
@@ -59,7 +59,7 @@ func (c *core) follow(ctx, bounded context.Context, p *prepared, resp *http.Resp
 			case isHopeless(err):
 				r.outcome = retry.Hopeless
 			}
-			return nil, r
+			return nil
 		}
 		r.status, r.header, r.elsewhere = resp.StatusCode, resp.Header, true
 		r.judge(resp)
@@ -67,13 +67,13 @@ func (c *core) follow(ctx, bounded context.Context, p *prepared, resp *http.Resp
 			r.outcome = retry.Refused // the storage does not know the token
 		}
 		if !isRedirect(resp.StatusCode) {
-			return resp, r
+			return resp
 		}
 		from = target
 	}
 	discard(resp.Body)
 	r.outcome, r.err = retry.Refused, fmt.Errorf("%w more than %d times", ErrRedirected, maxHops)
-	return nil, r
+	return nil
 }
 
 // storageURL checks the target of a redirect, as far as its text goes. It returns the
