@@ -1,7 +1,8 @@
 // Package secret keeps values that must never be printed. A [Value] holds its
 // content in a closure, which no formatting verb, encoder or reflective dump can
 // look into: not fmt, not encoding/json or gob, not log/slog, not a debugger's
-// pretty-printer.
+// pretty-printer. It needs no methods for that, which would be compiled for every
+// kind of content: an unexported field is never asked for them.
 package secret
 
 import (
@@ -31,28 +32,12 @@ func (v Value[T]) Reveal() T {
 	return v.reveal()
 }
 
-// Format prints the same for every verb.
-func (Value[T]) Format(f fmt.State, _ rune) { redact(f) }
-
-// redact and redacted are compiled once, and not into the methods of every kind of
-// Value.
-//
-//go:noinline
-func redact(f fmt.State) { _, _ = io.WriteString(f, Redacted) }
-
-//go:noinline
-func redacted() ([]byte, error) { return []byte(Redacted), nil }
-
-// MarshalText keeps the content out of JSON, XML, log/slog and everything else
-// that asks for text. (gob sees no field that it could encode.)
-func (Value[T]) MarshalText() ([]byte, error) { return redacted() }
-
 // Opaque is for embedding in structs that have secrets among their fields: no
 // formatting verb, encoder or logger shows any field of them.
 type Opaque struct{}
 
 // Format prints the same for every verb.
-func (Opaque) Format(f fmt.State, _ rune) { redact(f) }
+func (Opaque) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, Redacted) }
 
 // String implements fmt.Stringer.
 func (Opaque) String() string { return Redacted }
@@ -64,7 +49,7 @@ func (Opaque) GoString() string { return Redacted }
 func (Opaque) LogValue() slog.Value { return slog.StringValue(Redacted) }
 
 // MarshalText implements encoding.TextMarshaler.
-func (Opaque) MarshalText() ([]byte, error) { return redacted() }
+func (Opaque) MarshalText() ([]byte, error) { return []byte(Redacted), nil }
 
 // GobEncode implements gob.GobEncoder.
-func (Opaque) GobEncode() ([]byte, error) { return redacted() }
+func (Opaque) GobEncode() ([]byte, error) { return []byte(Redacted), nil }
