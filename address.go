@@ -23,29 +23,30 @@ func isLabel(s string) bool {
 	return s != "" && len(s) <= 63
 }
 
-// base resolves WithBaseURL and WithSubdomain to the base URL of the API, or
-// returns the option at fault and the rule that it breaks.
-func (s *settings) base() (base *url.URL, option, rule string) {
+// base resolves WithBaseURL and WithSubdomain to the base URL of the API.
+func (s *settings) base() *url.URL {
 	switch {
 	case s.given["WithBaseURL"] && s.given["WithSubdomain"]:
-		return nil, "WithBaseURL and WithSubdomain", "exclude each other"
+		s.reject("WithBaseURL and WithSubdomain", "exclude each other")
 	case s.given["WithSubdomain"]:
-		if !isLabel(s.subdomain) {
-			return nil, "WithSubdomain", "must be one DNS label in lower case, as acme"
+		if isLabel(s.subdomain) {
+			return &url.URL{Scheme: "https", Host: s.subdomain + ".revv.so"}
 		}
-		return &url.URL{Scheme: "https", Host: s.subdomain + ".revv.so"}, "", ""
+		s.reject("WithSubdomain", "must be one DNS label in lower case, as acme")
 	case s.given["WithBaseURL"]:
 		base, err := parseEndpoint(s.baseURL)
 		if err == nil && strings.TrimRight(base.Path, "/") != "" {
 			err = wire.CheckPath(base.Path)
 		}
-		if err != nil {
-			return nil, "WithBaseURL", err.Error()
+		if err == nil {
+			base.Path = strings.TrimRight(base.Path, "/")
+			return base
 		}
-		base.Path = strings.TrimRight(base.Path, "/")
-		return base, "", ""
+		s.reject("WithBaseURL", err.Error())
+	default:
+		s.reject("WithBaseURL or WithSubdomain", "is required: there is no default host")
 	}
-	return nil, "WithBaseURL or WithSubdomain", "is required: there is no default host"
+	return nil
 }
 
 // checkTarget checks a URL that the service is to call. Unlike the base URL it

@@ -82,10 +82,7 @@ func NewClient(auth Authenticator, opts ...Option) (*Client, error) {
 	if err := validateAuth(auth); err != nil {
 		s.reject("auth", err.Error())
 	}
-	base, option, rule := s.base()
-	if rule != "" {
-		s.reject(option, rule)
-	}
+	base := s.base()
 	routes, err := s.routes.compile()
 	if err != nil {
 		s.reject("WithRoutes", "has a route that cannot be used: "+err.Error())
