@@ -411,18 +411,18 @@ func (c OAuthConfig) Exchange(ctx context.Context, code, verifier string) (*oaut
 // [ErrTokenStoreCorrupt].
 func (c OAuthConfig) Authenticator(store TokenStore, account string) (Authenticator, error) {
 	const op = "OAuthConfig.Authenticator"
-	var problems []error
+	r := refusals{op: op}
 	if isNil(store) {
-		problems = append(problems, argument(op, "store", "must not be nil"))
+		r.reject("store", "must not be nil")
 	}
 	if account == "" {
-		problems = append(problems, argument(op, "account", "must not be empty"))
+		r.reject("account", "must not be empty")
 	}
 	if (c.ClientID == "") != (c.ClientSecret == "") {
-		problems = append(problems, argument(op, "ClientID and ClientSecret", "must both be set, or none"))
+		r.reject("ClientID and ClientSecret", "must both be set, or none")
 	}
 	endpoint, err := newTokenEndpoint(op, c)
-	if err := errors.Join(append(problems, err)...); err != nil {
+	if err := errors.Join(append(r.problems, err)...); err != nil {
 		return nil, err
 	}
 	endpoint.op = opRefresh

@@ -143,8 +143,9 @@ func (c OAuthConfig) Login(ctx context.Context, open func(authURL string) error)
 	if open == nil {
 		return nil, argument(op, "open", "must not be nil")
 	}
-	if err := c.checkLogin(op); err != nil {
-		return nil, err
+	r := refusals{op: op}
+	if c.checkLogin(&r); len(r.problems) > 0 {
+		return nil, errors.Join(r.problems...)
 	}
 	listener, path, err := c.listen(ctx, op)
 	if err != nil {
@@ -184,19 +185,17 @@ func (c OAuthConfig) Login(ctx context.Context, open func(authURL string) error)
 }
 
 // checkLogin checks what every way of logging in needs.
-func (c OAuthConfig) checkLogin(op string) error {
-	var problems []error
+func (c OAuthConfig) checkLogin(r *refusals) {
 	for _, arg := range []struct{ name, value string }{{"ClientID", c.ClientID}, {"ClientSecret", c.ClientSecret}} {
 		if arg.value == "" {
-			problems = append(problems, argument(op, arg.name, "must not be empty"))
+			r.reject(arg.name, "must not be empty")
 		}
 	}
 	for _, arg := range []struct{ name, value string }{{"Endpoint.AuthURL", c.Endpoint.AuthURL}, {"Endpoint.TokenURL", c.Endpoint.TokenURL}} {
 		if _, err := parseEndpoint(arg.value); err != nil {
-			problems = append(problems, argument(op, arg.name, err.Error()))
+			r.reject(arg.name, err.Error())
 		}
 	}
-	return errors.Join(problems...)
 }
 
 // listen opens the port of the redirect URL, on 127.0.0.1 where it says
@@ -336,16 +335,16 @@ func page(w http.ResponseWriter, status int, text string) {
 //
 // The error is [ErrInvalidArgument] and joins all problems of the configuration.
 func (c OAuthConfig) Handlers(done func(w http.ResponseWriter, r *http.Request, token *oauth2.Token, err error)) (start, callback http.Handler, err error) {
-	const op = "OAuthConfig.Handlers"
-	problems := []error{c.checkLogin(op)}
+	r := refusals{op: "OAuthConfig.Handlers"}
+	c.checkLogin(&r)
 	redirect, err := parseEndpoint(c.RedirectURL)
 	if err != nil {
-		problems = append(problems, argument(op, "RedirectURL", err.Error()))
+		r.reject("RedirectURL", err.Error())
 	}
 	if done == nil {
-		problems = append(problems, argument(op, "done", "must not be nil"))
+		r.reject("done", "must not be nil")
 	}
-	if err := errors.Join(problems...); err != nil {
+	if err := errors.Join(r.problems...); err != nil {
 		return nil, nil, err
 	}
 	w := &webLogin{config: c, done: done, secure: redirect.Scheme == "https", path: redirect.Path, used: make(map[string]time.Time)}

@@ -40,8 +40,8 @@ func (f callOption) applyCall(s *callSettings)   { f(s) }
 func (f sharedOption) applyClient(s *settings)   { f(&s.callSettings) }
 func (f sharedOption) applyCall(s *callSettings) { f(s) }
 
-// refusals are the rules that the options of an operation break. Where there is one,
-// whatever else the options have set is of no use to anybody.
+// refusals are the rules that the options or arguments of an operation break. Where
+// there is one, whatever else the options have set is of no use to anybody.
 type refusals struct {
 	op       string
 	given    map[string]bool
