@@ -63,7 +63,7 @@ type attempt struct {
 	reached atomic.Bool
 	passage atomic.Int32 // open, found or shut
 	heard   atomic.Bool  // the network has begun to answer
-	given   atomic.Bool  // the network has returned an answer
+	given   atomic.Bool  // the network has returned an answer, be it one that a transport has made up
 	under   atomic.Int32 // requests that the network has, and has not returned from
 	dry     atomic.Bool  // what is traced at the moment goes nowhere
 	hooks   httptrace.ClientTrace
