@@ -48,6 +48,9 @@ type refusals struct {
 	problems []error
 }
 
+// reject is not inlined into its forty places, as argument is not.
+//
+//go:noinline
 func (r *refusals) reject(option, rule string) {
 	r.problems = append(r.problems, argument(r.op, option, rule))
 }
