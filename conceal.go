@@ -95,7 +95,7 @@ func appendAddress(secrets []string, target *url.URL) []string {
 			secrets = append(secrets, plain)
 		}
 	}
-	for _, segment := range strings.Split(target.Path, "/") {
+	for segment := range strings.SplitSeq(target.Path, "/") {
 		if len(segment) >= minSignature {
 			secrets = append(secrets, segment)
 		}

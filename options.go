@@ -69,6 +69,8 @@ func (r *refusals) once(option string) {
 
 // settings collects what options say.
 type settings struct {
+	callSettings
+
 	baseURL   string
 	subdomain string
 	routes    Routes
@@ -78,7 +80,6 @@ type settings struct {
 	chain     []Middleware
 	limiter   limiter
 	bearer    bool
-	callSettings
 }
 
 // callSettings is what a single call can set for itself.

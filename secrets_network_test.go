@@ -104,7 +104,7 @@ func TestHTTPClient_tokenThatIsRepeated_isNotInTheError(t *testing.T) {
 	require.NoError(t, err)
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, base+"/x", http.NoBody)
 	require.NoError(t, err)
-	_, err = client.HTTPClient().Do(request) //nolint:bodyclose // there is no answer
+	_, err = client.HTTPClient().Do(request)
 	require.ErrorContains(t, err, "malformed MIME header")
 	assert.NotContains(t, err.Error(), "SENTINEL")
 }
@@ -132,7 +132,7 @@ func TestCredentials_hostThatOnlyFoldsToTheAPIs_getsNone(t *testing.T) {
 	for _, host := range []string{"api.s\u0130gning.example", "api.signing.example.\u212A", "\u212Aapi.signing.example"} {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+host+"/x", http.NoBody)
 		require.NoError(t, err)
-		_, err = client.HTTPClient().Do(request) //nolint:bodyclose // there is no answer
+		_, err = client.HTTPClient().Do(request)
 		require.ErrorIs(t, err, revv.ErrInvalidArgument, host)
 	}
 	client, err = revv.NewClient(revv.StaticToken("token"), append(options, revv.WithMiddleware(aside))...)

@@ -94,8 +94,10 @@ func (e *tokenEndpoint) send(ctx context.Context, form url.Values) tokenReply {
 	req := newRequest(a.trace(bounded), http.MethodPost, &target, http.Header{
 		"Accept": {"application/json"}, "Content-Type": {"application/x-www-form-urlencoded"}, "User-Agent": {"revv-go/" + Version},
 	}, []byte(form.Encode()))
-	req.Close = true // what comes behind the answer on a connection that is kept, net/http writes to the log of the program
-	resp, err := answered(e.roundTrip(req))
+	// What comes behind an answer on a connection that is kept, net/http writes to the
+	// log of the program.
+	req.Close = true
+	resp, err := answered(e.roundTrip(req)) //nolint:bodyclose // read closes it
 	if err != nil {
 		outcome, sent := a.classify(err)
 		failure := &Error{Op: e.op}

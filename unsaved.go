@@ -133,8 +133,8 @@ func (a *storeAuth) remember(r *rotation) {
 	a.mu.Unlock()
 	unsavedPairs.Lock()
 	defer unsavedPairs.Unlock()
-	others := slices.DeleteFunc(unsavedPairs.all, func(waiting unsavedPair) bool { return a.sharesPairWith(waiting.owner) })
-	unsavedPairs.all = append(others, unsavedPair{a, secret.New(r)})
+	unsavedPairs.all = slices.DeleteFunc(unsavedPairs.all, func(waiting unsavedPair) bool { return a.sharesPairWith(waiting.owner) })
+	unsavedPairs.all = append(unsavedPairs.all, unsavedPair{a, secret.New(r)})
 }
 
 // forget drops a rotation, unless another one has taken its place.

@@ -52,7 +52,7 @@ func TestDelivery_followsNoRedirect(t *testing.T) {
 			target := newTarget(t)
 			for _, status := range []int{http.StatusFound, http.StatusTemporaryRedirect} {
 				moved := httptest.NewServer(http.RedirectHandler(target.URL, status))
-				defer moved.Close()
+				t.Cleanup(moved.Close)
 				a := newAPI(t, func(o *sandbox.Options) { o.WebhookClient = c.client }, backoff())
 				a.subscribe(moved.URL, "DOCUMENT_STAGE_CHANGED")
 				a.sendDraft()

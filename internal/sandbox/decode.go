@@ -74,7 +74,7 @@ func checkJSON(data []byte) error {
 	return nil
 }
 
-// jsonCheck reads one value and remembers where in it it stands. The place becomes a
+// jsonCheck reads one value and remembers its place there. The place becomes a
 // text only when a problem names it: a text for each element of an array in a member
 // with a long name would be more work than anybody may ask for without a token.
 type jsonCheck struct {

@@ -407,7 +407,7 @@ func joinMembers(members map[string]json.RawMessage) []byte {
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		quoted, _ := json.Marshal(name) // a text can be encoded
+		quoted, _ := json.Marshal(name) //nolint:errchkjson // a text can be encoded
 		fmt.Fprintf(&b, "%s:%s", quoted, members[name])
 	}
 	b.WriteByte('}')
