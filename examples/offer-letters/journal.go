@@ -43,7 +43,7 @@ var errLocked = errors.New("another run is at work with it")
 // the next step begins, so that a run can end at any moment: a line that was cut
 // off is no line, and what it would have said is found out from the service.
 type journal struct {
-	lock *os.File
+	lock io.Closer
 
 	mu     sync.Mutex
 	file   *os.File

@@ -2,14 +2,15 @@ package main
 
 import (
 	"errors"
+	"io"
 	"os"
 	"syscall"
 )
 
-// lockFile takes the lock that has this path, until the file is closed: errLocked if
-// another run holds it. The system gives it back however its holder ends, so that no lock
+// lockFile takes the lock that has this path, until it is closed: errLocked if another run
+// holds it. The system gives it back however its holder ends, so that no lock
 // is left behind; the file stays.
-func lockFile(path string) (*os.File, error) {
+func lockFile(path string) (io.Closer, error) {
 	const (
 		shareWithNobody  = 0
 		sharingViolation = syscall.Errno(32)
