@@ -27,3 +27,17 @@ func TestSyncDir_noDirectory_isAnError(t *testing.T) {
 	t.Parallel()
 	require.ErrorIs(t, syncDir(filepath.Join(t.TempDir(), "missing")), os.ErrNotExist)
 }
+
+// A file that was written over in place, as by a tool that sets its time back, is known by
+// its size.
+func TestCheckUntouched_otherSize_isAConflict(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "token")
+	require.NoError(t, os.WriteFile(path, []byte("one"), 0o600))
+	before, err := os.Lstat(path)
+	require.NoError(t, err)
+	require.NoError(t, checkUntouched(path, before))
+	require.NoError(t, os.WriteFile(path, []byte("another"), 0o600))
+	require.NoError(t, os.Chtimes(path, before.ModTime(), before.ModTime()))
+	require.ErrorIs(t, checkUntouched(path, before), ErrConflict)
+}

@@ -37,3 +37,37 @@ func TestRemaining_endsHaveABorder(t *testing.T) {
 	})
 	assert.Equal(t, life, remaining(&oauth2.Token{ExpiresIn: 1}), "an expiry that is not known")
 }
+
+// What is stored is replaced if it is the pair that was renewed, or its refresh token is
+// the one that was spent.
+func TestRotation_replacesWhatItWasMadeFrom(t *testing.T) {
+	t.Parallel()
+	pair := func(access, refresh string) *oauth2.Token {
+		return &oauth2.Token{AccessToken: access, RefreshToken: refresh}
+	}
+	rotated := &rotation{from: pair("A1", "R1"), to: pair("A2", "R2")}
+	kept := &rotation{from: pair("A1", "R1"), to: pair("A2", "R1")} // the answer had no refresh token
+	for name, c := range map[string]struct {
+		rotation *rotation
+		stored   *oauth2.Token
+		want     bool
+	}{
+		"the pair it was made from":           {rotated, pair("A1", "R1"), true},
+		"another access token":                {rotated, pair("A9", "R1"), true},
+		"another refresh token":               {rotated, pair("A1", "R9"), false},
+		"itself":                              {rotated, pair("A2", "R2"), false},
+		"kept, the pair it was made from":     {kept, pair("A1", "R1"), true},
+		"kept, a later access token":          {kept, pair("A9", "R1"), false},
+		"kept, of another authorization":      {kept, pair("A1", "R9"), false},
+		"kept, itself has nothing to replace": {kept, pair("A2", "R1"), false},
+	} {
+		assert.Equal(t, c.want, c.rotation.replaces(c.stored), name)
+	}
+}
+
+func TestIsHeaderValue_isPrintableASCII(t *testing.T) {
+	t.Parallel()
+	for c := range 256 {
+		assert.Equal(t, c == '\t' || c >= ' ' && c <= '~', isHeaderValue("a"+string([]byte{byte(c)})), "%#x", c)
+	}
+}

@@ -139,6 +139,12 @@ func TestWebhookHandler_letsTheSenderIn(t *testing.T) {
 	}
 }
 
+// withBasicTwice is a request with two passwords, in the order of two headers.
+func withBasicTwice(user, first, second string) *http.Request {
+	r, other := withBasic(eventRequest("/"), user, first), withBasic(eventRequest("/"), user, second)
+	return withHeader(r, "Authorization", r.Header.Get("Authorization"), other.Header.Get("Authorization"))
+}
+
 func TestWebhookHandler_refusesEverybodyElseUnread(t *testing.T) {
 	header, basic, path := revv.HeaderSecret("X-Secret", newSecret), revv.BasicSecret("revv", newSecret), revv.PathSecret(newSecret)
 	tests := map[string]struct {
@@ -160,6 +166,8 @@ func TestWebhookHandler_refusesEverybodyElseUnread(t *testing.T) {
 		"basic, not base64":       {secret: basic, request: withHeader(eventRequest("/"), "Authorization", "Basic "+newSecret)},
 		"basic, other scheme":     {secret: basic, request: withHeader(eventRequest("/"), "Authorization", "Bearer "+newSecret)},
 		"basic twice":             {secret: basic, request: withHeader(eventRequest("/"), "Authorization", "Basic cmV2djp4", "Basic cmV2djp4")},
+		"basic, right and wrong":  {secret: basic, request: withBasicTwice("revv", newSecret, oldSecret)},
+		"basic, right twice":      {secret: basic, request: withBasicTwice("revv", newSecret, newSecret)},
 		"path missing":            {secret: path, request: eventRequest("/")},
 		"path wrong":              {secret: path, request: eventRequest("/" + oldSecret)},
 		"path with a slash more":  {secret: path, request: eventRequest("/" + newSecret + "/")},
