@@ -85,7 +85,7 @@ type prepared struct {
 
 	// What the attempts have used, and nobody is to read in an error.
 	token   *oauth2.Token   // that of the last one
-	before  []*oauth2.Token // those that a 401 has replaced
+	before  []*oauth2.Token // those that others have replaced, after a 401 or ahead of time
 	targets []*url.URL      // where a download was redirected to
 }
 

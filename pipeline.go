@@ -101,9 +101,10 @@ func (c *core) run(ctx context.Context, call *call, opts []CallOption, decode de
 // brings a try of its own.
 func (c *core) loop(ctx context.Context, p *prepared, try func(context.Context, *attempt) result) error {
 	var (
-		last result
-		past past // what the attempts have left behind
-		sent int  // requests, for the error
+		last    result
+		past    past // what the attempts have left behind
+		sent    int  // requests, for the error
+		renewed int  // how often a 401 has led to a new token
 	)
 	defer func() { c.capture(p, &last, sent) }()
 	token, err := c.admit(ctx, p)
@@ -112,6 +113,9 @@ func (c *core) loop(ctx context.Context, p *prepared, try func(context.Context, 
 			return p.failBefore(ctx, &last, sent, err)
 		}
 		sent++
+		if p.token != nil && p.token != token {
+			p.before = append(p.before, p.token)
+		}
 		p.token = token
 		a := &attempt{info: CallInfo{p.name, p.route.Pattern, sent}, class: p.class, token: secret.New(token)}
 		start := time.Now()
@@ -133,11 +137,11 @@ func (c *core) loop(ctx context.Context, p *prepared, try func(context.Context, 
 		case retry.StopApplied:
 			return p.fail(&last, sent, ErrAppliedResponseUnreadable)
 		case retry.Refresh:
-			if !c.replaceable(token, len(p.before)) {
+			if !c.replaceable(token, renewed) {
 				return p.fail(&last, sent)
 			}
 			c.auth.Reject(ctx, token)
-			p.before = append(p.before, token)
+			renewed++
 			if token, err = c.token(ctx, p.name); err == nil && token.AccessToken == p.token.AccessToken {
 				return p.fail(&last, sent) // nobody has a better one
 			}
@@ -147,7 +151,7 @@ func (c *core) loop(ctx context.Context, p *prepared, try func(context.Context, 
 			continue
 		case retry.Again:
 		}
-		tries := sent - len(p.before) // that after a new token does not count
+		tries := sent - renewed // that after a new token does not count
 		if tries >= p.settings.retry.MaxAttempts {
 			return p.fail(&last, sent)
 		}

@@ -3,14 +3,17 @@ package revv
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/oauth2"
 
 	"github.com/revv-go/revv/internal/secret"
 )
@@ -172,4 +175,39 @@ func TestLimits_areTheDocumentedOnes(t *testing.T) {
 	assert.Equal(t, 8<<20, maxJSON)
 	assert.Equal(t, 1000, jsonLimits.Depth)
 	assert.Equal(t, 20, retryBudget)
+}
+
+// eachTime hands out another token for every attempt.
+type eachTime struct{ tokens []string }
+
+func (a *eachTime) Token(context.Context) (*oauth2.Token, error) {
+	token := &oauth2.Token{AccessToken: a.tokens[0]}
+	a.tokens = a.tokens[1:]
+	return token, nil
+}
+func (*eachTime) Reject(context.Context, *oauth2.Token) {}
+
+// answering gives its answers in turn.
+type answering struct{ answers []*http.Response }
+
+func (t *answering) RoundTrip(*http.Request) (*http.Response, error) {
+	answer := t.answers[0]
+	t.answers = t.answers[1:]
+	return answer, nil
+}
+
+// A token can be replaced ahead of time, without a 401.
+func TestError_hidesTheTokenOfAnEarlierAttempt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		answer := func(status int, body string) *http.Response {
+			return &http.Response{StatusCode: status, ContentLength: -1, Body: io.NopCloser(strings.NewReader(body))}
+		}
+		network := &answering{[]*http.Response{answer(500, ""), answer(400, `{"message":"not after the-first-token"}`)}}
+		client, err := NewClient(&eachTime{[]string{"the-first-token", "the-second-token"}},
+			WithBaseURL("https://sandbox.example.com"), WithHTTPClient(&http.Client{Transport: network}))
+		require.NoError(t, err)
+		_, err = client.Documents.Get(t.Context(), 14)
+		require.EqualError(t, err, "revv: Documents.Get: 400 Bad Request: not after [redacted] (attempts: 2)")
+	})
 }
