@@ -101,3 +101,48 @@ func postedEvent() *http.Request {
 	r.Header.Set("Content-Type", "application/json")
 	return r
 }
+
+// For senders that can set nothing but a URL: the secret is the last segment of the path,
+// so the handler stands at everything below a folder.
+func ExamplePathSecret() {
+	handler, err := revv.NewWebhookHandler(revv.PathSecret("a-secret-of-enough-bytes"), func(context.Context, *revv.Event) error { return nil })
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	mux := http.NewServeMux()
+	mux.Handle("POST /hooks/", handler)
+	for _, path := range []string{"/hooks/a-secret-of-enough-bytes", "/hooks/a-guess-of-somebody-else"} {
+		request := httptest.NewRequest(http.MethodPost, path, strings.NewReader(`{"event":"DOCUMENT_CLOSED"}`))
+		request.Header.Set("Content-Type", "application/json")
+		response := httptest.NewRecorder()
+		mux.ServeHTTP(response, request)
+		fmt.Println(response.Code)
+	}
+	// Output:
+	// 204
+	// 401
+}
+
+// Deliveries repeat. The key of an event is the same each time, also where the sender
+// gives it no id.
+func ExampleEvent_Key() {
+	body := []byte(`{"event":"DOCUMENT_SIGNED","document":{"doc_no":"DOC-000040"},"recipient":{"user_email":"ann@example.com"}}`)
+	seen := make(map[string]bool) // a table with a unique column in real life
+	for range 2 {
+		event, err := revv.ParseEvent(body)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		if seen[event.Key()] {
+			fmt.Println("seen before")
+			continue
+		}
+		seen[event.Key()] = true
+		fmt.Println(event.Document.Number, "was signed by", event.Recipient.Email)
+	}
+	// Output:
+	// DOC-000040 was signed by ann@example.com
+	// seen before
+}

@@ -267,3 +267,27 @@ func ExampleFingerprint() {
 	// 401 the old token
 	// 200 the new one
 }
+
+// What the program under test has sent. For a contract that must go out once, count the
+// requests: a second one can be refused, and then leaves no second mail.
+func ExampleServer_Requests() {
+	server := revvtest.NewServer(nil)
+	defer server.Close()
+	client, ctx := server.Client(), context.Background()
+	document := server.AddDocument(server.AddTemplate(revvtest.Template{Title: "Order"}), "Order 7")
+
+	send := func() { // of the program
+		_ = client.Documents.SendForESign(ctx, document, revv.SendParams{Recipients: []revv.Person{{Email: "ann@example.com"}}})
+	}
+	send()
+	send() // by mistake
+
+	fmt.Println("mails:", len(server.Outbox()))
+	for _, request := range server.Requests("Documents.SendForESign") {
+		fmt.Println(request.Method, request.Path, request.Status)
+	}
+	// Output:
+	// mails: 1
+	// POST /api/v2/doc-signers/14 200
+	// POST /api/v2/doc-signers/14 409
+}
