@@ -22,8 +22,8 @@ import (
 type Authenticator interface {
 	// Token returns the token to send with the next request. It returns when
 	// ctx is done. The token must not be modified. An error ends the call, which wraps
-	// it, before anything more is sent; a token without AccessToken is
-	// ErrInvalidArgument.
+	// it, before anything more is sent; so does a token without AccessToken, which is
+	// ErrInvalidArgument if nothing was sent before.
 	Token(ctx context.Context) (*oauth2.Token, error)
 	// Reject says that the service answered 401 to a token. The next call of
 	// Token should return another one if there is one, and must not do anything

@@ -24,10 +24,10 @@ func hiding(short int, secrets []string) *strings.Replacer {
 			forms = append(forms, spellings(s)...)
 		}
 	}
-	sort.Sort(sort.Reverse(sort.StringSlice(forms))) // what begins with another goes first; slices.Sort would be compiled anew here
+	sort.Strings(forms) // slices.Sort would be compiled anew here
 	pairs := make([]string, 0, 2*len(forms))
-	for _, form := range forms {
-		pairs = append(pairs, form, secret.Redacted)
+	for i := range forms {
+		pairs = append(pairs, forms[len(forms)-1-i], secret.Redacted) // what begins with another goes first
 	}
 	return strings.NewReplacer(pairs...)
 }
@@ -76,8 +76,8 @@ func (p *prepared) secrets() []string {
 }
 
 // minSignature is how long a segment of a path is at least that an address is signed by,
-// and maxValues how many values of its query are looked at: each is sought in several
-// spellings, and the service chooses how many there are.
+// and maxValues how many values of its query and segments of its path are looked at: each
+// is sought in several spellings, and the service chooses how many there are.
 const (
 	minSignature = 16
 	maxValues    = 100
@@ -95,9 +95,11 @@ func appendAddress(secrets []string, target *url.URL) []string {
 			secrets = append(secrets, plain)
 		}
 	}
-	for segment := range strings.SplitSeq(target.Path, "/") {
-		if len(segment) >= minSignature {
-			secrets = append(secrets, segment)
+	segments := strings.Split(target.EscapedPath(), "/")
+	for _, segment := range segments[:min(len(segments), maxValues)] {
+		plain, err := url.PathUnescape(segment)
+		if err == nil && len(plain) >= minSignature {
+			secrets = append(secrets, segment, plain)
 		}
 	}
 	return secrets
@@ -169,19 +171,25 @@ func hidden(err error, short int, secrets []string) error {
 	return err
 }
 
-// unquoted takes out of the text of an error what net/http quotes of an answer that it
-// cannot read: with a broken head that is the body, and may be a token or a magic link.
+// unquoted takes out of the text of an error what net/http and net/textproto repeat of an
+// answer that they cannot read: with a broken head that is the body, and may be a token or
+// a magic link. Go quotes all of it since 1.26.4 alone, so that nothing of the line stays.
 func unquoted(text string) string {
 	lines := strings.Split(text, "\n")
 	for i, line := range lines {
+		end := len(line)
 		for _, what := range []string{
-			"malformed HTTP", "malformed MIME", "Content-Length", "transfer encoding", "railer key", "pseudo-header", "header field", "GOAWAY",
+			"malformed HTTP response", "malformed HTTP status code", "malformed HTTP version", "malformed MIME header",
+			"bad Content-Length", "invalid empty Content-Length", "multiple Content-Length headers", "bad trailer key", "invalid Trailer key",
+			"unsupported transfer encoding", "too many transfer encodings", "invalid pseudo-header", "duplicate pseudo-header",
+			"invalid header field name", "debug=",
 		} {
-			head, tail, _ := strings.Cut(line, what)
-			if before, _, found := strings.Cut(tail, `"`); found {
-				lines[i] = head + what + before + secret.Redacted
-				break
+			if at := strings.Index(line[:end], what); at >= 0 {
+				end = at + len(what) // the first one: what it repeats may hold the others
 			}
+		}
+		if end < len(line) {
+			lines[i] = line[:end] + " " + secret.Redacted
 		}
 	}
 	return strings.Join(lines, "\n")
@@ -195,3 +203,6 @@ type concealedError struct {
 
 func (e *concealedError) Error() string { return e.text }
 func (e *concealedError) Unwrap() error { return e.err.Reveal() }
+
+// Timeout is for [url.Error], which asks the error itself and not what it wraps.
+func (e *concealedError) Timeout() bool { return isTimeout(e.err.Reveal()) }

@@ -71,11 +71,16 @@ func decodeInto(body []byte, out any) error {
 	}
 	err := json.Unmarshal(body, out)
 	_, plain := errors.AsType[*json.UnmarshalTypeError](err)
-	if _, ours := out.(*Link); err != nil && !plain && !ours {
+	if _, ours := errors.AsType[reason](err); err != nil && !plain && !ours && !errors.Is(err, ErrMalformedResponse) {
 		err = &concealedError{"a value does not fit what it is decoded into", secret.New(err)} // which may quote it
 	}
 	return misfitOf("", err)
 }
+
+// reason is why one of our models does not take a value, without any of its content.
+type reason string
+
+func (r reason) Error() string { return string(r) }
 
 // decodesItself reports a type that encoding/json leaves the decoding to.
 func decodesItself(t reflect.Type) bool {

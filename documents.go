@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -47,7 +46,7 @@ func (d *Document) decodeScanned(object []byte) error {
 		return err
 	}
 	if d.ID == 0 && d.Number == "" && d.ObjectID == "" {
-		return errors.New("a document without id, doc_no and object_id")
+		return reason("a document without id, doc_no and object_id")
 	}
 	return nil
 }

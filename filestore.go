@@ -36,8 +36,8 @@ type FileStore struct {
 }
 
 // NewFileStore returns a store that keeps its files in dir, which is created for
-// the owner alone if it does not exist. One that exists keeps its mode: nobody else may be
-// able to write there. [ErrInvalidArgument] if dir is empty, [errors.ErrUnsupported] on
+// the owner alone if it does not exist. One that exists keeps its mode: make sure that
+// nobody else can write there, for that is not checked. [ErrInvalidArgument] if dir is empty, [errors.ErrUnsupported] on
 // systems without file locks, else the error of the operating system.
 func NewFileStore(dir string) (*FileStore, error) {
 	const op = "NewFileStore"

@@ -102,6 +102,26 @@ func TestDo_answerThatDoesNotFit_namesTheMember(t *testing.T) {
 	assert.NotContains(t, err.Error(), "secret")
 }
 
+// What our own types say has nothing of the content in it, wherever they stand.
+func TestDo_answerThatAModelCannotTake_saysWhy(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		body, want string
+		out        any
+	}{
+		"null":             {`null`, "null where an object is due", new(revv.Document)},
+		"null in a struct": {`{"Document":null}`, "null where an object is due", new(struct{ Document revv.Document })},
+		"no id":            {`{"title":"SENTINEL"}`, "a document without id, doc_no and object_id", new(revv.Document)},
+		"an event":         {`{"event":"X","document":{"id":"SENTINEL"}}`, `the member "document.id" cannot hold this string`, new(revv.Event)},
+		"a link":           {`{"url":"SENTINEL"}`, `the member "url" must be a web address`, new(revv.Link)},
+	} {
+		err := always(http.StatusOK, c.body).client(t).Do(t.Context(), http.MethodGet, "/api/users/7", nil, c.out)
+		require.ErrorIs(t, err, revv.ErrMalformedResponse, name)
+		require.ErrorContains(t, err, c.want, name)
+		assert.NotContains(t, err.Error(), "SENTINEL", name)
+	}
+}
+
 // Types that decode themselves quote what they cannot take, and it may be a magic link.
 func TestDo_answerThatATypeOfTheCallerCannotTake_isNotQuoted(t *testing.T) {
 	t.Parallel()

@@ -53,6 +53,11 @@ func SaveToken(ctx context.Context, store TokenStore, account string, token *oau
 	case token == nil || token.AccessToken == "":
 		return argument(op, "token", "must not be empty")
 	}
+	return save(ctx, op, store, account, token)
+}
+
+// save puts a pair into a store, for SaveToken or who is named by op.
+func save(ctx context.Context, op string, store TokenStore, account string, token *oauth2.Token) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveLimit)
 	defer cancel()
 	for try := 1; ; try++ {
@@ -63,7 +68,7 @@ func SaveToken(ctx context.Context, store TokenStore, account string, token *oau
 		case err == nil:
 			err = errors.New("the store has not kept the pair")
 		case errors.Is(err, ErrInvalidArgument):
-			return err
+			return concealed(err, textsOf(token)...)
 		}
 		if try >= saveTries || sleep(ctx, retry.Backoff(try, defaultBaseDelay, defaultMaxDelay)) != nil {
 			return &Error{Op: op, Message: "authorize again", kinds: []error{ErrTokenNotPersisted}, cause: concealed(err, textsOf(token)...)}
@@ -119,10 +124,14 @@ func (c OAuthConfig) Connect(ctx context.Context, store TokenStore, account stri
 	if err != nil {
 		return nil, err
 	}
-	if err := SaveToken(ctx, store, account, token); err != nil {
+	switch err := save(ctx, op, store, account, token); {
+	case err == nil:
+		return auth, nil
+	case errors.Is(err, ErrTokenNotPersisted):
 		return nil, err
+	default: // whatever the store has against it, a person has authorized in vain
+		return nil, &Error{Op: op, Message: "authorize again", kinds: []error{ErrTokenNotPersisted}, cause: err}
 	}
-	return auth, nil
 }
 
 // Login authorizes a program that runs on a person's own machine. It listens for

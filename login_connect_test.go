@@ -99,7 +99,16 @@ func TestConnect_storeThatFails_isTheError(t *testing.T) {
 	require.ErrorIs(t, err, down)
 	require.ErrorIs(t, err, revv.ErrTokenNotPersisted)
 	assert.Equal(t, 1, person.asked)
+	assert.Equal(t, "OAuth.Connect", failure(t, err).Op)
 	assert.NotRegexp(t, `\b[ar]t_`, err.Error(), "a token of the sandbox")
+
+	_, err = person.connect(server.OAuthConfig(), halfStore{load: revv.ErrNoToken, save: revv.ErrInvalidArgument}, "acme")
+	require.ErrorIs(t, err, revv.ErrTokenNotPersisted, "whatever the store has against it, the pair is lost")
+	require.ErrorIs(t, err, revv.ErrInvalidArgument)
+	assert.NotRegexp(t, `\b[ar]t_`, err.Error())
+	err = revv.SaveToken(t.Context(), halfStore{save: revv.ErrInvalidArgument}, "acme", server.Token())
+	require.ErrorIs(t, err, revv.ErrInvalidArgument)
+	assert.NotRegexp(t, `\b[ar]t_`, err.Error())
 }
 
 // readOnly is a store that says so before it would have to save.

@@ -35,7 +35,7 @@ type member struct {
 // decodeModel decodes the members of a model, and keeps a copy of the object in raw.
 func decodeModel(object []byte, m model, raw *json.RawMessage, members ...member) error {
 	if wire.Kind(object) == 'n' {
-		return errors.New("null where an object is due")
+		return reason("null where an object is due")
 	}
 	if err := decodeMembers(object, m, members...); err != nil {
 		return err

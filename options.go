@@ -220,7 +220,7 @@ func WithBearerHeader() Option {
 // repeated at all depends on the call and on the failure, not on the policy. For a field
 // of zero, a call takes the client's, and a client the default.
 type RetryPolicy struct {
-	MaxAttempts   int           // per call, 1 to 10, default 3; 1 repeats nothing. One more after a 401 and a new token is not counted
+	MaxAttempts   int           // per call, 1 to 10, default 3; 1 repeats nothing. Those after a 401 and a new token are not counted
 	BaseDelay     time.Duration // bounds the first wait, which is random; the bound doubles each time; default 200 ms
 	MaxDelay      time.Duration // bounds every random wait; default 10 s
 	MaxRetryAfter time.Duration // the longest Retry-After that is waited for, default 60 s; a longer one is ErrRateLimited at once, and holds no other call back
@@ -264,7 +264,8 @@ func WithRetry(policy RetryPolicy) SharedOption {
 // not count. The client's own transport gives up earlier: after 10 s of dialling, 10 s of
 // TLS handshake, or 30 s without the headers of the answer. To wait longer for those, pass
 // a transport with another ResponseHeaderTimeout to [WithHTTPClient]. What took too long is
-// [context.DeadlineExceeded], and for a write with consequences [ErrOutcomeUnknown] too.
+// [context.DeadlineExceeded], and for a write with consequences [ErrOutcomeUnknown], too, if
+// bytes may have left.
 // Downloads are bounded by 30 s without a byte instead.
 func WithAttemptTimeout(timeout time.Duration) SharedOption {
 	return sharedOption(func(s *callSettings) {

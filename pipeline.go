@@ -342,7 +342,7 @@ func (c *core) exchange(ctx, bounded context.Context, p *prepared, a *attempt, e
 			r.err = fmt.Errorf("%w: %w", ErrResponseTooLarge, r.err)
 		case isUnprocessed(err):
 			r.err = errUnprocessed
-		case errors.Is(err, io.EOF):
+		case errors.Is(err, io.EOF) && a.reached.Load():
 			r.err = fmt.Errorf("the connection was closed before an answer came: %w", r.err)
 		}
 		if r.unreachable = a.unreached(err); ctx.Err() != nil {
@@ -388,8 +388,8 @@ func (c *core) capture(p *prepared, last *result, sent int) {
 	everything, tokens := hiding(shortSecret, p.secrets()), hiding(shortSecret, p.tokens())
 	for name, values := range r.Header {
 		hidden := everything
-		if name == "Content-Type" {
-			hidden = tokens // what else was sent is part of media types, as "application"
+		if name == "Content-Type" || name == "Content-Disposition" {
+			hidden = tokens // what else was sent is part of media types, as "application", and of file names
 		}
 		for i, value := range values {
 			values[i] = hidden.Replace(value)

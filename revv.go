@@ -95,7 +95,6 @@ package revv
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"reflect"
 	"strconv"
 	"strings"
@@ -344,7 +343,7 @@ type Person struct {
 // otherwise call this function again.
 func unmarshalRaw(data []byte, plain any, raw *json.RawMessage) error {
 	if string(data) == "null" {
-		return errors.New("null where an object is due")
+		return reason("null where an object is due")
 	}
 	if err := json.Unmarshal(data, plain); err != nil {
 		return err

@@ -4,9 +4,12 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/url"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -60,6 +63,7 @@ func TestSecrets_inAnAnswerWithABrokenHead_areNotQuoted(t *testing.T) {
 		"length":                  "HTTP/1.1 200 OK\r\nContent-Length: SENTINEL-length\r\n\r\n",
 		"two lengths":             "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2, SENTINEL-length\r\n\r\n",
 		"encoding":                "HTTP/1.1 200 OK\r\nTransfer-Encoding: SENTINEL-encoding\r\n\r\n",
+		"one within another":      "HTTP/1.1 200 OK\r\nTransfer-Encoding: SENTINEL bad Content-Length\r\n\r\n",
 		"trailer":                 "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: Content-Length, SENTINEL-trailer\r\n\r\n0\r\nSENTINEL-broken\r\n\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -146,4 +150,41 @@ func TestCredentials_hostThatOnlyFoldsToTheAPIs_getsNone(t *testing.T) {
 	assert.NotEqual(t, "https://api.example.com", client.BaseURL(), "it is another host")
 	_, err = revv.NewClient(revv.StaticToken("token"), revv.WithBaseURL("http://localho\u017Ft"))
 	require.ErrorIs(t, err, revv.ErrInvalidArgument, "only its capitals are those of localhost")
+}
+
+// url.Error asks the error of a transport itself whether it is a timeout.
+func TestHTTPClient_timeoutThatQuotesTheToken_isOneAllTheSame(t *testing.T) {
+	t.Parallel()
+	network := roundTripper(func(r *http.Request) (*http.Response, error) {
+		return nil, fmt.Errorf("%v: %w", r.Header, os.ErrDeadlineExceeded)
+	})
+	client, err := revv.NewClient(revv.StaticToken("token-SENTINEL-of-a-client"), revv.WithBaseURL(apiBase), revv.WithHTTPClient(&http.Client{Transport: network}))
+	require.NoError(t, err)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, apiBase+"/x", http.NoBody)
+	require.NoError(t, err)
+	_, err = client.HTTPClient().Do(request)
+	assert.NotContains(t, err.Error(), "SENTINEL")
+	failed, ok := errors.AsType[*url.Error](err)
+	require.True(t, ok)
+	assert.True(t, failed.Timeout())
+}
+
+// The name of a file is no signature, and neither are the parts of an address without end.
+func TestDownload_nameOfTheFile_staysInTheHeaders(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{"offer-letter-of-jane-doe.pdf", strings.Repeat("a/", 200) + "offer-letter-of-jane-doe.pdf"} {
+		network := newSwitchboard(func(r *http.Request) (*http.Response, error) {
+			if r.URL.Host == "sandbox.example.com" {
+				return reply(http.StatusFound, "", "Location", "https://storage.example.com/SENTINEL%2Fof-a-signature/"+path+"?sig=SENTINEL-of-a-signature"), nil
+			}
+			return reply(http.StatusForbidden, `{"message":"no SENTINEL%2Fof-a-signature, no SENTINEL/of-a-signature"}`, "Content-Disposition", `attachment; filename="offer-letter-of-jane-doe.pdf"`), nil
+		})
+		client, err := revv.NewClient(revv.StaticToken(anyToken), revv.WithBaseURL(apiBase), revv.WithHTTPClient(&http.Client{Transport: network}))
+		require.NoError(t, err)
+		var response revv.Response
+		_, err = client.Documents.Download(t.Context(), 14, io.Discard, revv.CaptureResponse(&response))
+		require.ErrorIs(t, err, revv.ErrForbidden)
+		assert.NotContains(t, err.Error(), "SENTINEL")
+		assert.Contains(t, response.Header.Get("Content-Disposition"), "offer-letter-of-jane-doe.pdf")
+	}
 }

@@ -3,7 +3,6 @@ package revv
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -134,7 +133,8 @@ func (s *DocumentsService) Share(ctx context.Context, id DocumentID, params Shar
 // SendForESign sends a document to be filled and signed. Recipients with different
 // Orders sign one after the other, those with the same one are asked together (a
 // stand-in). [ErrInvalidArgument] for what breaks a rule of [SendParams], [ErrNotFound]
-// if there is no such document, [ErrConflict] if it is no draft. The route is a stand-in.
+// if there is no such document, [ErrConflict] if it is no draft, or waits for approval, or
+// was refused it. The route is a stand-in.
 //
 // A write with consequences: it is not repeated when its outcome is unknown
 // ([ErrOutcomeUnknown], [MaybeApplied]). Then read the document: if it is no draft any
@@ -146,7 +146,8 @@ func (s *DocumentsService) SendForESign(ctx context.Context, id DocumentID, para
 
 // SendForAcceptance sends a document to be accepted or rejected. Its errors and its
 // class are those of [DocumentsService.SendForESign], and so is what to do when its
-// outcome is unknown. The request was observed in three clients.
+// outcome is unknown; in the sandbox it is [ErrInvalid] as long as required fields are
+// empty, for those who accept cannot fill them. The request was observed in three clients.
 func (s *DocumentsService) SendForAcceptance(ctx context.Context, id DocumentID, params SendParams, opts ...CallOption) error {
 	return send(ctx, s.root(), opSendForAcceptance, input{id: numeric("id", id), body: acceptorsBody{params.Recipients, params.Message}}, opts)
 }
@@ -189,7 +190,7 @@ func (l *Link) UnmarshalJSON(data []byte) error {
 		return err
 	}
 	if u, err := url.Parse(answer.URL); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
-		return errors.New(`the member "url" must be a web address`)
+		return reason(`the member "url" must be a web address`)
 	}
 	l.url = secret.New(answer.URL)
 	return nil

@@ -91,11 +91,18 @@ func TestParseToken_refreshTokenThatIsNone_isAbsent(t *testing.T) {
 func TestUnquoted_cutsWhatIsQuotedOfAnAnswer(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		`Post: malformed HTTP response "{\"a\"}"`:           `Post: malformed HTTP response [redacted]`,
-		"one\nmalformed MIME header line: \"x\"\nand \"y\"": "one\nmalformed MIME header line: [redacted]\nand \"y\"",
-		`malformed response: the member "url" is missing`:   `malformed response: the member "url" is missing`,
-		`lookup "acme.example.com"`:                         `lookup "acme.example.com"`,
-		`malformed HTTP version`:                            `malformed HTTP version`,
+		`Post: malformed HTTP response "{\"a\"}"`:                          `Post: malformed HTTP response [redacted]`,
+		"one\nmalformed MIME header line: \"x\"\nand \"y\"":                "one\nmalformed MIME header [redacted]\nand \"y\"",
+		`malformed MIME header line: access_token=secret`:                  `malformed MIME header [redacted]`, // before Go 1.26.4
+		`malformed MIME header: missing colon: secret`:                     `malformed MIME header [redacted]`,
+		`unsupported transfer encoding: "secret bad Content-Length"`:       `unsupported transfer encoding [redacted]`,
+		`malformed MIME header line: "{\"a\":\"malformed HTTP version\"}"`: `malformed MIME header [redacted]`,
+		`multiple Content-Length headers; got ["1" "2"]`:                   `multiple Content-Length headers [redacted]`,
+		`http2: server sent GOAWAY, debug="secret"`:                        `http2: server sent GOAWAY, debug= [redacted]`,
+		`malformed response: the member "url" is missing`:                  `malformed response: the member "url" is missing`,
+		`lookup "acme.example.com"`:                                        `lookup "acme.example.com"`,
+		`my gateway: header field "X-Tenant" is missing`:                   `my gateway: header field "X-Tenant" is missing`,
+		`malformed HTTP version`:                                           `malformed HTTP version`,
 	} {
 		assert.Equal(t, want, unquoted(text))
 	}

@@ -77,10 +77,10 @@ func Scan(data []byte, limits Limits) error {
 	return s.document()
 }
 
-// Object scans data as [Scan] does and returns the raw bytes of the member key of the object that data must be. A member of exactly this
-// name goes before one whose name differs in case; of several alike the last
-// one counts, as in encoding/json. The value is a part of data, not a copy. A
-// valid document of another kind is [ErrNotObject].
+// Object scans data as [Scan] does, and returns the raw bytes of the member key of the
+// object that data must be. A member of exactly this name goes before one whose name
+// differs in case; of several alike the last one counts, as in encoding/json. The value is
+// a part of data, not a copy. A valid document of another kind is [ErrNotObject].
 func Object(data []byte, key string, limits Limits) (value []byte, found bool, err error) {
 	if err := Scan(data, limits); err != nil {
 		return nil, false, err
