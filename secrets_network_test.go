@@ -188,3 +188,16 @@ func TestDownload_nameOfTheFile_staysInTheHeaders(t *testing.T) {
 		assert.Contains(t, response.Header.Get("Content-Disposition"), "offer-letter-of-jane-doe.pdf")
 	}
 }
+
+// What middleware says by itself is not put into the mouth of the network.
+func TestMiddleware_endsWithAnEOFOfItsOwn_isQuotedAsItIs(t *testing.T) {
+	t.Parallel()
+	own := func(http.RoundTripper) http.RoundTripper {
+		return roundTripper(func(*http.Request) (*http.Response, error) { return nil, fmt.Errorf("my own: %w", io.EOF) })
+	}
+	client, err := revv.NewClient(revv.StaticToken("token"), revv.WithBaseURL(apiBase), revv.WithMiddleware(own))
+	require.NoError(t, err)
+	_, err = client.Documents.Get(t.Context(), 14)
+	require.ErrorIs(t, err, io.EOF)
+	assert.NotContains(t, err.Error(), "connection")
+}

@@ -98,6 +98,7 @@ func TestUnquoted_cutsWhatIsQuotedOfAnAnswer(t *testing.T) {
 		`unsupported transfer encoding: "secret bad Content-Length"`:       `unsupported transfer encoding [redacted]`,
 		`malformed MIME header line: "{\"a\":\"malformed HTTP version\"}"`: `malformed MIME header [redacted]`,
 		`multiple Content-Length headers; got ["1" "2"]`:                   `multiple Content-Length headers [redacted]`,
+		`malformed HTTP response "secret bad Content-Length"`:              `malformed HTTP response [redacted]`,
 		`http2: server sent GOAWAY, debug="secret"`:                        `http2: server sent GOAWAY, debug= [redacted]`,
 		`malformed response: the member "url" is missing`:                  `malformed response: the member "url" is missing`,
 		`lookup "acme.example.com"`:                                        `lookup "acme.example.com"`,
