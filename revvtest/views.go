@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/revv-go/revv"
@@ -164,13 +165,14 @@ type Request struct {
 // Documents.List and Folders.List do, is listed for each of them. At least the
 // last 9,000 are kept, or fewer if they are larger than 64 MiB.
 //
-// The names are those of [Fault].Operation, CORS.Preflight for the question that a
+// The names are those of [Fault].Operation (an exchange and a renewal are OAuth.Token
+// both), CORS.Preflight for the question that a
 // browser asks first, and "" for an unknown path. Any other name ends the test: no
 // request would ever be listed for it, and a test that wants none would pass.
 func (s *Server) Requests(operations ...string) []Request {
 	for _, name := range operations {
 		if name != "" && name != sandbox.PreflightOperation && !slices.Contains(sandbox.Operations(), name) {
-			s.fail(fmt.Errorf("Requests: no operation is called %q", name))
+			s.fail(fmt.Errorf("Requests: no operation is called %q; there are %s", name, strings.Join(sandbox.Operations(), ", ")))
 		}
 	}
 	requests := []Request{}

@@ -72,6 +72,10 @@ func settings() []*setting {
 			func(c *config, value string) error { return parseOrigins(c, splitList(value)) },
 		},
 		{
+			"allow-host", "NAME,…", "", "answer under these names, too, such as sandbox or host.docker.internal, beside those of loopback, IP addresses and the host of -base-url; * lets all",
+			func(c *config, value string) error { return parseHosts(c, splitList(value)) },
+		},
+		{
 			"base-url", "URL", "the address", "what the links in mails and answers begin with, if it is reached under another URL",
 			func(c *config, value string) (err error) { c.baseURL, err = parseBaseURL(value); return err },
 		},
@@ -202,9 +206,9 @@ func readConfig(args, environment []string, help io.Writer) (*config, error) {
 	return c, errors.Join(problems...)
 }
 
-// checkVariables refuses a variable that would be ignored. What Kubernetes sets for a
-// service of the name revv-sandbox is not meant for this program, and an empty
-// variable is none.
+// checkVariables refuses a variable that would be ignored. What Kubernetes sets for
+// services whose names begin with revv-sandbox is not meant for this program, nor what the
+// project's own measurements are switched on with, and an empty variable is none.
 func checkVariables(environment []string, all []*setting) error {
 	known := make([]string, len(all))
 	for i, s := range all {
@@ -214,8 +218,9 @@ func checkVariables(environment []string, all []*setting) error {
 	for _, line := range environment {
 		name, value, _ := strings.Cut(line, "=")
 		rest, ours := strings.CutPrefix(name, variablePrefix)
-		ofKubernetes := strings.HasPrefix(rest, "SERVICE_") || strings.HasPrefix(rest, "PORT_") || rest == "PORT" && strings.Contains(value, "://")
-		if ours && value != "" && !ofKubernetes && !slices.Contains(known, name) {
+		words := strings.Split(rest, "_")
+		ofKubernetes := slices.Contains(words, "SERVICE") || slices.Contains(words, "PORT") && (strings.Contains(value, "://") || words[len(words)-1] != "PORT")
+		if ours && value != "" && !ofKubernetes && rest != "MEASURE" && !slices.Contains(known, name) {
 			problems = append(problems, fmt.Errorf("%s: no setting has this variable; there are %s", name, strings.Join(known, ", ")))
 		}
 	}
@@ -276,10 +281,35 @@ func parseOrigin(value string) (origin string, ok bool) {
 	if n, err := strconv.ParseUint(u.Port(), 10, 16); strings.HasSuffix(u.Host, ":") || u.Port() != "" && (err != nil || n == 0) {
 		return "", false
 	}
-	if slices.Contains(strings.Split(strings.TrimSuffix(u.Hostname(), "."), "."), "") {
-		return "", false // a name with an empty part, or none at all
+	if hasEmptyLabel(u.Hostname()) {
+		return "", false
 	}
 	return u.Scheme + "://" + u.Host, true
+}
+
+// isShellOrigin reports the origin of a page in another shell than a browser, as
+// capacitor://localhost or chrome-extension://abc.
+func isShellOrigin(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && u.Scheme != "http" && u.Scheme != "https" && u.Host != "" && text == u.Scheme+"://"+u.Host && !strings.Contains(u.Host, "*")
+}
+
+// parseHosts takes names of hosts: a Host header has no scheme, and its port is not
+// compared.
+func parseHosts(c *config, list []string) error {
+	for _, name := range list {
+		u, err := url.Parse("http://" + name)
+		if name != "*" && (err != nil || u.Host != name || u.Port() != "" || strings.HasSuffix(name, ":") || strings.Contains(name, "*") || hasEmptyLabel(name)) {
+			return fmt.Errorf("must be names of hosts without scheme and port, such as sandbox or host.docker.internal, or * for all, not %q", name)
+		}
+		c.options.Hosts = append(c.options.Hosts, name)
+	}
+	return nil
+}
+
+// hasEmptyLabel reports a name with an empty part, or none at all.
+func hasEmptyLabel(name string) bool {
+	return slices.Contains(strings.Split(strings.TrimSuffix(name, "."), "."), "")
 }
 
 // parseOrigins writes each origin as a browser does, without the port that its scheme
@@ -288,7 +318,7 @@ func parseOrigins(c *config, list []string) error {
 	for _, text := range list {
 		origin, ok := parseOrigin(text)
 		switch {
-		case text == "*":
+		case text == "*" || isShellOrigin(text):
 			origin = text
 		case !ok:
 			return fmt.Errorf("must be origins such as https://app.example.com or http://192.168.1.7:3000, or * for all, not %q", text)

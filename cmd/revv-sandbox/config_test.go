@@ -37,6 +37,12 @@ func TestConfig_everySettingByFlagAndByEnvironment(t *testing.T) {
 		{"-allow-origin=http://app.example.com:80", "ALLOW_ORIGIN=http://app.example.com/", func(c *config) bool {
 			return assert.ObjectsAreEqual([]string{"http://app.example.com"}, c.options.Origins)
 		}},
+		{"-allow-origin=capacitor://localhost,chrome-extension://abc", "ALLOW_ORIGIN=capacitor://localhost,chrome-extension://abc", func(c *config) bool {
+			return assert.ObjectsAreEqual([]string{"capacitor://localhost", "chrome-extension://abc"}, c.options.Origins)
+		}},
+		{"-allow-host=sandbox, host.docker.internal,*", "ALLOW_HOST=sandbox,host.docker.internal,*", func(c *config) bool {
+			return assert.ObjectsAreEqual([]string{"sandbox", "host.docker.internal", "*"}, c.options.Hosts)
+		}},
 		{"-base-url=http://[::1]:8787", "BASE_URL=http://[::1]:8787/", func(c *config) bool { return c.baseURL == "http://[::1]:8787" }},
 		{"-base-url=http://sandbox.example.com.:65535", "BASE_URL=http://sandbox.example.com.:65535", func(c *config) bool {
 			return c.baseURL == "http://sandbox.example.com.:65535"
@@ -111,6 +117,13 @@ func TestConfig_badValues_nameTheFlagAndTheRule(t *testing.T) {
 		"-allow-origin=*.example.com":        {"-allow-origin: ", "* for all"},
 		"-allow-origin=https://a.com/path":   {"-allow-origin: ", "a.com/path"},
 		"-allow-origin=https://a.com:70000":  {"-allow-origin: ", "70000"},
+		"-allow-origin=app://a/path":         {"-allow-origin: ", "* for all"},
+		"-allow-origin=app://*":              {"-allow-origin: ", "* for all"},
+		"-allow-host=http://sandbox":         {"-allow-host: ", "without scheme and port"},
+		"-allow-host=sandbox:8787":           {"-allow-host: ", "without scheme and port"},
+		"-allow-host=*.example.com":          {"-allow-host: ", "without scheme and port"},
+		"-allow-host=a..b":                   {"-allow-host: ", "without scheme and port"},
+		"-allow-host=a/b":                    {"-allow-host: ", "without scheme and port"},
 		"-seed=-1":                           {"-seed: ", "whole number from 0"},
 		"-seed-data=perhaps":                 {"-seed-data: ", "true or false"},
 		"-clock=yesterday":                   {"-clock: ", "2021-06-18T12:00:00Z"},
@@ -161,6 +174,10 @@ func TestConfig_unknownVariables_areRefused(t *testing.T) {
 		// What Kubernetes tells every container about a service of this name.
 		"REVV_SANDBOX_SERVICE_HOST=10.0.0.11", "REVV_SANDBOX_SERVICE_PORT=8787", "REVV_SANDBOX_SERVICE_PORT_HTTP=8787",
 		"REVV_SANDBOX_PORT=tcp://10.0.0.11:8787", "REVV_SANDBOX_PORT_8787_TCP=tcp://10.0.0.11:8787", "REVV_SANDBOX_PORT_8787_TCP_PROTO=tcp",
+		// And about services whose names begin with it.
+		"REVV_SANDBOX_METRICS_SERVICE_HOST=10.0.0.3", "REVV_SANDBOX_METRICS_PORT=tcp://10.0.0.3:9090", "REVV_SANDBOX_METRICS_PORT_9090_TCP_ADDR=10.0.0.3",
+		// The project's measurements, see docs/sandbox.md.
+		"REVV_SANDBOX_MEASURE=1",
 	}, nil)
 	require.NoError(t, err)
 }

@@ -109,7 +109,7 @@ func run(ctx context.Context, args, environment []string, stdout, stderr io.Writ
 // listen opens the port, and makes sure that localhost was what it says.
 func listen(ctx context.Context, c *config) (net.Listener, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.address)
-	if errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, errAddressInUseOnWindows) {
+	if err != nil && (strings.Contains(err.Error(), "address already in use") || strings.Contains(err.Error(), "Only one usage of each socket address")) {
 		return nil, fmt.Errorf("%s: %w; -addr 127.0.0.1:0 takes a free port", c.named("addr"), err)
 	}
 	if err != nil {
@@ -121,10 +121,6 @@ func listen(ctx context.Context, c *config) (net.Listener, error) {
 	}
 	return listener, nil
 }
-
-// errAddressInUseOnWindows is WSAEADDRINUSE; package syscall has another number under the
-// name of Unix.
-const errAddressInUseOnWindows = syscall.Errno(10048)
 
 // reachable is the address for a browser on this machine: nobody can connect to
 // "all addresses".

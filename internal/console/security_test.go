@@ -109,7 +109,7 @@ func TestSecurity_pagesOnLoopbackCallTheAPI(t *testing.T) {
 	b := open(t, func(o *sandbox.Options) { o.Origins = []string{"https://app.example.com", "http://192.168.1.7:3000"} })
 	for _, origin := range []string{
 		"http://localhost", "http://localhost:3000", "https://localhost:8443", "http://127.0.0.1:5173", "http://127.1.2.3", "http://[::1]:3000",
-		"https://app.example.com", "http://192.168.1.7:3000",
+		"https://app.example.com", "http://192.168.1.7:3000", "http://app.localhost:5173", "http://tauri.localhost",
 	} {
 		asked, answered := b.login(origin)
 		for _, w := range []*httptest.ResponseRecorder{asked, answered} {
@@ -144,6 +144,12 @@ func TestSecurity_programsAreNotHeldUp(t *testing.T) {
 		w = b.do(http.MethodGet, "http://"+host+"/api/folders/", "", "AccessToken", b.Sandbox().IssueTokens().AccessToken)
 		assert.Equal(t, http.StatusOK, w.Code, host)
 	}
+	nameless := httptest.NewRequest(http.MethodGet, "/api/folders/", http.NoBody) // of HTTP/1.0
+	nameless.Host = ""
+	nameless.Header.Set("AccessToken", b.Sandbox().IssueTokens().AccessToken)
+	answered := httptest.NewRecorder()
+	b.Handler().ServeHTTP(answered, nameless)
+	assert.Equal(t, http.StatusOK, answered.Code)
 }
 
 // A site whose name points to this machine is of the same origin as the sandbox

@@ -211,10 +211,14 @@ func CheckRedirectURL(text string) error {
 	switch {
 	case err != nil:
 		return err
-	case u.Scheme == "" || u.Host == "" || u.Fragment != "" || u.User != nil:
+	case u.Fragment != "" || u.User != nil:
+		return fmt.Errorf("%q must be an absolute URL without user and fragment", text)
+	case strings.Contains(u.Scheme, "."):
+		return nil // of a program of its own, as com.example.app:/callback (RFC 8252, section 7.1)
+	case u.Scheme == "" || u.Host == "":
 		return fmt.Errorf("%q must be an absolute URL without user and fragment", text)
 	case u.Scheme != "https" && (u.Scheme != "http" || !IsLoopback(u.Hostname())):
-		return fmt.Errorf("%q must be https, or http on loopback", text)
+		return fmt.Errorf("%q must be https, http on loopback, or of a scheme with a dot, as com.example.app:/callback", text)
 	case !isPort(u.Port()):
 		return fmt.Errorf("%q must have a port from 1 to 65535, or none", text)
 	}

@@ -63,9 +63,9 @@ func TestCheckRedirectURL(t *testing.T) {
 		"http://127.0.0.1/callback":               "",
 		"http://[::1]:8080/callback":              "",
 		"http://localhost:3000/":                  "",
-		"http://example.com/":                     "must be https, or http on loopback",
-		"javascript://example.com/%0aalert(1)":    "must be https, or http on loopback",
-		"ftp://localhost/":                        "must be https, or http on loopback",
+		"http://example.com/":                     "must be https, http on loopback",
+		"javascript://example.com/%0aalert(1)":    "must be https, http on loopback",
+		"ftp://localhost/":                        "must be https, http on loopback",
 		"https://example.com:99999/callback":      "a port from 1 to 65535",
 		"http://127.0.0.1:0/callback":             "a port from 1 to 65535",
 		"https://example.com:000000443/callback":  "a port from 1 to 65535",
@@ -73,6 +73,10 @@ func TestCheckRedirectURL(t *testing.T) {
 		"https://someone@example.com/callback":    "without user and fragment",
 		"/callback":                               "must be an absolute URL",
 		"https://example.com/callback?from=revv#": "",
+		"com.example.app:/callback":               "", // RFC 8252, section 7.1
+		"com.example.app://oauth/callback":        "",
+		"com.example.app:/callback#top":           "without user and fragment",
+		"data:text/html,x":                        "must be an absolute URL",
 	} {
 		err := sandbox.CheckRedirectURL(text)
 		if problem == "" {

@@ -133,7 +133,7 @@ func (s *Sandbox) deliver(d *Delivery, dropped <-chan struct{}) string {
 	for i := 0; ; i++ {
 		attempt := s.attempt(d)
 		if attempt.Error != "" && s.stopped.Err() != nil {
-			return DeliveryPending
+			return s.pendingUnless(d, dropped)
 		}
 		s.mu.Lock()
 		d.Attempts = append(d.Attempts, attempt)
@@ -160,16 +160,33 @@ func (s *Sandbox) backOff(wait time.Duration, d *Delivery, dropped <-chan struct
 	case <-timer.C:
 	case <-dropped:
 	case <-s.stopped.Done():
-		return DeliveryPending
+		return s.pendingUnless(d, dropped)
 	}
+	if s.isDropped(d, dropped) {
+		return DeliveryFailed
+	}
+	return ""
+}
+
+// pendingUnless is the state of a delivery that the end of the sandbox has cut: it goes on
+// after a restart, unless its webhook was unsubscribed meanwhile.
+func (s *Sandbox) pendingUnless(d *Delivery, dropped <-chan struct{}) (state string) {
+	if s.isDropped(d, dropped) {
+		return DeliveryFailed
+	}
+	return DeliveryPending
+}
+
+// isDropped gives a delivery up whose webhook was unsubscribed.
+func (s *Sandbox) isDropped(d *Delivery, dropped <-chan struct{}) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	select {
 	case <-dropped:
 		s.giveUp(d)
-		return DeliveryFailed
+		return true
 	default:
-		return ""
+		return false
 	}
 }
 

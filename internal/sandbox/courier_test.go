@@ -191,3 +191,22 @@ func TestUnsubscribe_duringAnAttempt(t *testing.T) {
 		})
 	}
 }
+
+// The end of the sandbox cuts an attempt whose webhook is not there any more: it must not
+// be made again after a restart.
+func TestUnsubscribe_thenTheEnd_isNotDeliveredAfterARestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for name, begun := range map[string]func(*http.Request) (*http.Response, error){
+			"during an attempt":   func(r *http.Request) (*http.Response, error) { <-r.Context().Done(); return nil, r.Context().Err() },
+			"between two of them": func(r *http.Request) (*http.Response, error) { return answer(r, 500, "as it is"), nil },
+		} {
+			a := newAPI(t, backoff(time.Hour), answering(begun))
+			a.subscribe("http://slow", "DOCUMENT_STAGE_CHANGED")
+			a.sendDraft()
+			synctest.Wait()
+			a.ok("DELETE", "/api/webhooks/1", "")
+			a.Close()
+			assert.Equal(t, sandbox.DeliveryFailed, a.Deliveries()[0].State, name)
+		}
+	})
+}

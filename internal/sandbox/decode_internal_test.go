@@ -37,8 +37,8 @@ func TestCheckJSON_namesThePlace(t *testing.T) {
 	}
 }
 
-// Who sends a large body waits for it alone: it is read before the lock is taken.
-func TestPerform_readsTheBodyBeforeTheLock(t *testing.T) {
+// An operation finds its body read, which perform does before it takes the lock.
+func TestPerform_hasReadTheBody(t *testing.T) {
 	t.Parallel()
 	s, err := New(Options{})
 	require.NoError(t, err)

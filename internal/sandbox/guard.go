@@ -50,13 +50,14 @@ func (s *Sandbox) guard(r *http.Request) *Problem {
 	return nil
 }
 
-// checkHost refuses a request for a name that is not ours.
+// checkHost refuses a request for a name that is not ours. One without any is not from a
+// browser.
 func (s *Sandbox) checkHost(r *http.Request) *Problem {
-	if s.ourName(r.Host) {
+	if r.Host == "" || s.ourName(r.Host) {
 		return nil
 	}
 	return problem(http.StatusMisdirectedRequest, codeForeignHost,
-		"the sandbox does not answer for the host %q; call it by the address that it printed, or allow the name when starting it", shorten(r.Host))
+		"the sandbox does not answer for the host %q; call it by the address that it printed, or start it with -allow-host and this name", shorten(r.Host))
 }
 
 // guardCall refuses an operation that a browser was made to ask for.
@@ -72,20 +73,20 @@ func (s *Sandbox) anyOrigin() bool {
 	return s.opts.Origins == nil || slices.Contains(s.opts.Origins, "*")
 }
 
-// ourOrigin reports whether the pages of an origin may call the API. "null" is never
-// ours: every site can be a page without an origin, in a frame.
+// ourOrigin reports whether the pages of an origin may call the API. "null" is ours with
+// "*" alone: every site can be a page without an origin, in a frame.
 func (s *Sandbox) ourOrigin(origin string) bool {
 	if s.anyOrigin() || slices.ContainsFunc(s.opts.Origins, func(ours string) bool { return strings.EqualFold(ours, origin) }) {
 		return true
 	}
 	u, err := url.Parse(origin)
-	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && IsLoopback(u.Hostname())
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && isLocalName(hostname(u.Host))
 }
 
 // ourName reports whether the sandbox answers under the name in a Host header.
 func (s *Sandbox) ourName(host string) bool {
 	name := hostname(host)
-	if s.opts.Hosts == nil || net.ParseIP(name) != nil || IsLoopback(name) || strings.HasSuffix(name, ".localhost") {
+	if s.opts.Hosts == nil || net.ParseIP(name) != nil || isLocalName(name) {
 		return true
 	}
 	if base, err := url.Parse(s.BaseURL()); err == nil && base.Host != "" && hostname(base.Host) == name {
@@ -93,6 +94,10 @@ func (s *Sandbox) ourName(host string) bool {
 	}
 	return slices.ContainsFunc(s.opts.Hosts, func(ours string) bool { return ours == "*" || hostname(ours) == name })
 }
+
+// isLocalName reports a name that leads to this machine whoever looks it up: the names
+// below localhost are its own (RFC 6761, section 6.3).
+func isLocalName(name string) bool { return IsLoopback(name) || strings.HasSuffix(name, ".localhost") }
 
 // hostname is the name in host or host:port, for comparison.
 func hostname(host string) string {

@@ -178,6 +178,9 @@ func redactForm(form string) string {
 func isForm(text string) bool {
 	for pair := range strings.SplitSeq(text, "&") {
 		name, value, ok := strings.Cut(pair, "=")
+		if pair == "" {
+			continue // as url.ParseQuery does
+		}
 		if !ok || name == "" || strings.ContainsFunc(name, notInForm) || strings.ContainsAny(value, "\r\n") {
 			return false
 		}
@@ -203,7 +206,7 @@ func redactQuery(query string) string {
 			if err != nil {
 				plain = value
 			}
-			pairs[i] = key + "=" + url.QueryEscape(fingerprint(plain))
+			pairs[i] = key + "=" + fingerprint(plain) // whose colon need not be escaped
 		}
 	}
 	return strings.Join(pairs, "&")

@@ -38,7 +38,7 @@ func (op *operation) api() bool { return op.route != nil }
 func (op *operation) takesJSON() bool { return op.body && (op.api() || op.name == "Auth.Login") }
 
 // operations is the table of the service. The names are those that the client
-// uses in its errors.
+// uses in its errors, but for OAuth.Token, which exchanges and renews.
 func operations() []*operation {
 	paging := []string{"page_num"}
 	listing := []string{"page_num", "sort_by_doc_num"}

@@ -96,7 +96,7 @@ func TestRequests_holdNoSecret(t *testing.T) {
 	}
 	last := requests[len(requests)-2]
 	assert.Equal(t, "OAuth.Token", last.Operation)
-	assert.Regexp(t, `^grant_type=refresh_token&refresh_token=sha256%3A[0-9a-f]{8}$`, last.Body, "the keys stay")
+	assert.Regexp(t, `^grant_type=refresh_token&refresh_token=sha256:[0-9a-f]{8}$`, last.Body, "the keys stay")
 	assert.Regexp(t, `^Bearer sha256:[0-9a-f]{8}$`, requests[5].Header.Get("Authorization"))
 	assert.Equal(t, requests[0].Header.Get("AccessToken"), requests[len(requests)-1].Header.Get("AccessToken"), "the same secret, the same fingerprint")
 	a.ClearRequests()
