@@ -219,7 +219,10 @@ func checkVariables(environment []string, all []*setting) error {
 		name, value, _ := strings.Cut(line, "=")
 		rest, ours := strings.CutPrefix(name, variablePrefix)
 		words := strings.Split(rest, "_")
-		ofKubernetes := slices.Contains(words, "SERVICE") || slices.Contains(words, "PORT") && (strings.Contains(value, "://") || words[len(words)-1] != "PORT")
+		ofKubernetes := slices.Contains(words, "SERVICE") || slices.Contains(words, "PORT")
+		if strings.HasSuffix(name, "_PORT") && !strings.Contains(value, "://") && !slices.Contains(words, "SERVICE") {
+			ofKubernetes = false // somebody looks for -addr
+		}
 		if ours && value != "" && !ofKubernetes && rest != "MEASURE" && !slices.Contains(known, name) {
 			problems = append(problems, fmt.Errorf("%s: no setting has this variable; there are %s", name, strings.Join(known, ", ")))
 		}
@@ -278,10 +281,7 @@ func parseOrigin(value string) (origin string, ok bool) {
 		u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
 		return "", false
 	}
-	if n, err := strconv.ParseUint(u.Port(), 10, 16); strings.HasSuffix(u.Host, ":") || u.Port() != "" && (err != nil || n == 0) {
-		return "", false
-	}
-	if hasEmptyLabel(u.Hostname()) {
+	if strings.HasSuffix(u.Host, ":") || !sandbox.IsPort(u.Port()) || hasEmptyLabel(u.Hostname()) {
 		return "", false
 	}
 	return u.Scheme + "://" + u.Host, true

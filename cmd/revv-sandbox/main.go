@@ -109,6 +109,7 @@ func run(ctx context.Context, args, environment []string, stdout, stderr io.Writ
 // listen opens the port, and makes sure that localhost was what it says.
 func listen(ctx context.Context, c *config) (net.Listener, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.address)
+	// Its number is another one on each system, and not all have it in package syscall.
 	if err != nil && (strings.Contains(err.Error(), "address already in use") || strings.Contains(err.Error(), "Only one usage of each socket address")) {
 		return nil, fmt.Errorf("%s: %w; -addr 127.0.0.1:0 takes a free port", c.named("addr"), err)
 	}

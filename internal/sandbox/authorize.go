@@ -219,15 +219,15 @@ func CheckRedirectURL(text string) error {
 		return fmt.Errorf("%q must be an absolute URL without user and fragment", text)
 	case u.Scheme != "https" && (u.Scheme != "http" || !IsLoopback(u.Hostname())):
 		return fmt.Errorf("%q must be https, http on loopback, or of a scheme with a dot, as com.example.app:/callback", text)
-	case !isPort(u.Port()):
+	case !IsPort(u.Port()):
 		return fmt.Errorf("%q must have a port from 1 to 65535, or none", text)
 	}
 	return nil
 }
 
-// isPort reports whether text is a port that can be connected to, or empty, which is
+// IsPort reports whether text is a port that can be connected to, or empty, which is
 // the port of the scheme.
-func isPort(text string) bool {
+func IsPort(text string) bool {
 	const digits = 5
 	n, err := strconv.ParseUint(text, 10, 16)
 	return text == "" || err == nil && n > 0 && len(text) <= digits
@@ -251,7 +251,7 @@ func sameRedirect(registered, given string) bool {
 		return false
 	}
 	g, err := url.Parse(given)
-	if err != nil || g.Scheme != r.Scheme || g.Hostname() != r.Hostname() || g.User != nil || !isPort(g.Port()) {
+	if err != nil || g.Scheme != r.Scheme || g.Hostname() != r.Hostname() || g.User != nil || !IsPort(g.Port()) {
 		return false
 	}
 	g.Host, r.Host = "", ""

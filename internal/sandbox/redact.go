@@ -11,11 +11,9 @@ import (
 	"unicode/utf8"
 )
 
-// fingerprint stands for a secret: equal secrets have equal ones.
-func fingerprint(secret string) string { return "sha256:" + hash(secret)[:8] }
-
-// Fingerprint is what stands in a [Request] in the place of a secret.
-func Fingerprint(secret string) string { return fingerprint(secret) }
+// Fingerprint is what stands in a [Request] in the place of a secret: equal secrets have
+// equal ones.
+func Fingerprint(secret string) string { return "sha256:" + hash(secret)[:8] }
 
 // redactPath replaces the secret of a link, which opens a document to whoever has it.
 func redactPath(address string) string {
@@ -25,7 +23,7 @@ func redactPath(address string) string {
 			if more {
 				tail = "/" + tail
 			}
-			return prefix + fingerprint(token) + tail
+			return prefix + Fingerprint(token) + tail
 		}
 	}
 	return address
@@ -36,20 +34,20 @@ func redactPath(address string) string {
 func redactURL(text string) string {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" {
-		return fingerprint(text)
+		return Fingerprint(text)
 	}
 	redacted := u.Scheme + "://"
 	if u.User != nil {
-		redacted += fingerprint(u.User.String()) + "@"
+		redacted += Fingerprint(u.User.String()) + "@"
 	}
 	place := strings.TrimRight(u.Path, "/")
 	folder, last := path.Split(place)
 	redacted += u.Host + folder
 	if last != "" {
-		redacted += fingerprint(last) + u.Path[len(place):]
+		redacted += Fingerprint(last) + u.Path[len(place):]
 	}
 	if u.RawQuery != "" {
-		redacted += "?" + fingerprint(u.RawQuery)
+		redacted += "?" + Fingerprint(u.RawQuery)
 	}
 	return redacted
 }
@@ -59,7 +57,7 @@ func redactURL(text string) string {
 func redactReferer(text string) string {
 	u, err := url.Parse(text)
 	if err != nil {
-		return fingerprint(text)
+		return Fingerprint(text)
 	}
 	u.Path, u.RawPath, u.RawQuery = redactPath(u.Path), "", redactQuery(u.RawQuery)
 	return u.String()
@@ -70,7 +68,7 @@ func redactReferer(text string) string {
 func redactHeader(header http.Header) http.Header {
 	redacted := header.Clone()
 	for name, values := range redacted {
-		hide := fingerprint
+		hide := Fingerprint
 		switch {
 		case name == "Authorization":
 			hide = redactCredentials
@@ -92,7 +90,7 @@ func redactCredentials(value string) string {
 	if !ok {
 		scheme, secret = "", value
 	}
-	return strings.TrimSpace(scheme + " " + fingerprint(secret))
+	return strings.TrimSpace(scheme + " " + Fingerprint(secret))
 }
 
 // plainName is a name without what spellings differ in: access_token, Access-Token and
@@ -206,7 +204,7 @@ func redactQuery(query string) string {
 			if err != nil {
 				plain = value
 			}
-			pairs[i] = key + "=" + fingerprint(plain) // whose colon need not be escaped
+			pairs[i] = key + "=" + Fingerprint(plain) // whose colon need not be escaped
 		}
 	}
 	return strings.Join(pairs, "&")
@@ -251,7 +249,7 @@ func encodeRedacted(value any) []byte {
 
 // redactMembers replaces the secrets in a value, however deep they are, and reports
 // whether there are any.
-func redactMembers(value any) bool { return redactNamed(value, secretName, fingerprint) }
+func redactMembers(value any) bool { return redactNamed(value, secretName, Fingerprint) }
 
 // redactAddresses replaces what the URLs in a value can have a secret in.
 func redactAddresses(value any) { redactNamed(value, addressName, redactURL) }
@@ -271,7 +269,7 @@ func redactNamed(value any, named func(string) bool, hide func(string) string) (
 				value[name] = hide(text)
 				continue
 			}
-			value[name] = fingerprint(string(encodeRedacted(member)))
+			value[name] = Fingerprint(string(encodeRedacted(member)))
 		}
 	case []any:
 		for _, element := range value {

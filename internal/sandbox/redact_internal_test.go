@@ -21,9 +21,9 @@ func TestRedaction_atItsBounds(t *testing.T) {
 	object := []byte(`{"a":"` + strings.Repeat("x", maxLoggedBody-8) + `"}`)
 	assert.Len(t, redactJSON(object), maxLoggedBody)
 	assert.Equal(t, tooLong, redactJSON(append(object, ' ')))
-	shown := fingerprint("a secret")
+	shown := Fingerprint("a secret")
 	assert.Equal(t, "client_secret="+shown+"&x=1", redactForm("client_secret=a%20secret&x=1"))
-	assert.Equal(t, "client_secret="+fingerprint("a%zz"), redactForm("client_secret=a%zz"))
+	assert.Equal(t, "client_secret="+Fingerprint("a%zz"), redactForm("client_secret=a%zz"))
 }
 
 // A secret is one however its name is spelt, and wherever it stands.
@@ -44,12 +44,12 @@ func TestRedaction_ofNamesInAnySpelling(t *testing.T) {
 func TestRedaction_ofBodies(t *testing.T) {
 	t.Parallel()
 	const secret = "hunter2"
-	hidden := fingerprint(secret)
+	hidden := Fingerprint(secret)
 	for _, test := range []struct{ op, body, want string }{
 		{"", `{"User":{"password":"hunter2"}}`, `{"User":{"password":"` + hidden + `"}}`},
 		{"", `{"a":[[{"Password":"hunter2"}]],"b":1.50}`, `{"a":[[{"Password":"` + hidden + `"}]],"b":1.50}`},
 		{"", `{"clientSecret":"hunter2"}`, `{"clientSecret":"` + hidden + `"}`},
-		{"", `{"password":["hunter2"]}`, `{"password":"` + fingerprint(`["hunter2"]`) + `"}`},
+		{"", `{"password":["hunter2"]}`, `{"password":"` + Fingerprint(`["hunter2"]`) + `"}`},
 		{"", `{"password":"hunter2"`, noObject},
 		{"", `{"a":"hunter2"}{}`, noObject},
 		{"", `[{"password":"hunter2"}]`, noForm},
@@ -71,7 +71,7 @@ func TestRedaction_ofBodies(t *testing.T) {
 		{"Auth.Login", "password=hunter2", noObject},
 		{"Webhooks.Subscribe", `{"Webhook":{"url":"https://example.com/hunter2"}}`, `{"Webhook":{"url":"https://example.com/` + hidden + `"}}`},
 		{"Webhooks.Subscribe", `{"callback_url":"https://example.com/hunter2"}`, `{"callback_url":"https://example.com/` + hidden + `"}`},
-		{"Webhooks.Subscribe", `{"url":["https://example.com/hunter2"]}`, `{"url":"` + fingerprint(`["https://example.com/hunter2"]`) + `"}`},
+		{"Webhooks.Subscribe", `{"url":["https://example.com/hunter2"]}`, `{"url":"` + Fingerprint(`["https://example.com/hunter2"]`) + `"}`},
 		{"Documents.Create", `{ "template_id": 21, "password": "hunter2" }`, `{"password":"` + hidden + `","template_id":21}`},
 		{"Documents.Create", `{ "template_id": 21 }`, `{ "template_id": 21 }`}, // as it came
 		{"Documents.Create", `{ "template_id": `, `{ "template_id": `},
@@ -84,7 +84,7 @@ func TestRedaction_ofBodies(t *testing.T) {
 func TestRedaction_ofHeadersAndQueries(t *testing.T) {
 	t.Parallel()
 	const secret = "hunter2"
-	hidden := fingerprint(secret)
+	hidden := Fingerprint(secret)
 	header := http.Header{}
 	for _, name := range []string{"AccessToken", "Access-Token", "Access_token", "X-Access-Token", "X-Api-Key", "Cookie", "Proxy-Authorization"} {
 		header.Set(name, secret)
