@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -37,12 +38,19 @@ func TestCheckJSON_namesThePlace(t *testing.T) {
 	}
 }
 
-// An operation finds its body read, which perform does before it takes the lock.
-func TestPerform_hasReadTheBody(t *testing.T) {
-	t.Parallel()
+// Who sends a large body waits for it alone: it is read while somebody else has the
+// lock. The test is not parallel: it sees the reading by what the process allocates.
+func TestPerform_readsTheBodyBeforeTheLock(t *testing.T) {
 	s, err := New(Options{})
 	require.NoError(t, err)
 	defer s.Close()
+	const length = 200_000
+	body := []byte(`{"a":[` + strings.Repeat("1,", length) + `1]}`)
+	allocated := func() uint64 {
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.TotalAlloc
+	}
 	read := false
 	op := &operation{
 		name: "Test", route: func(r *revv.Routes) *string { return &r.CreateDocument }, body: true, open: true,
@@ -53,6 +61,19 @@ func TestPerform_hasReadTheBody(t *testing.T) {
 	}
 	request := httptest.NewRequestWithContext(t.Context(), "POST", "/api/docs", nil)
 	request.Header.Set("Content-Type", "application/json")
-	s.perform(&call{sandbox: s, request: request, op: op, body: []byte(`{}`)})
+
+	s.mu.Lock()
+	performed := make(chan struct{})
+	before, limit := allocated(), time.Now().Add(10*time.Second)
+	go func() {
+		s.perform(&call{sandbox: s, request: request, op: op, body: body})
+		close(performed)
+	}()
+	for allocated()-before < length && time.Now().Before(limit) {
+		runtime.Gosched()
+	}
+	assert.GreaterOrEqual(t, allocated()-before, uint64(length), "nothing was read as long as the lock was held")
+	s.mu.Unlock()
+	<-performed
 	assert.True(t, read)
 }
