@@ -133,8 +133,8 @@ func (s *DocumentsService) Share(ctx context.Context, id DocumentID, params Shar
 // SendForESign sends a document to be filled and signed. Recipients with different
 // Orders sign one after the other, those with the same one are asked together (a
 // stand-in). [ErrInvalidArgument] for what breaks a rule of [SendParams], [ErrNotFound]
-// if there is no such document, [ErrConflict] if it is no draft, or waits for approval, or
-// was refused it. The route is a stand-in.
+// if there is no such document; in the sandbox [ErrConflict] if it is no draft, or waits
+// for approval, or was refused it. The route is a stand-in.
 //
 // A write with consequences: it is not repeated when its outcome is unknown
 // ([ErrOutcomeUnknown], [MaybeApplied]). Then read the document: if it is no draft any
