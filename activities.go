@@ -20,9 +20,11 @@ type Activity struct {
 }
 
 // UnmarshalJSON decodes an activity and keeps it in Raw.
-func (a *Activity) UnmarshalJSON(data []byte) error {
-	type plain Activity
-	return unmarshalRaw(data, (*plain)(a), &a.Raw)
+func (a *Activity) UnmarshalJSON(data []byte) error { return unmarshalModel(data, a) }
+
+func (a *Activity) decodeScanned(object []byte) error {
+	return decodeModel(object, a, &a.Raw,
+		member{"event", &a.Event}, member{"timestamp", &a.Timestamp}, member{"actor", &a.Actor}, member{"subjects", &a.Subjects})
 }
 
 // Actor is who did something.
@@ -32,9 +34,17 @@ type Actor struct {
 	Email    string `json:"user_email"`
 }
 
+func (a *Actor) decodeScanned(object []byte) error {
+	return decodeMembers(object, a, member{"name", &a.Name}, member{"image_url", &a.ImageURL}, member{"user_email", &a.Email})
+}
+
 // Subject is whom something was done to.
 type Subject struct {
 	Name string `json:"name"`
+}
+
+func (s *Subject) decodeScanned(object []byte) error {
+	return decodeMembers(object, s, member{"name", &s.Name})
 }
 
 // ListActivitiesParams are the arguments of [DocumentsService.Activities] and

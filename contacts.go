@@ -42,9 +42,13 @@ type Contact struct {
 }
 
 // UnmarshalJSON decodes a contact and keeps it in Raw.
-func (c *Contact) UnmarshalJSON(data []byte) error {
-	type plain Contact
-	return unmarshalRaw(data, (*plain)(c), &c.Raw)
+func (c *Contact) UnmarshalJSON(data []byte) error { return unmarshalModel(data, c) }
+
+func (c *Contact) decodeScanned(object []byte) error {
+	return decodeModel(object, c, &c.Raw,
+		member{"id", &c.ID}, member{"name", &c.Name}, member{"title", &c.Title}, member{"description", &c.Description},
+		member{"email", &c.Email}, member{"phone", &c.Phone}, member{"type", (*string)(&c.Type)}, member{"linkedin", &c.LinkedIn},
+		member{"instagram", &c.Instagram}, member{"twitter", &c.Twitter}, member{"notes", &c.Notes})
 }
 
 // UpsertContactParams are the arguments of [ContactsService.Upsert]. A nil

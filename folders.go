@@ -25,9 +25,10 @@ type Folder struct {
 }
 
 // UnmarshalJSON decodes a folder and keeps it in Raw.
-func (f *Folder) UnmarshalJSON(data []byte) error {
-	type plain Folder
-	return unmarshalRaw(data, (*plain)(f), &f.Raw)
+func (f *Folder) UnmarshalJSON(data []byte) error { return unmarshalModel(data, f) }
+
+func (f *Folder) decodeScanned(object []byte) error {
+	return decodeModel(object, f, &f.Raw, member{"id", &f.ID}, member{"name", &f.Name}, member{"type", &f.Type})
 }
 
 // CreateFolderParams are the arguments of [FoldersService.Create].

@@ -9,9 +9,9 @@ import (
 	"github.com/revv-go/revv/internal/wire"
 )
 
-// The models that answers are full of decode themselves, member by member, from JSON that
-// has been scanned: encoding/json would scan it once more, and the objects within it
-// again.
+// The models decode themselves, member by member, from JSON that has been scanned:
+// encoding/json would scan it once more, and the objects within it again, and since Go 1.27
+// it does not say any more which member of a model is at fault.
 
 // model decodes an object that has been scanned. What is not there stays as it is.
 type model interface {
@@ -80,9 +80,8 @@ func within(name string, err error) error {
 	return err
 }
 
-// decodeValue decodes a value that has been scanned. A type that decodes itself is asked
-// directly, also for the elements of a list: json.Unmarshal would scan the value twice
-// more before it did.
+// decodeValue decodes a value that has been scanned into a text, a type that decodes
+// itself or a list of models, which are asked directly.
 func decodeValue(raw []byte, into any) error {
 	switch into := into.(type) {
 	case *string:
@@ -93,8 +92,13 @@ func decodeValue(raw []byte, into any) error {
 		return into.UnmarshalJSON(raw)
 	}
 	list := reflect.ValueOf(into).Elem()
-	if list.Kind() != reflect.Slice || wire.Kind(raw) != '[' || !decodesItself(list.Type().Elem()) {
-		return json.Unmarshal(raw, into)
+	switch wire.Kind(raw) {
+	case '[':
+	case 'n':
+		list.SetZero()
+		return nil
+	default:
+		return misfit(raw, into)
 	}
 	length := wire.Count(raw)
 	elements := reflect.MakeSlice(list.Type(), length, length)

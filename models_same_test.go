@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -42,6 +43,46 @@ type (
 		Stage   revv.Stage          `json:"document_status"`
 		Tag     revv.Tag            `json:"document_tag"`
 	}
+	plainTemplate struct {
+		ID        revv.TemplateID `json:"id"`
+		Title     string          `json:"title"`
+		Thumbnail string          `json:"thumbnail"`
+	}
+	plainFolder struct {
+		ID   revv.FolderID `json:"id"`
+		Name string        `json:"name"`
+		Type string        `json:"type"`
+	}
+	plainContact struct {
+		ID          revv.ContactID   `json:"id"`
+		Name        string           `json:"name"`
+		Title       string           `json:"title"`
+		Description string           `json:"description"`
+		Email       string           `json:"email"`
+		Phone       string           `json:"phone"`
+		Type        revv.ContactType `json:"type"`
+		LinkedIn    string           `json:"linkedin"`
+		Instagram   string           `json:"instagram"`
+		Twitter     string           `json:"twitter"`
+		Notes       string           `json:"notes"`
+	}
+	plainActivity struct {
+		Event     string    `json:"event"`
+		Timestamp revv.Time `json:"timestamp"`
+		Actor     struct {
+			Name     string `json:"name"`
+			ImageURL string `json:"image_url"`
+			Email    string `json:"user_email"`
+		} `json:"actor"`
+		Subjects []struct {
+			Name string `json:"name"`
+		} `json:"subjects"`
+	}
+	plainWebhook struct {
+		ID    revv.WebhookID `json:"id"`
+		Event revv.EventType `json:"event"`
+		URL   string         `json:"url"`
+	}
 )
 
 func plainFields(fields []revv.Field) []plainField {
@@ -63,6 +104,25 @@ func plainOf(model any) any {
 		return plainField{m.Name, m.Type}
 	case *revv.DocumentEntry:
 		return plainEntry{m.EntryID, m.Name, m.Type, m.Number, m.Stage, m.Tag}
+	case *revv.Template:
+		return plainTemplate{m.ID, m.Title, m.Thumbnail}
+	case *revv.Folder:
+		return plainFolder{m.ID, m.Name, m.Type}
+	case *revv.Contact:
+		return plainContact{m.ID, m.Name, m.Title, m.Description, m.Email, m.Phone, m.Type, m.LinkedIn, m.Instagram, m.Twitter, m.Notes}
+	case *revv.Activity:
+		plain := plainActivity{Event: m.Event, Timestamp: m.Timestamp, Actor: m.Actor}
+		for _, s := range m.Subjects {
+			plain.Subjects = append(plain.Subjects, s)
+		}
+		if m.Subjects != nil && plain.Subjects == nil {
+			plain.Subjects = make([]struct {
+				Name string `json:"name"`
+			}, 0)
+		}
+		return plain
+	case *revv.Webhook:
+		return plainWebhook{m.ID, m.Event, m.URL}
 	}
 	return nil
 }
@@ -75,11 +135,11 @@ func assertSame(t *testing.T, data []byte) {
 	if wire.Scan(data, wire.Limits{Depth: wire.DefaultDepth, DuplicateKeys: true, FoldKeys: true, Elements: math.MaxInt32}) != nil || wire.Kind(data) == 'n' {
 		return
 	}
-	decode := func(model, plain any) (a, b error) { return json.Unmarshal(data, model), json.Unmarshal(data, plain) }
-	compare := func(model any, own, theirs error, plain any) {
+	compare := func(model, plain any) {
 		t.Helper()
+		own, theirs := json.Unmarshal(data, model), json.Unmarshal(data, plain)
 		if theirs == nil && own == nil {
-			assert.Equal(t, plain, plainOf(model), "%s", data)
+			assert.Equal(t, reflect.ValueOf(plain).Elem().Interface(), plainOf(model), "%s", data)
 			return
 		}
 		var a, b *json.UnmarshalTypeError
@@ -91,29 +151,24 @@ func assertSame(t *testing.T, data []byte) {
 		}
 		assert.Equal(t, theirs != nil, own != nil, "%s: %v, %v", data, own, theirs)
 	}
-	var (
-		document      revv.Document
-		plainDocument plainDocument
-		field         revv.Field
-		plainField    plainField
-		entry         revv.DocumentEntry
-		plainEntry    plainEntry
-	)
-	own, theirs := decode(&document, &plainDocument)
-	compare(&document, own, theirs, plainDocument)
-	own, theirs = decode(&field, &plainField)
-	compare(&field, own, theirs, plainField)
-	own, theirs = decode(&entry, &plainEntry)
-	compare(&entry, own, theirs, plainEntry)
+	compare(new(revv.Document), new(plainDocument))
+	compare(new(revv.Field), new(plainField))
+	compare(new(revv.DocumentEntry), new(plainEntry))
+	compare(new(revv.Template), new(plainTemplate))
+	compare(new(revv.Folder), new(plainFolder))
+	compare(new(revv.Contact), new(plainContact))
+	compare(new(revv.Activity), new(plainActivity))
+	compare(new(revv.Webhook), new(plainWebhook))
 }
 
 func TestModels_decodeAsEncodingJSONWould(t *testing.T) {
 	t.Parallel()
 	values := []string{
 		`null`, `""`, `"a"`, `"\u00e9\n"`, `"\ud800"`, "\"\xff\"", `"14"`, `14`, `-0`, `1.5`, `1e3`, `9223372036854775808`, `true`, `{}`, `[]`, `{"name":"Draft"}`, `{"name":null}`, `{"name":7}`,
-		`"2021-06-18T10:00:00Z"`, `[{"name":"a","type":"b"},{"name":"c"}]`, `[null]`, `["a"]`, `[{"name":1}]`, `[[]]`, ` [ { "name" : "a" } , {} ] `,
+		`"2021-06-18T10:00:00Z"`, `[{"name":"a","type":"b"},{"name":"c"}]`, `[null]`, `["a"]`, `{"user_email":"a","image_url":"b"}`, `{"user_email":["a"]}`, `[{"name":1}]`, `[[]]`, ` [ { "name" : "a" } , {} ] `,
 	}
-	names := []string{"id", "doc_no", "object_id", "title", "template_id", "folder_id", "document_status", "fields", "created_at", "updated_at", "name", "type", "document_tag", "unknown", "ID", "Doc_No"}
+	names := []string{"id", "doc_no", "object_id", "title", "template_id", "folder_id", "document_status", "fields", "created_at", "updated_at", "name", "type", "document_tag", "unknown", "ID", "Doc_No",
+		"thumbnail", "description", "email", "phone", "linkedin", "instagram", "twitter", "notes", "event", "timestamp", "actor", "subjects", "url"}
 	for _, name := range names {
 		for _, value := range values {
 			assertSame(t, []byte(`{"`+name+`":`+value+`}`))
@@ -122,7 +177,7 @@ func TestModels_decodeAsEncodingJSONWould(t *testing.T) {
 	}
 	for _, data := range []string{`{`, `[]`, `""`, `"a"`, `7`, `true`, ` null`, ``, `{} {}`} {
 		assertSame(t, []byte(data))
-		for _, model := range []json.Unmarshaler{new(revv.Document), new(revv.Field), new(revv.DocumentEntry)} {
+		for _, model := range []json.Unmarshaler{new(revv.Document), new(revv.Field), new(revv.DocumentEntry), new(revv.Template), new(revv.Folder), new(revv.Contact), new(revv.Activity), new(revv.Webhook), new(revv.Link)} {
 			require.Error(t, model.UnmarshalJSON([]byte(data)), "%T %s", model, data)
 		}
 	}

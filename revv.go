@@ -184,8 +184,8 @@ func unmarshalID[T ~int64](data []byte, id *T) error {
 	return nil
 }
 
-// misfit is the error for a value that out, a pointer, cannot hold. encoding/json
-// completes it with the name of the member.
+// misfit is the error for a value that out, a pointer, cannot hold. The name of the
+// member is added where it is known.
 func misfit(data []byte, out any) error {
 	kind := "number"
 	if len(data) > 0 {
@@ -336,18 +336,4 @@ type Person struct {
 	// to the service. Only SendForESign knows an order, which is a stand-in: elsewhere
 	// anything but 0 is ErrInvalidArgument.
 	Order int `json:"order,omitzero"`
-}
-
-// unmarshalRaw decodes data into plain and keeps a copy of it in raw. The models
-// call it with themselves converted to a type without methods, which would
-// otherwise call this function again.
-func unmarshalRaw(data []byte, plain any, raw *json.RawMessage) error {
-	if string(data) == "null" {
-		return reason("null where an object is due")
-	}
-	if err := json.Unmarshal(data, plain); err != nil {
-		return err
-	}
-	*raw = bytes.Clone(data)
-	return nil
 }

@@ -2,7 +2,6 @@ package revv
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -182,17 +181,17 @@ type unprintable = secret.Opaque
 func (l Link) URL() string { return l.url.Reveal() }
 
 // UnmarshalJSON reads {"url":"…"}, as it was observed.
-func (l *Link) UnmarshalJSON(data []byte) error {
-	var answer struct {
-		URL string `json:"url"`
-	}
-	if err := json.Unmarshal(data, &answer); err != nil {
+func (l *Link) UnmarshalJSON(data []byte) error { return unmarshalModel(data, l) }
+
+func (l *Link) decodeScanned(object []byte) error {
+	var address string
+	if err := decodeMembers(object, l, member{"url", &address}); err != nil {
 		return err
 	}
-	if u, err := url.Parse(answer.URL); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
+	if u, err := url.Parse(address); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
 		return reason(`the member "url" must be a web address`)
 	}
-	l.url = secret.New(answer.URL)
+	l.url = secret.New(address)
 	return nil
 }
 

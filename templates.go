@@ -22,9 +22,10 @@ type Template struct {
 }
 
 // UnmarshalJSON decodes a template and keeps it in Raw.
-func (t *Template) UnmarshalJSON(data []byte) error {
-	type plain Template
-	return unmarshalRaw(data, (*plain)(t), &t.Raw)
+func (t *Template) UnmarshalJSON(data []byte) error { return unmarshalModel(data, t) }
+
+func (t *Template) decodeScanned(object []byte) error {
+	return decodeModel(object, t, &t.Raw, member{"id", &t.ID}, member{"title", &t.Title}, member{"thumbnail", &t.Thumbnail})
 }
 
 // TemplateStatus selects templates.

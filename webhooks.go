@@ -25,9 +25,10 @@ type Webhook struct {
 }
 
 // UnmarshalJSON decodes a subscription and keeps it in Raw.
-func (w *Webhook) UnmarshalJSON(data []byte) error {
-	type plain Webhook
-	return unmarshalRaw(data, (*plain)(w), &w.Raw)
+func (w *Webhook) UnmarshalJSON(data []byte) error { return unmarshalModel(data, w) }
+
+func (w *Webhook) decodeScanned(object []byte) error {
+	return decodeModel(object, w, &w.Raw, member{"id", &w.ID}, member{"event", (*string)(&w.Event)}, member{"url", &w.URL})
 }
 
 // SubscribeParams are the arguments of [WebhooksService.Subscribe]. They print the URL,
