@@ -57,12 +57,13 @@ func decodeMembers(object []byte, m model, members ...member) error {
 	for _, member := range members {
 		names = append(names, member.name)
 	}
-	for i, value := range wire.Select(object, names...) {
-		if value == nil {
+	values := wire.Select(object, names...)
+	for i, member := range members {
+		if values[i] == nil {
 			continue
 		}
-		if err := decodeValue(value, members[i].into); err != nil {
-			return within(members[i].name, err)
+		if err := decodeValue(values[i], member.into); err != nil {
+			return within(member.name, err)
 		}
 	}
 	return nil

@@ -167,8 +167,10 @@ func TestModels_decodeAsEncodingJSONWould(t *testing.T) {
 		`null`, `""`, `"a"`, `"\u00e9\n"`, `"\ud800"`, "\"\xff\"", `"14"`, `14`, `-0`, `1.5`, `1e3`, `9223372036854775808`, `true`, `{}`, `[]`, `{"name":"Draft"}`, `{"name":null}`, `{"name":7}`,
 		`"2021-06-18T10:00:00Z"`, `[{"name":"a","type":"b"},{"name":"c"}]`, `[null]`, `["a"]`, `{"user_email":"a","image_url":"b"}`, `{"user_email":["a"]}`, `[{"name":1}]`, `[[]]`, ` [ { "name" : "a" } , {} ] `,
 	}
-	names := []string{"id", "doc_no", "object_id", "title", "template_id", "folder_id", "document_status", "fields", "created_at", "updated_at", "name", "type", "document_tag", "unknown", "ID", "Doc_No",
-		"thumbnail", "description", "email", "phone", "linkedin", "instagram", "twitter", "notes", "event", "timestamp", "actor", "subjects", "url"}
+	names := []string{
+		"id", "doc_no", "object_id", "title", "template_id", "folder_id", "document_status", "fields", "created_at", "updated_at", "name", "type", "document_tag", "unknown", "ID", "Doc_No",
+		"thumbnail", "description", "email", "phone", "linkedin", "instagram", "twitter", "notes", "event", "timestamp", "actor", "subjects", "url",
+	}
 	for _, name := range names {
 		for _, value := range values {
 			assertSame(t, []byte(`{"`+name+`":`+value+`}`))

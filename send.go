@@ -168,6 +168,8 @@ func (s *DocumentsService) SendForApproval(ctx context.Context, id DocumentID, p
 // Link is a magic link: permanent, public, and good for everybody who has it. Printed,
 // logged, encoded as JSON or put into a template it is "[redacted]", and from that it
 // cannot be read back: use [Link.URL] where the address is really needed.
+//
+//nolint:recvcheck // what decodes it takes a pointer
 type Link struct {
 	unprintable
 
