@@ -19,7 +19,7 @@ type config struct {
 	problems []error // with the arguments of options
 }
 
-// WithClock gives the server another clock than the system's. [Server.SetTime]
+// WithClock gives the server another clock than the system's, which nil stands for. [Server.SetTime]
 // and [Server.Advance] move any clock.
 func WithClock(now func() time.Time) Option {
 	return func(c *config) { c.sandbox.Clock = now }
@@ -28,10 +28,14 @@ func WithClock(now func() time.Time) Option {
 // WithTokenLifetime sets how long access tokens live, an hour by default. With 0
 // they do not expire, and the token endpoint does not send expires_in.
 func WithTokenLifetime(d time.Duration) Option {
-	if d <= 0 {
-		d = -1
+	return func(c *config) {
+		if c.sandbox.TokenLifetime = d; d == 0 {
+			c.sandbox.TokenLifetime = -1
+		}
+		if d < 0 {
+			c.problems = append(c.problems, fmt.Errorf("WithTokenLifetime: d must not be negative, not %v; Server.ExpireTokens makes tokens expire", d))
+		}
 	}
-	return func(c *config) { c.sandbox.TokenLifetime = d }
 }
 
 // WithRoutes serves other routes than [revv.DefaultRoutes]. Empty fields keep
@@ -85,8 +89,9 @@ func WithLenientBodies() Option {
 	return func(c *config) { c.sandbox.Lenient = true }
 }
 
-// WithRepeatedSends sends a document again that has been sent, and mails everybody once
-// more. By default a second send is refused with 409, which hides a program that sends
+// WithRepeatedSends sends a document again that is out for signature, acceptance or
+// approval, and mails everybody once more; once it is signed, accepted or approved, a send
+// is refused with 409 all the same. By default a second send is refused with 409, which hides a program that sends
 // twice from a test that counts mails. What the live service does is not known.
 func WithRepeatedSends() Option {
 	return func(c *config) { c.sandbox.RepeatedSends = true }
@@ -113,7 +118,7 @@ func WithRedirectURLs(urls ...string) Option {
 	}
 }
 
-// WithWebhookClient delivers webhooks through the client.
+// WithWebhookClient delivers webhooks through the client; nil stands for the server's own.
 func WithWebhookClient(client *http.Client) Option {
 	return func(c *config) { c.sandbox.WebhookClient = client }
 }

@@ -414,10 +414,11 @@ func TestServer_reportsMistakes(t *testing.T) {
 		"contact":  on(func(s *revvtest.Server) { s.AddContact(revvtest.Contact{Type: "x"}) }),
 		"document": on(func(s *revvtest.Server) { s.AddDocument(99, "") }),
 		"client":   on(func(s *revvtest.Server) { s.Client(revv.WithBaseURL("http://example.com")) }),
-		"option":   func(tb testing.TB) { revvtest.NewServer(tb, revvtest.WithPageSize(-1)) },   //nolint:thelper // tb may be nil
-		"page":     func(tb testing.TB) { revvtest.NewServer(tb, revvtest.WithPageSize(0)) },    //nolint:thelper // tb may be nil
-		"no URL":   func(tb testing.TB) { revvtest.NewServer(tb, revvtest.WithRedirectURLs()) }, //nolint:thelper // tb may be nil
-		"nothing":  func(tb testing.TB) { revvtest.NewServer(tb, nil) },                         //nolint:thelper // as above
+		"option":   func(tb testing.TB) { revvtest.NewServer(tb, revvtest.WithPageSize(-1)) },              //nolint:thelper // tb may be nil
+		"page":     func(tb testing.TB) { revvtest.NewServer(tb, revvtest.WithPageSize(0)) },               //nolint:thelper // tb may be nil
+		"no URL":   func(tb testing.TB) { revvtest.NewServer(tb, revvtest.WithRedirectURLs()) },            //nolint:thelper // tb may be nil
+		"lifetime": func(tb testing.TB) { revvtest.NewServer(tb, revvtest.WithTokenLifetime(-time.Hour)) }, //nolint:thelper // as above
+		"nothing":  func(tb testing.TB) { revvtest.NewServer(tb, nil) },                                    //nolint:thelper // as above
 	} {
 		t.Run(name, func(t *testing.T) {
 			assert.Panics(t, func() { mistake(nil) })

@@ -196,7 +196,10 @@ func samplePair(name string) *oauth2.Token {
 
 const sampleAccount = "someone@example.com"
 
-var errSample = errors.New("the refresh failed")
+var (
+	errSample = errors.New("the refresh failed")
+	errLost   = errors.New("fn got no token, though one was saved")
+)
 
 func checkNoToken(c *storeCheck) {
 	c.stored(sampleAccount, nil)
@@ -257,7 +260,9 @@ func checkFailureSavesNothing(c *storeCheck) {
 	before := samplePair("before")
 	c.save(sampleAccount, before)
 	got, err := c.update(sampleAccount, func(current *oauth2.Token) (*oauth2.Token, error) {
-		current.AccessToken = "changed in place"
+		if current != nil { // or what was saved is lost, which is told below
+			current.AccessToken = "changed in place"
+		}
 		return samplePair("after"), errSample
 	})
 	if !errors.Is(err, errSample) {
@@ -299,6 +304,9 @@ func checkSameToken(c *storeCheck) {
 func checkChangedInPlace(c *storeCheck) {
 	c.save(sampleAccount, samplePair("before"))
 	_, err := c.update(sampleAccount, func(current *oauth2.Token) (*oauth2.Token, error) {
+		if current == nil {
+			return nil, errLost
+		}
 		*current = *samplePair("after")
 		return current, nil
 	})

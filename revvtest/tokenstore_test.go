@@ -59,6 +59,8 @@ func TestTokenStore_brokenPromise_isFound(t *testing.T) {
 		{defects{merges: true}, "a token is replaced as a whole"},
 		{defects{callsTwice: true}, "fn is called once"},
 		{defects{savesOnError: true}, "a failure of fn saves nothing"},
+		{defects{forgets: true}, "a failure of fn saves nothing"},
+		{defects{forgets: true}, "a token that fn changes in place is saved"},
 		{defects{hidesError: true}, "a failure of fn saves nothing"},
 		{defects{acceptsNil: true}, "neither a token nor an error is an error"},
 		{defects{losesSame: true}, "the same token stays"},
@@ -134,6 +136,7 @@ type defects struct {
 	nilForNone, dropsRefresh, savesLate, losesExpiry, merges, callsTwice, savesOnError, hidesError, acceptsNil,
 	losesSame, comparesPointers, sharesMemory, foldsCase, noLock, slow, oneLock, loadLocks, ignoresContext, tossesCoin,
 	savesWithContext, keepsLockOnPanic, cutsAccounts, forgetsExpired,
+	forgets,
 	keepsHanded, // saves what fn got and gave back without a copy
 	optimistic bool // has no lock, and does it once more if another was faster
 }
@@ -190,6 +193,9 @@ func (s *modelStore) put(account string, token *oauth2.Token) {
 	}
 	if s.defects.losesExpiry {
 		token.Expiry = time.Time{}
+	}
+	if s.defects.forgets {
+		token = nil
 	}
 	s.tokens[s.key(account)] = token
 }

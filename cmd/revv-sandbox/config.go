@@ -55,6 +55,7 @@ const (
 	defaultAddress  = "127.0.0.1:8787"
 	callbackURL     = "http://127.0.0.1/callback" // whatever its port
 	defaultLifetime = time.Hour
+	lastYear        = 9000 // that the clock starts in: JSON has no years of five digits
 )
 
 func settings() []*setting {
@@ -106,8 +107,8 @@ func settings() []*setting {
 			"clock", "TIME", "now", "start the clock at this time, such as 2021-06-18T12:00:00Z; it runs on from there",
 			func(c *config, value string) error {
 				start, err := time.Parse(time.RFC3339, value)
-				if err != nil {
-					return fmt.Errorf("must be a time such as 2021-06-18T12:00:00Z, not %q", value)
+				if err != nil || start.Year() > lastYear {
+					return fmt.Errorf("must be a time such as 2021-06-18T12:00:00Z, up to the year %d, not %q", lastYear, value)
 				}
 				c.options.Clock = clockFrom(start)
 				return nil
@@ -281,7 +282,7 @@ func parseOrigin(value string) (origin string, ok bool) {
 		u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
 		return "", false
 	}
-	if strings.HasSuffix(u.Host, ":") || !sandbox.IsPort(u.Port()) || hasEmptyLabel(u.Hostname()) {
+	if strings.HasSuffix(u.Host, ":") || !sandbox.IsPort(u.Port()) || hasEmptyLabel(u.Hostname()) || strings.Contains(u.Host, "*") {
 		return "", false
 	}
 	return u.Scheme + "://" + u.Host, true
@@ -335,7 +336,7 @@ func parseOrigins(c *config, list []string) error {
 // parseLifetime translates to the options of the sandbox, where 0 is the default
 // and a negative lifetime has no end.
 func parseLifetime(value string) (time.Duration, error) {
-	if value == "0" {
+	if value == "0" || value == "0s" {
 		return -1, nil
 	}
 	d, err := time.ParseDuration(value)

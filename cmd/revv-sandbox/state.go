@@ -8,6 +8,7 @@ import (
 	"log"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/revv-go/revv/internal/filelock"
@@ -54,6 +55,9 @@ func openState(ctx context.Context, name, path string, s *sandbox.Sandbox) (f *s
 			return nil, err
 		}
 	}
+	if filelock.Supported { // or another sandbox may be writing them
+		f.removeDrafts()
+	}
 	if err := f.load(); err != nil { //nolint:contextcheck // deliveries live as long as the sandbox
 		f.release()
 		return nil, err
@@ -79,6 +83,20 @@ func (f *stateFile) load() error {
 	return nil
 }
 
+// draftPrefix is how the name of a file begins that is renamed to the state file.
+func (f *stateFile) draftPrefix() string { return "." + filepath.Base(f.path) + "-" }
+
+// removeDrafts removes what a sandbox that was killed has left, which holds secrets.
+func (f *stateFile) removeDrafts() {
+	entries, _ := os.ReadDir(filepath.Dir(f.path)) // what is wrong with the folder, save finds out
+	for _, entry := range entries {
+		rest, ok := strings.CutPrefix(entry.Name(), f.draftPrefix())
+		if ok && strings.Trim(rest, "0123456789") == "" && entry.Type().IsRegular() {
+			_ = os.Remove(filepath.Join(filepath.Dir(f.path), entry.Name())) //nolint:gosec // whoever starts the program names the file
+		}
+	}
+}
+
 // save writes beside the file and renames, so that whoever is interrupted leaves
 // the old state or the new one. The secret of the application is in it: nobody
 // else may read it.
@@ -88,7 +106,7 @@ func (f *stateFile) save() error {
 	if err != nil {
 		return err
 	}
-	temp, err := os.CreateTemp(filepath.Dir(f.path), "."+filepath.Base(f.path)+"-*") // 0600
+	temp, err := os.CreateTemp(filepath.Dir(f.path), f.draftPrefix()+"*") // 0600
 	if err != nil {
 		return err
 	}

@@ -137,7 +137,9 @@ func TestSecurity_programsAreNotHeldUp(t *testing.T) {
 	accept := b.Sandbox().Mails()[2].Links["accept"]
 	require.NotEmpty(t, accept)
 	w := b.do(http.MethodPost, accept, "", "Origin", "https://app.example", "Sec-Fetch-Site", "cross-site", "Accept", "*/*")
-	assert.Equal(t, http.StatusOK, w.Code, "a script has to know the secret: %s", w.Body)
+	assert.Equal(t, http.StatusForbidden, w.Code, "as anywhere else in the API: %s", w.Body)
+	w = b.do(http.MethodPost, accept, "", "Origin", "http://localhost:3000", "Sec-Fetch-Site", "cross-site", "Accept", "*/*")
+	assert.Equal(t, http.StatusOK, w.Code, "an origin that may call the API, and knows the secret: %s", w.Body)
 	w = b.do(http.MethodPost, "/faults/clear", "", "Origin", "", "Sec-Fetch-Site", "")
 	assert.Equal(t, http.StatusSeeOther, w.Code)
 	for _, host := range []string{"localhost:8787", "127.0.0.1:8787", "[::1]:8787", "192.168.1.5"} {

@@ -150,8 +150,8 @@ func (a *account) putFields(c *call) (any, error) {
 	if err := b.end(); err != nil {
 		return nil, err
 	}
-	if d.signed() {
-		return nil, conflict("the fields of document %d cannot be changed any more, because it is signed", d.ID)
+	if reason := d.settled(); reason != "" {
+		return nil, conflict("the fields of document %d cannot be changed any more, because it is %s", d.ID, reason)
 	}
 	if err := d.setFields(values, "fields"); err != nil {
 		return nil, err

@@ -62,7 +62,8 @@ func (s *Sandbox) checkHost(r *http.Request) *Problem {
 
 // guardCall refuses an operation that a browser was made to ask for.
 func (s *Sandbox) guardCall(c *call) *Problem {
-	if c.op.forPeople() && c.fromPage() {
+	origin := c.request.Header.Get("Origin")
+	if c.op.forPeople() && (c.fromPage() || origin != "" && !s.ourOrigin(origin)) {
 		return s.guard(c.request)
 	}
 	return s.checkHost(c.request)

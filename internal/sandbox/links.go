@@ -43,6 +43,18 @@ func (a *account) shared(token string, roles ...role) (SharedLink, error) {
 	return a.view(l), nil
 }
 
+// shownTo is shared for a page. HEAD reads nothing: programs look so whether a link is good.
+func (a *account) shownTo(c *call, roles ...role) (SharedLink, error) {
+	if c.request.Method != http.MethodHead {
+		return a.shared(c.param, roles...)
+	}
+	l, _, err := a.followed(c.param, roles...)
+	if err != nil {
+		return SharedLink{}, err
+	}
+	return a.view(l), nil
+}
+
 // view describes a link that was found.
 func (a *account) view(l link) SharedLink {
 	d, p := l.document, l.document.party(l.role, l.email)
@@ -169,7 +181,7 @@ func reason(c *call) string {
 
 // answerPage shows what is to be accepted or approved.
 func (a *account) answerPage(c *call) (any, error) {
-	view, err := a.shared(c.param, roleAcceptor, roleApprover)
+	view, err := a.shownTo(c, roleAcceptor, roleApprover)
 	if err != nil {
 		return nil, err
 	}
@@ -191,7 +203,7 @@ func (a *account) answerForm(c *call, view SharedLink, p *Problem) *answer {
 
 // signPage shows what is to be signed, with the fields to fill.
 func (a *account) signPage(c *call) (any, error) {
-	view, err := a.shared(c.param, roleSigner)
+	view, err := a.shownTo(c, roleSigner)
 	if err != nil {
 		return nil, err
 	}
@@ -295,13 +307,18 @@ func (s *signing) read(form url.Values) ([]FieldValue, *Problem) {
 			}
 			continue
 		}
-		if in.Value = form.Get(in.Input); in.Type == FieldText {
-			in.Value = strings.ReplaceAll(in.Value, "\r\n", "\n") // as browsers send the lines of a text
+		value := form.Get(in.Input)
+		if in.Type == FieldText {
+			value = strings.ReplaceAll(value, "\r\n", "\n") // as browsers send the lines of a text
 		}
-		values = append(values, FieldValue{in.Name, in.Value})
-		err := checkFieldValue(in.Field, in.Value)
+		values = append(values, FieldValue{in.Name, value})
+		if in.Locked {
+			continue // it shows what is in the document; another value is refused by whoever signs
+		}
+		in.Value = value
+		err := checkFieldValue(in.Field, value)
 		switch {
-		case in.Required && in.Value == "":
+		case in.Required && value == "":
 			in.Error = "This field is required."
 		case err != nil:
 			in.Error = asSentence(err)
@@ -351,7 +368,7 @@ func asSentence(err error) string {
 
 // readPage shows a private copy.
 func (a *account) readPage(c *call) (any, error) {
-	view, err := a.shared(c.param, roleReader)
+	view, err := a.shownTo(c, roleReader)
 	if err != nil {
 		return nil, err
 	}
@@ -365,7 +382,9 @@ func (a *account) magicPage(c *call) (any, error) {
 	if d == nil {
 		return nil, notFound("this link is not valid")
 	}
-	a.record(d, eventOpened, Person{FirstName: "Somebody", LastName: "with the magic link"})
+	if c.request.Method != http.MethodHead {
+		a.record(d, eventOpened, Person{FirstName: "Somebody", LastName: "with the magic link"})
+	}
 	if c.request.URL.Query().Get("download") == "pdf" {
 		return pdfAnswer(d, c.request), nil
 	}

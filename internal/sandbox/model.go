@@ -189,6 +189,22 @@ func (d *Document) signed() bool {
 	return d.Stage != revv.StageDraft && answered(d.Signers) > 0
 }
 
+// settled says what nobody may change the content of a document for any more: somebody
+// has signed or accepted it, or it is beyond that. It is "" as long as it may be changed.
+func (d *Document) settled() string {
+	switch {
+	case d.Stage == revv.StageDraft:
+		return ""
+	case answered(d.Signers) > 0:
+		return "signed"
+	case answered(d.Acceptors) > 0:
+		return "accepted"
+	case d.Stage != revv.StageSent:
+		return string(d.Stage)
+	}
+	return ""
+}
+
 // answered counts the parties that have signed, accepted or approved.
 func answered(parties []Party) int {
 	n := 0

@@ -267,7 +267,6 @@ func TestOAuth_badRefreshes(t *testing.T) {
 	for message, form := range map[string]url.Values{
 		"not known":                      refresh(a.tokens.AccessToken),
 		"refresh_token: the field":       refresh(""),
-		"client_id: the contract knows":  refresh(a.tokens.RefreshToken, "client_id", "x"),
 		"code_verifier: the contract kn": refresh(a.tokens.RefreshToken, "code_verifier", "x"),
 	} {
 		status, members := a.token(form)
@@ -277,6 +276,27 @@ func TestOAuth_badRefreshes(t *testing.T) {
 	lenient := newAPI(t, func(o *sandbox.Options) { o.Lenient = true })
 	status, _ := lenient.token(refresh(lenient.tokens.RefreshToken, "client_id", "x", "code_verifier", "x"))
 	assert.Equal(t, http.StatusOK, status)
+}
+
+// A client that was once told invalid_client adds its credentials, and goes on doing so.
+// They are not due, and wrong ones are refused.
+func TestOAuth_refreshWithCredentials(t *testing.T) {
+	for _, lenient := range []bool{false, true} {
+		a := newAPI(t, func(o *sandbox.Options) { o.Lenient = lenient })
+		app := a.App()
+		for _, wrong := range [][]string{
+			{"client_id", app.ClientID, "client_secret", "x"}, {"client_id", "x", "client_secret", app.ClientSecret}, {"client_secret", app.ClientSecret},
+		} {
+			status, members := a.token(refresh(a.tokens.RefreshToken, wrong...))
+			assert.Equal(t, http.StatusUnauthorized, status)
+			assert.Equal(t, "invalid_client", members["error"])
+		}
+		status, _ := a.token(refresh(a.tokens.RefreshToken, "client_id", app.ClientID, "client_secret", app.ClientSecret))
+		assert.Equal(t, http.StatusOK, status, "the wrong ones have spent nothing")
+	}
+	a := newAPI(t)
+	status, _ := a.token(refresh(a.tokens.RefreshToken, "client_id", a.App().ClientID))
+	assert.Equal(t, http.StatusUnauthorized, status, "one without the other")
 }
 
 func TestOAuth_reuse(t *testing.T) {

@@ -7,13 +7,20 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"regexp"
+	"strconv"
 	"strings"
-	"unicode/utf8"
 )
 
 // Fingerprint is what stands in a [Request] in the place of a secret: equal secrets have
 // equal ones.
 func Fingerprint(secret string) string { return "sha256:" + hash(secret)[:8] }
+
+// tokenText is what our tokens and codes look like, which also stand where none belongs: a
+// program that is being written puts them anywhere.
+var tokenText = regexp.MustCompile(`\b(?:at|rt|code)_[A-Za-z0-9]{` + strconv.Itoa(tokenLength) + `}\b`)
+
+func redactTokens(text string) string { return tokenText.ReplaceAllStringFunc(text, Fingerprint) }
 
 // redactPath replaces the secret of a link, which opens a document to whoever has it.
 func redactPath(address string) string {
@@ -26,7 +33,7 @@ func redactPath(address string) string {
 			return prefix + Fingerprint(token) + tail
 		}
 	}
-	return address
+	return redactTokens(address)
 }
 
 // redactURL replaces what a URL can have a secret in: the user, the last segment of
@@ -75,7 +82,7 @@ func redactHeader(header http.Header) http.Header {
 		case name == "Referer":
 			hide = redactReferer
 		case !secretName(name):
-			continue
+			hide = redactTokens
 		}
 		for i, value := range values {
 			values[i] = hide(value)
@@ -143,14 +150,13 @@ func redactBody(op string, body []byte) string {
 	if members, err := decodeObject(body); err == nil && redactMembers(members) {
 		body = encodeRedacted(members) // a secret that has no business there
 	}
-	if len(body) > maxLoggedBody {
-		body = body[:maxLoggedBody]
-	}
-	if !utf8.Valid(body) {
-		body = bytes.ToValidUTF8(body, []byte("\uFFFD"))
-	}
-	return string(body)
+	body = body[:min(len(body), maxLoggedBody+maxTokenText)] // so that none is cut in two and not seen
+	text := redactTokens(string(bytes.ToValidUTF8(body, []byte("\uFFFD"))))
+	return strings.ToValidUTF8(text[:min(len(text), maxLoggedBody)], "")
 }
+
+// maxTokenText is longer than any token.
+const maxTokenText = 64
 
 // What the log has in the place of a body, or of a query, that might be a secret as a
 // whole, or have one in it where nobody finds it.
@@ -207,7 +213,7 @@ func redactQuery(query string) string {
 			pairs[i] = key + "=" + Fingerprint(plain) // whose colon need not be escaped
 		}
 	}
-	return strings.Join(pairs, "&")
+	return redactTokens(strings.Join(pairs, "&"))
 }
 
 // redactJSON does the same to an object, in which a URL may be that of a webhook.

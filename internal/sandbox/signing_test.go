@@ -305,6 +305,55 @@ func TestSignPage(t *testing.T) {
 	assert.Equal(t, http.StatusNotFound, a.do("GET", "/sign/unknown", "").Code)
 }
 
+// Two people have the page open; the first one signs. The other one sees what the document
+// says then, and not what was about to be sent.
+func TestSignPage_valueThatWasFilledMeanwhile_isShown(t *testing.T) {
+	a := newAPI(t)
+	d := a.draft()
+	a.ok("POST", "/api/v2/doc-signers/14", `{"signers":[{"user_email":"s@example.com"},{"user_email":"t@example.com"}]}`)
+	require.NoError(t, a.Sign(d.ID, "s@example.com", []sandbox.FieldValue{{Name: "Counterparty", Value: "Acme"}}))
+	form := url.Values{"answer": {"sign"}, "name": {"T"}, "field:Counterparty": {"Evil"}}
+	w := a.do("POST", "/sign/"+a.document(d).Signers[1].Token, form.Encode(), "Content-Type", "application/x-www-form-urlencoded", "AccessToken", "")
+	assert.Equal(t, http.StatusConflict, w.Code)
+	assert.Contains(t, w.Body.String(), "Acme")
+	assert.NotContains(t, w.Body.String(), "Evil")
+	assert.Equal(t, sandbox.PartyOpen, a.document(d).Signers[1].State)
+}
+
+// What somebody has signed or accepted stays as it is.
+func TestFields_ofADocumentThatIsSettled_stay(t *testing.T) {
+	const change = `{"fields":[{"name":"Counterparty","value":"Evil"}]}`
+	a := newAPI(t)
+	d := a.draft()
+	a.ok("POST", "/api/v2/doc-acceptors/14", `{"acceptors":[{"user_email":"a@example.com"},{"user_email":"b@example.com"}]}`)
+	a.ok("PUT", "/api/docs/14/fields", `{"fields":[{"name":"Counterparty","value":"Acme"}]}`)
+	require.NoError(t, a.Accept(d.ID, "a@example.com"))
+	assert.Contains(t, a.refused(http.StatusConflict, "PUT", "/api/docs/14/fields", change), "because it is accepted")
+	require.NoError(t, a.Accept(d.ID, "b@example.com"))
+	assert.Contains(t, a.refused(http.StatusConflict, "PUT", "/api/docs/14/fields", change), "because it is accepted")
+	assert.Equal(t, "Acme", a.document(d).Fields[0].Value)
+	signed := a.draft()
+	a.ok("POST", "/api/v2/doc-signers/15", `{"signers":[{"user_email":"s@example.com"},{"user_email":"t@example.com"}]}`)
+	require.NoError(t, a.Sign(signed.ID, "s@example.com", nil))
+	assert.Contains(t, a.refused(http.StatusConflict, "PUT", "/api/docs/15/fields", change), "because it is signed")
+}
+
+// HEAD tells whether a link is good, and opens no document.
+func TestLinks_headIsNoOpening(t *testing.T) {
+	a := newAPI(t)
+	d := a.draft()
+	link, _ := field(t, a.ok("POST", "/api/perma-link", `{"object_id":"`+string(d.ObjectID)+`","object_type":"DOC"}`), "url").(string)
+	a.ok("POST", "/api/v2/doc-recipients/14", `{"collaborators":[{"user_email":"r@example.com"}]}`)
+	for _, path := range []string{a.path(link), "/shared/" + a.document(d).Readers[0].Token} {
+		before := len(a.events(d))
+		assert.Equal(t, http.StatusOK, a.do("HEAD", path, "", "AccessToken", "").Code)
+		assert.Len(t, a.events(d), before)
+		assert.Equal(t, http.StatusOK, a.do("GET", path, "", "AccessToken", "").Code)
+		assert.Len(t, a.events(d), before+1)
+	}
+	assert.Equal(t, http.StatusNotFound, a.do("HEAD", "/shared/x", "", "AccessToken", "").Code)
+}
+
 func TestLinks_ofTheEngine(t *testing.T) {
 	a := newAPI(t)
 	d := a.draft()

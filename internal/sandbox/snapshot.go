@@ -34,7 +34,7 @@ func (s *Sandbox) Export() ([]byte, error) {
 func (s *Sandbox) export() ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	shot := snapshot{Version: snapshotVersion, Account: s.account.book}
+	shot := snapshot{Version: snapshotVersion, Random: s.account.source.kept, Account: s.account.book}
 	if chacha := s.account.source.chacha; chacha != nil {
 		random, err := chacha.MarshalBinary()
 		if err != nil {
@@ -69,7 +69,10 @@ func (s *Sandbox) Import(data []byte) error {
 	a := &account{book: shot.Account, sandbox: s, source: s.account.source}
 	a.BaseURL = s.account.BaseURL
 	a.App.RedirectURLs = s.account.App.RedirectURLs
-	if a.source.chacha != nil && len(shot.Random) > 0 {
+	switch {
+	case a.source.chacha == nil:
+		a.source.kept = shot.Random
+	case len(shot.Random) > 0:
 		if err := a.source.chacha.UnmarshalBinary(shot.Random); err != nil {
 			return fmt.Errorf("snapshot: %w", err)
 		}
@@ -96,6 +99,13 @@ func (b *book) check() error {
 		slices.Contains(b.Grants, nil) || slices.Contains(b.Tokens, nil)
 	if hole {
 		return errors.New("snapshot: a list has null in it")
+	}
+	if b.App.ClientID == "" || b.App.ClientSecret == "" || b.Owner.Email == "" {
+		return errors.New("snapshot: the application or the owner is missing")
+	}
+	n := b.Next
+	if min(n.Document, n.Number, n.Entry, n.Template, n.Contact, n.Webhook, n.Mail, n.Delivery, n.Grant) < 1 {
+		return errors.New("snapshot: a number that is next is missing")
 	}
 	return nil
 }

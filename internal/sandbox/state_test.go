@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -66,10 +67,34 @@ func TestSnapshot(t *testing.T) {
 		`{`, `{"version":2}`, `{"version":1}`, `{"version":1,"account":{"folders":[null]}}`,
 		`{"version":1,"account":{"folders":[{"id":1}],"documents":[null]}}`,
 		`{"version":1,"random":"AAAA","account":{"folders":[{"id":1}]}}`,
+		`{"version":1,"account":{"folders":[{"id":1}]}}`,
+		regexp.MustCompile(`"client_secret": "[^"]*"`).ReplaceAllString(string(again), `"client_secret": ""`),
+		strings.Replace(string(again), `"grant": 2`, `"grant": 0`, 1),
 	} {
 		require.Error(t, b.Import([]byte(bad)), bad)
 	}
 	b.ok("GET", "/api/docs/14", "")
+}
+
+// A seed draws nothing twice from one state, whatever ran on it meanwhile.
+func TestImport_aSeedGoesOnWhereItStood(t *testing.T) {
+	first := newAPI(t)
+	exported, err := first.Export()
+	require.NoError(t, err)
+	unseeded := newAPI(t, func(o *sandbox.Options) { o.Seed = nil })
+	require.NoError(t, unseeded.Import(exported))
+	unseeded.IssueTokens()
+	exported, err = unseeded.Export()
+	require.NoError(t, err)
+	again := newAPI(t)
+	require.Equal(t, first.tokens, again.tokens, "the same seed")
+	require.NoError(t, again.Import(exported))
+	assert.NotEqual(t, first.tokens, again.IssueTokens())
+	assert.Equal(t, first.IssueTokens(), func() sandbox.Tokens {
+		other := newAPI(t)
+		require.NoError(t, other.Import(exported))
+		return other.IssueTokens()
+	}())
 }
 
 func TestRequests_holdNoSecret(t *testing.T) {
