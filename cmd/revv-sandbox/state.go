@@ -92,7 +92,7 @@ func (f *stateFile) removeDrafts() {
 	for _, entry := range entries {
 		rest, ok := strings.CutPrefix(entry.Name(), f.draftPrefix())
 		if ok && strings.Trim(rest, "0123456789") == "" && entry.Type().IsRegular() {
-			_ = os.Remove(filepath.Join(filepath.Dir(f.path), entry.Name())) //nolint:gosec // whoever starts the program names the file
+			_ = os.Remove(filepath.Join(filepath.Dir(f.path), entry.Name()))
 		}
 	}
 }
