@@ -376,7 +376,7 @@ func (c OAuthConfig) Exchange(ctx context.Context, code, verifier string) (*oaut
 			if reply.again(ctx, try, 0) {
 				continue
 			}
-		case retry.Cut, retry.Faulty, retry.BodyCut, retry.BodyUnusable, retry.Done:
+		case retry.Cut, retry.Faulty, retry.BodyCut, retry.BodyUnusable, retry.Odd, retry.Done:
 			if reply.sent {
 				reply.err.kinds = append(reply.err.kinds, ErrOutcomeUnknown)
 				reply.err.Message = "the code may be spent; start the authorization again"

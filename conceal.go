@@ -1,6 +1,7 @@
 package revv
 
 import (
+	"errors"
 	"net/url"
 	"slices"
 	"sort"
@@ -195,14 +196,16 @@ func unquoted(text string) string {
 	return strings.Join(lines, "\n")
 }
 
-// concealedError keeps an error for errors.Is and errors.As, but not its text.
+// concealedError keeps an error for errors.Is and errors.As, but not its text. It does not
+// unwrap: some programs print every error of a chain.
 type concealedError struct {
 	text string
 	err  secret.Value[error]
 }
 
-func (e *concealedError) Error() string { return e.text }
-func (e *concealedError) Unwrap() error { return e.err.Reveal() }
+func (e *concealedError) Error() string        { return e.text }
+func (e *concealedError) Is(target error) bool { return errors.Is(e.err.Reveal(), target) }
+func (e *concealedError) As(target any) bool   { return errors.As(e.err.Reveal(), target) }
 
 // Timeout is for [url.Error], which asks the error itself and not what it wraps.
 func (e *concealedError) Timeout() bool { return isTimeout(e.err.Reveal()) }

@@ -73,6 +73,12 @@ func cutRows() []matrixRow {
 			want: repeatable(bad(3, context.DeadlineExceeded), unknown(context.DeadlineExceeded)), more: attempts,
 		})
 	}
+	for _, status := range []string{"000", "099"} { // net/http takes 100 and 102 to 199 for a sign that more will come
+		rows = append(rows, matrixRow{
+			id: "R33", fault: "the status " + status, acts: everyTime(stuck("HTTP/1.1 " + status + " None\r\nContent-Length: 0\r\n\r\n")),
+			want: repeatable(bad(1, errTyped).but(revv.ErrOutcomeUnknown), unknown()), atMost: 1,
+		})
+	}
 	return append(rows, matrixRow{
 		id: "R02", fault: "informational answers before the right one", want: anyClass(good(1)), acts: func(op operationCase) func(int) act {
 			return everyTime(func(x *exchanged) bool {
@@ -82,7 +88,7 @@ func cutRows() []matrixRow {
 		},
 	}, matrixRow{
 		id: "R33", fault: "101 and a silent connection", acts: everyTime(stuck("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")),
-		want: anyClass(bad(1, errTyped)), atMost: 1,
+		want: repeatable(bad(1, errTyped).but(revv.ErrOutcomeUnknown), unknown()), atMost: 1,
 	})
 }
 
@@ -209,7 +215,7 @@ func dialRows() []matrixRow {
 	} {
 		rows = append(rows, matrixRow{
 			id: "R25", fault: "a certificate " + name, secure: sync.OnceValue(server.config),
-			want: anyClass(bad(0, errTyped).but(revv.ErrOutcomeUnknown)), atMost: 1, more: dials(1),
+			want: anyClass(bad(0, revv.ErrUnreachable).but(revv.ErrOutcomeUnknown)), atMost: 1, more: dials(1),
 		})
 	}
 	for name, greeting := range map[string]string{"HTTP": "HTTP/1.1 400 Bad Request\r\n\r\nplain HTTP", "SSH": "SSH-2.0-OpenSSH_9.9\r\n"} {
@@ -220,7 +226,7 @@ func dialRows() []matrixRow {
 				go readAll(c)
 				_, _ = io.WriteString(c, greeting)
 			}),
-			want: anyClass(bad(0, errTyped).but(revv.ErrOutcomeUnknown)), atMost: 1, more: dials(1),
+			want: anyClass(bad(0, revv.ErrUnreachable).but(revv.ErrOutcomeUnknown)), atMost: 1, more: dials(1),
 		})
 	}
 	return rows

@@ -42,13 +42,28 @@ var modelLimits = wire.Limits{Depth: wire.DefaultDepth, Elements: maxElements}
 type decoder func(body []byte) error
 
 // ignored is the decoder of operations whose answer is not known: any JSON will
-// do, and nothing at all.
+// do that does not complain, and nothing at all.
 func ignored(body []byte) error {
 	if isBlank(body) {
 		return nil
 	}
-	return malformed(wire.Scan(body, jsonLimits))
+	if err := wire.Scan(body, jsonLimits); err != nil || wire.Kind(body) != '{' {
+		return malformed(err)
+	}
+	for i, value := range wire.Select(body, complaints...) {
+		switch string(value) {
+		case "", "null", "false", "0", `""`, "[]", "{}":
+		default:
+			return malformed(fmt.Errorf("it has the member %q", complaints[i])) // a success that says that it was none
+		}
+	}
+	return nil
 }
+
+// complaints are members that no answer should have which reports a success.
+//
+//nolint:gochecknoglobals // a constant list; Go has no constant slices
+var complaints = []string{"error", "errors"}
 
 // decodeInto decodes the whole body. Where out is for bytes, it becomes the body.
 func decodeInto(body []byte, out any) error {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -28,7 +29,8 @@ var (
 	// ErrInvalid: the service refused the content of the request (400, 415, 422).
 	ErrInvalid = errors.New("refused as invalid")
 	// ErrUnauthorized: the service does not accept the access token, even after
-	// a refresh where one was possible (401).
+	// a refresh where one was possible (401), or has refused a refresh for another reason
+	// than that of ErrReauthorizationRequired, with whatever 4xx.
 	ErrUnauthorized = errors.New("unauthorized")
 	// ErrForbidden: the account may not do this (403), or a person declined to
 	// authorize the application.
@@ -84,10 +86,14 @@ var (
 
 // MaybeApplied reports whether a write that failed, or a failed exchange of a code, may
 // have taken effect all the same: whether err is [ErrOutcomeUnknown] or
-// [ErrAppliedResponseUnreadable]. Of a write with consequences read the state back, and do
-// not repeat the call. An idempotent write is never ErrOutcomeUnknown, and can always be
-// repeated.
+// [ErrAppliedResponseUnreadable], or the [ErrRedirected] of a write with consequences that
+// was answered with another redirect than 307 and 308: many servers answer so to what they
+// have done. Of a write with consequences read the state back, and do not repeat the call.
+// An idempotent write is never ErrOutcomeUnknown, and can always be repeated.
 func MaybeApplied(err error) bool {
+	if e, ok := errors.AsType[*Error](err); ok && e.done {
+		return true
+	}
 	return errors.Is(err, ErrOutcomeUnknown) || errors.Is(err, ErrAppliedResponseUnreadable)
 }
 
@@ -108,6 +114,7 @@ type Error struct {
 	kinds     []error // sentinels that the status does not imply
 	cause     error
 	elsewhere bool // the status is that of a storage behind a redirect
+	done      bool // a write with consequences was answered with a redirect that can mean so
 }
 
 // maxErrorText bounds each text that the service puts into an error, in bytes.
@@ -167,13 +174,30 @@ func (e *Error) Unwrap() []error {
 	}
 	all := make([]error, 0, len(e.kinds)+2)
 	all = append(all, e.kinds...)
-	if kind := statusKind(e.StatusCode); kind != nil && !(e.elsewhere && e.StatusCode == http.StatusUnauthorized) {
+	if kind := e.statusKind(); kind != nil {
 		all = append(all, kind)
 	}
 	if e.cause != nil {
 		all = append(all, e.cause)
 	}
 	return all
+}
+
+// statusKind is the sentinel of the status, if it speaks of the call. The 401 of a storage
+// does not: a new token is no use there. And what the token endpoint says of a renewal that
+// a call was waiting for is no answer to the call: after its 404 it must not look as if a
+// document were not there.
+func (e *Error) statusKind() error {
+	kind := statusKind(e.StatusCode)
+	switch {
+	case e.elsewhere && kind == ErrUnauthorized: //nolint:errorlint // of the table itself
+		return nil
+	case e.Op != opRefresh, e.StatusCode < 400 || e.StatusCode > 499, e.StatusCode == http.StatusRequestTimeout, e.StatusCode == http.StatusTooManyRequests:
+		return kind
+	case slices.Contains(e.kinds, ErrReauthorizationRequired):
+		return nil
+	}
+	return ErrUnauthorized
 }
 
 // statusKind is the table status → sentinel, nil for a status without one. It is

@@ -378,3 +378,36 @@ func TestConnection_survivesAnswersThatAreNotRead(t *testing.T) {
 	client.HTTPClient().CloseIdleConnections()
 	assert.EqualValues(t, 1, connections.Load())
 }
+
+// A server that answers a form with a redirect has mostly done what was asked. Only 307 and
+// 308 say that it is to be asked elsewhere.
+func TestRedirect_ofAWriteWithConsequences_mayMeanThatItWasDone(t *testing.T) {
+	t.Parallel()
+	for _, op := range everyOperation(anyArguments(t.TempDir())) {
+		if op.pdf {
+			continue
+		}
+		for status, done := range map[int]bool{300: true, 301: true, 302: true, 303: true, 304: true, 307: false, 308: false} {
+			err := op.call(t.Context(), always(status, "").client(t))
+			require.ErrorIs(t, err, revv.ErrRedirected)
+			require.NotErrorIs(t, err, revv.ErrOutcomeUnknown)
+			may := done && op.class == consequences
+			assert.Equal(t, may, revv.MaybeApplied(err), "%s %d", op.name, status)
+			assert.Equal(t, may, strings.Contains(err.Error(), "can mean that the request was applied"))
+		}
+	}
+}
+
+// What reports a success and complains is none to rely on: somebody has to look.
+func TestAnswer_thatComplains_isNoSuccess(t *testing.T) {
+	t.Parallel()
+	send := callOf("SendForESign")
+	for _, body := range []string{`{"error":"NO_CREDITS"}`, `{"errors":[{"code":1}]}`, `{"ok":true,"error":{"code":"X"}}`, `{"Error":true}`} {
+		err := send(t.Context(), always(http.StatusOK, body).client(t))
+		require.ErrorIs(t, err, revv.ErrAppliedResponseUnreadable, body)
+		assert.NotContains(t, err.Error(), "NO_CREDITS")
+	}
+	for _, body := range []string{``, `{}`, `null`, `7`, `[]`, `{"error":null}`, `{"error":"","errors":[]}`, `{"error":false}`, `{"Document":{"error":"x"}}`} {
+		require.NoError(t, send(t.Context(), always(http.StatusOK, body).client(t)), body)
+	}
+}

@@ -190,6 +190,8 @@ func TestCallOptions_thatBreakARule_areNamedAndNothingIsSent(t *testing.T) {
 		{revv.WithAttemptTimeout(0), "WithAttemptTimeout", "must be positive"},
 		{revv.WithAttemptTimeout(-1), "WithAttemptTimeout", "must be positive"},
 		{revv.WithQuery("", "x"), "WithQuery", "must not be empty"},
+		{revv.WithQuery("\xff", "x"), "WithQuery", "UTF-8"},
+		{revv.WithQuery("x", "\xff"), "WithQuery", "UTF-8"},
 		{revv.WithHeader("", "x"), "WithHeader", "must be a header name"},
 		{revv.WithHeader("X Y", "x"), "WithHeader", "must be a header name"},
 		{revv.WithHeader("X:", "x"), "WithHeader", "must be a header name"},

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/revv-go/revv/internal/secret"
 )
@@ -317,8 +318,11 @@ func with[M ~map[string]V, V any](old secret.Value[M], key string, value V) secr
 // call sets itself. Given to a client, it goes to every operation.
 func WithQuery(key, value string) SharedOption {
 	return sharedOption(func(s *callSettings) {
-		if key == "" {
+		switch {
+		case key == "":
 			s.reject("WithQuery", "the key must not be empty")
+		case !utf8.ValidString(key) || !utf8.ValidString(value):
+			s.reject("WithQuery", notUTF8)
 		}
 		s.query = with(s.query, key, []string{value})
 	})

@@ -123,7 +123,7 @@ func (e *tokenEndpoint) read(ctx context.Context, resp *http.Response) tokenRepl
 	r := tokenReply{sent: true, err: &Error{Op: e.op, StatusCode: resp.StatusCode, Attempts: 1}}
 	if resp.StatusCode < http.StatusOK { // behind a 101 there is a connection, which no context ends
 		_ = resp.Body.Close()
-		r.outcome = retry.Refused
+		r.outcome = retry.Odd
 		return r
 	}
 	body, err := readBody(resp, nil, maxTokenBody)
@@ -343,6 +343,8 @@ func (r *refresher) refresh(ctx context.Context, refreshToken string) (*oauth2.T
 			if reply.told {
 				r.gate.Close(time.Now().Add(min(reply.retryAfter, defaultMaxRetryAfter)))
 			}
+		case reply.outcome == retry.Refused && reply.err.Code != codeInvalidGrant && reply.err.Code != codeInvalidClient:
+			r.authenticate = false // it may not want what it once demanded: the next form is the documented one
 		}
 		return nil, reply.err
 	}

@@ -61,6 +61,15 @@ func refusalCases() []tokenCase {
 			{want: []error{revv.ErrUnauthorized}, never: errTokenKinds, tokens: 1},
 			{do: healed, tokens: 1, api: 1, saves: 1},
 		}},
+		{"T09", "the credentials are demanded once, and refused as unknown fields from then on", brokenFrom(refuses("invalid_client"), refuses("invalid_client")), []tokenStep{
+			{want: []error{revv.ErrUnauthorized}, never: errTokenKinds, tokens: 2, api: 1},
+			{do: func(w *tokenWorld) { w.faulty(refuses("invalid_request")) }, want: []error{revv.ErrUnauthorized}, never: errTokenKinds, tokens: 1, then: func(w *tokenWorld, _ time.Duration, _ []error) {
+				assert.Contains(w, w.sentForm(0), "client_secret")
+			}},
+			{tokens: 1, api: 1, saves: 1, then: func(w *tokenWorld, _ time.Duration, _ []error) {
+				assert.NotContains(w, w.sentForm(0), "client_secret", "the documented form again")
+			}},
+		}},
 		{"T09", "the endpoint demands credentials that there are none of", func(w *tokenWorld) {
 			w.config.ClientID, w.config.ClientSecret = "", ""
 			w.restart()
@@ -146,7 +155,7 @@ func refusalCases() []tokenCase {
 	}
 	for _, code := range []string{"invalid_request", "unauthorized_client", "unsupported_grant_type", "invalid_scope", "server_error", "temporarily_unavailable", "ECHO"} {
 		cases = append(cases, tokenCase{"T09", "the endpoint answers 400 with " + code, broken(refuses(code)), []tokenStep{
-			{want: []error{revv.ErrInvalid}, never: errTokenKinds, tokens: 1, api: 1, then: func(w *tokenWorld, d time.Duration, errs []error) {
+			{want: []error{revv.ErrUnauthorized}, never: noAnswerToTheCall(), tokens: 1, api: 1, then: func(w *tokenWorld, d time.Duration, errs []error) {
 				withoutCredentials(w, d, errs)
 				if code != "ECHO" {
 					assert.ErrorContains(w, errs[0], code)
@@ -233,12 +242,12 @@ func endpointCases() []tokenCase {
 		}})
 	}
 	for status, kind := range map[int]error{
-		400: revv.ErrInvalid, 401: revv.ErrUnauthorized, 403: revv.ErrForbidden, 404: revv.ErrNotFound, 405: errAny, 409: revv.ErrConflict,
-		410: revv.ErrNotFound, 415: revv.ErrInvalid, 422: revv.ErrInvalid, 501: revv.ErrServer, 505: revv.ErrServer,
+		400: revv.ErrUnauthorized, 401: revv.ErrUnauthorized, 403: revv.ErrUnauthorized, 404: revv.ErrUnauthorized, 405: revv.ErrUnauthorized, 409: revv.ErrUnauthorized,
+		410: revv.ErrUnauthorized, 415: revv.ErrUnauthorized, 422: revv.ErrUnauthorized, 501: revv.ErrServer, 505: revv.ErrServer,
 	} {
 		cases = append(cases, tokenCase{"T28", fmt.Sprintf("the endpoint answers %d", status), broken(answers(status, serverTrouble)), []tokenStep{
-			{want: []error{kind}, never: errTokenKinds, tokens: 1, api: 1, then: withoutCredentials},
-			{call: createDocument, want: []error{kind}, never: errTokenKinds, tokens: 1}, // certainly not created
+			{want: []error{kind}, never: noAnswerToTheCall(), tokens: 1, api: 1, then: withoutCredentials},
+			{call: createDocument, want: []error{kind}, never: noAnswerToTheCall(), tokens: 1}, // certainly not created
 			{do: healed, tokens: 1, api: 1, saves: 1},
 		}})
 	}
@@ -356,7 +365,7 @@ func answerCases() []tokenCase {
 			return resp, nil
 		}), []tokenStep{{want: []error{revv.ErrResponseTooLarge}, never: errTokenKinds, tokens: 1, api: 1}}},
 		{"T32", "the refusal has 2 MiB", broken(answers(400, `{"error":"invalid_grant","x":"`+strings.Repeat("x", 2<<20)+`"}`)), []tokenStep{
-			{want: []error{revv.ErrInvalid}, never: errTokenKinds, tokens: 1, api: 1},
+			{want: []error{revv.ErrUnauthorized}, never: noAnswerToTheCall(), tokens: 1, api: 1},
 		}},
 		{"T17", "the answer has no refresh token", func(w *tokenWorld) {
 			w.authority.set(func() { w.authority.steady = true })

@@ -287,6 +287,11 @@ var errTokenKinds = []error{
 	revv.ErrOutcomeUnknown, context.Canceled, context.DeadlineExceeded,
 }
 
+// noAnswerToTheCall adds the kinds that an answer to the call itself would be of.
+func noAnswerToTheCall() []error {
+	return append(slices.Clone(errTokenKinds), revv.ErrInvalid, revv.ErrForbidden, revv.ErrNotFound, revv.ErrConflict)
+}
+
 // but is all kinds but those.
 func but(kinds ...error) []error {
 	return slices.DeleteFunc(slices.Clone(errTokenKinds), func(kind error) bool {

@@ -290,7 +290,7 @@ func expiryCases() []tokenCase {
 					pass(5 * time.Second)
 					return answers(400, serverTrouble)(a, r)
 				})
-			}, callers: 2, want: []error{revv.ErrInvalid}, tokens: 1, api: 1},
+			}, callers: 2, want: []error{revv.ErrUnauthorized}, never: noAnswerToTheCall(), tokens: 1, api: 1},
 			{do: healed, tokens: 1, api: 1, saves: 1},
 		}},
 		{"T05", "the token has expired by the clock", func(w *tokenWorld) { w.left(-time.Second); w.expire() }, []tokenStep{

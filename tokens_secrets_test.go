@@ -44,6 +44,9 @@ func printed(value any) string {
 		fmt.Fprintf(&out, verb+"\n", struct{ Field any }{value})
 		fmt.Fprintf(&out, verb+"\n", []any{value})
 	}
+	if err, ok := value.(error); ok {
+		chain(err, &out)
+	}
 	encoded, err := json.Marshal(value)
 	fmt.Fprintf(&out, "%s\n%v\n", encoded, err)
 	if err := gob.NewEncoder(&out).Encode(value); err != nil {
@@ -52,6 +55,22 @@ func printed(value any) string {
 	slog.New(slog.NewTextHandler(&out, nil)).Info("value", "value", value, slog.Group("group", "value", value))
 	slog.New(slog.NewJSONHandler(&out, nil)).Info("value", "value", value, slog.Group("group", "value", value))
 	return out.String()
+}
+
+// chain prints every error of a chain, as reporters of errors do. What this package has not
+// made is not its own to hide, and ends the chain.
+func chain(err error, out *bytes.Buffer) {
+	fmt.Fprintf(out, "%v\n%+v\n", err, err)
+	switch err := err.(type) { //nolint:errorlint // the chain itself is looked at
+	case interface{ Unwrap() error }:
+		if inner := err.Unwrap(); inner != nil {
+			chain(inner, out)
+		}
+	case interface{ Unwrap() []error }:
+		for _, inner := range err.Unwrap() {
+			chain(inner, out)
+		}
+	}
 }
 
 // contents is every text that reflection reaches from a value, exported or not,

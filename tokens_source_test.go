@@ -174,7 +174,7 @@ func TestFromTokenSource_errors_areFreeOfBodies(t *testing.T) {
 	}{
 		"a refusal":         {retrieve(http.StatusBadRequest, "invalid_grant"), revv.ErrReauthorizationRequired, "invalid_grant"},
 		"a failure":         {retrieve(http.StatusInternalServerError, ""), revv.ErrServer, "500"},
-		"a code that tells": {retrieve(http.StatusBadRequest, hidden), revv.ErrInvalid, "400"},
+		"a code that tells": {retrieve(http.StatusBadRequest, hidden), revv.ErrUnauthorized, "400"},
 		"no response":       {&oauth2.RetrieveError{Body: body}, errAny, "OAuth.Refresh"},
 		"a wrapped refusal": {fmt.Errorf("token: %w", retrieve(http.StatusBadRequest, "invalid_grant")), revv.ErrReauthorizationRequired, "invalid_grant"},
 		"a URL": {

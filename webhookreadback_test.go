@@ -219,3 +219,29 @@ func TestWithReadBack_doesNotWaitForLong(t *testing.T) {
 		assert.Equal(t, 15*time.Second, time.Since(start))
 	})
 }
+
+// That no token can be had says nothing of the document: the sender has to come again.
+func TestWithReadBack_renewalThatIsRefused_isNoWordAboutTheDocument(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{`{"event":"DOCUMENT_CLOSED","document":{"id":14}}`, `{"event":"DOCUMENT_CLOSED","document":{"doc_no":"DOC-000040"}}`} {
+		for _, fault := range []revvtest.Fault{
+			{Status: 400}, {Status: 403}, {Status: 404}, {Status: 409}, {Status: 410}, {Status: 422}, {OAuthError: "invalid_grant"}, {OAuthError: "invalid_client"}, {OAuthError: "invalid_request"},
+		} {
+			fault.Operation = "OAuth.Token"
+			synctest.Test(t, func(t *testing.T) {
+				server := revvtest.NewServer(t, revvtest.WithoutNetwork())
+				client := server.Client()
+				server.ExpireTokens()
+				server.Fail(fault)
+				handler := newHandler(t, revv.InsecureNoSecret(), ignoreEvent, revv.WithReadBack(client.Documents))
+				for range 2 { // the second one does not ask the API any more
+					r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
+					r.Header.Set("Content-Type", "application/json")
+					assert.Equal(t, http.StatusServiceUnavailable, serve(t, handler, r).StatusCode, "%+v", fault)
+				}
+				server.Close()
+				server.HTTPClient().CloseIdleConnections()
+			})
+		}
+	}
+}

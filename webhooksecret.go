@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -46,8 +47,11 @@ const (
 // set with the subscription. The values are printable ASCII.
 func HeaderSecret(name string, values ...string) WebhookSecret {
 	s := WebhookSecret{kind: headerSecret, header: http.CanonicalHeaderKey(name)}
-	if !isToken(name) {
+	switch {
+	case !isToken(name):
 		s.broken = append(s.broken, "name must be a header name")
+	case slices.Contains(deliveryHeaders, s.header):
+		s.broken = append(s.broken, "name must be a header for the secret alone")
 	}
 	s.take("values", "", values, func(value string) string {
 		if !isHeaderValue(value) || strings.TrimSpace(value) != value {
@@ -57,6 +61,11 @@ func HeaderSecret(name string, values ...string) WebhookSecret {
 	})
 	return s
 }
+
+// deliveryHeaders are in every delivery, or never reach a handler.
+//
+//nolint:gochecknoglobals // a constant list; Go has no constant slices
+var deliveryHeaders = []string{"Host", "Content-Type", "Content-Length", "Transfer-Encoding", "Connection", "User-Agent", "Accept", "Accept-Encoding"}
 
 // BasicSecret expects Basic authentication (RFC 7617) with user and one of
 // passwords, as "https://user:password@…" in a subscription gives. The user can

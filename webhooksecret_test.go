@@ -79,6 +79,8 @@ func TestNewWebhookHandler_isNeverOpenByOmission(t *testing.T) {
 		"short value":               {revv.HeaderSecret("X-Secret", newSecret, "fifteen-bytes-1"), []string{"values[1] must be at least 16 bytes long"}},
 		"no header name":            {revv.HeaderSecret("", newSecret), []string{"header name"}},
 		"bad header name":           {revv.HeaderSecret("X Secret:", newSecret), []string{"header name"}},
+		"header of every delivery":  {revv.HeaderSecret("content-type", "application/json"), []string{"name must be a header for the secret alone"}},
+		"header that is taken away": {revv.HeaderSecret("Host", newSecret), []string{"name must be a header for the secret alone"}},
 		"line break":                {revv.HeaderSecret("X-Secret", newSecret+"\r\nX: y"), []string{"values[0] must be printable ASCII on one line"}},
 		"other than ASCII":          {revv.HeaderSecret("X-Secret", newSecret+"ü"), []string{"values[0] must be printable ASCII"}},
 		"trailing space":            {revv.HeaderSecret("X-Secret", newSecret+" "), []string{"values[0] must be printable ASCII on one line, without spaces around it"}},

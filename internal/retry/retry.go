@@ -38,6 +38,7 @@ const (
 	BodyCut              // 2xx, but the body ended early
 	BodyUnusable         // 2xx, but the body is not what is due
 	Refused              // any other status: not applied
+	Odd                  // a status that answers nothing, below 200: applied or not
 	Done                 // the caller's context ended
 	outcomes
 )
@@ -82,6 +83,7 @@ var decisions = [outcomes][classes]Decision{
 	BodyCut:      {Again, StopApplied, StopApplied, StopApplied},
 	BodyUnusable: {Stop, StopApplied, StopApplied, StopApplied},
 	Refused:      {Stop, Stop, Stop, Stop},
+	Odd:          {Stop, Stop, Stop, StopUnknown},
 	Done:         {Stop, Stop, Stop, Stop},
 }
 
@@ -108,6 +110,8 @@ func OfStatus(status int, hasRetryAfter bool) Outcome {
 		return Success
 	case status >= 500:
 		return Faulty
+	case status < 200:
+		return Odd
 	}
 	return Refused
 }

@@ -29,6 +29,7 @@ var decisionTable = map[retry.Outcome][4]retry.Decision{
 	retry.BodyCut:      {retry.Again, retry.StopApplied, retry.StopApplied, retry.StopApplied},
 	retry.BodyUnusable: {retry.Stop, retry.StopApplied, retry.StopApplied, retry.StopApplied},
 	retry.Refused:      {retry.Stop, retry.Stop, retry.Stop, retry.Stop},
+	retry.Odd:          {retry.Stop, retry.Stop, retry.Stop, retry.StopUnknown},
 	retry.Done:         {retry.Stop, retry.Stop, retry.Stop, retry.Stop}, // unless bytes had left, see below
 }
 
@@ -88,6 +89,8 @@ func TestOfStatus_everyStatus(t *testing.T) {
 			want = retry.Success
 		case status >= 500:
 			want = retry.Faulty
+		case status < 200:
+			want = retry.Odd
 		default:
 			want = retry.Refused
 		}
@@ -335,7 +338,7 @@ func TestRefuses_isWhatWasNotApplied(t *testing.T) {
 	t.Parallel()
 	for outcome, want := range map[retry.Outcome]bool{
 		retry.Success: false, retry.Unsent: false, retry.Hopeless: false, retry.Unauthorized: true, retry.Throttled: true, retry.Faulty: false,
-		retry.Cut: false, retry.BodyCut: false, retry.BodyUnusable: false, retry.Refused: true, retry.Done: false,
+		retry.Cut: false, retry.BodyCut: false, retry.BodyUnusable: false, retry.Refused: true, retry.Odd: false, retry.Done: false,
 	} {
 		assert.Equal(t, want, outcome.Refuses(), "%d", outcome)
 	}
