@@ -396,8 +396,10 @@ func (c OAuthConfig) Exchange(ctx context.Context, code, verifier string) (*oaut
 // store as a pointer, for that is how it is seen to be the same. account is a name of
 // your choice. The first pair has to be put there with [SaveToken], after
 // [OAuthConfig.Exchange] or [OAuthConfig.Login]. A client whose token is still accepted
-// goes on with it: make a new client after a reconnection, for another account of Revv
-// may have been connected.
+// goes on with it, and even a call that is under way goes on with the new pair once the old
+// one is refused. So if another account of Revv can be connected, give each connection a
+// name of its own, as "acme/7": then no call begins in one account and ends in another, and
+// nobody takes up in the new one what was begun in the old one.
 //
 // A pair is renewed 30 s before its access token expires, or in the last tenth of its
 // life if that is shorter. While the old token is good, the call that begins the renewal

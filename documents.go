@@ -258,8 +258,10 @@ func (b setFieldsBody) validate() (name, rule string) {
 // document as it is then. At least one field, and none twice; names are compared exactly,
 // and "" clears a value. How dates and numbers are written is not known: the sandbox
 // takes 2021-06-18 and 1500.50, and answers [ErrInvalid] for an unknown name or a value
-// that does not fit, [ErrConflict] for a document that cannot be changed any more. An
-// idempotent write. The route is a stand-in.
+// that does not fit, [ErrConflict] for a document that cannot be changed any more.
+// Compare Fields of the answer with what you wrote before you send the document: the
+// service was seen to tolerate members that it does not know, so that a wrong shape can be
+// a success that has written nothing. An idempotent write. The route is a stand-in.
 func (s *DocumentsService) SetFields(ctx context.Context, id DocumentID, fields []FieldValue, opts ...CallOption) (*Document, error) {
 	return fetch[Document](ctx, s.root(), opSetFields, input{id: numeric("id", id), body: setFieldsBody{fields}}, "Document", opts)
 }

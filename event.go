@@ -198,7 +198,9 @@ const (
 // recognised: two deliveries of an event have the same key, today and in another
 // process, and also once the event was stored as JSON and read back. It is short
 // printable text. It is made of the event's id if there is one, else of a SHA-256
-// digest of the event as it came, without regard to white space between its parts.
+// digest of the event as it came, without regard to white space between its parts. Who
+// receives events of several accounts remembers it together with the account: that ids
+// differ between accounts is not known.
 // The key of a nil event is empty.
 func (e *Event) Key() string {
 	switch {

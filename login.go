@@ -28,6 +28,9 @@ import (
 // loginLimit is how long a person may take to authorize in a web application.
 const loginLimit = 10 * time.Minute
 
+// maxClockSkew is how far ahead the clock of the replica may be that began a login.
+const maxClockSkew = 5 * time.Minute
+
 // saveLimit is how long a store may take for the pair of [SaveToken].
 const saveLimit = 30 * time.Second
 
@@ -325,8 +328,9 @@ func page(w http.ResponseWriter, status int, text string) {
 // it: start sends the browser to the service, callback belongs at RedirectURL.
 // done is called after a callback with the right state, with the token pair,
 // which it saves ([SaveToken]) under the account of its own user, or with the
-// error: [ErrForbidden] if the person declined, else that of [OAuthConfig.Exchange]. It
-// writes the answer. A client whose token is still accepted goes on with it: make a new
+// error: [ErrForbidden] with StatusCode 0 if the person declined, one with the Code that
+// came if something else came in the place of an authorization code, else that of
+// [OAuthConfig.Exchange]. It writes the answer. A client whose token is still accepted goes on with it: make a new
 // client after a reconnection. The authorization belongs to the browser that began it,
 // and not to a user of the application: where another one can have signed in meanwhile,
 // remember who called start, and compare in done. Callbacks with a missing, wrong or used
@@ -340,7 +344,8 @@ func page(w http.ResponseWriter, status int, text string) {
 // Nothing is kept on the server but the states that were used, so any number of
 // replicas can serve the two handlers: state and PKCE verifier are derived from
 // a random cookie and the client secret. A state that one replica has seen used is not
-// known to be so to the others; there it is the code that is good for a single use.
+// known to be so to the others; there it is the code that is good for a single use. The
+// clock of the replica that starts may be ahead by five minutes at most.
 //
 // The error is [ErrInvalidArgument] and joins all problems of the configuration.
 func (c OAuthConfig) Handlers(done func(w http.ResponseWriter, r *http.Request, token *oauth2.Token, err error)) (start, callback http.Handler, err error) {
@@ -452,7 +457,7 @@ func (l *webLogin) belongs(cookie, state string) bool {
 	}
 	now := time.Now()
 	started := time.Unix(int64(binary.BigEndian.Uint64(nonce[16:])), 0) //nolint:gosec // authenticated by the state
-	if now.Sub(started) > loginLimit || started.Sub(now) > time.Minute {
+	if now.Sub(started) > loginLimit || started.Sub(now) > maxClockSkew {
 		return false
 	}
 	l.mu.Lock()

@@ -39,7 +39,9 @@ const (
 //
 // To change the key, pass the new one as key and the former ones as oldKeys, which
 // are used for reading only. An old key can go once each account was saved anew: by a
-// refresh, or by an Update whose function returns a copy of the token.
+// refresh, or by an Update whose function returns a copy of the token. Where several
+// programs share inner, give the new key to all of them among the oldKeys first, and only
+// then as key: one that lacks it takes what another has saved for [ErrTokenStoreCorrupt].
 //
 // The error Is ErrInvalidArgument when inner is nil, or a key is not of 32 bytes or all
 // zeros.

@@ -138,7 +138,12 @@ func (s *DocumentsService) Share(ctx context.Context, id DocumentID, params Shar
 // A write with consequences: it is not repeated when its outcome is unknown
 // ([ErrOutcomeUnknown], [MaybeApplied]). Then read the document: if it is no draft any
 // more, it was sent. If it still is one, that proves nothing, for the request may be on
-// its way: wait a minute and read it again before you send again.
+// its way: wait a minute and read it again before you send again. If much time has
+// passed, it may also have been sent and declined, and be a draft for that: look in
+// [DocumentsService.AllActivities] for a sending.
+//
+// No error says that the service answered with success, in a form that nobody knows. What
+// matters is the stage that it shows then.
 func (s *DocumentsService) SendForESign(ctx context.Context, id DocumentID, params SendParams, opts ...CallOption) error {
 	return send(ctx, s.root(), opSendForESign, input{id: numeric("id", id), body: signersBody{params.Recipients, params.Message}}, opts)
 }

@@ -40,7 +40,7 @@ type Fault struct {
 	Empty       bool   // 200 and no byte of body
 	OAuthError  string // a code of RFC 6749, as invalid_grant
 	RedirectTo  string // 302, or Status, to this URL
-	GzipBomb    int64  // that many bytes of JSON, compressed a thousandfold
+	GzipBomb    int64  // that many bytes of JSON, compressed several hundredfold
 
 	Delay time.Duration // before anything else; who does not wait for its end has sent nothing
 	Hang  bool          // no answer until the client leaves or the sandbox is closed

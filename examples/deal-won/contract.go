@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/revv-go/revv"
@@ -20,17 +21,11 @@ func sendContract(ctx context.Context, documents *revv.DocumentsService, deal *r
 	if err != nil {
 		return nil, err
 	}
-	switch draft := doc.Stage.Is(revv.StageDraft); {
-	case !draft:
-		return doc, deal.remember(sent, doc.Number) // an earlier call has sent it
-	case deal.Contract.State == sent:
-		return nil, fmt.Errorf("%s was sent and is a draft again: it was declined or taken back, so a person decides what happens now", doc.Number)
-	case deal.Contract.State == sending:
-		if err := deal.settled(looked); err != nil {
-			return nil, err
-		}
+	if done, err := sentBefore(ctx, documents, deal, doc, looked); done || err != nil {
+		return doc, err
 	}
-	if _, err := documents.SetFields(ctx, doc.ID, deal.fields()); err != nil {
+	filled, err := documents.SetFields(ctx, doc.ID, deal.fields())
+	if err := errors.Join(err, deal.checkFields(filled)); err != nil {
 		return nil, err
 	}
 	// The intention is written down first: whatever happens to this program now, the
@@ -53,6 +48,33 @@ func sendContract(ctx context.Context, documents *revv.DocumentsService, deal *r
 		return nil, err
 	}
 	return documents.Get(ctx, doc.ID)
+}
+
+// sentBefore reports whether an earlier call has sent the document. It is an error if that
+// is not certain, or a person has to decide what happens now.
+func sentBefore(ctx context.Context, documents *revv.DocumentsService, deal *record, doc *revv.Document, looked time.Time) (bool, error) {
+	if doc.Title != deal.title() {
+		return false, fmt.Errorf("%s is titled %q: it is not the contract of this deal; is another account connected?", doc.Number, doc.Title)
+	}
+	if !doc.Stage.Is(revv.StageDraft) {
+		return true, deal.remember(sent, doc.Number)
+	}
+	wasSent := deal.Contract.State == sent
+	if deal.Contract.State == sending {
+		if err := deal.settled(looked); err != nil {
+			return false, err
+		}
+		for activity, err := range documents.AllActivities(ctx, doc.ObjectID, revv.ListActivitiesParams{}) {
+			if err != nil {
+				return false, err
+			}
+			wasSent = wasSent || strings.Contains(activity.Event, "_SENT_FOR_") // as DOCUMENT_SENT_FOR_ACCEPT, which was observed
+		}
+	}
+	if wasSent {
+		return false, fmt.Errorf("%s was sent and is a draft again: it was declined or taken back, so a person decides what happens now", doc.Number)
+	}
+	return false, nil
 }
 
 // contractOf returns the document of the deal: the one that it remembers, one

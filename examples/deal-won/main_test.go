@@ -89,6 +89,8 @@ func TestSendContract_anyAnswerLost_isSentOnce(t *testing.T) {
 		"create, late":         {[]revvtest.Fault{{Operation: create, CutAfter: -1, Late: late}}, 1, 1},
 		"create, refused":      {[]revvtest.Fault{{Operation: create, Status: 403}}, 2, 1},
 		"create, unreadable":   {[]revvtest.Fault{{Operation: create, HTML: true, Commit: true}}, 1, 1},
+		"create, redirected":   {[]revvtest.Fault{{Operation: create, Status: 303, RedirectTo: "https://example.com/", Commit: true}}, 1, 1},
+		"send, redirected":     {[]revvtest.Fault{{Operation: send, Status: 303, RedirectTo: "https://example.com/", Commit: true}}, 1, 1},
 		"create, and no list":  {[]revvtest.Fault{{Operation: create, CutAfter: -1, Commit: true}, {Operation: "Documents.List", Status: 500}}, 1, 1},
 		"read":                 {[]revvtest.Fault{{Operation: "Documents.GetByNumber", Status: 500}}, 1, 1},
 		"fields":               {[]revvtest.Fault{{Operation: "Documents.SetFields", Status: 500}}, 1, 1},
@@ -217,6 +219,49 @@ func TestSendContract_declinedBySigner_isNotSentAgain(t *testing.T) {
 	_, err = sendContract(t.Context(), client.Documents, again(t, deal))
 	require.ErrorContains(t, err, "DOC-000040 was sent and is a draft again")
 	assert.Len(t, server.Outbox(), 1)
+}
+
+// Nobody has noticed that it was sent, and when somebody looks it is a draft again.
+func TestSendContract_declinedUnnoticed_isNotSentAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := revvtest.NewServer(t, revvtest.WithoutNetwork())
+		client := server.Client(revv.WithRetry(revv.RetryPolicy{MaxAttempts: 1}))
+		server.Fail(
+			revvtest.Fault{Operation: "Documents.SendForESign", CutAfter: -1, Commit: true, Times: 1},
+			revvtest.Fault{Operation: "Documents.Get", Status: 500, Times: 1},
+		)
+		deal := won(t)
+		_, err := sendContract(t.Context(), client.Documents, deal)
+		require.ErrorIs(t, err, revv.ErrOutcomeUnknown)
+		require.NoError(t, server.Reject(server.Documents()[0].ID, "director@example.com", "too expensive"))
+		<-time.After(time.Hour)
+		for range 2 {
+			_, err = sendContract(t.Context(), client.Documents, again(t, deal))
+			require.ErrorContains(t, err, "DOC-000040 was sent and is a draft again")
+		}
+		assert.Len(t, server.Outbox(), 1)
+	})
+}
+
+// The number leads to a document of somebody else if another account is connected now.
+func TestSendContract_documentOfAnotherAccount_isNotSent(t *testing.T) {
+	t.Parallel()
+	server := revvtest.NewServer(t)
+	deal := won(t)
+	server.AddDocument(deal.TemplateID, "Secret plan")
+	require.NoError(t, deal.remember(created, "DOC-000040"))
+	_, err := sendContract(t.Context(), server.Client().Documents, deal)
+	require.ErrorContains(t, err, `DOC-000040 is titled "Secret plan"`)
+	assert.Empty(t, server.Requests("Documents.SetFields", "Documents.SendForESign"))
+}
+
+func TestSendContract_fieldsThatWereNotWritten_areNoticed(t *testing.T) {
+	t.Parallel()
+	server := revvtest.NewServer(t)
+	server.Fail(revvtest.Fault{Operation: "Documents.SetFields", Members: map[string]string{"fields": `[{"name":"Client","value":""}]`}})
+	_, err := sendContract(t.Context(), server.Client().Documents, won(t))
+	require.ErrorContains(t, err, `DOC-000040 does not hold "Example Ltd" in the field "Client"`)
+	assert.Empty(t, server.Outbox())
 }
 
 func TestSendContract_twoDocumentsOfTheDeal_asksAPerson(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"sync"
 	"time"
 
@@ -156,6 +157,20 @@ func (d *record) title() string {
 // fields fills the fields of the template, under the names that they have there.
 func (d *record) fields() []revv.FieldValue {
 	return []revv.FieldValue{{Name: "Client", Value: d.Customer}, {Name: "Start date", Value: d.StartDate}, {Name: "Fee", Value: d.Fee}}
+}
+
+// checkFields compares what the document holds with what it should. A service that does not
+// know the shape of a request may tolerate it, and leave the contract empty.
+func (d *record) checkFields(doc *revv.Document) error {
+	if doc == nil {
+		return nil
+	}
+	for _, want := range d.fields() {
+		if !slices.ContainsFunc(doc.Fields, func(f revv.Field) bool { return f.Name == want.Name && f.Value == want.Value }) {
+			return fmt.Errorf("%s does not hold %q in the field %q", doc.Number, want.Value, want.Name)
+		}
+	}
+	return nil
 }
 
 // people are the signers, each with a place in the sequence.

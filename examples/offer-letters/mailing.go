@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -38,8 +39,8 @@ func (m *mailing) sendLetter(ctx context.Context, l letter) (e entry, again bool
 	if !doc.Stage.Is(revv.StageDraft) {
 		return sent, true, m.journal.write(sent)
 	}
-	if e.Number != "" { // a draft proves nothing yet if it was sent a moment ago
-		if err := e.settled(looked); err != nil {
+	if e.Number != "" && !e.Since.IsZero() { // a draft proves nothing if it may have been sent
+		if err := m.neverSent(ctx, doc, e, looked); err != nil {
 			return e, false, err
 		}
 	}
@@ -63,6 +64,23 @@ func (m *mailing) sendLetter(ctx context.Context, l letter) (e entry, again bool
 		return e, false, errors.Join(err, m.journal.write(e))
 	}
 	return sent, false, m.journal.write(sent)
+}
+
+// neverSent is an error if a draft may have been sent: it may be about to be, or be a draft
+// again because it was declined or taken back.
+func (m *mailing) neverSent(ctx context.Context, doc *revv.Document, e entry, looked time.Time) error {
+	if err := e.settled(looked); err != nil {
+		return err
+	}
+	for activity, err := range m.documents.AllActivities(ctx, doc.ObjectID, revv.ListActivitiesParams{}) {
+		switch {
+		case err != nil:
+			return err
+		case strings.Contains(activity.Event, "_SENT_FOR_"): // as DOCUMENT_SENT_FOR_ACCEPT, which was observed
+			return fmt.Errorf("%s was sent and declined, or taken back: a person decides what happens now", doc.Number)
+		}
+	}
+	return nil
 }
 
 // document returns the document of a letter: the one that the journal names, the

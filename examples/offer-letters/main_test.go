@@ -199,6 +199,34 @@ func TestSendFile_rerunAtOnce_saysWhatIsUnclear(t *testing.T) {
 	})
 }
 
+// Nobody has noticed that it was sent, and when somebody looks it is a draft again.
+func TestSendFile_letterDeclinedUnnoticed_isNotSentAgain(t *testing.T) {
+	path := sampleFile(t)
+	synctest.Test(t, func(t *testing.T) {
+		server := revvtest.NewServer(t, revvtest.WithoutNetwork())
+		client := server.Client(revv.WithRetry(revv.RetryPolicy{MaxAttempts: 1}))
+		server.Fail(
+			revvtest.Fault{Operation: "Documents.SendForESign", CutAfter: -1, Commit: true, Times: 1},
+			revvtest.Fault{Operation: "Documents.Get", Status: 500, Times: 1},
+		)
+		made, err := sendFile(t.Context(), client, offerLetter, path, 1, &bytes.Buffer{})
+		require.NoError(t, err)
+		assert.Equal(t, report{sent: 2, unclear: 1}, made)
+		first := server.Documents()[0]
+		require.NoError(t, server.Reject(first.ID, first.Signers[0].Email, "no"))
+		<-time.After(time.Hour)
+		for range 2 {
+			made, err = sendFile(t.Context(), client, offerLetter, path, 1, &bytes.Buffer{})
+			require.NoError(t, err)
+			assert.Equal(t, report{before: 2, failed: 1}, made)
+		}
+		table, err := os.ReadFile(path + ".report.csv")
+		require.NoError(t, err)
+		assert.Contains(t, string(table), "was sent and declined")
+		assert.Len(t, server.Outbox(), 3)
+	})
+}
+
 // What is read while the lost request is on its way proves nothing, and less so when its
 // answer takes so long that a minute has passed by then.
 func TestSendFile_answerOfTheLookIsSlow_isNotTakenForALaterOne(t *testing.T) {

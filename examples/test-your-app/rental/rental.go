@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,7 +21,12 @@ import (
 var (
 	ErrReconnect = errors.New("connect Revv again")
 	ErrTryLater  = errors.New("try again later")
+	ErrDeclined  = errors.New("it was sent and is a draft again: ask the tenant")
 )
+
+// errNone says that no document has a title. It is no error of the service, whose 404 may
+// mean something else.
+var errNone = errors.New("there is no such document")
 
 // Lease is what a tenant signs.
 type Lease struct {
@@ -70,8 +76,8 @@ func (o *Office) SendLease(ctx context.Context, lease Lease) error {
 	if !doc.Stage.Is(revv.StageDraft) {
 		return nil // an earlier call has sent it
 	}
-	if err := o.settled(lease.Number, looked); err != nil { // a draft proves nothing yet
-		return err
+	if err := o.neverSent(ctx, lease.Number, doc, looked); err != nil { // a draft proves nothing yet
+		return advise(err)
 	}
 	_, err = o.client.Documents.SetFields(ctx, doc.ID, []revv.FieldValue{
 		{Name: "Tenant", Value: lease.Tenant.FirstName + " " + lease.Tenant.LastName}, {Name: "Rent", Value: lease.Rent},
@@ -106,7 +112,7 @@ func (o *Office) document(ctx context.Context, lease Lease) (*revv.Document, err
 		looked := time.Now()
 		for range 2 { // a list can pass over an entry, see find
 			doc, err := o.find(ctx, title)
-			if !errors.Is(err, revv.ErrNotFound) {
+			if !errors.Is(err, errNone) {
 				return o.remember(lease.Number, doc, err)
 			}
 			if err := o.settled(lease.Number, looked); err != nil {
@@ -144,7 +150,7 @@ func (o *Office) find(ctx context.Context, title string) (*revv.Document, error)
 			return o.client.Documents.GetByNumber(ctx, found.Number)
 		}
 	}
-	return nil, revv.ErrNotFound
+	return nil, errNone
 }
 
 // note changes what is known of a lease, and returns it.
@@ -176,6 +182,26 @@ func (o *Office) settled(number string, at time.Time) error {
 	asked := o.note(number, nil).asked
 	if left := o.Patience - at.Sub(asked); left > 0 {
 		return fmt.Errorf("%w: the last request may still be on its way, for %s", ErrTryLater, left.Round(time.Second))
+	}
+	return nil
+}
+
+// neverSent is an error if a draft may have been sent: it may be about to be, or be a draft
+// again because the tenant has declined.
+func (o *Office) neverSent(ctx context.Context, number string, doc *revv.Document, looked time.Time) error {
+	if o.note(number, nil).asked.IsZero() {
+		return nil
+	}
+	if err := o.settled(number, looked); err != nil {
+		return err
+	}
+	for activity, err := range o.client.Documents.AllActivities(ctx, doc.ObjectID, revv.ListActivitiesParams{}) {
+		switch {
+		case err != nil:
+			return err
+		case strings.Contains(activity.Event, "_SENT_FOR_"): // as DOCUMENT_SENT_FOR_ACCEPT, which was observed
+			return ErrDeclined
+		}
 	}
 	return nil
 }
@@ -217,10 +243,12 @@ func advise(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case isAny(err, revv.ErrReauthorizationRequired, revv.ErrUnauthorized, revv.ErrNoToken):
+	case isAny(err, revv.ErrReauthorizationRequired, revv.ErrNoToken):
 		return fmt.Errorf("%w: %w", ErrReconnect, err)
 	case revv.MaybeApplied(err), isAny(err, revv.ErrUnreachable, revv.ErrRateLimited, revv.ErrServer, revv.ErrUnexpectedContent, context.DeadlineExceeded):
 		return fmt.Errorf("%w: %w", ErrTryLater, err)
+	case errors.Is(err, revv.ErrUnauthorized): // and no failure of a renewal, which passes
+		return fmt.Errorf("%w: %w", ErrReconnect, err)
 	}
 	return err
 }

@@ -177,6 +177,33 @@ func TestSendLease_aBadDay(t *testing.T) {
 	}
 }
 
+// Nobody has noticed that it was sent, and when somebody looks it is a draft again.
+func TestSendLease_declinedUnnoticed_isNotSentAgain(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		w.Fail(revvtest.Fault{Operation: send, CutAfter: -1, Commit: true, Times: 1}, revvtest.Fault{Operation: "Documents.Get", Status: 503, Times: 3})
+		require.ErrorIs(t, w.office.SendLease(t.Context(), lease()), rental.ErrTryLater)
+		require.NoError(t, w.Reject(w.Documents()[0].ID, lease().Tenant.Email, "too dear"))
+		<-time.After(time.Hour)
+		for range 2 {
+			require.ErrorIs(t, w.office.SendLease(t.Context(), lease()), rental.ErrDeclined)
+		}
+		assert.Len(t, w.Outbox(), 1)
+	})
+}
+
+// A list that is not found says nothing of the lease.
+func TestSendLease_listIsNotFound_makesNoSecondDocument(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		w.Fail(revvtest.Fault{Operation: create, CutAfter: -1, Commit: true, Times: 1}, revvtest.Fault{Operation: "Documents.List", Status: 404})
+		require.ErrorIs(t, w.office.SendLease(t.Context(), lease()), rental.ErrTryLater)
+		<-time.After(time.Hour)
+		require.ErrorIs(t, w.office.SendLease(t.Context(), lease()), revv.ErrNotFound)
+		assert.Len(t, w.Documents(), 1)
+	})
+}
+
 // What is read while the lost request is on its way proves nothing, and less so when its
 // answer takes so long that a minute has passed by then.
 func TestSendLease_answerOfTheLookIsSlow_isNotTakenForALaterOne(t *testing.T) {
