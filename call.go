@@ -265,7 +265,7 @@ func (c *core) fetchAny(ctx context.Context, op opID, in input, key string, out 
 
 // send runs an operation whose answer carries nothing that is known.
 func send(ctx context.Context, c *core, op opID, in input, opts []CallOption) error {
-	return c.runOp(ctx, op, in, opts, ignored)
+	return c.runOp(ctx, op, in, opts, acknowledged)
 }
 
 // runOp runs an operation of the table.

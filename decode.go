@@ -41,26 +41,41 @@ var modelLimits = wire.Limits{Depth: wire.DefaultDepth, Elements: maxElements}
 // error is one of the sentinels below, wrapped.
 type decoder func(body []byte) error
 
-// ignored is the decoder of operations whose answer is not known: any JSON will
-// do that does not complain, and nothing at all.
+// ignored is the decoder of an answer that nobody wants: any JSON will do, and nothing at
+// all.
 func ignored(body []byte) error {
 	if isBlank(body) {
 		return nil
 	}
-	if err := wire.Scan(body, jsonLimits); err != nil || wire.Kind(body) != '{' {
-		return malformed(err)
+	return malformed(wire.Scan(body, jsonLimits))
+}
+
+// acknowledged is the decoder of operations whose answer is not known: as ignored, but it
+// must not complain.
+func acknowledged(body []byte) error {
+	if err := ignored(body); err != nil {
+		return err
 	}
 	for i, value := range wire.Select(body, complaints...) {
-		switch string(value) {
-		case "", "null", "false", "0", `""`, "[]", "{}":
-		default:
-			return malformed(fmt.Errorf("it has the member %q", complaints[i])) // a success that says that it was none
+		if !isNothing(value) {
+			return malformed(fmt.Errorf("it reports success and has the member %q", complaints[i]))
 		}
 	}
 	return nil
 }
 
-// complaints are members that no answer should have which reports a success.
+// isNothing reports a value that stands for none: null, false, 0, or what is empty.
+func isNothing(value []byte) bool {
+	switch wire.Kind(value) {
+	case '"', '[', '{':
+		return isBlank(value[1 : len(value)-1])
+	case 't':
+		return false
+	}
+	return len(bytes.Trim(value, "nulfase0-.+E")) == 0
+}
+
+// complaints are members that no answer has that reports a success and means it.
 //
 //nolint:gochecknoglobals // a constant list; Go has no constant slices
 var complaints = []string{"error", "errors"}

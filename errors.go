@@ -29,8 +29,9 @@ var (
 	// ErrInvalid: the service refused the content of the request (400, 415, 422).
 	ErrInvalid = errors.New("refused as invalid")
 	// ErrUnauthorized: the service does not accept the access token, even after
-	// a refresh where one was possible (401), or has refused a refresh for another reason
-	// than that of ErrReauthorizationRequired, with whatever 4xx.
+	// a refresh where one was possible (401), or the token endpoint refused the refresh with
+	// a 4xx other than 408 and 429. If a person has to authorize the application again, it is
+	// ErrReauthorizationRequired as well.
 	ErrUnauthorized = errors.New("unauthorized")
 	// ErrForbidden: the account may not do this (403), or a person declined to
 	// authorize the application.
@@ -86,16 +87,16 @@ var (
 
 // MaybeApplied reports whether a write that failed, or a failed exchange of a code, may
 // have taken effect all the same: whether err is [ErrOutcomeUnknown] or
-// [ErrAppliedResponseUnreadable], or the [ErrRedirected] of a write with consequences that
-// was answered with another redirect than 307 and 308: many servers answer so to what they
-// have done. Of a write with consequences read the state back, and do not repeat the call.
+// [ErrAppliedResponseUnreadable], or the [ErrRedirected] of a write with consequences, unless
+// the status is 307 or 308: many servers redirect once they have done what was asked. Of a
+// write with consequences read the state back, and do not repeat the call.
 // An idempotent write is never ErrOutcomeUnknown, and can always be repeated.
 func MaybeApplied(err error) bool {
-	if e, ok := errors.AsType[*Error](err); ok && e.done {
-		return true
-	}
-	return errors.Is(err, ErrOutcomeUnknown) || errors.Is(err, ErrAppliedResponseUnreadable)
+	return errors.Is(err, ErrOutcomeUnknown) || errors.Is(err, ErrAppliedResponseUnreadable) || errors.Is(err, errDone)
 }
+
+// errDone is a kind of ErrRedirected without a name of its own, see MaybeApplied.
+var errDone = errors.New("which can mean that the request was applied")
 
 // Error is the error of every call. Compare it with errors.Is and the Err…
 // variables; read its fields through errors.As. Nothing in it is secret: the
@@ -114,7 +115,6 @@ type Error struct {
 	kinds     []error // sentinels that the status does not imply
 	cause     error
 	elsewhere bool // the status is that of a storage behind a redirect
-	done      bool // a write with consequences was answered with a redirect that can mean so
 }
 
 // maxErrorText bounds each text that the service puts into an error, in bytes.

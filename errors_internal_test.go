@@ -35,6 +35,19 @@ func TestStatusKind_serverErrors_haveAnEnd(t *testing.T) {
 	}
 }
 
+// What the token endpoint says of a renewal is not what the API says of a call.
+func TestError_ofARenewal_isOfNoKindOfTheCall(t *testing.T) {
+	t.Parallel()
+	for status, want := range map[int]error{
+		200: nil, 302: nil, 400: ErrUnauthorized, 401: ErrUnauthorized, 403: ErrUnauthorized, 404: ErrUnauthorized, 405: ErrUnauthorized, 408: nil,
+		409: ErrUnauthorized, 410: ErrUnauthorized, 415: ErrUnauthorized, 422: ErrUnauthorized, 429: ErrRateLimited, 499: ErrUnauthorized, 500: ErrServer, 503: ErrServer,
+	} {
+		assert.Equal(t, want, (&Error{Op: opRefresh, StatusCode: status}).statusKind(), status)
+	}
+	assert.NoError(t, (&Error{Op: opRefresh, StatusCode: 400, kinds: []error{ErrReauthorizationRequired}}).statusKind())
+	assert.Equal(t, ErrInvalid, (&Error{Op: "Documents.Get", StatusCode: 400}).statusKind())
+}
+
 func TestError_printsInEveryForm(t *testing.T) {
 	t.Parallel()
 	err := &Error{Op: "Documents.Get", StatusCode: 404, Code: "GONE", RequestID: "r1", Attempts: 2}

@@ -2,6 +2,8 @@ package revv_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -398,16 +400,36 @@ func TestRedirect_ofAWriteWithConsequences_mayMeanThatItWasDone(t *testing.T) {
 	}
 }
 
+// Whoever joins errors is told whatever the order.
+func TestMaybeApplied_looksAtAllOfAJoinedError(t *testing.T) {
+	t.Parallel()
+	send := callOf("SendForESign")
+	moved, missing := send(t.Context(), always(http.StatusSeeOther, "").client(t)), send(t.Context(), always(http.StatusNotFound, "").client(t))
+	assert.False(t, revv.MaybeApplied(missing))
+	assert.True(t, revv.MaybeApplied(errors.Join(missing, moved)))
+	assert.True(t, revv.MaybeApplied(fmt.Errorf("the lease: %w", moved)))
+}
+
+func TestError_statusThatAnswersNothing_isNamed(t *testing.T) {
+	t.Parallel()
+	require.ErrorContains(t, readOne(t.Context(), always(99, "").client(t)), "the status 099 answers nothing")
+}
+
 // What reports a success and complains is none to rely on: somebody has to look.
 func TestAnswer_thatComplains_isNoSuccess(t *testing.T) {
 	t.Parallel()
 	send := callOf("SendForESign")
-	for _, body := range []string{`{"error":"NO_CREDITS"}`, `{"errors":[{"code":1}]}`, `{"ok":true,"error":{"code":"X"}}`, `{"Error":true}`} {
+	for _, body := range []string{
+		`{"error":"NO_CREDITS"}`, `{"errors":[{"code":1}]}`, `{"ok":true,"error":{"code":"X"}}`, `{"Error":true}`, `{"error":1}`, `{"error":-0.1}`, `{"errors":[[]]}`, `{"error":"0"}`,
+	} {
 		err := send(t.Context(), always(http.StatusOK, body).client(t))
 		require.ErrorIs(t, err, revv.ErrAppliedResponseUnreadable, body)
 		assert.NotContains(t, err.Error(), "NO_CREDITS")
 	}
-	for _, body := range []string{``, `{}`, `null`, `7`, `[]`, `{"error":null}`, `{"error":"","errors":[]}`, `{"error":false}`, `{"Document":{"error":"x"}}`} {
+	for _, body := range []string{
+		``, `{}`, `null`, `7`, `[]`, `{"error":null}`, `{"error":"","errors":[]}`, `{"error":false}`, `{"Document":{"error":"x"}}`, "{\"error\": { }, \"errors\": [\n]}",
+		`{"error":0}`, `{"error":-0.0e0}`, `{"error":" "}`,
+	} {
 		require.NoError(t, send(t.Context(), always(http.StatusOK, body).client(t)), body)
 	}
 }

@@ -330,8 +330,9 @@ func page(w http.ResponseWriter, status int, text string) {
 // which it saves ([SaveToken]) under the account of its own user, or with the
 // error: [ErrForbidden] with StatusCode 0 if the person declined, one with the Code that
 // came if something else came in the place of an authorization code, else that of
-// [OAuthConfig.Exchange]. It writes the answer. A client whose token is still accepted goes on with it: make a new
-// client after a reconnection. The authorization belongs to the browser that began it,
+// [OAuthConfig.Exchange]. It writes the answer. A client whose token is still accepted goes
+// on with it: see [OAuthConfig.Authenticator] for what to do where another account can have
+// been connected. The authorization belongs to the browser that began it,
 // and not to a user of the application: where another one can have signed in meanwhile,
 // remember who called start, and compare in done. Callbacks with a missing, wrong or used
 // state, or one of more than ten minutes ago, are answered with 400 and do not reach done.

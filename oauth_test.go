@@ -98,6 +98,7 @@ func exchangeCases() []exchangeCase {
 		{id: "T28", fault: "the answer is empty", always: answers(200, ""), want: []error{revv.ErrEmptyResponse, revv.ErrOutcomeUnknown}, requests: 1},
 		{id: "T28", fault: "the answer is something else", always: answers(200, `{"ECHO":"ECHO"}`), want: []error{revv.ErrMalformedResponse, revv.ErrOutcomeUnknown}, requests: 1},
 		{id: "T44", fault: "the token is of another type", always: answers(200, `{"access_token":"a","token_type":"mac"}`), want: []error{revv.ErrMalformedResponse}, requests: 1},
+		{id: "T28", fault: "the status answers nothing", always: answers(101, ""), want: []error{revv.ErrOutcomeUnknown}, requests: 1, says: "start the authorization again"},
 		{id: "T34", fault: "the endpoint points elsewhere", always: redirects(307), want: []error{revv.ErrRedirected}, never: known, requests: 1},
 	}
 	return cases

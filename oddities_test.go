@@ -293,6 +293,21 @@ func TestErrUnreachable_isWhatFoundNoConnection(t *testing.T) {
 	})
 	err := silent(t).client(t, middleware).Do(t.Context(), http.MethodPost, "/x", nil, nil)
 	require.NotErrorIs(t, err, revv.ErrUnreachable, "middleware has decided so")
+	// The service has answered, and middleware fails at something else then.
+	middleware = revv.WithMiddleware(func(next http.RoundTripper) http.RoundTripper {
+		return tripper(func(r *http.Request) (*http.Response, error) {
+			resp, err := next.RoundTrip(r)
+			if err != nil {
+				return nil, err
+			}
+			return nil, errors.Join(errNoSuchName(), resp.Body.Close())
+		})
+	})
+	for _, method := range []string{http.MethodGet, http.MethodPut, http.MethodPost} {
+		err := always(http.StatusOK, "{}").client(t, middleware, hurried()).Do(t.Context(), method, "/x", nil, nil)
+		require.Error(t, err)
+		require.NotErrorIs(t, err, revv.ErrUnreachable, method)
+	}
 }
 
 // A page that says 404 is not the API's: it neither shows that an object is gone nor

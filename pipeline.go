@@ -432,10 +432,10 @@ func (p *prepared) fail(last *result, sent int, kinds ...error) error {
 	}
 	if last.status >= 300 && last.status <= 399 && last.err == nil {
 		e.kinds = append(e.kinds, ErrRedirected)
-		e.Message = "redirects are not followed; is this the address of the API?"
-		if e.done = p.class == retry.Consequences && last.status != http.StatusTemporaryRedirect && last.status != http.StatusPermanentRedirect; e.done {
-			e.Message = "redirects are not followed, and this one can mean that the request was applied; is this the address of the API?"
+		if p.class == retry.Consequences && last.status != http.StatusTemporaryRedirect && last.status != http.StatusPermanentRedirect {
+			e.kinds = append(e.kinds, errDone)
 		}
+		e.Message = "redirects are not followed; is this the address of the API?"
 	}
 	if last.outcome == retry.Odd {
 		e.Message = fmt.Sprintf("the status %03d answers nothing", last.status)

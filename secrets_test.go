@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"path/filepath"
@@ -300,6 +301,9 @@ func TestSecrets_concealedErrors_keepTheirKind(t *testing.T) {
 	client := mustClient(t, revv.StaticToken(p.token), newSwitchboard(func(*http.Request) (*http.Response, error) { return nil, inner }))
 	err := errorOf(client.Documents.Get(t.Context(), 14, revv.WithRetry(revv.RetryPolicy{MaxAttempts: 1, BaseDelay: time.Nanosecond})))
 	require.ErrorIs(t, err, inner)
+	dial, ok := errors.AsType[*net.OpError](err)
+	require.True(t, ok)
+	assert.Equal(t, "dial", dial.Op)
 	assert.Contains(t, err.Error(), "dial with [redacted]")
 	assertNoSecretIn(t, p.all(), printed(err)+contents(err), "the error")
 }

@@ -142,8 +142,8 @@ func (s *DocumentsService) Share(ctx context.Context, id DocumentID, params Shar
 // passed, it may also have been sent and declined, and be a draft for that: look in
 // [DocumentsService.AllActivities] for a sending.
 //
-// No error says that the service answered with success, in a form that nobody knows. What
-// matters is the stage that it shows then.
+// A nil error means only that the service reported success; the form of its answer is not
+// known. What counts is the stage that the document shows then.
 func (s *DocumentsService) SendForESign(ctx context.Context, id DocumentID, params SendParams, opts ...CallOption) error {
 	return send(ctx, s.root(), opSendForESign, input{id: numeric("id", id), body: signersBody{params.Recipients, params.Message}}, opts)
 }

@@ -343,7 +343,8 @@ func (r *refresher) refresh(ctx context.Context, refreshToken string) (*oauth2.T
 			if reply.told {
 				r.gate.Close(time.Now().Add(min(reply.retryAfter, defaultMaxRetryAfter)))
 			}
-		case reply.outcome == retry.Refused && reply.err.Code != codeInvalidGrant && reply.err.Code != codeInvalidClient:
+		case reply.err.Code == codeInvalidGrant, reply.err.Code == codeInvalidClient:
+		case reply.outcome == retry.Refused, reply.outcome == retry.Unauthorized:
 			r.authenticate = false // it may not want what it once demanded: the next form is the documented one
 		}
 		return nil, reply.err

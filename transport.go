@@ -324,7 +324,7 @@ func (a *attempt) provablyUnsent(err error, shut bool) bool {
 // unreached reports an attempt for which no connection could be made, and whose error
 // says so.
 func (a *attempt) unreached(err error) bool {
-	return a.reached.Load() && a.shut() && (a.provablyUnsent(err, true) || a.class == retry.Read && isHopeless(err))
+	return a.reached.Load() && a.shut() && (a.provablyUnsent(err, true) || a.class == retry.Read && !a.given.Load() && isHopeless(err))
 }
 
 // errUnprocessed is what is told of it, for net/http speaks of its own needs.

@@ -44,7 +44,8 @@ const (
 )
 
 // HeaderSecret expects one of values in the header name, as a header that is
-// set with the subscription. The values are printable ASCII.
+// set with the subscription. The values are printable ASCII. The name must not be one that
+// HTTP itself uses in every request, as Content-Type or Host.
 func HeaderSecret(name string, values ...string) WebhookSecret {
 	s := WebhookSecret{kind: headerSecret, header: http.CanonicalHeaderKey(name)}
 	switch {
@@ -62,10 +63,11 @@ func HeaderSecret(name string, values ...string) WebhookSecret {
 	return s
 }
 
-// deliveryHeaders are in every delivery, or never reach a handler.
+// deliveryHeaders are in every delivery, or mean something to the server itself, so that a
+// secret there would let everybody in or nobody.
 //
 //nolint:gochecknoglobals // a constant list; Go has no constant slices
-var deliveryHeaders = []string{"Host", "Content-Type", "Content-Length", "Transfer-Encoding", "Connection", "User-Agent", "Accept", "Accept-Encoding"}
+var deliveryHeaders = []string{"Host", "Content-Type", "Content-Length", "Transfer-Encoding", "Connection", "Expect", "Te", "Trailer", "Upgrade", "User-Agent", "Accept", "Accept-Encoding"}
 
 // BasicSecret expects Basic authentication (RFC 7617) with user and one of
 // passwords, as "https://user:password@…" in a subscription gives. The user can

@@ -94,6 +94,12 @@ func TestNewWebhookHandler_isNeverOpenByOmission(t *testing.T) {
 		"segment that is too long":  {revv.PathSecret(long), []string{"values[0] must not be longer than 256 bytes"}},
 		"several problems together": {revv.HeaderSecret("X Secret", "short", newSecret+"\n"), []string{"header name", "values[0]", "values[1]"}},
 	}
+	for _, name := range []string{"Host", "Content-Length", "Transfer-Encoding", "Connection", "Expect", "TE", "Trailer", "Upgrade", "User-Agent", "Accept", "Accept-Encoding"} {
+		tests[name] = struct {
+			secret revv.WebhookSecret
+			want   []string
+		}{revv.HeaderSecret(name, newSecret), []string{"name must be a header for the secret alone"}}
+	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			handler, err := revv.NewWebhookHandler(test.secret, ignoreEvent)

@@ -26,7 +26,8 @@ func WithClock(now func() time.Time) Option {
 }
 
 // WithTokenLifetime sets how long access tokens live, an hour by default. With 0
-// they do not expire, and the token endpoint does not send expires_in.
+// they do not expire, and the token endpoint does not send expires_in. A negative lifetime
+// ends the test: [Server.ExpireTokens] makes tokens expire.
 func WithTokenLifetime(d time.Duration) Option {
 	return func(c *config) {
 		if c.sandbox.TokenLifetime = d; d == 0 {

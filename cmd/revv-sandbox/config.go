@@ -336,10 +336,10 @@ func parseOrigins(c *config, list []string) error {
 // parseLifetime translates to the options of the sandbox, where 0 is the default
 // and a negative lifetime has no end.
 func parseLifetime(value string) (time.Duration, error) {
-	if value == "0" || value == "0s" {
+	d, err := time.ParseDuration(value)
+	if err == nil && d == 0 {
 		return -1, nil
 	}
-	d, err := time.ParseDuration(value)
 	if err != nil || d < time.Second {
 		return 0, fmt.Errorf("must be a duration from 1s, such as 15m, or 0 for ever, not %q", value)
 	}

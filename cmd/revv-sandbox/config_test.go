@@ -56,6 +56,7 @@ func TestConfig_everySettingByFlagAndByEnvironment(t *testing.T) {
 			return since >= 0 && since < time.Minute
 		}},
 		{"-token-lifetime=90s", "TOKEN_LIFETIME=1m30s", func(c *config) bool { return c.options.TokenLifetime == 90*time.Second }},
+		{"-token-lifetime=0s", "TOKEN_LIFETIME=0m", func(c *config) bool { return c.options.TokenLifetime < 0 }},
 		{"-token-lifetime=0", "TOKEN_LIFETIME=0", func(c *config) bool { return c.options.TokenLifetime < 0 }},
 		{"-rate-limit=100/1m", "RATE_LIMIT=100/60s", func(c *config) bool {
 			return c.options.RateLimit == sandbox.RateLimit{Requests: 100, Per: time.Minute}

@@ -54,9 +54,7 @@ func openState(ctx context.Context, name, path string, s *sandbox.Sandbox) (f *s
 		} else if err != nil {
 			return nil, err
 		}
-	}
-	if filelock.Supported { // or another sandbox may be writing them
-		f.removeDrafts()
+		f.removeDrafts() // without a lock, they could be those of another sandbox
 	}
 	if err := f.load(); err != nil { //nolint:contextcheck // deliveries live as long as the sandbox
 		f.release()
@@ -91,7 +89,7 @@ func (f *stateFile) removeDrafts() {
 	entries, _ := os.ReadDir(filepath.Dir(f.path)) // what is wrong with the folder, save finds out
 	for _, entry := range entries {
 		rest, ok := strings.CutPrefix(entry.Name(), f.draftPrefix())
-		if ok && strings.Trim(rest, "0123456789") == "" && entry.Type().IsRegular() {
+		if ok && rest != "" && strings.Trim(rest, "0123456789") == "" && entry.Type().IsRegular() {
 			_ = os.Remove(filepath.Join(filepath.Dir(f.path), entry.Name()))
 		}
 	}

@@ -62,10 +62,10 @@ func TestState_isPrivateAndLeavesNothingBehind(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "state.json")
 	start(t, "-state", path).end()
-	killed, another := filepath.Join(dir, ".state.json-123456"), filepath.Join(dir, ".state.json-notes")
-	for _, name := range []string{killed, another} {
-		require.NoError(t, os.WriteFile(name, []byte("{}"), 0o600))
+	for _, name := range []string{".state.json-123456", ".state.json-notes", ".state.json-"} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte("{}"), 0o600))
 	}
+	require.NoError(t, os.Mkdir(filepath.Join(dir, ".state.json-77"), 0o700))
 	require.NoError(t, os.Chmod(path, 0o644)) //nolint:gosec // somebody was careless
 	start(t, "-state", path).end()
 	info, err := os.Stat(path)
@@ -79,7 +79,7 @@ func TestState_isPrivateAndLeavesNothingBehind(t *testing.T) {
 	for _, entry := range entries {
 		names = append(names, entry.Name())
 	}
-	assert.Equal(t, []string{".state.json-notes", "state.json", "state.json.lock"}, names, "what a kill has left is gone, and nothing else")
+	assert.Equal(t, []string{".state.json-", ".state.json-77", ".state.json-notes", "state.json", "state.json.lock"}, names, "what a kill has left is gone, and nothing else")
 }
 
 func TestState_thatIsDamaged_isRefusedAndLeftAsItIs(t *testing.T) {

@@ -53,7 +53,7 @@ func sendContract(ctx context.Context, documents *revv.DocumentsService, deal *r
 // sentBefore reports whether an earlier call has sent the document. It is an error if that
 // is not certain, or a person has to decide what happens now.
 func sentBefore(ctx context.Context, documents *revv.DocumentsService, deal *record, doc *revv.Document, looked time.Time) (bool, error) {
-	if doc.Title != deal.title() {
+	if doc.Title != "" && doc.Title != deal.title() { // that a document shows its title is inferred
 		return false, fmt.Errorf("%s is titled %q: it is not the contract of this deal; is another account connected?", doc.Number, doc.Title)
 	}
 	if !doc.Stage.Is(revv.StageDraft) {

@@ -243,6 +243,21 @@ func TestSendContract_declinedUnnoticed_isNotSentAgain(t *testing.T) {
 	})
 }
 
+func TestSendContract_activitiesCannotBeRead_isNotSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := revvtest.NewServer(t, revvtest.WithoutNetwork())
+		deal := won(t)
+		document, ok := server.Document(server.AddDocument(deal.TemplateID, deal.title()))
+		require.True(t, ok)
+		require.NoError(t, deal.remember(sending, document.Number))
+		<-time.After(onItsWay)
+		server.Fail(revvtest.Fault{Operation: "Documents.Activities", Status: 403})
+		_, err := sendContract(t.Context(), server.Client().Documents, deal)
+		require.ErrorIs(t, err, revv.ErrForbidden)
+		assert.Empty(t, server.Requests("Documents.SendForESign"))
+	})
+}
+
 // The number leads to a document of somebody else if another account is connected now.
 func TestSendContract_documentOfAnotherAccount_isNotSent(t *testing.T) {
 	t.Parallel()

@@ -39,7 +39,7 @@ func (m *mailing) sendLetter(ctx context.Context, l letter) (e entry, again bool
 	if !doc.Stage.Is(revv.StageDraft) {
 		return sent, true, m.journal.write(sent)
 	}
-	if e.Number != "" && !e.Since.IsZero() { // a draft proves nothing if it may have been sent
+	if e.Number != "" || len(m.existing[l.title()]) > 0 { // of an earlier run, which may have sent it
 		if err := m.neverSent(ctx, doc, e, looked); err != nil {
 			return e, false, err
 		}
@@ -69,7 +69,7 @@ func (m *mailing) sendLetter(ctx context.Context, l letter) (e entry, again bool
 // neverSent is an error if a draft may have been sent: it may be about to be, or be a draft
 // again because it was declined or taken back.
 func (m *mailing) neverSent(ctx context.Context, doc *revv.Document, e entry, looked time.Time) error {
-	if err := e.settled(looked); err != nil {
+	if err := e.settled(looked); err != nil && e.Number != "" {
 		return err
 	}
 	for activity, err := range m.documents.AllActivities(ctx, doc.ObjectID, revv.ListActivitiesParams{}) {

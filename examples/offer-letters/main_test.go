@@ -227,6 +227,29 @@ func TestSendFile_letterDeclinedUnnoticed_isNotSentAgain(t *testing.T) {
 	})
 }
 
+// The journal is lost, and a letter was declined: its document is found by its title.
+func TestSendFile_letterDeclinedAndTheJournalLost_isNotSentAgain(t *testing.T) {
+	path := sampleFile(t)
+	synctest.Test(t, func(t *testing.T) {
+		server := revvtest.NewServer(t, revvtest.WithoutNetwork())
+		client := server.Client()
+		_, err := sendFile(t.Context(), client, offerLetter, path, 1, &bytes.Buffer{})
+		require.NoError(t, err)
+		first := server.Documents()[0]
+		require.NoError(t, server.Reject(first.ID, first.Signers[0].Email, "no"))
+		<-time.After(time.Hour)
+		journals, err := filepath.Glob(path + ".*")
+		require.NoError(t, err)
+		for _, name := range journals {
+			require.NoError(t, os.Remove(name))
+		}
+		made, err := sendFile(t.Context(), client, offerLetter, path, 1, &bytes.Buffer{})
+		require.NoError(t, err)
+		assert.Equal(t, report{before: 2, failed: 1}, made)
+		assert.Len(t, server.Outbox(), 3)
+	})
+}
+
 // What is read while the lost request is on its way proves nothing, and less so when its
 // answer takes so long that a minute has passed by then.
 func TestSendFile_answerOfTheLookIsSlow_isNotTakenForALaterOne(t *testing.T) {

@@ -136,10 +136,10 @@ func firstLetters(text string, most int) string {
 	return text
 }
 
-// shorten keeps what a client sent quotable in a message.
+// shorten keeps what a client sent quotable in a message, which is logged, too.
 func shorten(text string) string {
 	const most = 60
-	return cutText(text, most)
+	return cutText(redactTokens(text), most)
 }
 
 // cutText keeps the beginning of a text, which ends at a whole character.

@@ -43,7 +43,8 @@ func (a *account) shared(token string, roles ...role) (SharedLink, error) {
 	return a.view(l), nil
 }
 
-// shownTo is shared for a page. HEAD reads nothing: programs look so whether a link is good.
+// shownTo is shared for a page. A HEAD does not count as opening: programs use it to check a
+// link.
 func (a *account) shownTo(c *call, roles ...role) (SharedLink, error) {
 	if c.request.Method != http.MethodHead {
 		return a.shared(c.param, roles...)

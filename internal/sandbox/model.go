@@ -189,8 +189,8 @@ func (d *Document) signed() bool {
 	return d.Stage != revv.StageDraft && answered(d.Signers) > 0
 }
 
-// settled says what nobody may change the content of a document for any more: somebody
-// has signed or accepted it, or it is beyond that. It is "" as long as it may be changed.
+// settled says why nobody may change the content of a document any more: somebody has
+// signed or accepted it. It is "" as long as it may be changed.
 func (d *Document) settled() string {
 	switch {
 	case d.Stage == revv.StageDraft:
@@ -199,8 +199,6 @@ func (d *Document) settled() string {
 		return "signed"
 	case answered(d.Acceptors) > 0:
 		return "accepted"
-	case d.Stage != revv.StageSent:
-		return string(d.Stage)
 	}
 	return ""
 }

@@ -151,7 +151,7 @@ func (a *account) tradeRefreshToken(form url.Values) (Tokens, error) {
 	identified := form.Has("client_secret") || form.Has("client_id") && !a.sandbox.opts.Lenient
 	if identified || a.sandbox.opts.ClientAuthRequired {
 		if form.Get("client_id") == "" || form.Get("client_secret") == "" {
-			return Tokens{}, oauthProblem("invalid_client", "client_id and client_secret are due")
+			return Tokens{}, oauthProblem("invalid_client", "client_id and client_secret: one of them is missing, or both")
 		}
 		fields = append(fields, "client_id", "client_secret")
 	}

@@ -11,7 +11,7 @@ import (
 type source struct {
 	chacha *rand.ChaCha8 // nil when the system's randomness is used
 	rand   *rand.Rand
-	kept   []byte // where a seeded source of an earlier run stands, in a run without a seed
+	kept   []byte // in a run without a seed: how far the seeded source of an earlier run has got
 }
 
 func newSource(seed *uint64) source {

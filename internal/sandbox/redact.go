@@ -18,7 +18,7 @@ func Fingerprint(secret string) string { return "sha256:" + hash(secret)[:8] }
 
 // tokenText is what our tokens and codes look like, which also stand where none belongs: a
 // program that is being written puts them anywhere.
-var tokenText = regexp.MustCompile(`\b(?:at|rt|code)_[A-Za-z0-9]{` + strconv.Itoa(tokenLength) + `}\b`)
+var tokenText = regexp.MustCompile(`(?:at|rt|code)_[A-Za-z0-9]{` + strconv.Itoa(tokenLength) + `}`)
 
 func redactTokens(text string) string { return tokenText.ReplaceAllStringFunc(text, Fingerprint) }
 
@@ -33,7 +33,7 @@ func redactPath(address string) string {
 			return prefix + Fingerprint(token) + tail
 		}
 	}
-	return redactTokens(address)
+	return address
 }
 
 // redactURL replaces what a URL can have a secret in: the user, the last segment of
@@ -82,7 +82,7 @@ func redactHeader(header http.Header) http.Header {
 		case name == "Referer":
 			hide = redactReferer
 		case !secretName(name):
-			hide = redactTokens
+			continue
 		}
 		for i, value := range values {
 			values[i] = hide(value)
@@ -150,13 +150,9 @@ func redactBody(op string, body []byte) string {
 	if members, err := decodeObject(body); err == nil && redactMembers(members) {
 		body = encodeRedacted(members) // a secret that has no business there
 	}
-	body = body[:min(len(body), maxLoggedBody+maxTokenText)] // so that none is cut in two and not seen
-	text := redactTokens(string(bytes.ToValidUTF8(body, []byte("\uFFFD"))))
+	text := redactTokens(string(bytes.ToValidUTF8(body, []byte("\uFFFD")))) // before it is cut, or half a token would be left
 	return strings.ToValidUTF8(text[:min(len(text), maxLoggedBody)], "")
 }
-
-// maxTokenText is longer than any token.
-const maxTokenText = 64
 
 // What the log has in the place of a body, or of a query, that might be a secret as a
 // whole, or have one in it where nobody finds it.
@@ -213,7 +209,7 @@ func redactQuery(query string) string {
 			pairs[i] = key + "=" + Fingerprint(plain) // whose colon need not be escaped
 		}
 	}
-	return redactTokens(strings.Join(pairs, "&"))
+	return strings.Join(pairs, "&")
 }
 
 // redactJSON does the same to an object, in which a URL may be that of a webhook.

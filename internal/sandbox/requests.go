@@ -100,8 +100,13 @@ func (r *Request) size() int {
 func (s *Sandbox) record(r *http.Request, op string, body []byte, shared ...*operation) *Request {
 	entry := &Request{
 		At: s.clock.now(), Operation: op, Method: strings.Clone(r.Method),
-		Path: strings.Clone(redactPath(r.URL.Path)), RawQuery: strings.Clone(redactQuery(r.URL.RawQuery)),
-		Header: redactHeader(r.Header), Body: redactBody(op, body), shared: shared,
+		Path: strings.Clone(redactTokens(redactPath(r.URL.Path))), RawQuery: strings.Clone(redactTokens(redactQuery(r.URL.RawQuery))),
+		Header: redactHeader(r.Header), Body: redactTokens(redactBody(op, body)), shared: shared,
+	}
+	for _, values := range entry.Header {
+		for i, value := range values {
+			values[i] = redactTokens(value)
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -111,6 +116,7 @@ func (s *Sandbox) record(r *http.Request, op string, body []byte, shared ...*ope
 }
 
 func (s *Sandbox) recordAnswer(entry *Request, status int, problem string) {
+	problem = redactTokens(problem) // a refusal repeats what it refuses
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.log.answered(entry, status, problem)

@@ -320,6 +320,16 @@ func TestSignPage_valueThatWasFilledMeanwhile_isShown(t *testing.T) {
 	assert.Equal(t, sandbox.PartyOpen, a.document(d).Signers[1].State)
 }
 
+func TestSignPage_linesOfAText_areAsTheyWereTyped(t *testing.T) {
+	a := newAPI(t)
+	d := a.draft()
+	a.ok("POST", "/api/v2/doc-signers/14", `{"signers":[{"user_email":"s@example.com"}]}`)
+	form := url.Values{"answer": {"sign"}, "name": {"S"}, "field:Counterparty": {"Acme\r\nLondon"}}
+	w := a.do("POST", "/sign/"+a.document(d).Signers[0].Token, form.Encode(), "Content-Type", "application/x-www-form-urlencoded", "AccessToken", "")
+	assert.Equal(t, http.StatusOK, w.Code)
+	assert.Equal(t, "Acme\nLondon", a.document(d).Fields[0].Value)
+}
+
 // What somebody has signed or accepted stays as it is.
 func TestFields_ofADocumentThatIsSettled_stay(t *testing.T) {
 	const change = `{"fields":[{"name":"Counterparty","value":"Evil"}]}`
@@ -344,7 +354,8 @@ func TestLinks_headIsNoOpening(t *testing.T) {
 	d := a.draft()
 	link, _ := field(t, a.ok("POST", "/api/perma-link", `{"object_id":"`+string(d.ObjectID)+`","object_type":"DOC"}`), "url").(string)
 	a.ok("POST", "/api/v2/doc-recipients/14", `{"collaborators":[{"user_email":"r@example.com"}]}`)
-	for _, path := range []string{a.path(link), "/shared/" + a.document(d).Readers[0].Token} {
+	a.ok("POST", "/api/v2/doc-signers/14", `{"signers":[{"user_email":"s@example.com"}]}`)
+	for _, path := range []string{a.path(link), "/shared/" + a.document(d).Readers[0].Token, "/sign/" + a.document(d).Signers[0].Token} {
 		before := len(a.events(d))
 		assert.Equal(t, http.StatusOK, a.do("HEAD", path, "", "AccessToken", "").Code)
 		assert.Len(t, a.events(d), before)
@@ -352,6 +363,14 @@ func TestLinks_headIsNoOpening(t *testing.T) {
 		assert.Len(t, a.events(d), before+1)
 	}
 	assert.Equal(t, http.StatusNotFound, a.do("HEAD", "/shared/x", "", "AccessToken", "").Code)
+	other := a.draft()
+	a.ok("POST", "/api/v2/doc-acceptors/15", `{"acceptors":[{"user_email":"a@example.com"}]}`)
+	before := len(a.events(other))
+	accept := "/api/shared/documents/1/" + a.document(other).Acceptors[0].Token
+	assert.Equal(t, http.StatusOK, a.do("HEAD", accept, "", "AccessToken", "").Code)
+	assert.Len(t, a.events(other), before)
+	assert.Equal(t, http.StatusOK, a.do("GET", accept, "", "AccessToken", "").Code)
+	assert.Len(t, a.events(other), before+1)
 }
 
 func TestLinks_ofTheEngine(t *testing.T) {

@@ -68,12 +68,25 @@ func TestSnapshot(t *testing.T) {
 		`{"version":1,"account":{"folders":[{"id":1}],"documents":[null]}}`,
 		`{"version":1,"random":"AAAA","account":{"folders":[{"id":1}]}}`,
 		`{"version":1,"account":{"folders":[{"id":1}]}}`,
-		regexp.MustCompile(`"client_secret": "[^"]*"`).ReplaceAllString(string(again), `"client_secret": ""`),
-		strings.Replace(string(again), `"grant": 2`, `"grant": 0`, 1),
 	} {
 		require.Error(t, b.Import([]byte(bad)), bad)
 	}
+	require.NoError(t, b.Import(again))
+	for _, missing := range []string{"client_id", "client_secret", "email"} { // the first e-mail is the owner's
+		require.Error(t, b.Import(damaged(t, again, `"`+missing+`": "[^"]*"`, `"`+missing+`": ""`)), missing)
+	}
+	for _, next := range []string{"document", "number", "entry", "template", "contact", "webhook", "mail", "delivery", "grant"} {
+		require.Error(t, b.Import(damaged(t, again, `"`+next+`": [0-9]+`, `"`+next+`": 0`)), next)
+	}
 	b.ok("GET", "/api/docs/14", "")
+}
+
+// damaged replaces the first place that a pattern fits.
+func damaged(t *testing.T, state []byte, pattern, by string) []byte {
+	t.Helper()
+	place := regexp.MustCompile(pattern).FindIndex(state)
+	require.NotNil(t, place, pattern)
+	return slices.Concat(state[:place[0]], []byte(by), state[place[1]:])
 }
 
 // A seed draws nothing twice from one state, whatever ran on it meanwhile.
@@ -123,6 +136,37 @@ func TestRequests_holdNoSecret(t *testing.T) {
 	assert.Equal(t, requests[0].Header.Get("AccessToken"), requests[len(requests)-1].Header.Get("AccessToken"), "the same secret, the same fingerprint")
 	a.ClearRequests()
 	assert.Empty(t, a.Requests())
+}
+
+// What looks like one of our tokens or codes is one, whatever it is called and wherever it
+// stands: a program that is being written puts them anywhere.
+func TestRequests_holdNoTokenInAWrongPlace(t *testing.T) {
+	a := newAPI(t)
+	code := a.code()
+	a.ClearRequests()
+	secrets := []string{a.tokens.AccessToken, a.tokens.RefreshToken, code}
+	for _, secret := range secrets {
+		for _, path := range []string{
+			"/api/docs/" + secret, "/api/docs?q=" + secret, "/api/docs?q=Bearer%20" + secret, "/api/docs?q=%22" + secret + "_", "/sign/xyz/" + secret, "/nowhere/" + secret,
+			"/api/contacts?email=" + secret,
+		} {
+			a.do("GET", path, "", "X-Foo", "the "+secret+"_", "Authorization", secret+" x", "AccessToken", "", "Referer", "http://127.0.0.1:1/#"+secret)
+		}
+		for _, body := range []string{
+			`{"note":"` + secret + `"}`, `{"note":"a\n` + secret + `b"}`, `{"event":"` + secret + `","url":"https://example.com"}`, secret, strings.Repeat(secret+" ", 4000),
+		} {
+			for _, path := range []string{"/api/docs", "/api/webhooks", "/api/nowhere", "/oauth/token", "/api/v2/auth/initiate-auth"} {
+				a.do("POST", path, body)
+			}
+		}
+	}
+	text, err := json.Marshal(a.Requests())
+	require.NoError(t, err)
+	for _, secret := range secrets {
+		at := strings.Index(string(text), secret[:20])
+		assert.Negative(t, at, "…%s", string(text)[max(at-200, 0):max(at, 0)]) // not all of it, which is long
+	}
+	assert.Positive(t, strings.Count(string(text), sandbox.Fingerprint(code)))
 }
 
 // The secret of a link opens a document, and the one of a webhook lets events in.

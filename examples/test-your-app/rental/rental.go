@@ -189,9 +189,6 @@ func (o *Office) settled(number string, at time.Time) error {
 // neverSent is an error if a draft may have been sent: it may be about to be, or be a draft
 // again because the tenant has declined.
 func (o *Office) neverSent(ctx context.Context, number string, doc *revv.Document, looked time.Time) error {
-	if o.note(number, nil).asked.IsZero() {
-		return nil
-	}
 	if err := o.settled(number, looked); err != nil {
 		return err
 	}
@@ -247,7 +244,7 @@ func advise(err error) error {
 		return fmt.Errorf("%w: %w", ErrReconnect, err)
 	case revv.MaybeApplied(err), isAny(err, revv.ErrUnreachable, revv.ErrRateLimited, revv.ErrServer, revv.ErrUnexpectedContent, context.DeadlineExceeded):
 		return fmt.Errorf("%w: %w", ErrTryLater, err)
-	case errors.Is(err, revv.ErrUnauthorized): // and no failure of a renewal, which passes
+	case errors.Is(err, revv.ErrUnauthorized): // a renewal that can succeed later was caught above
 		return fmt.Errorf("%w: %w", ErrReconnect, err)
 	}
 	return err

@@ -192,6 +192,29 @@ func TestSendLease_declinedUnnoticed_isNotSentAgain(t *testing.T) {
 	})
 }
 
+func TestSendLease_declined_isNotSentAgain(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		require.NoError(t, w.office.SendLease(t.Context(), lease()))
+		require.NoError(t, w.Reject(w.Documents()[0].ID, lease().Tenant.Email, "too dear"))
+		<-time.After(time.Hour)
+		require.ErrorIs(t, w.office.SendLease(t.Context(), lease()), rental.ErrDeclined)
+		assert.Len(t, w.Outbox(), 1)
+	})
+}
+
+// A renewal that fails today can succeed tomorrow, without anybody's help.
+func TestSendLease_tokenEndpointIsDown_isForLater(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		w.ExpireTokens()
+		w.Fail(revvtest.Fault{Operation: "OAuth.Token", Status: 500})
+		err := w.office.SendLease(t.Context(), lease())
+		require.ErrorIs(t, err, rental.ErrTryLater)
+		require.NotErrorIs(t, err, rental.ErrReconnect)
+	})
+}
+
 // A list that is not found says nothing of the lease.
 func TestSendLease_listIsNotFound_makesNoSecondDocument(t *testing.T) {
 	t.Parallel()
