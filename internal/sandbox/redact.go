@@ -7,8 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"path"
-	"regexp"
-	"strconv"
 	"strings"
 )
 
@@ -16,11 +14,46 @@ import (
 // equal ones.
 func Fingerprint(secret string) string { return "sha256:" + hash(secret)[:8] }
 
-// tokenText is what our tokens and codes look like, which also stand where none belongs: a
-// program that is being written puts them anywhere.
-var tokenText = regexp.MustCompile(`(?:at|rt|code)_[A-Za-z0-9]{` + strconv.Itoa(tokenLength) + `}`)
+// redactTokens replaces what looks like one of our tokens or codes, which also stand where
+// none belongs: a program that is being written puts them anywhere.
+func redactTokens(text string) string {
+	var redacted strings.Builder
+	done := 0
+	for next := 0; ; {
+		found := strings.IndexByte(text[next:], '_')
+		if found < 0 {
+			break
+		}
+		bar := next + found
+		next = bar + 1
+		kind := tokenKind(text[done:bar])
+		end := next + tokenLength
+		if kind == "" || end > len(text) || strings.ContainsFunc(text[next:end], notAlphanumeric) {
+			continue
+		}
+		begin := bar - len(kind)
+		redacted.WriteString(text[done:begin])
+		redacted.WriteString(Fingerprint(text[begin:end]))
+		done, next = end, end
+	}
+	if done == 0 {
+		return text
+	}
+	redacted.WriteString(text[done:])
+	return redacted.String()
+}
 
-func redactTokens(text string) string { return tokenText.ReplaceAllStringFunc(text, Fingerprint) }
+// tokenKind is what a text ends with that our tokens begin with, "" if there is none.
+func tokenKind(text string) string {
+	for _, kind := range []string{"at", "rt", "code"} {
+		if strings.HasSuffix(text, kind) {
+			return kind
+		}
+	}
+	return ""
+}
+
+func notAlphanumeric(r rune) bool { return !strings.ContainsRune(alphanumerics, r) }
 
 // redactPath replaces the secret of a link, which opens a document to whoever has it.
 func redactPath(address string) string {
@@ -151,7 +184,7 @@ func redactBody(op string, body []byte) string {
 		body = encodeRedacted(members) // a secret that has no business there
 	}
 	text := redactTokens(string(bytes.ToValidUTF8(body, []byte("\uFFFD")))) // before it is cut, or half a token would be left
-	return strings.ToValidUTF8(text[:min(len(text), maxLoggedBody)], "")
+	return strings.Clone(strings.ToValidUTF8(text[:min(len(text), maxLoggedBody)], ""))
 }
 
 // What the log has in the place of a body, or of a query, that might be a secret as a
