@@ -30,8 +30,8 @@ var (
 	ErrInvalid = errors.New("refused as invalid")
 	// ErrUnauthorized: the service does not accept the access token, even after
 	// a refresh where one was possible (401), or the token endpoint refused the refresh with
-	// a 4xx other than 408 and 429. If a person has to authorize the application again, it is
-	// ErrReauthorizationRequired as well.
+	// a 4xx other than 408 and 429. One that it refused because a person has to authorize the
+	// application again is ErrReauthorizationRequired.
 	ErrUnauthorized = errors.New("unauthorized")
 	// ErrForbidden: the account may not do this (403), or a person declined to
 	// authorize the application.

@@ -45,7 +45,7 @@ const (
 
 // HeaderSecret expects one of values in the header name, as a header that is
 // set with the subscription. The values are printable ASCII. The name must not be one that
-// HTTP itself uses in every request, as Content-Type or Host.
+// describes the message or the connection, as Content-Type, Host or Expect.
 func HeaderSecret(name string, values ...string) WebhookSecret {
 	s := WebhookSecret{kind: headerSecret, header: http.CanonicalHeaderKey(name)}
 	switch {

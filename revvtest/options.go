@@ -19,8 +19,8 @@ type config struct {
 	problems []error // with the arguments of options
 }
 
-// WithClock gives the server another clock than the system's, which nil stands for. [Server.SetTime]
-// and [Server.Advance] move any clock.
+// WithClock gives the server another clock than the system's, which nil stands for.
+// [Server.SetTime] and [Server.Advance] move any clock.
 func WithClock(now func() time.Time) Option {
 	return func(c *config) { c.sandbox.Clock = now }
 }

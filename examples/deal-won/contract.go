@@ -25,7 +25,10 @@ func sendContract(ctx context.Context, documents *revv.DocumentsService, deal *r
 		return doc, err
 	}
 	filled, err := documents.SetFields(ctx, doc.ID, deal.fields())
-	if err := errors.Join(err, deal.checkFields(filled)); err != nil {
+	if err == nil {
+		err = deal.checkFields(filled)
+	}
+	if err != nil {
 		return nil, err
 	}
 	// The intention is written down first: whatever happens to this program now, the

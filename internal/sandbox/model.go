@@ -193,11 +193,9 @@ func (d *Document) signed() bool {
 // signed or accepted it. It is "" as long as it may be changed.
 func (d *Document) settled() string {
 	switch {
-	case d.Stage == revv.StageDraft:
-		return ""
-	case answered(d.Signers) > 0:
+	case d.signed():
 		return "signed"
-	case answered(d.Acceptors) > 0:
+	case d.Stage != revv.StageDraft && answered(d.Acceptors) > 0:
 		return "accepted"
 	}
 	return ""

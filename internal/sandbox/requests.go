@@ -116,7 +116,7 @@ func (s *Sandbox) record(r *http.Request, op string, body []byte, shared ...*ope
 }
 
 func (s *Sandbox) recordAnswer(entry *Request, status int, problem string) {
-	problem = redactTokens(problem) // a refusal repeats what it refuses
+	problem = redactTokens(problem) // a refusal repeats what it refuses, and names people
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.log.answered(entry, status, problem)

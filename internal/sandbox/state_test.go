@@ -146,6 +146,9 @@ func TestRequests_holdNoTokenInAWrongPlace(t *testing.T) {
 	a.ClearRequests()
 	secrets := []string{a.tokens.AccessToken, a.tokens.RefreshToken, code}
 	for _, secret := range secrets {
+		d := a.draft() // whose second signer is told to wait for the first one
+		a.ok("POST", fmt.Sprintf("/api/v2/doc-signers/%d", d.ID), `{"signers":[{"user_email":"`+secret+`@example.com","order":1},{"user_email":"t@example.com","order":2}]}`)
+		a.do("POST", "/sign/"+a.document(d).Signers[1].Token, "answer=sign", "Content-Type", "application/x-www-form-urlencoded", "AccessToken", "")
 		for _, path := range []string{
 			"/api/docs/" + secret, "/api/docs?q=" + secret, "/api/docs?q=Bearer%20" + secret, "/api/docs?q=%22" + secret + "_", "/sign/xyz/" + secret, "/nowhere/" + secret,
 			"/api/contacts?email=" + secret,
