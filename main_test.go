@@ -16,7 +16,11 @@ import (
 	"github.com/revv-go/revv"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// A server of net/http lingers for half a second at a connection that it gives up, which is
+// longer than goleak waits.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("net/http.(*conn).closeWriteAndWait"))
+}
 
 // apiBase is where the API is said to be in tests that need no network.
 const apiBase = "https://sandbox.example.com"

@@ -23,7 +23,11 @@ import (
 	"github.com/revv-go/revv/revvtest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// A server of net/http lingers for half a second at a connection that it gives up, which is
+// longer than goleak waits.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("net/http.(*conn).closeWriteAndWait"))
+}
 
 // template is the first of the templates that every server starts with.
 const template revv.TemplateID = 21

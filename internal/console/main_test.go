@@ -16,7 +16,11 @@ import (
 	"github.com/revv-go/revv/internal/sandbox"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// A server of net/http lingers for half a second at a connection that it gives up, which is
+// longer than goleak waits.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("net/http.(*conn).closeWriteAndWait"))
+}
 
 const base = "http://127.0.0.1:8787"
 

@@ -14,7 +14,11 @@ import (
 	"github.com/revv-go/revv/internal/sandbox"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// A server of net/http lingers for half a second at a connection that it gives up, which is
+// longer than goleak waits.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("net/http.(*conn).closeWriteAndWait"))
+}
 
 // noon is the time of every sandbox whose clock stands still.
 var noon = time.Date(2021, 6, 18, 12, 0, 0, 0, time.UTC)
