@@ -135,7 +135,7 @@ func TestCancelledCalls_leaveNothing(t *testing.T) { // not parallel: it counts
 			assert.LessOrEqual(t, seen, 1, "a write of unknown outcome")
 		}
 	}
-	require.NoError(t, goleak.Find(before, goleak.IgnoreAnyFunction("net/http.(*conn).closeWriteAndWait")), "goroutines")
+	require.NoError(t, goleak.Find(before), "goroutines")
 	assert.LessOrEqual(t, countOpenFiles(t), filesBefore, "open files and connections")
 	entries, err := os.ReadDir(dir)
 	require.NoError(t, err)
@@ -211,5 +211,5 @@ func TestRanges_leftEarly_leaveNothing(t *testing.T) { // not parallel: it count
 	}
 	client.HTTPClient().CloseIdleConnections()
 	server.Close()
-	require.NoError(t, goleak.Find(before, goleak.IgnoreAnyFunction("net/http.(*conn).closeWriteAndWait")))
+	require.NoError(t, goleak.Find(before))
 }
