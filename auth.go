@@ -3,6 +3,7 @@ package revv
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"reflect"
@@ -231,7 +232,7 @@ func (k *keeper) settle(ctx context.Context) error {
 // nor leave its callers waiting.
 func (k *keeper) fly(f *flight, renew renewal) {
 	var token, spare *oauth2.Token
-	var err error = &Error{Op: opRefresh, Message: "the token store or the token source has panicked, or ended its goroutine"}
+	err := abandoned()
 	defer func() {
 		_ = recover() // its value may hold a token
 		k.land(f, token, spare, err)
@@ -240,6 +241,11 @@ func (k *keeper) fly(f *flight, renew renewal) {
 	rejected := k.rejected
 	k.mu.Unlock()
 	token, spare, err = renew(rejected)
+}
+
+// abandoned is the error of a renewal that has not returned.
+func abandoned() error {
+	return &Error{Op: opRefresh, Message: "the token store or the token source has panicked, or ended its goroutine"}
 }
 
 func (k *keeper) land(f *flight, token, spare *oauth2.Token, err error) {
@@ -322,6 +328,13 @@ type OAuthConfig struct { //nolint:recvcheck // the embedded methods have their 
 	RedirectURL  string          // exactly as registered
 	Endpoint     oauth2.Endpoint // from the function Endpoint, or as the account shows it
 	HTTPClient   *http.Client    // for the token endpoint; nil means a default with timeouts
+
+	// Logger is told what no call returns: that a token was renewed, or a callback of
+	// Handlers refused (info level), that a renewal has failed (warn), or its pair could not
+	// be saved (error), and that a token was read from the store, or is known to be beyond
+	// renewal (debug). The keys are account, took, expiry, error and reason, without a
+	// secret in them. nil means no log.
+	Logger *slog.Logger
 }
 
 // AuthCodeURL returns the URL where a person authorizes the application. state

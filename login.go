@@ -12,6 +12,7 @@ import (
 	"errors"
 	"io"
 	"log"
+	"log/slog"
 	"maps"
 	"net"
 	"net/http"
@@ -434,7 +435,21 @@ func (l *webLogin) callback(w http.ResponseWriter, r *http.Request) {
 	discreet(w.Header())
 	answer, ok := readCallback(r.URL.RawQuery)
 	cookies := r.CookiesNamed(l.cookieName())
-	if !ok || len(cookies) != 1 || !l.belongs(cookies[0].Value, answer.state) { // with two, one is somebody else's
+	var reason string
+	switch {
+	case !ok:
+		reason = "the query is not that of a callback"
+	case len(cookies) == 0:
+		reason = "there is no cookie: the authorization was begun elsewhere, or at another host name, or is over"
+	case len(cookies) > 1:
+		reason = "there are two cookies, and one is somebody else's"
+	default:
+		reason = l.misplaced(cookies[0].Value, answer.state)
+	}
+	if reason != "" {
+		if l.config.Logger != nil {
+			l.config.Logger.LogAttrs(r.Context(), slog.LevelInfo, "revv: callback refused", slog.String("reason", reason))
+		}
 		page(w, http.StatusBadRequest, "This request does not belong to an authorization that was started here. Please start again.")
 		return
 	}
@@ -446,20 +461,17 @@ func (l *webLogin) callback(w http.ResponseWriter, r *http.Request) {
 	l.done(w, r, token, err)
 }
 
-// belongs reports whether the state is the one that was made with the cookie,
-// not too long ago, and not used before.
-func (l *webLogin) belongs(cookie, state string) bool {
-	if !hmac.Equal([]byte(l.derive("state", cookie)), []byte(state)) {
-		return false
-	}
+// misplaced says why the state is not the one that was made with the cookie, or was made
+// too long ago, or was used before: "" if none of it is so.
+func (l *webLogin) misplaced(cookie, state string) string {
 	nonce, err := base64.RawURLEncoding.DecodeString(cookie)
-	if err != nil || len(nonce) != 24 {
-		return false
+	if err != nil || len(nonce) != 24 || !hmac.Equal([]byte(l.derive("state", cookie)), []byte(state)) {
+		return "the state is not that of the cookie: another authorization was begun since, or the client secret has changed"
 	}
 	now := time.Now()
 	started := time.Unix(int64(binary.BigEndian.Uint64(nonce[16:])), 0) //nolint:gosec // authenticated by the state
 	if now.Sub(started) > loginLimit || started.Sub(now) > maxClockSkew {
-		return false
+		return "the authorization was begun more than ten minutes ago, or the clocks of the replicas differ"
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -468,7 +480,7 @@ func (l *webLogin) belongs(cookie, state string) bool {
 		l.swept = now
 	}
 	if _, again := l.used[cookie]; again {
-		return false
+		return "the state was used before"
 	}
 	for old := range l.used {
 		if len(l.used) < maxUsedStates {
@@ -477,5 +489,5 @@ func (l *webLogin) belongs(cookie, state string) bool {
 		delete(l.used, old)
 	}
 	l.used[cookie] = started.Add(loginLimit + time.Minute)
-	return true
+	return ""
 }

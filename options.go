@@ -160,8 +160,8 @@ func WithUserAgent(text string) Option {
 }
 
 // WithLogger logs each attempt at debug level, with the keys operation, route, attempt,
-// status, took and request_id. Headers, queries and bodies are not logged, and neither
-// are renewals of tokens, which do not go through middleware either.
+// status, took and request_id. Headers, queries and bodies are not logged. Renewals of
+// tokens, which do not go through middleware either, are logged by OAuthConfig.Logger.
 func WithLogger(logger *slog.Logger) Option {
 	return clientOption(func(s *settings) {
 		s.once("WithLogger")

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"log/slog"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -111,6 +112,9 @@ func (a *storeAuth) found(token *oauth2.Token) bool {
 // there, and has the pair replaced otherwise.
 func (a *storeAuth) renew(rejected digest) (fresh, spare *oauth2.Token, err error) {
 	defer a.begin()()
+	posted, begun := false, time.Now()
+	err = abandoned()
+	defer func() { a.log(fresh, posted, time.Since(begun), err) }()
 	ctx, cancel := context.WithTimeout(context.Background(), flightLimit)
 	defer cancel()
 	usable := func(token *oauth2.Token) bool {
@@ -138,6 +142,7 @@ func (a *storeAuth) renew(rejected digest) (fresh, spare *oauth2.Token, err erro
 			}
 		}
 		fresh, spent, err := a.replace(ctx, usable)
+		posted = posted || spent != nil
 		if spent != nil && errors.Is(err, ErrReauthorizationRequired) {
 			// That holds until the store changes. Perhaps it has: another program may
 			// have used the refresh token first.
@@ -149,6 +154,32 @@ func (a *storeAuth) renew(rejected digest) (fresh, spare *oauth2.Token, err erro
 		}
 		return fresh, spare, err
 	}
+}
+
+// log tells of a renewal. Whatever the pair needs is done by then, and a logger that
+// panics must not keep it from those who wait.
+func (a *storeAuth) log(fresh *oauth2.Token, posted bool, took time.Duration, err error) {
+	logger := a.refresher.config.Reveal().Logger
+	if logger == nil {
+		return
+	}
+	defer func() { _ = recover() }()
+	level, message := slog.LevelInfo, "revv: token renewed"
+	last := slog.Any("error", err)
+	switch {
+	case errors.Is(err, ErrTokenNotPersisted):
+		level, message = slog.LevelError, "revv: renewed token not saved"
+	case errors.Is(err, ErrReauthorizationRequired) && !posted: // every call that follows says so again
+		level, message = slog.LevelDebug, "revv: token cannot be renewed"
+	case err != nil:
+		level, message = slog.LevelWarn, "revv: token not renewed"
+	default:
+		last = slog.Time("expiry", fresh.Expiry)
+		if a.found(fresh) {
+			level, message = slog.LevelDebug, "revv: token read from the store"
+		}
+	}
+	logger.LogAttrs(context.Background(), level, message, slog.String("account", a.account), slog.Duration("took", took), last)
 }
 
 // replace puts a new pair into the store, saved before it is returned. spent is

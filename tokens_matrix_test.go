@@ -62,6 +62,7 @@ func newTokenWorld(t *testing.T) *tokenWorld {
 	w := &tokenWorld{T: t, events: &eventLog{}, logs: &buffer{}}
 	w.authority, w.ledger = newAuthority(t, w.events), newLedger(w.events)
 	w.config = w.authority.config()
+	w.config.Logger = slog.New(slog.NewJSONHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	w.first.AccessToken, w.first.RefreshToken = w.authority.authorize()
 	w.first.TokenType = "Bearer"
 	w.ledger.put(tokenAccount, &w.first)
@@ -90,7 +91,7 @@ func (w *tokenWorld) program(store revv.TokenStore, account string) (revv.Authen
 func (w *tokenWorld) clientOf(auth revv.Authenticator) *revv.Client {
 	w.Helper()
 	client, err := revv.NewClient(auth, revv.WithBaseURL(apiBase), revv.WithHTTPClient(&http.Client{Transport: w.authority}),
-		revv.WithLogger(slog.New(slog.NewJSONHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))))
+		revv.WithLogger(w.config.Logger))
 	require.NoError(w, err)
 	return client
 }

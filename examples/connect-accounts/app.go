@@ -46,6 +46,7 @@ type customerClient struct {
 // newApp opens a replica. The tokens are sealed, and the cookies signed, with keys
 // that are made of key, which is the same for all replicas.
 func newApp(ctx context.Context, config revv.OAuthConfig, baseURL, databasePath string, key []byte, logger *slog.Logger) (*app, error) {
+	config.Logger = logger // renewals happen behind the requests, and failed ones are not always seen in them
 	if len(key) != 32 {
 		return nil, fmt.Errorf("the key must be of 32 bytes, not %d", len(key))
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 
 	"github.com/revv-go/revv"
@@ -14,7 +15,7 @@ import (
 // connect returns a client of the server that the environment names. The first
 // start asks a person for the permission, in a browser; from then on the token
 // pair is in a directory, where it is renewed for as long as the program runs.
-func connect(ctx context.Context, out io.Writer) (*revv.Client, error) {
+func connect(ctx context.Context, out io.Writer, logger *slog.Logger) (*revv.Client, error) {
 	var missing []error
 	for _, name := range []string{"REVV_BASE_URL", "REVV_CLIENT_ID", "REVV_CLIENT_SECRET"} {
 		if os.Getenv(name) == "" {
@@ -29,6 +30,7 @@ func connect(ctx context.Context, out io.Writer) (*revv.Client, error) {
 		ClientID: os.Getenv("REVV_CLIENT_ID"), ClientSecret: os.Getenv("REVV_CLIENT_SECRET"),
 		RedirectURL: cmp.Or(os.Getenv("REVV_REDIRECT_URL"), "http://127.0.0.1:8765/callback"),
 		Endpoint:    revv.Endpoint(base),
+		Logger:      logger,
 	}
 	store, err := revv.NewFileStore(cmp.Or(os.Getenv("REVV_TOKENS"), "tokens"))
 	if err != nil {

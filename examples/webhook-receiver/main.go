@@ -75,7 +75,7 @@ func serve(ctx context.Context, listen, public, path string, out io.Writer) (err
 	if err != nil {
 		return err
 	}
-	client, err := connect(ctx, out)
+	client, err := connect(ctx, out, logger)
 	if err != nil {
 		return err
 	}
