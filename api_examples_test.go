@@ -41,6 +41,7 @@ func withoutExample() map[string]string {
 		"revv.DocumentReader.Get":         "the handler calls it; the example of WithReadBack hands in Client.Documents, which has it",
 		"revv.DocumentReader.GetByNumber": "as DocumentReader.Get",
 		"revvtest.TestTokenStore":         "it needs a *testing.T, which an example has not; its comment shows the call, and the tests of the stores make it",
+		"revvtest.TestSharedTokenStore":   "it needs a *testing.T, as TestTokenStore",
 	}
 }
 

@@ -23,7 +23,8 @@ import (
 // one does: whoever refreshes without saving the answer, or while another process
 // refreshes too, may lose the authorization of the account. Update exists to make
 // that impossible, so an implementation has to keep every promise below;
-// revvtest.TestTokenStore checks all that one process can see.
+// revvtest.TestTokenStore and revvtest.TestSharedTokenStore check all that one process can
+// see.
 //
 // An account is any text but the empty one; two accounts that differ in a single
 // byte are two accounts. Tokens never share memory with the store: a token that it

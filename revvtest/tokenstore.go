@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,16 +24,41 @@ import (
 //		})
 //	}
 //
-// A store that hangs fails the test after some seconds. What needs a second process
-// or a failing disk is not checked: that the lock excludes other processes, ends with
-// its holder's death, that a store which cannot save says so before fn runs, and that
-// one which was changed behind the lock is [revv.ErrConflict]. ExpiresIn is not
-// compared either: a store may leave it out.
+// A store that programs share needs [TestSharedTokenStore] as well. A store that hangs
+// fails the test after some seconds. What needs a second process or a failing disk is not
+// checked: that the lock ends with its holder's death, that a store which cannot save says
+// so before fn runs, and that one which was changed behind the lock is [revv.ErrConflict].
+// ExpiresIn is not compared either: a store may leave it out.
 func TestTokenStore(t *testing.T, newStore func(t *testing.T) revv.TokenStore) {
 	t.Helper()
 	for _, promise := range tokenStorePromises() {
 		t.Run(promise.name, func(t *testing.T) {
-			promise.check(&storeCheck{TB: t, store: newStore(t), patience: 10 * time.Second})
+			store := newStore(t)
+			promise.check(&storeCheck{TB: t, store: store, beside: store, patience: 10 * time.Second})
+		})
+	}
+}
+
+// TestSharedTokenStore checks that a store keeps the promises of [revv.TokenStore] for
+// two programs that share it. newStores opens the same, empty tokens twice, as two
+// replicas of an application do, with nothing in common that replicas have not:
+//
+//	func TestSharedStore(t *testing.T) {
+//		revvtest.TestSharedTokenStore(t, func(t *testing.T) (one, another revv.TokenStore) {
+//			url := newDatabase(t)
+//			return NewStore(open(t, url)), NewStore(open(t, url))
+//		})
+//	}
+//
+// What is written through one is read through the other, and what waits, waits for the
+// other. It finds locks and caches that end at the border of a process, which
+// [TestTokenStore] cannot see; two replicas with such a store spend a refresh token twice.
+func TestSharedTokenStore(t *testing.T, newStores func(t *testing.T) (one, another revv.TokenStore)) {
+	t.Helper()
+	for _, promise := range append(tokenStorePromises(), tokenStorePromise{"either side sees what the other has saved", checkBothSides}) {
+		t.Run(promise.name, func(t *testing.T) {
+			one, another := newStores(t)
+			promise.check(&storeCheck{TB: t, store: one, beside: another, patience: 10 * time.Second})
 		})
 	}
 }
@@ -67,12 +90,13 @@ func tokenStorePromises() []tokenStorePromise {
 	}
 }
 
-// storeCheck checks one promise of one store.
+// storeCheck checks one promise of a store. beside is another way to its tokens, or the
+// store itself: what store has saved is read there, and what waits for store waits there.
 type storeCheck struct {
 	testing.TB
 
-	store    revv.TokenStore
-	patience time.Duration
+	store, beside revv.TokenStore
+	patience      time.Duration
 }
 
 type updateFunc = func(current *oauth2.Token) (*oauth2.Token, error)
@@ -120,7 +144,7 @@ func (c *storeCheck) load(account string) (*oauth2.Token, error) {
 	c.Helper()
 	ctx, cancel := context.WithTimeout(c.Context(), c.patience)
 	defer cancel()
-	return c.end("Load", begin(func() (*oauth2.Token, error) { return c.store.Load(ctx, account) }))
+	return c.end("Load", begin(func() (*oauth2.Token, error) { return c.beside.Load(ctx, account) }))
 }
 
 // save stores a token, which has to succeed.
@@ -352,161 +376,4 @@ func checkAccountsApart(c *storeCheck) {
 	for i, account := range accounts {
 		c.stored(account, samplePair(strconv.Itoa(i)))
 	}
-}
-
-func checkSerial(c *storeCheck) {
-	const callers, rounds = 5, 4
-	var inside atomic.Int32
-	var overlap atomic.Bool
-	increment := func(current *oauth2.Token) (*oauth2.Token, error) {
-		if inside.Add(1) != 1 {
-			overlap.Store(true)
-		}
-		defer inside.Add(-1)
-		<-time.After(time.Millisecond) // a renewal takes a while, in which another could begin
-		count := 0
-		if current != nil {
-			var err error
-			if count, err = strconv.Atoi(current.RefreshToken); err != nil {
-				return nil, err
-			}
-		}
-		return &oauth2.Token{AccessToken: "access", RefreshToken: strconv.Itoa(count + 1)}, nil
-	}
-	ctx, cancel := context.WithTimeout(c.Context(), 2*c.patience)
-	defer cancel()
-	calls := make([]<-chan outcome, 0, callers)
-	for range callers {
-		calls = append(calls, begin(func() (last *oauth2.Token, err error) {
-			for range rounds {
-				if last, err = c.store.Update(ctx, sampleAccount, increment); err != nil {
-					return nil, err
-				}
-			}
-			return last, nil
-		}))
-	}
-	for _, call := range calls {
-		if _, err := c.end("Update", call); err != nil {
-			c.Errorf("Update: %v", err)
-		}
-	}
-	if overlap.Load() {
-		c.Errorf("fn runs twice at a time for one account")
-	}
-	c.stored(sampleAccount, &oauth2.Token{AccessToken: "access", RefreshToken: strconv.Itoa(callers * rounds)})
-}
-
-// holding runs do while an Update of sampleAccount has its lock, and then lets that
-// Update save.
-func (c *storeCheck) holding(do func()) {
-	c.Helper()
-	ctx, cancel := context.WithTimeout(c.Context(), 4*c.patience)
-	defer cancel()
-	entered, release := make(chan struct{}), make(chan struct{})
-	holder := c.beginUpdate(ctx, sampleAccount, func(*oauth2.Token) (*oauth2.Token, error) {
-		close(entered)
-		<-release
-		return samplePair("of the holder"), nil
-	})
-	leave := sync.OnceFunc(func() { close(release) })
-	defer leave()
-	select {
-	case <-entered:
-	case got := <-holder:
-		c.Fatalf("Update returns without calling fn, with the error %v", got.err)
-	case <-time.After(c.patience):
-		c.Fatalf("Update does not call fn")
-	}
-	do()
-	leave()
-	if _, err := c.end("Update", holder); err != nil {
-		c.Errorf("Update: %v", err)
-	}
-	c.stored(sampleAccount, samplePair("of the holder"))
-}
-
-func checkAccountsIndependent(c *storeCheck) {
-	c.holding(func() {
-		c.save("another@example.com", samplePair("another"))
-		c.stored("another@example.com", samplePair("another"))
-	})
-}
-
-func checkLoadDoesNotWait(c *storeCheck) {
-	c.save(sampleAccount, samplePair("before"))
-	c.holding(func() { c.stored(sampleAccount, samplePair("before")) })
-}
-
-// refused returns a function that must not be called, and whether it was. It does not
-// report that itself: a broken store may call it when the test is over.
-func refused() (fn updateFunc, called *atomic.Bool) {
-	called = new(atomic.Bool)
-	return func(*oauth2.Token) (*oauth2.Token, error) {
-		called.Store(true)
-		return nil, errSample
-	}, called
-}
-
-func checkWaiterLeaves(c *storeCheck) {
-	c.holding(func() {
-		ctx, cancel := context.WithTimeout(c.Context(), 50*time.Millisecond)
-		defer cancel()
-		fn, called := refused()
-		_, err := c.end("an Update whose context is done", c.beginUpdate(ctx, sampleAccount, fn))
-		if called.Load() {
-			c.Errorf("fn runs although another Update holds the lock")
-		}
-		if !errors.Is(err, context.DeadlineExceeded) {
-			c.Errorf("Update returns the error %v, want one that Is context.DeadlineExceeded", err)
-		}
-	})
-}
-
-func checkDoneContext(c *storeCheck) {
-	ctx, cancel := context.WithCancel(c.Context())
-	cancel()
-	for range 50 { // a select of the lock and the context takes either
-		fn, called := refused()
-		_, err := c.end("Update", c.beginUpdate(ctx, sampleAccount, fn))
-		if called.Load() {
-			c.Fatalf("fn runs although the context is done: look at ctx.Err() when the account is locked")
-		}
-		if !errors.Is(err, context.Canceled) {
-			c.Fatalf("Update returns the error %v, want one that Is context.Canceled", err)
-		}
-	}
-}
-
-func checkSavedAfterContext(c *storeCheck) {
-	ctx, cancel := context.WithCancel(c.Context())
-	defer cancel()
-	_, err := c.end("Update", c.beginUpdate(ctx, sampleAccount, func(*oauth2.Token) (*oauth2.Token, error) {
-		cancel()
-		return samplePair("spent"), nil
-	}))
-	if err != nil {
-		c.Errorf("Update: %v: by now the old refresh token is spent, so the new one must be saved", err)
-	}
-	c.stored(sampleAccount, samplePair("spent"))
-}
-
-func checkPanicUnlocks(c *storeCheck) {
-	before := samplePair("before")
-	c.save(sampleAccount, before)
-	_, err := c.end("Update", begin(func() (token *oauth2.Token, err error) {
-		defer func() {
-			if recover() != nil {
-				err = errSample
-			}
-		}()
-		return c.store.Update(c.Context(), sampleAccount, func(*oauth2.Token) (*oauth2.Token, error) {
-			panic("fn panics") //nolint:forbidigo // a store has to survive that
-		})
-	}))
-	if err == nil {
-		c.Errorf("Update succeeds although fn panicked")
-	}
-	c.stored(sampleAccount, before)
-	c.save(sampleAccount, samplePair("later"))
 }

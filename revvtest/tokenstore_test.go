@@ -90,7 +90,7 @@ func TestTokenStore_brokenPromise_isFound(t *testing.T) {
 		t.Run(fmt.Sprintf("%s/%+v", tt.finds, tt.defects), func(t *testing.T) {
 			t.Parallel()
 			require.Contains(t, promises, tt.finds)
-			failures := failuresOf(t, promises[tt.finds], newModelStore(tt.defects))
+			failures := failuresOf(t, promises[tt.finds], newModelStore(tt.defects), nil)
 			assert.NotEmpty(t, failures)
 		})
 	}
@@ -98,13 +98,16 @@ func TestTokenStore_brokenPromise_isFound(t *testing.T) {
 }
 
 // failuresOf runs a check and returns what it complains about.
-func failuresOf(t *testing.T, check func(*storeCheck), store revv.TokenStore) []string {
+func failuresOf(t *testing.T, check func(*storeCheck), store, beside revv.TokenStore) []string {
 	t.Helper()
+	if beside == nil {
+		beside = store
+	}
 	report := &report{TB: t}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		check(&storeCheck{TB: report, store: store, patience: 100 * time.Millisecond})
+		check(&storeCheck{TB: report, store: store, beside: beside, patience: 100 * time.Millisecond})
 	}()
 	<-done
 	report.mu.Lock()

@@ -34,6 +34,15 @@ func TestStore_keepsThePromisesOfATokenStore(t *testing.T) {
 	})
 }
 
+// Two replicas have a pool of connections each, and one database.
+func TestStore_ofTwoReplicas_keepsThePromisesOfATokenStore(t *testing.T) {
+	t.Parallel()
+	revvtest.TestSharedTokenStore(t, func(t *testing.T) (one, another revv.TokenStore) {
+		path := filepath.Join(t.TempDir(), "tokens.db")
+		return newStore(t, path), newStore(t, path)
+	})
+}
+
 func TestStore_sealed_keepsThePromisesOfATokenStore(t *testing.T) {
 	t.Parallel()
 	revvtest.TestTokenStore(t, func(t *testing.T) revv.TokenStore {

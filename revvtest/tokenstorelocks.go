@@ -1,0 +1,197 @@
+package revvtest
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/oauth2"
+
+	"github.com/revv-go/revv"
+)
+
+func checkSerial(c *storeCheck) {
+	const callers, rounds = 5, 4
+	var inside atomic.Int32
+	var overlap atomic.Bool
+	increment := func(current *oauth2.Token) (*oauth2.Token, error) {
+		if inside.Add(1) != 1 {
+			overlap.Store(true)
+		}
+		defer inside.Add(-1)
+		<-time.After(time.Millisecond) // a renewal takes a while, in which another could begin
+		count := 0
+		if current != nil {
+			var err error
+			if count, err = strconv.Atoi(current.RefreshToken); err != nil {
+				return nil, err
+			}
+		}
+		return &oauth2.Token{AccessToken: "access", RefreshToken: strconv.Itoa(count + 1)}, nil
+	}
+	ctx, cancel := context.WithTimeout(c.Context(), 2*c.patience)
+	defer cancel()
+	calls := make([]<-chan outcome, 0, callers)
+	for i := range callers {
+		store := []revv.TokenStore{c.store, c.beside}[i%2]
+		calls = append(calls, begin(func() (last *oauth2.Token, err error) {
+			for range rounds {
+				if last, err = store.Update(ctx, sampleAccount, increment); err != nil {
+					return nil, err
+				}
+			}
+			return last, nil
+		}))
+	}
+	for _, call := range calls {
+		if _, err := c.end("Update", call); err != nil {
+			c.Errorf("Update: %v", err)
+		}
+	}
+	if overlap.Load() {
+		c.Errorf("fn runs twice at a time for one account")
+	}
+	c.stored(sampleAccount, &oauth2.Token{AccessToken: "access", RefreshToken: strconv.Itoa(callers * rounds)})
+}
+
+// otherwise is the check from the other side.
+func (c *storeCheck) otherwise() *storeCheck {
+	return &storeCheck{TB: c.TB, store: c.beside, beside: c.store, patience: c.patience}
+}
+
+// holding runs do, from the other side, while an Update of sampleAccount has its lock,
+// and then lets that Update save.
+func (c *storeCheck) holding(do func(other *storeCheck)) {
+	c.Helper()
+	ctx, cancel := context.WithTimeout(c.Context(), 4*c.patience)
+	defer cancel()
+	entered, release := make(chan struct{}), make(chan struct{})
+	holder := c.beginUpdate(ctx, sampleAccount, func(*oauth2.Token) (*oauth2.Token, error) {
+		close(entered)
+		<-release
+		return samplePair("of the holder"), nil
+	})
+	leave := sync.OnceFunc(func() { close(release) })
+	defer leave()
+	select {
+	case <-entered:
+	case got := <-holder:
+		c.Fatalf("Update returns without calling fn, with the error %v", got.err)
+	case <-time.After(c.patience):
+		c.Fatalf("Update does not call fn")
+	}
+	do(c.otherwise())
+	leave()
+	if _, err := c.end("Update", holder); err != nil {
+		c.Errorf("Update: %v", err)
+	}
+	c.stored(sampleAccount, samplePair("of the holder"))
+}
+
+func checkAccountsIndependent(c *storeCheck) {
+	c.holding(func(other *storeCheck) {
+		other.save("another@example.com", samplePair("another"))
+		other.stored("another@example.com", samplePair("another"))
+	})
+}
+
+func checkLoadDoesNotWait(c *storeCheck) {
+	c.save(sampleAccount, samplePair("before"))
+	c.holding(func(*storeCheck) { c.stored(sampleAccount, samplePair("before")) })
+}
+
+// refused returns a function that must not be called, and whether it was. It does not
+// report that itself: a broken store may call it when the test is over.
+func refused() (fn updateFunc, called *atomic.Bool) {
+	called = new(atomic.Bool)
+	return func(*oauth2.Token) (*oauth2.Token, error) {
+		called.Store(true)
+		return nil, errSample
+	}, called
+}
+
+func checkWaiterLeaves(c *storeCheck) {
+	c.holding(func(other *storeCheck) {
+		ctx, cancel := context.WithTimeout(c.Context(), 50*time.Millisecond)
+		defer cancel()
+		fn, called := refused()
+		_, err := c.end("an Update whose context is done", other.beginUpdate(ctx, sampleAccount, fn))
+		if called.Load() {
+			c.Errorf("fn runs although another Update holds the lock")
+		}
+		if !errors.Is(err, context.DeadlineExceeded) {
+			c.Errorf("Update returns the error %v, want one that Is context.DeadlineExceeded", err)
+		}
+	})
+}
+
+func checkDoneContext(c *storeCheck) {
+	ctx, cancel := context.WithCancel(c.Context())
+	cancel()
+	for range 50 { // a select of the lock and the context takes either
+		fn, called := refused()
+		_, err := c.end("Update", c.beginUpdate(ctx, sampleAccount, fn))
+		if called.Load() {
+			c.Fatalf("fn runs although the context is done: look at ctx.Err() when the account is locked")
+		}
+		if !errors.Is(err, context.Canceled) {
+			c.Fatalf("Update returns the error %v, want one that Is context.Canceled", err)
+		}
+	}
+}
+
+func checkSavedAfterContext(c *storeCheck) {
+	ctx, cancel := context.WithCancel(c.Context())
+	defer cancel()
+	_, err := c.end("Update", c.beginUpdate(ctx, sampleAccount, func(*oauth2.Token) (*oauth2.Token, error) {
+		cancel()
+		return samplePair("spent"), nil
+	}))
+	if err != nil {
+		c.Errorf("Update: %v: by now the old refresh token is spent, so the new one must be saved", err)
+	}
+	c.stored(sampleAccount, samplePair("spent"))
+}
+
+func checkPanicUnlocks(c *storeCheck) {
+	before := samplePair("before")
+	c.save(sampleAccount, before)
+	_, err := c.end("Update", begin(func() (token *oauth2.Token, err error) {
+		defer func() {
+			if recover() != nil {
+				err = errSample
+			}
+		}()
+		return c.store.Update(c.Context(), sampleAccount, func(*oauth2.Token) (*oauth2.Token, error) {
+			panic("fn panics") //nolint:forbidigo // a store has to survive that
+		})
+	}))
+	if err == nil {
+		c.Errorf("Update succeeds although fn panicked")
+	}
+	c.stored(sampleAccount, before)
+	c.otherwise().save(sampleAccount, samplePair("later"))
+}
+
+// checkBothSides writes through one side and then the other: one that remembers what it
+// has read or written would spend a refresh token that the other has replaced.
+func checkBothSides(c *storeCheck) {
+	side := c
+	var before *oauth2.Token
+	for i := range 6 {
+		next := samplePair(strconv.Itoa(i))
+		_, err := side.update(sampleAccount, func(current *oauth2.Token) (*oauth2.Token, error) {
+			c.wantToken("the argument of fn", current, before)
+			return next, nil
+		})
+		if err != nil {
+			c.Fatalf("Update: %v", err)
+		}
+		side.stored(sampleAccount, next)
+		side.otherwise().stored(sampleAccount, next)
+		side, before = side.otherwise(), next
+	}
+}
