@@ -140,7 +140,9 @@ func (s *DocumentsService) Share(ctx context.Context, id DocumentID, params Shar
 // more, it was sent. If it still is one, that proves nothing, for the request may be on
 // its way: wait a minute and read it again before you send again. If much time has
 // passed, it may also have been sent and declined, and be a draft for that: look in
-// [DocumentsService.AllActivities] for a sending.
+// [DocumentsService.AllActivities] for a sending. A program that may be killed records
+// the request before it calls, with the deadline of ctx, and counts the minute from there:
+// the call may wait before it sends, as after a 429.
 //
 // A nil error means only that the service reported success; the form of its answer is not
 // known. What counts is the stage that the document shows then.

@@ -33,17 +33,19 @@ func sendContract(ctx context.Context, documents *revv.DocumentsService, deal *r
 	}
 	// The intention is written down first: whatever happens to this program now, the
 	// next call knows that a request may be on its way.
-	if err := deal.remember(sending, doc.Number); err != nil {
+	bounded, cancel, err := deal.ask(ctx, sending, doc.Number)
+	if err != nil {
 		return nil, err
 	}
-	err = documents.SendForESign(ctx, doc.ID, revv.SendParams{Recipients: deal.people(), Message: "Please sign our agreement."})
+	defer cancel()
+	err = documents.SendForESign(bounded, doc.ID, revv.SendParams{Recipients: deal.people(), Message: "Please sign our agreement."})
 	switch {
 	case revv.MaybeApplied(err): // look, and do not send again: a draft may be none in a moment
 		now, readErr := documents.Get(ctx, doc.ID)
 		if readErr == nil && !now.Stage.Is(revv.StageDraft) {
 			return now, deal.remember(sent, now.Number)
 		}
-		return nil, errors.Join(err, readErr, deal.remember(sending, doc.Number)) // from now on: the call itself may have taken a minute
+		return nil, errors.Join(err, readErr, deal.remember(sending, doc.Number)) // from now on: no request can leave any more
 	case err != nil: // nothing was sent
 		return nil, errors.Join(err, deal.remember(created, doc.Number))
 	}
@@ -98,10 +100,12 @@ func contractOf(ctx context.Context, documents *revv.DocumentsService, deal *rec
 		}
 	}
 	// As above: the next call searches before it creates a second document.
-	if err := deal.remember(creating, ""); err != nil {
+	bounded, cancel, err := deal.ask(ctx, creating, "")
+	if err != nil {
 		return nil, err
 	}
-	doc, err := documents.Create(ctx, revv.CreateDocumentParams{TemplateID: deal.TemplateID, Title: deal.title()})
+	defer cancel()
+	doc, err := documents.Create(bounded, revv.CreateDocumentParams{TemplateID: deal.TemplateID, Title: deal.title()})
 	switch {
 	case revv.MaybeApplied(err):
 		found, searchErr := adopt(ctx, documents, deal)

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -189,6 +190,51 @@ func TestSendContract_afterACrash_waitsAndLooks(t *testing.T) {
 		assert.Len(t, server.Outbox(), 1)
 	})
 }
+
+// The client waits as long as the service has asked it to, and its request leaves when the
+// record is almost a minute old. A program that is killed then cannot say so.
+func TestSendContract_killedAfterALongWait_isSentOnce(t *testing.T) {
+	for _, op := range []string{"Documents.Create", "Documents.SendForESign"} {
+		t.Run(op, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				server := revvtest.NewServer(t, revvtest.WithoutNetwork(), revvtest.WithRepeatedSends())
+				deal := won(t)
+				server.Fail(
+					revvtest.Fault{Operation: op, Status: http.StatusTooManyRequests, RetryAfter: "50", Times: 1},
+					revvtest.Fault{Operation: op, CutAfter: -1, Late: late, Times: 1},
+				)
+				killed, leave := make(chan struct{}), make(chan struct{})
+				client := server.Client(revv.WithMiddleware(func(next http.RoundTripper) http.RoundTripper {
+					return roundTripper(func(r *http.Request) (*http.Response, error) {
+						resp, err := next.RoundTrip(r)
+						if info, _ := revv.CallInfoFrom(r.Context()); info.Operation == op && info.Attempt == 2 {
+							close(killed)
+							<-leave // nothing more happens in this program
+						}
+						return resp, err
+					})
+				}))
+				var dying sync.WaitGroup
+				its := again(t, deal)
+				dying.Go(func() { _, _ = sendContract(t.Context(), client.Documents, its) })
+				<-killed
+				for range 60 { // whoever calls is impatient
+					_, _ = sendContract(t.Context(), server.Client().Documents, again(t, deal))
+					<-time.After(3 * time.Second)
+				}
+				assert.Equal(t, contract{State: sent, Number: "DOC-000040"}, again(t, deal).Contract)
+				assert.Len(t, server.Documents(), 1)
+				assert.Len(t, server.Outbox(), 1)
+				close(leave)
+				dying.Wait()
+			})
+		})
+	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 func TestSendContract_calledByEightAtOnce_isSentOnce(t *testing.T) {
 	t.Parallel()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -29,11 +30,15 @@ const (
 // not shown its effect by then is taken for lost.
 const onItsWay = time.Minute
 
+// askLimit is how long a call may take whose answer can be lost. The client may wait in it,
+// because the service has asked for that, and send its request at the very end.
+const askLimit = time.Minute
+
 var errUnsettled = errors.New("the last request may still be on its way")
 
 // record is a deal in the CRM, which here is a JSON file. Of a real CRM it is a
 // record with three fields of its own: the state of the contract, its number, and
-// since when an answer is missing.
+// until when a request could leave whose answer is missing.
 type record struct {
 	ID         string          `json:"id"`
 	Customer   string          `json:"customer"`
@@ -56,14 +61,14 @@ type signer struct {
 type contract struct {
 	State  state               `json:"state"`
 	Number revv.DocumentNumber `json:"number,omitzero"`
-	Since  time.Time           `json:"since,omitzero"` // of creating and sending
+	Until  time.Time           `json:"until,omitzero"` // when the request of creating or sending has left, at the latest
 }
 
 // settled says that what was asked for had happened at that time, or never will. The
 // time is that before the read whose answer is judged: while a slow answer is on its way,
 // the request can still arrive.
 func (d *record) settled(at time.Time) error {
-	if left := onItsWay - at.Sub(d.Contract.Since); left > 0 {
+	if left := onItsWay - at.Sub(d.Contract.Until); left > 0 {
 		return fmt.Errorf("%w: run again in %s", errUnsettled, left.Round(time.Second))
 	}
 	return nil
@@ -122,13 +127,29 @@ func (d *record) lock() (unlock func()) {
 	return d.mu.Unlock
 }
 
-// remember writes the state of the contract into the CRM. The file is replaced
-// as a whole, so that a program that dies leaves the old record or the new one.
+// ask writes down that something is asked for, and bounds the call that does it: if this
+// program is killed, the next one knows how long it has to wait.
+func (d *record) ask(ctx context.Context, now state, number revv.DocumentNumber) (context.Context, context.CancelFunc, error) {
+	until := time.Now().Add(askLimit)
+	if err := d.write(contract{State: now, Number: number, Until: until.UTC()}); err != nil {
+		return nil, nil, err
+	}
+	ctx, cancel := context.WithDeadline(ctx, until)
+	return ctx, cancel, nil
+}
+
+// remember writes down how far the contract has got, when no call is under way.
 func (d *record) remember(now state, number revv.DocumentNumber) error {
 	next := contract{State: now, Number: number}
 	if now == creating || now == sending {
-		next.Since = time.Now().UTC()
+		next.Until = time.Now().UTC()
 	}
+	return d.write(next)
+}
+
+// write writes the state of the contract into the CRM. The file is replaced as a whole,
+// so that a program that dies leaves the old record or the new one.
+func (d *record) write(next contract) error {
 	if d.Contract == next {
 		return nil
 	}

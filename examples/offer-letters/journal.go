@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,12 +19,16 @@ type entry struct {
 	ID     string              `json:"id"`
 	Number revv.DocumentNumber `json:"number"`
 	Sent   bool                `json:"sent,omitzero"`
-	Since  time.Time           `json:"since,omitzero"` // when a request began whose answer is missing: to create, or to send what has a number
+	Until  time.Time           `json:"until,omitzero"` // when a request has left, at the latest, whose answer is missing: to create, or to send what has a number
 }
 
 // onItsWay is how long a request whose answer was lost may take to arrive. What has
 // not shown its effect by then is taken for lost.
 const onItsWay = time.Minute
+
+// askLimit is how long a call may take whose answer can be lost. The client may wait in it,
+// because the service has asked for that, and send its request at the very end.
+const askLimit = time.Minute
 
 var errUnsettled = errors.New("the last request may still be on its way")
 
@@ -31,7 +36,7 @@ var errUnsettled = errors.New("the last request may still be on its way")
 // time is that before the read whose answer is judged: while a slow answer is on its way,
 // the request can still arrive.
 func (e entry) settled(at time.Time) error {
-	if left := onItsWay - at.Sub(e.Since); left > 0 && !e.Since.IsZero() {
+	if left := onItsWay - at.Sub(e.Until); left > 0 && !e.Until.IsZero() {
 		return fmt.Errorf("%w: run again in %s", errUnsettled, left.Round(time.Second))
 	}
 	return nil
@@ -115,9 +120,21 @@ func (j *journal) write(e entry) error {
 	return nil
 }
 
-// writeAsked notes down that something is asked for now.
-func (j *journal) writeAsked(e entry) error {
-	e.Since = time.Now().UTC()
+// ask notes down that something is asked for, and bounds the call that does it: if this run
+// is killed, the next one knows how long it has to wait.
+func (j *journal) ask(ctx context.Context, e entry) (context.Context, context.CancelFunc, error) {
+	until := time.Now().Add(askLimit)
+	e.Until = until.UTC()
+	if err := j.write(e); err != nil {
+		return nil, nil, err
+	}
+	ctx, cancel := context.WithDeadline(ctx, until)
+	return ctx, cancel, nil
+}
+
+// writeLost notes down that the answer to a call is lost, which is over.
+func (j *journal) writeLost(e entry) error {
+	e.Until = time.Now().UTC()
 	return j.write(e)
 }
 

@@ -48,17 +48,19 @@ func (m *mailing) sendLetter(ctx context.Context, l letter) (e entry, again bool
 	if _, err := m.documents.SetFields(ctx, doc.ID, l.fields()); err != nil {
 		return e, false, err
 	}
-	if err := m.journal.writeAsked(e); err != nil {
+	bounded, cancel, err := m.journal.ask(ctx, e)
+	if err != nil {
 		return e, false, err
 	}
-	err = m.documents.SendForESign(ctx, doc.ID, revv.SendParams{
+	defer cancel()
+	err = m.documents.SendForESign(bounded, doc.ID, revv.SendParams{
 		Recipients: []revv.Person{{Email: l.Email}}, Message: "We are glad to make you this offer.",
 	})
 	switch {
 	case revv.MaybeApplied(err): // look, and do not send again
 		now, readErr := m.documents.Get(ctx, doc.ID)
 		if readErr != nil || now.Stage.Is(revv.StageDraft) {
-			return e, false, errors.Join(err, readErr, m.journal.writeAsked(e)) // from now on: the call itself may have taken a minute
+			return e, false, errors.Join(err, readErr, m.journal.writeLost(e)) // from now on: no request can leave any more
 		}
 	case err != nil: // nothing was sent
 		return e, false, errors.Join(err, m.journal.write(e))
@@ -99,13 +101,15 @@ func (m *mailing) document(ctx context.Context, l letter, e entry) (*revv.Docume
 	if err := e.settled(m.surveyed); err != nil {
 		return nil, err // it may have been made after the survey
 	}
-	if err := m.journal.writeAsked(entry{ID: l.ID}); err != nil {
+	bounded, cancel, err := m.journal.ask(ctx, entry{ID: l.ID})
+	if err != nil {
 		return nil, err
 	}
-	doc, err := m.documents.Create(ctx, revv.CreateDocumentParams{TemplateID: m.template, Title: l.title()})
+	defer cancel()
+	doc, err := m.documents.Create(bounded, revv.CreateDocumentParams{TemplateID: m.template, Title: l.title()})
 	switch {
 	case revv.MaybeApplied(err):
-		return nil, errors.Join(err, m.journal.writeAsked(entry{ID: l.ID})) // if it exists, a later run finds it by its title
+		return nil, errors.Join(err, m.journal.writeLost(entry{ID: l.ID})) // if it exists, a later run finds it by its title
 	case err != nil: // nothing was made
 		return nil, errors.Join(err, m.journal.write(entry{ID: l.ID}))
 	}

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -172,6 +174,53 @@ func TestSendFile_callThatTookAMinute_isNotSettledAtItsEnd(t *testing.T) {
 		checkOnce(t, server)
 	})
 }
+
+// The client waits as long as the service has asked it to, and its request leaves when the
+// line of the journal is almost a minute old. A run that is killed then cannot say so.
+func TestSendFile_killedAfterALongWait_sendsOnce(t *testing.T) {
+	for _, op := range []string{"Documents.Create", "Documents.SendForESign"} {
+		t.Run(op, func(t *testing.T) {
+			path, copied := sampleFile(t), sampleFile(t)
+			synctest.Test(t, func(t *testing.T) {
+				server := revvtest.NewServer(t, revvtest.WithoutNetwork(), revvtest.WithRepeatedSends())
+				server.Fail(
+					revvtest.Fault{Operation: op, Status: http.StatusTooManyRequests, RetryAfter: "50", Times: 1},
+					revvtest.Fault{Operation: op, CutAfter: -1, Late: 40 * time.Second, Times: 1},
+				)
+				killed, leave := make(chan struct{}), make(chan struct{})
+				client := server.Client(revv.WithMiddleware(func(next http.RoundTripper) http.RoundTripper {
+					return roundTripper(func(r *http.Request) (*http.Response, error) {
+						resp, err := next.RoundTrip(r)
+						if info, _ := revv.CallInfoFrom(r.Context()); info.Operation == op && info.Attempt == 2 {
+							close(killed)
+							<-leave // nothing more happens in this run
+						}
+						return resp, err
+					})
+				}))
+				var dying sync.WaitGroup
+				dying.Go(func() { _, _ = sendFile(t.Context(), client, offerLetter, path, 1, &bytes.Buffer{}) })
+				<-killed
+				journal, err := os.ReadFile(path + ".journal") // its lock ends with its process, which this one is not
+				require.NoError(t, err)
+				require.NoError(t, os.WriteFile(copied+".journal", journal, 0o600))
+				for range 60 { // whoever runs it is impatient
+					_, err := sendFile(t.Context(), server.Client(), offerLetter, copied, 1, &bytes.Buffer{})
+					require.NoError(t, err)
+					<-time.After(3 * time.Second)
+				}
+				checkOnce(t, server)
+				assert.Len(t, server.Documents(), 3)
+				close(leave)
+				dying.Wait()
+			})
+		})
+	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 // While the outcome is not known, a run says so and sends nothing.
 func TestSendFile_rerunAtOnce_saysWhatIsUnclear(t *testing.T) {

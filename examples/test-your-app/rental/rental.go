@@ -52,7 +52,7 @@ type Office struct {
 
 // entry is what the office knows of a lease.
 type entry struct {
-	asked    time.Time // when a request began whose outcome is not known: to make the document, or to send it
+	asked    time.Time // when a request has left, at the latest, whose outcome is not known: to make the document, or to send it
 	document revv.DocumentID
 	keysOut  bool
 }
@@ -85,12 +85,13 @@ func (o *Office) SendLease(ctx context.Context, lease Lease) error {
 	if err != nil {
 		return advise(err)
 	}
-	o.note(lease.Number, func(e *entry) { e.asked = time.Now() })
-	err = o.client.Documents.SendForESign(ctx, doc.ID, revv.SendParams{Recipients: []revv.Person{lease.Tenant}})
+	bounded, cancel := o.ask(ctx, lease.Number)
+	defer cancel()
+	err = o.client.Documents.SendForESign(bounded, doc.ID, revv.SendParams{Recipients: []revv.Person{lease.Tenant}})
 	if revv.MaybeApplied(err) { // look before sending again
 		now, readErr := o.client.Documents.Get(ctx, doc.ID)
 		if readErr != nil || now.Stage.Is(revv.StageDraft) {
-			o.note(lease.Number, func(e *entry) { e.asked = time.Now() }) // the call itself may have taken a minute
+			o.note(lease.Number, func(e *entry) { e.asked = time.Now() }) // no request can leave any more
 			return advise(err)
 		}
 		err = nil
@@ -120,8 +121,9 @@ func (o *Office) document(ctx context.Context, lease Lease) (*revv.Document, err
 			}
 		}
 	}
-	o.note(lease.Number, func(e *entry) { e.asked = time.Now() })
-	doc, err := o.client.Documents.Create(ctx, revv.CreateDocumentParams{TemplateID: o.template, Title: title})
+	bounded, cancel := o.ask(ctx, lease.Number)
+	defer cancel()
+	doc, err := o.client.Documents.Create(bounded, revv.CreateDocumentParams{TemplateID: o.template, Title: title})
 	switch {
 	case revv.MaybeApplied(err):
 		if found, findErr := o.find(ctx, title); findErr == nil {
@@ -151,6 +153,17 @@ func (o *Office) find(ctx context.Context, title string) (*revv.Document, error)
 		}
 	}
 	return nil, errNone
+}
+
+// askLimit is how long a call may take whose answer can be lost. The client may wait in it,
+// because the service has asked for that, and send its request at the very end.
+const askLimit = time.Minute
+
+// ask notes down that something is asked for, and bounds the call that does it.
+func (o *Office) ask(ctx context.Context, number string) (context.Context, context.CancelFunc) {
+	until := time.Now().Add(askLimit)
+	o.note(number, func(e *entry) { e.asked = until })
+	return context.WithDeadline(ctx, until)
 }
 
 // note changes what is known of a lease, and returns it.
