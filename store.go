@@ -43,14 +43,16 @@ type TokenStore interface {
 	// Update replaces the token of the account by what fn makes of it:
 	//
 	//   - It locks the account, in every process that shares the store. Waiting
-	//     for the lock ends with ctx, and if ctx is done when the account is locked, fn
-	//     is not called. Accounts do not wait for one another.
+	//     for the lock ends with ctx and not before, and if ctx is done when the account
+	//     is locked, fn is not called. Accounts do not wait for one another.
 	//   - Where saving could not succeed, because the disk is full or the database
 	//     read-only, it returns an error without calling fn: fn spends the refresh
 	//     token.
 	//   - It calls fn, once, with the stored token, nil when there is none. When
 	//     fn fails, nothing is saved and Update returns the error of fn. A nil
-	//     token without an error is an error.
+	//     token without an error is an error. fn can take half a minute: a lock that is a
+	//     lease has to last longer than that and the saving, and what saves must not
+	//     need a connection that those who wait for the lock have taken.
 	//   - It saves what fn returned, even if ctx has ended in the meantime, and
 	//     returns only when that is durable. When fn returns the very pointer that
 	//     it was handed, with the token unchanged, nothing needs to be saved.

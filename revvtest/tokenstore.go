@@ -52,14 +52,23 @@ func TestTokenStore(t *testing.T, newStore func(t *testing.T) revv.TokenStore) {
 //
 // What is written through one is read through the other, and what waits, waits for the
 // other. It finds locks and caches that end at the border of a process, which
-// [TestTokenStore] cannot see; two replicas with such a store spend a refresh token twice.
+// [TestTokenStore] cannot see, and leases and limits of up to three seconds (fn can take
+// half a minute); two replicas with such a store spend a refresh token twice.
 func TestSharedTokenStore(t *testing.T, newStores func(t *testing.T) (one, another revv.TokenStore)) {
 	t.Helper()
-	for _, promise := range append(tokenStorePromises(), tokenStorePromise{"either side sees what the other has saved", checkBothSides}) {
+	for _, promise := range append(tokenStorePromises(), sharedPromises()...) {
 		t.Run(promise.name, func(t *testing.T) {
 			one, another := newStores(t)
 			promise.check(&storeCheck{TB: t, store: one, beside: another, patience: 10 * time.Second})
 		})
+	}
+}
+
+// sharedPromises are those that matter, or can be seen, between two programs.
+func sharedPromises() []tokenStorePromise {
+	return []tokenStorePromise{
+		{"either side sees what the other has saved", checkBothSides},
+		{"a lock lasts as long as fn takes, and is waited for as long", checkSlowRenewal},
 	}
 }
 
@@ -82,6 +91,7 @@ func tokenStorePromises() []tokenStorePromise {
 		{"accounts that look alike are kept apart", checkAccountsApart},
 		{"updates of an account happen one after the other", checkSerial},
 		{"accounts do not wait for one another", checkAccountsIndependent},
+		{"many accounts are updated at once", checkManyAccounts},
 		{"Load does not wait for Update", checkLoadDoesNotWait},
 		{"waiting for the lock ends with the context", checkWaiterLeaves},
 		{"a context that is done calls nothing", checkDoneContext},

@@ -73,6 +73,9 @@ func TestTokenStore_brokenPromise_isFound(t *testing.T) {
 		{defects{noLock: true, slow: true}, "updates of an account happen one after the other"},
 		{defects{optimistic: true}, "updates of an account happen one after the other"},
 		{defects{oneLock: true}, "accounts do not wait for one another"},
+		{defects{impatient: true}, "a lock lasts as long as fn takes, and is waited for as long"},
+		{defects{leases: true}, "a lock lasts as long as fn takes, and is waited for as long"},
+		{defects{fewConnections: true}, "many accounts are updated at once"},
 		{defects{loadLocks: true}, "Load does not wait for Update"},
 		{defects{ignoresContext: true}, "waiting for the lock ends with the context"},
 		{defects{ignoresContext: true}, "a context that is done calls nothing"},
@@ -82,7 +85,7 @@ func TestTokenStore_brokenPromise_isFound(t *testing.T) {
 	}
 	promises := make(map[string]func(*storeCheck))
 	found := make(map[string]bool)
-	for _, promise := range tokenStorePromises() {
+	for _, promise := range append(tokenStorePromises(), sharedPromises()[1]) {
 		promises[promise.name] = promise.check
 	}
 	for _, tt := range tests {
@@ -141,6 +144,9 @@ type defects struct {
 	savesWithContext, keepsLockOnPanic, cutsAccounts, forgetsExpired,
 	forgets,
 	keepsHanded, // saves what fn got and gave back without a copy
+	impatient, // waits 20 ms for the lock
+	leases, // whose locks end after 20 ms
+	fewConnections, // of which an Update takes one for the lock and another to save
 	optimistic bool // has no lock, and does it once more if another was faster
 }
 
@@ -149,11 +155,12 @@ type modelStore struct {
 	defects defects
 	mu      sync.Mutex
 	locks   map[string]chan struct{}
+	pool    chan struct{}
 	tokens  map[string]*oauth2.Token
 }
 
 func newModelStore(d defects) *modelStore {
-	return &modelStore{defects: d, locks: make(map[string]chan struct{}), tokens: make(map[string]*oauth2.Token)}
+	return &modelStore{defects: d, locks: make(map[string]chan struct{}), pool: make(chan struct{}, 8), tokens: make(map[string]*oauth2.Token)}
 }
 
 func (s *modelStore) key(account string) string {
@@ -223,9 +230,32 @@ func (s *modelStore) lock(ctx context.Context, account string) (func(), error) {
 	if ctx.Err() != nil && !s.defects.tossesCoin {
 		return nil, ctx.Err()
 	}
+	var limit <-chan time.Time
+	if s.defects.impatient {
+		limit = time.After(20 * time.Millisecond)
+	}
 	select {
 	case lock <- struct{}{}:
-		return func() { <-lock }, nil
+		unlock := sync.OnceFunc(func() { <-lock })
+		if s.defects.leases {
+			time.AfterFunc(20*time.Millisecond, unlock)
+		}
+		return unlock, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-limit:
+		return nil, errors.New("the lock is taken")
+	}
+}
+
+// connection takes one of the pool until it is given back.
+func (s *modelStore) connection(ctx context.Context) (giveBack func(), err error) {
+	if !s.defects.fewConnections {
+		return func() {}, nil
+	}
+	select {
+	case s.pool <- struct{}{}:
+		return func() { <-s.pool }, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
@@ -252,6 +282,11 @@ func (s *modelStore) Update(
 	if s.defects.optimistic {
 		return s.updateOptimistically(account, fn)
 	}
+	ofLock, err := s.connection(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer ofLock()
 	unlock, err := s.lock(ctx, account)
 	if err != nil {
 		return nil, err
@@ -287,6 +322,11 @@ func (s *modelStore) Update(
 		}
 		return nil, errors.New("no token")
 	}
+	ofSaving, err := s.connection(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer ofSaving()
 	if s.defects.savesWithContext && ctx.Err() != nil {
 		return nil, ctx.Err()
 	}

@@ -98,6 +98,61 @@ func checkAccountsIndependent(c *storeCheck) {
 	})
 }
 
+// checkSlowRenewal finds leases and limits of some seconds. fn can take half a minute, which
+// would be too long for a test.
+func checkSlowRenewal(c *storeCheck) {
+	ctx, cancel := context.WithTimeout(c.Context(), c.patience)
+	defer cancel()
+	var waiter <-chan outcome
+	var early atomic.Bool
+	released := make(chan struct{})
+	c.holding(func(other *storeCheck) {
+		waiter = other.beginUpdate(ctx, sampleAccount, func(current *oauth2.Token) (*oauth2.Token, error) {
+			select {
+			case <-released:
+			default:
+				early.Store(true)
+			}
+			return current, nil
+		})
+		select {
+		case got := <-waiter:
+			c.Fatalf("a second Update ends while the first one runs, with the error %v", got.err)
+		case <-time.After(c.patience * 3 / 10):
+		}
+		close(released)
+	})
+	if _, err := c.end("the second Update", waiter); err != nil {
+		c.Errorf("the second Update, after the first one: %v", err)
+	}
+	if early.Load() {
+		c.Errorf("fn runs although another Update holds the lock")
+	}
+}
+
+// checkManyAccounts finds stores that take two connections of a pool for an Update: when
+// each of them has got one, nobody gets a second.
+func checkManyAccounts(c *storeCheck) {
+	const accounts = 50
+	ctx, cancel := context.WithTimeout(c.Context(), c.patience)
+	defer cancel()
+	calls := make([]<-chan outcome, accounts)
+	for i := range calls {
+		calls[i] = c.beginUpdate(ctx, strconv.Itoa(i), func(*oauth2.Token) (*oauth2.Token, error) {
+			<-time.After(c.patience / 500)
+			return samplePair(strconv.Itoa(i)), nil
+		})
+	}
+	for _, call := range calls {
+		if _, err := c.end("Update", call); err != nil {
+			c.Fatalf("Update, one of %d accounts at once: %v", accounts, err)
+		}
+	}
+	for i := range calls {
+		c.stored(strconv.Itoa(i), samplePair(strconv.Itoa(i)))
+	}
+}
+
 func checkLoadDoesNotWait(c *storeCheck) {
 	c.save(sampleAccount, samplePair("before"))
 	c.holding(func(*storeCheck) { c.stored(sampleAccount, samplePair("before")) })

@@ -37,7 +37,6 @@ func TestSharedTokenStore_ofThisPackage_keepsAllPromises(t *testing.T) {
 			require.NoError(t, err)
 			return one, another
 		},
-		"the model": func(*testing.T) (one, another revv.TokenStore) { return newReplicas(lapses{}) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -51,13 +50,14 @@ func TestSharedTokenStore_ofThisPackage_keepsAllPromises(t *testing.T) {
 func TestSharedTokenStore_brokenPromise_isFound(t *testing.T) {
 	t.Parallel()
 	promises := make(map[string]func(*storeCheck))
-	for _, promise := range append(tokenStorePromises(), tokenStorePromise{"either side sees what the other has saved", checkBothSides}) {
+	for _, promise := range append(tokenStorePromises(), sharedPromises()...) {
 		promises[promise.name] = promise.check
 	}
 	for _, tt := range []struct {
 		lapses lapses
 		finds  []string
 	}{
+		{lapses{}, nil},
 		{lapses{ownLocks: true}, []string{"updates of an account happen one after the other", "waiting for the lock ends with the context"}},
 		{lapses{ownTokens: true}, []string{"what fn returns is saved", "either side sees what the other has saved"}},
 		{lapses{remembersLoads: true}, []string{"either side sees what the other has saved"}},
@@ -68,7 +68,11 @@ func TestSharedTokenStore_brokenPromise_isFound(t *testing.T) {
 			t.Parallel()
 			for name, check := range promises {
 				alone, _ := newReplicas(tt.lapses)
+				one, another := newReplicas(tt.lapses)
 				assert.Empty(t, failuresOf(t, check, alone, nil), "alone: %s", name)
+				if len(tt.finds) == 0 {
+					assert.Empty(t, failuresOf(t, check, one, another), "together: %s", name)
+				}
 			}
 			for _, name := range tt.finds {
 				require.Contains(t, promises, name)
