@@ -211,9 +211,13 @@ func (s *DocumentsService) List(ctx context.Context, params ListDocumentsParams,
 //
 // Pages are counted by the service. An entry in front that goes away while the list is
 // read, as a document that is moved, shifts those behind it, and one of them can be
-// missed without an error. SortByNumber at least keeps other changes from reordering
-// them (the parameter was observed; which way it sorts was not). Read the list again
-// before you create something because it was not there.
+// missed without an error; and when entries are added behind the last page, which was not
+// full, while the page after it is read, those that fill it are missed. Entries that are
+// added in front come twice, and a whole page of them looks like [ErrPageLoop].
+// SortByNumber at least keeps other changes from reordering them (the parameter was
+// observed; which way it sorts was not). Read the list again before you create something
+// because it was not there, and do not take the last entry for a mark up to which all
+// were seen.
 func (s *DocumentsService) All(ctx context.Context, params ListDocumentsParams, opts ...CallOption) iter.Seq2[DocumentEntry, error] {
 	return allPages(ctx, operations[opListDocuments].name, params.Page, params.Prefetch, func(ctx context.Context, number int) (*Page[DocumentEntry], error) {
 		params := params // pages are fetched at the same time

@@ -104,9 +104,11 @@ func WithWebhookObserver(fn func(WebhookResult)) WebhookOption {
 // event that was faster than what is read is not lost: where the document cannot be
 // read, and where it has not got as far as the event claims. That is so if it is still
 // [StageDraft] or [StageSent] for an [EventClosed], or [StageDraft] for an [EventSigned]
-// or [EventAccepted], and if the event has a later stage than the document. Where the two
-// differ and one is a stage of the account's own, nobody can tell which is later: such an
-// event keeps coming back, so decide without WithReadBack in such an account.
+// or [EventAccepted], and if the event has a later stage than the document. (A document that
+// was declined is a draft again: an earlier event of it comes back until its sender gives
+// up.) Where the two stages differ and one is of the account's own, nobody can tell which
+// is later: such an event keeps coming back, so decide without WithReadBack in such an
+// account.
 func WithReadBack(reader DocumentReader) WebhookOption {
 	return webhookOption(func(h *webhookHandler) {
 		h.once("WithReadBack")
