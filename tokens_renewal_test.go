@@ -45,6 +45,17 @@ func refusesAll(status int) func(*tokenWorld) {
 	}
 }
 
+// eachTenSeconds is a program that does not give up.
+func eachTenSeconds(calls int) func(context.Context, *tokenWorld, int) error {
+	return func(ctx context.Context, w *tokenWorld, n int) (err error) {
+		for range calls {
+			err = getDocument(ctx, w, n)
+			pass(10 * time.Second)
+		}
+		return err
+	}
+}
+
 func after(setups ...func(*tokenWorld)) func(*tokenWorld) {
 	return func(w *tokenWorld) {
 		for _, setup := range setups {
@@ -107,8 +118,15 @@ func renewalCases() []tokenCase {
 		}},
 		{"T03", "the fresh token is answered with 401 as well", refusesAll(http.StatusUnauthorized), []tokenStep{
 			{want: []error{revv.ErrUnauthorized}, never: errTokenKinds, tokens: 1, api: 2, saves: 1},
-			{want: []error{revv.ErrUnauthorized}, never: errTokenKinds, tokens: 1, api: 2, saves: 1},
-			{call: createDocument, want: []error{revv.ErrUnauthorized}, never: errTokenKinds, tokens: 1, api: 2, saves: 1},
+			{want: []error{revv.ErrUnauthorized}, never: errTokenKinds, api: 1}, // another one would not help, either
+			{call: createDocument, want: []error{revv.ErrUnauthorized}, never: errTokenKinds, api: 1},
+			{do: healed, api: 1},
+			{do: expired, want: []error{revv.ErrUnauthorized}, api: 1},
+			{do: func(*tokenWorld) { pass(30 * time.Second) }, tokens: 1, api: 2, saves: 1},
+			{do: expired, tokens: 1, api: 2, saves: 1},
+		}},
+		{"T03", "every token is answered with 401 for five minutes", refusesAll(http.StatusUnauthorized), []tokenStep{
+			{call: eachTenSeconds(30), want: []error{revv.ErrUnauthorized}, tokens: 10, api: 40, saves: 10},
 			{do: healed, api: 1},
 		}},
 		{"T03", "200 callers, and the fresh token is answered with 401", after(refusesAll(http.StatusUnauthorized)), []tokenStep{
