@@ -179,3 +179,20 @@ func TestSettle_withoutARenewal_returnsAtOnce(t *testing.T) {
 	require.ErrorIs(t, none.Settle(t.Context()), revv.ErrInvalidArgument)
 	require.ErrorIs(t, new(revv.Client).Settle(t.Context()), revv.ErrInvalidArgument)
 }
+
+// Of a store that cannot be compared, a client still saves its own pair.
+func TestSettle_storeCannotBeCompared_savesThePairOfItsClient(t *testing.T) {
+	inWorld(t, func(w *tokenWorld) {
+		_, client := w.program(uncomparable{ledger: w.ledger}, tokenAccount)
+		unsavable(down)(w)
+		_, err := client.Documents.Get(w.Context(), 14)
+		require.ErrorIs(w, err, revv.ErrTokenNotPersisted)
+		require.ErrorIs(w, client.Settle(w.Context()), revv.ErrTokenNotPersisted)
+		healed(w)
+		require.NoError(w, client.Settle(w.Context()))
+		kept, err := w.ledger.Load(w.Context(), tokenAccount)
+		require.NoError(w, err)
+		assert.NotEqual(w, w.first.RefreshToken, kept.RefreshToken)
+		assert.Len(w, w.posts(), 1)
+	})
+}

@@ -62,7 +62,7 @@ func (a *storeAuth) renewing() (others []*storeAuth) {
 	renewals.Lock()
 	defer renewals.Unlock()
 	for other := range renewals.by {
-		if sameStore(a.store, other.store) {
+		if a.sharesStoreWith(other) {
 			others = append(others, other)
 		}
 	}
@@ -74,7 +74,7 @@ func (a *storeAuth) waiting() (others []*storeAuth) {
 	unsavedPairs.Lock()
 	defer unsavedPairs.Unlock()
 	for _, waiting := range unsavedPairs.all {
-		if sameStore(a.store, waiting.owner.store) {
+		if a.sharesStoreWith(waiting.owner) {
 			others = append(others, waiting.owner)
 		}
 	}
@@ -90,7 +90,13 @@ type unsavedPair struct {
 // sharesPairWith reports whether two authenticators have one pair: that of one account in
 // one store.
 func (a *storeAuth) sharesPairWith(other *storeAuth) bool {
-	return a == other || a.account == other.account && sameStore(a.store, other.store)
+	return a.account == other.account && a.sharesStoreWith(other)
+}
+
+// sharesStoreWith reports whether two authenticators have one store. Of a store that
+// cannot be compared, that is known of an authenticator and itself alone.
+func (a *storeAuth) sharesStoreWith(other *storeAuth) bool {
+	return a == other || sameStore(a.store, other.store)
 }
 
 // sameStore reports whether two stores are known to be one, however often it was
