@@ -111,7 +111,8 @@ func (a *storeAuth) found(token *oauth2.Token) bool {
 // renew returns the token in the store if somebody else has put a usable one
 // there, and has the pair replaced otherwise.
 func (a *storeAuth) renew(rejected digest) (fresh, spare *oauth2.Token, err error) {
-	defer a.begin()()
+	renewals.Store(a, nil)
+	defer renewals.Delete(a)
 	posted, begun := false, time.Now()
 	err = abandoned()
 	defer func() { a.log(fresh, posted, time.Since(begun), err) }()

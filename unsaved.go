@@ -36,33 +36,12 @@ var unsavedPairs struct {
 // the client behind which a renewal goes on.
 //
 //nolint:gochecknoglobals // see above
-var renewals struct {
-	sync.Mutex
-
-	by map[*storeAuth]bool
-}
-
-// begin notes a renewal until end is called.
-func (a *storeAuth) begin() (end func()) {
-	renewals.Lock()
-	defer renewals.Unlock()
-	if renewals.by == nil {
-		renewals.by = make(map[*storeAuth]bool)
-	}
-	renewals.by[a] = true
-	return func() {
-		renewals.Lock()
-		defer renewals.Unlock()
-		delete(renewals.by, a)
-	}
-}
+var renewals sync.Map // its keys are of type *storeAuth
 
 // renewing returns the authenticators of the same store that renew a token.
 func (a *storeAuth) renewing() (others []*storeAuth) {
-	renewals.Lock()
-	defer renewals.Unlock()
-	for other := range renewals.by {
-		if a.sharesStoreWith(other) {
+	for key := range renewals.Range {
+		if other, ok := key.(*storeAuth); ok && a.sharesStoreWith(other) {
 			others = append(others, other)
 		}
 	}
