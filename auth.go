@@ -408,19 +408,16 @@ func (c OAuthConfig) Exchange(ctx context.Context, code, verifier string) (*oaut
 	for try := 1; ; try++ {
 		reply := endpoint.post(ctx, form)
 		arrived = reply.behind(arrived)
-		switch reply.outcome {
-		case retry.Success:
+		if reply.outcome == retry.Success {
 			return reply.token, nil
-		case retry.Unsent, retry.Throttled:
-			if reply.again(ctx, try, 0) {
-				continue
-			}
-		case retry.Cut, retry.Faulty, retry.BodyCut, retry.BodyUnusable, retry.Odd, retry.Done:
-			if reply.sent {
-				reply.err.kinds = append(reply.err.kinds, ErrOutcomeUnknown)
-				reply.err.Message = "the code may be spent; start the authorization again"
-			}
-		case retry.Hopeless, retry.Unauthorized, retry.Refused:
+		}
+		next := retry.Decide(retry.Consequences, reply.outcome, reply.sent)
+		if next == retry.Again && reply.again(ctx, try, 0) {
+			continue
+		}
+		if next == retry.StopUnknown || next == retry.StopApplied {
+			reply.err.kinds = append(reply.err.kinds, ErrOutcomeUnknown)
+			reply.err.Message = "the code may be spent; start the authorization again"
 		}
 		reply.err.Attempts = try
 		return nil, reply.err

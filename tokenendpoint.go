@@ -332,7 +332,7 @@ func (r *refresher) refresh(ctx context.Context, refreshToken string) (*oauth2.T
 			r.authenticate = true
 			continue
 		case lost:
-		case reply.outcome == retry.Cut && !isTimeout(reply.err), reply.outcome == retry.BodyCut && !isTimeout(reply.err):
+		case (reply.outcome == retry.Cut || reply.outcome == retry.BodyCut) && !isTimeout(reply.err):
 			lost = true
 			continue
 		case reply.outcome == retry.Unsent, reply.outcome == retry.Faulty, reply.outcome == retry.Throttled:
