@@ -1,12 +1,12 @@
 package revv
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -116,8 +116,7 @@ func (s *MemoryStore) Update(
 	if changed {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		kept := *next // what the caller has is the caller's
-		s.tokens[account] = secret.New(&kept)
+		s.tokens[account] = secret.New(cloneToken(next)) // what the caller has is the caller's
 	}
 	return next, nil
 }
@@ -150,12 +149,7 @@ func (s *MemoryStore) check(ctx context.Context, op, account string) error {
 func (s *MemoryStore) stored(account string) *oauth2.Token {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	value, ok := s.tokens[account]
-	if !ok {
-		return nil
-	}
-	token := *value.Reveal()
-	return &token
+	return cloneToken(s.tokens[account].Reveal())
 }
 
 // accountLocks is a lock for each account. Whoever waits for one is served in
@@ -334,7 +328,7 @@ func decodeToken(account string, data []byte) (token *oauth2.Token, replaces str
 		return nil, "", corrupt("exceeds 64 KiB")
 	}
 	var stored storedToken
-	decoder := json.NewDecoder(strings.NewReader(string(data)))
+	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()
 	if decoder.Decode(&stored) != nil {
 		return nil, "", corrupt("is not the JSON of a stored token")
