@@ -81,9 +81,9 @@ func (s *FileStore) Load(ctx context.Context, account string) (*oauth2.Token, er
 		return nil, err
 	}
 	files := s.files(account)
-	stored, err := readTokenFile(files, account)
+	stored, err := files.read()
 	if err == nil && stored.token == nil {
-		stored, err = s.firstSave(ctx, files, account, stored)
+		stored, err = s.firstSave(ctx, files, stored)
 	}
 	if err != nil {
 		return nil, storeError(op, err)
@@ -96,16 +96,16 @@ func (s *FileStore) Load(ctx context.Context, account string) (*oauth2.Token, er
 
 // firstSave looks for a token that a crash has left whole before there was another one.
 // Nobody would call Update for an account that has none.
-func (s *FileStore) firstSave(ctx context.Context, files tokenFiles, account string, none tokenFile) (tokenFile, error) {
-	if draft, err := none.readDraft(files, account); err != nil || draft == nil {
+func (s *FileStore) firstSave(ctx context.Context, files tokenFiles, none tokenFile) (tokenFile, error) {
+	if draft, err := files.readDraft(none); err != nil || draft == nil {
 		return none, err
 	}
-	unlock, err := s.lock(ctx, account) // it may also be one that is about to be put in its place
+	unlock, err := s.lock(ctx, files) // it may also be one that is about to be put in its place
 	if err != nil {
 		return none, err
 	}
 	defer unlock()
-	return currentFile(files, account)
+	return files.current()
 }
 
 // Update saves what fn makes of the token of the account, one call at a time in all
@@ -120,14 +120,14 @@ func (s *FileStore) Update(
 	if err := s.check(ctx, op, account); err != nil {
 		return nil, err
 	}
-	unlock, err := s.lock(ctx, account)
+	files := s.files(account)
+	unlock, err := s.lock(ctx, files)
 	if err != nil {
 		return nil, storeError(op, err)
 	}
 	defer unlock()
 
-	files := s.files(account)
-	stored, err := currentFile(files, account)
+	stored, err := files.current()
 	if err != nil {
 		return nil, storeError(op, err)
 	}
@@ -159,12 +159,12 @@ func (s *FileStore) Forget(ctx context.Context, account string) error {
 	if err := s.check(ctx, op, account); err != nil {
 		return err
 	}
-	unlock, err := s.lock(ctx, account)
+	files := s.files(account)
+	unlock, err := s.lock(ctx, files)
 	if err != nil {
 		return storeError(op, err)
 	}
 	defer unlock()
-	files := s.files(account)
 	for _, path := range []string{files.temp, files.token} {
 		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return storeError(op, err)
@@ -185,12 +185,12 @@ func (s *FileStore) check(ctx context.Context, op, account string) error {
 
 // lock queues up within the process first, so that only one goroutine of each
 // process asks for the lock of the file.
-func (s *FileStore) lock(ctx context.Context, account string) (unlock func(), err error) {
-	leave, err := s.locks.lock(ctx, account)
+func (s *FileStore) lock(ctx context.Context, files tokenFiles) (unlock func(), err error) {
+	leave, err := s.locks.lock(ctx, files.account)
 	if err != nil {
 		return nil, err
 	}
-	lock, err := filelock.Acquire(ctx, s.files(account).lock)
+	lock, err := filelock.Acquire(ctx, files.lock)
 	if err != nil {
 		leave()
 		return nil, err
@@ -199,11 +199,11 @@ func (s *FileStore) lock(ctx context.Context, account string) (unlock func(), er
 }
 
 // tokenFiles are the paths that belong to one account.
-type tokenFiles struct{ dir, token, lock, temp string }
+type tokenFiles struct{ account, dir, token, lock, temp string }
 
 func (s *FileStore) files(account string) tokenFiles {
 	path := filepath.Join(s.dir, accountID(account))
-	return tokenFiles{dir: s.dir, token: path + ".json", lock: path + ".lock", temp: path + ".tmp"}
+	return tokenFiles{account: account, dir: s.dir, token: path + ".json", lock: path + ".lock", temp: path + ".tmp"}
 }
 
 // tokenFile is a token and the file that it was in. Both are nil when there is none.
@@ -213,33 +213,33 @@ type tokenFile struct {
 	sum   string // of the content
 }
 
-// currentFile reads the file of an account that is locked, and finishes first what a
+// current reads the file of an account that is locked, and finishes first what a
 // crash has interrupted.
-func currentFile(files tokenFiles, account string) (tokenFile, error) {
-	stored, err := readTokenFile(files, account)
+func (f tokenFiles) current() (tokenFile, error) {
+	stored, err := f.read()
 	if err != nil {
 		return tokenFile{}, err
 	}
-	draft, err := stored.readDraft(files, account)
+	draft, err := f.readDraft(stored)
 	if err != nil || draft == nil {
 		return stored, err
 	}
-	if err := stored.finishSave(files, draft); err != nil {
+	if err := f.finishSave(stored, draft); err != nil {
 		return tokenFile{}, err
 	}
-	return readTokenFile(files, account)
+	return f.read()
 }
 
 // readDraft returns the draft that a crash has left whole, and that was to take the place
 // of this very content, nil if there is none: the token in the file is spent then, and
 // the draft has the only one that is good. That it cannot be read is an error, for what
 // cannot be read must not be cleared away either.
-func (f tokenFile) readDraft(files tokenFiles, account string) (data []byte, err error) {
-	if _, err := os.Lstat(files.temp); errors.Is(err, fs.ErrNotExist) {
+func (f tokenFiles) readDraft(stored tokenFile) (data []byte, err error) {
+	if _, err := os.Lstat(f.temp); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil // as nearly always; Windows would wait for it
 	}
 	err = patiently(briefly, func() (failed error) {
-		data, _, failed = readPrivate(files.temp)
+		data, _, failed = readPrivate(f.temp)
 		return failed
 	})
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrTokenStoreCorrupt) {
@@ -249,41 +249,41 @@ func (f tokenFile) readDraft(files tokenFiles, account string) (data []byte, err
 		return nil, err
 	}
 	data = bytes.TrimRight(data, "\x00") // the room that was claimed for it
-	if _, replaces, err := decodeToken(account, data); err != nil || replaces != f.sum {
+	if _, replaces, err := decodeToken(f.account, data); err != nil || replaces != stored.sum {
 		return nil, nil //nolint:nilerr // it is no draft of this file
 	}
 	return data, nil
 }
 
 // finishSave puts a draft in its place.
-func (f tokenFile) finishSave(files tokenFiles, data []byte) error {
-	file, err := os.OpenFile(files.temp, os.O_WRONLY, 0)
+func (f tokenFiles) finishSave(stored tokenFile, data []byte) error {
+	file, err := os.OpenFile(f.temp, os.O_WRONLY, 0)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = file.Close() }()
-	return (&tokenDraft{files: files, file: file, before: f.info}).save(data)
+	return (&tokenDraft{files: f, file: file, before: stored.info}).save(data)
 }
 
-// readTokenFile reads the file of an account, if there is one.
-func readTokenFile(files tokenFiles, account string) (stored tokenFile, err error) {
+// read reads the file of an account, if there is one.
+func (f tokenFiles) read() (stored tokenFile, err error) {
 	var data []byte
 	err = patiently(briefly, func() (failed error) {
-		data, stored.info, failed = readPrivate(files.token)
+		data, stored.info, failed = readPrivate(f.token)
 		return failed
 	})
 	if errors.Is(err, fs.ErrNotExist) {
 		// A directory that has gone, as with a volume that is not mounted, does not
 		// mean that nobody ever authorized the account.
-		_, err = os.Stat(files.dir)
+		_, err = os.Stat(f.dir)
 		return tokenFile{sum: hexSHA256(nil)}, err
 	}
 	if err == nil {
-		stored.token, _, err = decodeToken(account, data)
+		stored.token, _, err = decodeToken(f.account, data)
 		stored.sum = hexSHA256(data)
 	}
 	if errors.Is(err, ErrTokenStoreCorrupt) {
-		err = fmt.Errorf("%q: %w", files.token, err)
+		err = fmt.Errorf("%q: %w", f.token, err)
 	}
 	return stored, err
 }

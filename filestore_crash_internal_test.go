@@ -116,7 +116,7 @@ func TestTokenDraft_notRenamed_staysForTheNextUpdate(t *testing.T) {
 	require.ErrorIs(t, draft.save(encodedFor(t, "acme", hexSHA256(nil), fresh)), os.ErrNotExist)
 	draft.discard()
 	require.NoError(t, os.Mkdir(filepath.Dir(files.token), 0o700))
-	stored, err := currentFile(files, "acme")
+	stored, err := files.current()
 	require.NoError(t, err)
 	if assert.NotNil(t, stored.token) {
 		assert.Equal(t, "refresh-2", stored.token.RefreshToken)
