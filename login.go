@@ -363,11 +363,14 @@ func (c OAuthConfig) Handlers(done func(w http.ResponseWriter, r *http.Request, 
 	if err := errors.Join(r.problems...); err != nil {
 		return nil, nil, err
 	}
-	w := &webLogin{config: c, done: done, secure: redirect.Scheme == "https", path: redirect.Path, used: make(map[string]time.Time)}
+	w := &webLogin{config: c, done: done, name: "revv_login", path: cmp.Or(redirect.Path, "/"), used: make(map[string]time.Time)}
+	if redirect.Scheme == "https" {
+		// Browsers take a cookie with this prefix from this very host alone: another host of
+		// the same domain cannot put its own in its place. The prefix demands the other two.
+		w.name, w.path, w.secure = "__Host-"+w.name, "/", true
+	}
 	return http.HandlerFunc(w.start), http.HandlerFunc(w.callback), nil
 }
-
-const loginCookie = "revv_login"
 
 // maxUsedStates bounds the memory that somebody can fill who starts one authorization
 // after the other. Beyond it some are forgotten; their codes are spent all the same.
@@ -377,8 +380,9 @@ const maxUsedStates = 100_000
 type webLogin struct {
 	config OAuthConfig
 	done   func(w http.ResponseWriter, r *http.Request, token *oauth2.Token, err error)
-	secure bool
-	path   string
+
+	name, path string // of the cookie
+	secure     bool
 
 	mu    sync.Mutex
 	used  map[string]time.Time // cookies that were used, until they are too old anyway
@@ -386,22 +390,9 @@ type webLogin struct {
 }
 
 func (l *webLogin) cookie(value string, age int) *http.Cookie {
-	path := cmp.Or(l.path, "/")
-	if l.secure {
-		path = "/" // as the prefix of the name demands
-	}
 	return &http.Cookie{ //nolint:gosec // Secure follows the redirect URL, which is plain http on loopback alone
-		Name: l.cookieName(), Value: value, Path: path, MaxAge: age, HttpOnly: true, Secure: l.secure, SameSite: http.SameSiteLaxMode,
+		Name: l.name, Value: value, Path: l.path, MaxAge: age, HttpOnly: true, Secure: l.secure, SameSite: http.SameSiteLaxMode,
 	}
-}
-
-// cookieName has a prefix with https, by which browsers take the cookie from this host
-// alone: another one of the same domain could put its own in the place of it.
-func (l *webLogin) cookieName() string {
-	if l.secure {
-		return "__Host-" + loginCookie
-	}
-	return loginCookie
 }
 
 // derive makes a secret of the cookie for one purpose.
@@ -434,7 +425,7 @@ func (l *webLogin) callback(w http.ResponseWriter, r *http.Request) {
 	}
 	discreet(w.Header())
 	answer, ok := readCallback(r.URL.RawQuery)
-	cookies := r.CookiesNamed(l.cookieName())
+	cookies := r.CookiesNamed(l.name)
 	var reason string
 	switch {
 	case !ok:
