@@ -284,7 +284,7 @@ func (b timedBody) Read(p []byte) (int, error) {
 
 // classifyBody says how a body that could not be read is answered.
 func classifyBody(err error) (status int, reason string) {
-	if _, ok := errors.AsType[*http.MaxBytesError](err); ok || errors.Is(err, wire.ErrTooLarge) {
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return http.StatusRequestEntityTooLarge, "size"
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
@@ -302,8 +302,8 @@ func (h *webhookHandler) refuseUnread(w http.ResponseWriter, r *http.Request, re
 	case http.StatusMethodNotAllowed:
 		w.Header().Set("Allow", http.MethodPost)
 	case http.StatusUnauthorized:
-		if challenge := h.secret.challenge(); challenge != "" {
-			w.Header().Set("WWW-Authenticate", challenge)
+		if h.secret.kind == basicSecret { // some senders show their password only when they are asked
+			w.Header().Set("WWW-Authenticate", `Basic realm="webhook", charset="UTF-8"`)
 		}
 	}
 	answer(w, result, status, reason, err)

@@ -173,12 +173,3 @@ func (s *WebhookSecret) shown(r *http.Request) (text string, found bool) {
 	}
 	return "", false
 }
-
-// challenge is the WWW-Authenticate header that a refusal carries, "" for none:
-// some senders show their password only when they are asked.
-func (s *WebhookSecret) challenge() string {
-	if s.kind == basicSecret {
-		return `Basic realm="webhook", charset="UTF-8"`
-	}
-	return ""
-}
