@@ -15,12 +15,8 @@ import (
 // Lock is a lock that is held until Release.
 type Lock struct{ file *os.File }
 
-var (
-	// errHeld says that somebody else holds the lock.
-	errHeld = errors.New("lock is held")
-	// errNotRegular says that the path leads elsewhere, or to something else.
-	errNotRegular = errors.New("lock file is not a regular file")
-)
+// errHeld says that somebody else holds the lock.
+var errHeld = errors.New("lock is held")
 
 // The lock is asked for again after a delay that doubles from the first to the last.
 const (
@@ -54,14 +50,14 @@ func Acquire(ctx context.Context, path string) (*Lock, error) {
 
 // Release gives the lock back.
 func (l *Lock) Release() {
-	_ = unlock(l.file)
+	unlock(l.file)
 	_ = l.file.Close()
 }
 
 func try(path string) (*Lock, error) {
 	// Opening would create what a symbolic link without a target points to.
 	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%w: %q", errNotRegular, path)
+		return nil, fmt.Errorf("lock file is not a regular file: %q", path)
 	}
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the caller's path
 	if err != nil {
@@ -85,13 +81,8 @@ func inPlace(file *os.File, path string) error {
 		return err
 	}
 	now, err := os.Lstat(path)
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return errHeld
-	case err != nil:
-		return err
-	case !os.SameFile(locked, now):
+	if errors.Is(err, os.ErrNotExist) || err == nil && !os.SameFile(locked, now) {
 		return errHeld
 	}
-	return nil
+	return err
 }

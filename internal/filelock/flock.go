@@ -19,7 +19,7 @@ func lock(file *os.File) error {
 	return err
 }
 
-func unlock(file *os.File) error { return flock(file, syscall.LOCK_UN) }
+func unlock(file *os.File) { _ = flock(file, syscall.LOCK_UN) }
 
 func flock(file *os.File, how int) error {
 	for {

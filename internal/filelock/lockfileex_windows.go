@@ -38,11 +38,7 @@ func lock(file *os.File) error {
 	return &os.PathError{Op: "LockFileEx", Path: file.Name(), Err: err}
 }
 
-func unlock(file *os.File) error {
+func unlock(file *os.File) {
 	var at syscall.Overlapped
-	ok, _, err := procUnlockFileEx.Call(file.Fd(), 0, 1, 0, uintptr(unsafe.Pointer(&at))) //nolint:gosec // how the system takes it
-	if ok != 0 {
-		return nil
-	}
-	return &os.PathError{Op: "UnlockFileEx", Path: file.Name(), Err: err}
+	_, _, _ = procUnlockFileEx.Call(file.Fd(), 0, 1, 0, uintptr(unsafe.Pointer(&at))) //nolint:gosec // how the system takes it
 }
