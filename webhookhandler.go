@@ -382,26 +382,33 @@ func refusesNumber(err error) bool {
 func contradiction(event *Event, stage Stage) error {
 	claimed := event.Document.Stage
 	switch event.Type {
-	case EventStageChanged, EventClosed:
-		if event.Type == EventClosed && (stage.Is(StageDraft) || stage.Is(StageSent)) {
+	case EventStageChanged:
+		if mayBeAhead(claimed, stage) {
 			return errNotYet
 		}
-		if claimed == "" || claimed.Is(stage) {
-			return nil // what is not claimed contradicts nothing
+		if claimed != "" && !claimed.Is(stage) {
+			return errOtherStage
 		}
-		if before, now := rank(claimed), rank(stage); before < 0 || now < 0 || before > now {
+	case EventClosed: // it stays closed in later stages
+		if stage.Is(StageDraft) || stage.Is(StageSent) || mayBeAhead(claimed, stage) {
 			return errNotYet
 		}
-		if event.Type == EventClosed {
-			return nil // it stays closed in what comes later
-		}
-		return errOtherStage
 	case EventSigned, EventAccepted:
 		if stage.Is(StageDraft) {
 			return errNotYet
 		}
 	}
 	return nil
+}
+
+// mayBeAhead reports whether the stage that an event claims, if it claims one, is later
+// than that of the document. Of two stages that are not both known, it may be.
+func mayBeAhead(claimed, stage Stage) bool {
+	if claimed == "" || claimed.Is(stage) {
+		return false
+	}
+	before, now := rank(claimed), rank(stage)
+	return before < 0 || now < 0 || before > now
 }
 
 // rank is where a stage stands in the life of a document, -1 for one of an account's
