@@ -136,7 +136,7 @@ func (s *EncryptedStore) Update(
 	if err != nil {
 		return nil, err
 	}
-	if next == nil || !samePair(kept, wanted) {
+	if !samePair(kept, wanted) { // wanted is nil if the function was not called, or its error ignored
 		return nil, argument(op, "inner", "reports a success without keeping what it was given")
 	}
 	return next, nil
