@@ -21,15 +21,15 @@ import (
 // [OAuthConfig.Authenticator] make one; programs can bring their own. Both methods are
 // called by any number of goroutines at once.
 type Authenticator interface {
-	// Token returns the token to send with the next request. It returns when
-	// ctx is done. The token must not be modified. An error ends the call, which wraps
-	// it, before anything more is sent; so does a token without AccessToken, which is
-	// ErrInvalidArgument if nothing was sent before.
+	// Token returns the token to send with the next request, and does not wait
+	// longer than ctx. The caller must not modify the token. An error ends the call,
+	// which wraps it, before anything more is sent. So does a token without
+	// AccessToken: that is ErrInvalidArgument if nothing was sent before.
 	Token(ctx context.Context) (*oauth2.Token, error)
-	// Reject says that the service answered 401 to a token. The next call of
-	// Token should return another one if there is one, and must not do anything
-	// if bad has been replaced in the meantime. Reject must return at once: Token is
-	// the one that may wait.
+	// Reject says that the service answered 401 to a token. The next call of Token
+	// should return another one, if there is one. If bad has been replaced in the
+	// meantime, Reject must change nothing. It must return at once: only Token may
+	// wait.
 	Reject(ctx context.Context, bad *oauth2.Token)
 }
 
@@ -45,7 +45,7 @@ func validateAuth(auth Authenticator) error {
 	return nil
 }
 
-// isNil reports an interface without a value, or with a pointer or function that is nil.
+// isNil reports whether an interface holds nothing, or a nil pointer or function.
 func isNil(v any) bool {
 	if v == nil {
 		return true
@@ -80,9 +80,9 @@ func (s staticToken) check() error {
 // FromTokenSource returns an authenticator that takes its tokens from an
 // [oauth2.TokenSource]. A token is used until it is about to expire or the
 // service rejects it; then the source is asked again, once for all callers that
-// wait, and each caller waits no longer than its own context. An error of the source is
-// the cause of the call's error; of this package's it is [ErrReauthorizationRequired]
-// alone, for a refresh token that the endpoint refuses as invalid_grant.
+// wait, and each caller waits no longer than its own context. The error of a call wraps
+// that of the source. An [oauth2.RetrieveError] is wrapped without its body: it is
+// [ErrReauthorizationRequired] for invalid_grant, else what its status says.
 //
 // The sources of golang.org/x/oauth2 renew by the clock alone and keep a rotated
 // refresh token to themselves: prefer [OAuthConfig.Authenticator].
@@ -144,21 +144,21 @@ type keeper struct {
 	mu       sync.Mutex
 	current  secret.Value[*oauth2.Token]
 	rejected digest // the access token that the service answered 401 to
-	early    digest // the access token that is not renewed ahead of time, or not again
+	early    digest // the access token that is not renewed ahead of time (any more)
 	renewed  digest // the access token that a renewal of this authenticator has brought
-	pending  bool   // a new pair waits to be saved, and no token goes out before
+	pending  bool   // a new pair waits to be saved; until then no token goes out
 	flight   *flight
 
 	vain      digest    // the access token that the service has refused although it was fresh
 	vainUntil time.Time // when another may be asked for all the same
 }
 
-// renewal returns another token than the rejected one. Beside an error it can
-// return a spare one, which is good for the time being.
+// renewal fetches a token other than the rejected one. With an error it can return a
+// spare one, to be used for the time being.
 type renewal func(rejected digest) (fresh, spare *oauth2.Token, err error)
 
-// token returns the token at hand if it will do, and a renewed one otherwise. A
-// renewal ahead of time is waited for by the caller that began it alone.
+// token returns the token at hand if it will do, and a renewed one otherwise. Only the
+// caller that begins a renewal ahead of time waits for it.
 func (k *keeper) token(ctx context.Context, renew renewal) (*oauth2.Token, error) {
 	if err := checkContext(ctx, "Authenticator.Token"); err != nil {
 		return nil, err
@@ -181,11 +181,11 @@ func (k *keeper) token(ctx context.Context, renew renewal) (*oauth2.Token, error
 	return k.wait(ctx, f)
 }
 
-// patience is how long a caller waits for a renewal where it could do without.
+// patience is how long a caller waits for a renewal that it could do without.
 const patience = 5 * time.Second
 
-// wait returns with the flight, or with ctx if that ends first. While the token
-// at hand is good, a flight that takes long is not waited for.
+// wait waits until the flight has landed or ctx is done. While the token at hand is
+// good, it does not wait for a flight that takes long.
 func (k *keeper) wait(ctx context.Context, f *flight) (*oauth2.Token, error) {
 	limit := patience
 	if deadline, ok := ctx.Deadline(); ok {
@@ -230,9 +230,9 @@ func (k *keeper) settle(ctx context.Context) error {
 	}
 }
 
-// fly runs a renewal and lets everybody know. A store or a source of the program's
-// own that panics must not take the program with it, where nobody could recover,
-// nor leave its callers waiting.
+// fly runs a renewal in a goroutine of its own, and lands. If a store or a source of the
+// program panics, the program must not end, for it could not recover here, and no
+// caller must be left waiting.
 func (k *keeper) fly(f *flight, renew renewal) {
 	var token, spare *oauth2.Token
 	err := abandoned()
@@ -251,6 +251,7 @@ func abandoned() error {
 	return &Error{Op: opRefresh, Message: "the token store or the token source has panicked, or ended its goroutine"}
 }
 
+// land ends a flight with what the renewal has returned.
 func (k *keeper) land(f *flight, token, spare *oauth2.Token, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -267,7 +268,7 @@ func (k *keeper) land(f *flight, token, spare *oauth2.Token, err error) {
 	if err == nil {
 		k.current = secret.New(token)
 		switch {
-		case !k.accepted(token): // the same one again: the next 401 may ask once more, and no call before it
+		case !k.accepted(token): // the rejected one again: use it, and ask once more after the next 401
 			k.rejected = digest{}
 		case remaining(token) == dusk: // its life is short from the beginning
 			k.early = digestOf(token.AccessToken)
@@ -278,8 +279,8 @@ func (k *keeper) land(f *flight, token, spare *oauth2.Token, err error) {
 	close(f.done)
 }
 
-// offer makes a token the one at hand, if there is no better one, while its
-// successor is on its way.
+// offer makes a token the one at hand if there is no better one, until its successor
+// comes.
 func (k *keeper) offer(token *oauth2.Token) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -344,8 +345,8 @@ func Endpoint(baseURL string) oauth2.Endpoint {
 }
 
 // OAuthConfig is an OAuth application, as the settings of an account show it.
-// It prints as a placeholder, for it holds the client secret; but in an unexported field
-// of another struct fmt prints what it holds, so keep a pointer to it there.
+// It holds the client secret, so it prints as a placeholder. fmt does see into an
+// unexported field of another struct, so keep a pointer there.
 type OAuthConfig struct { //nolint:recvcheck // the embedded methods have their own receivers
 	unprintable
 
@@ -366,8 +367,8 @@ type OAuthConfig struct { //nolint:recvcheck // the embedded methods have their 
 // AuthCodeURL returns the URL where a person authorizes the application. state
 // comes back to RedirectURL and must be compared there; verifier is a PKCE code
 // verifier ([oauth2.GenerateVerifier]) that [OAuthConfig.Exchange] needs again.
-// Both must be new and unguessable for every authorization. Without a verifier there
-// is no PKCE. Nothing is checked here: without ClientID or Endpoint the URL is of no use.
+// Both must be new and unguessable for every authorization. An empty verifier means no
+// PKCE. Nothing is checked here: without ClientID or Endpoint the URL is of no use.
 func (c OAuthConfig) AuthCodeURL(state, verifier string) string {
 	var opts []oauth2.AuthCodeOption
 	if verifier != "" {
@@ -376,11 +377,11 @@ func (c OAuthConfig) AuthCodeURL(state, verifier string) string {
 	return (&oauth2.Config{ClientID: c.ClientID, RedirectURL: c.RedirectURL, Endpoint: c.Endpoint}).AuthCodeURL(state, opts...)
 }
 
-// Exchange trades an authorization code for a token pair. A code is good for a
-// single use: when the connection is lost after it was sent, or the answer is 408,
-// 5xx or unreadable, the error is [ErrOutcomeUnknown] and the authorization has to be
-// started again; a code that is refused is [ErrReauthorizationRequired]. The caller
-// saves the pair, for example with [SaveToken].
+// Exchange trades an authorization code for a token pair. A code can be used once. If
+// the connection is lost after the code was sent, or the answer is 408, 5xx or
+// unreadable, the error is [ErrOutcomeUnknown] and the authorization has to be started
+// again. A code that is refused is [ErrReauthorizationRequired]. The caller saves the
+// pair, for example with [SaveToken].
 func (c OAuthConfig) Exchange(ctx context.Context, code, verifier string) (*oauth2.Token, error) {
 	const op = "OAuth.Exchange"
 	if err := checkContext(ctx, op); err != nil {
@@ -400,7 +401,7 @@ func (c OAuthConfig) Exchange(ctx context.Context, code, verifier string) (*oaut
 		"client_id": {c.ClientID}, "client_secret": {c.ClientSecret}, "code": {code}, "grant_type": {"authorization_code"},
 	}
 	for name, value := range map[string]string{"redirect_uri": c.RedirectURL, "code_verifier": verifier} {
-		if value != "" { // AuthCodeURL leaves it out as well
+		if value != "" { // AuthCodeURL leaves out what is empty, too
 			form.Set(name, value)
 		}
 	}
@@ -428,21 +429,22 @@ func (c OAuthConfig) Exchange(ctx context.Context, code, verifier string) (*oaut
 // in store, renews it when it is about to expire or the service rejects it, and saves
 // a new pair before it is used. Any number of clients, programs and machines may share
 // the store, if the store supports that. A pair that the store has failed to save waits
-// for all authenticators of the process that have the same store and account; pass the
-// store as a pointer, for that is how it is seen to be the same. account is a name of
-// your choice. The first pair has to be put there with [SaveToken], after
-// [OAuthConfig.Exchange] or [OAuthConfig.Login]. A client whose token is still accepted
-// goes on with it, and even a call that is under way goes on with the new pair once the old
-// one is refused. So if another account of Revv can be connected, give each connection a
-// name of its own, as "acme/7": then no call begins in one account and ends in another, and
-// nobody takes up in the new one what was begun in the old one.
+// in memory, for all authenticators of the process with the same store and account. Pass
+// the store as a pointer, so that it can be seen to be the same.
+//
+// account is a name of your choice. Put the first pair there with [SaveToken], after
+// [OAuthConfig.Exchange] or [OAuthConfig.Login]. If a later pair belongs to another
+// account of Revv, a client goes on with the old pair as long as it is accepted, and then
+// with the new one, even in the middle of a call. So if another account can be connected,
+// give each connection a name of its own, as "acme/7": then nothing that was begun in one
+// account goes on in another.
 //
 // A pair is renewed 30 s before its access token expires, or in the last tenth of its
 // life if that is shorter. While the old token is good, the call that begins the renewal
-// waits 5 s for it at most, and no more than half of the time that its context has left. A
-// renewal has 30 s, whatever becomes of the calls that wait for it: [Client.Settle] waits
-// for it before a program ends. Client credentials go into the form, after the endpoint
-// has demanded them; Endpoint.AuthStyle is not used.
+// waits for it 5 s at most, and no more than half of the time that its context has left. A
+// renewal may take 30 s, and goes on when the calls that wait for it have ended:
+// [Client.Settle] waits for it before a program ends. Client credentials are put into the
+// form only after the endpoint has demanded them; Endpoint.AuthStyle is not used.
 //
 // [ErrInvalidArgument] if something is missing. Calls of a client that is made with it
 // can be [ErrNoToken], [ErrReauthorizationRequired], [ErrTokenNotPersisted] or

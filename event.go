@@ -27,9 +27,9 @@ var eventLimits = wire.Limits{Depth: wire.DefaultDepth, DuplicateKeys: true, Fol
 // EventType is what happened: [EventStageChanged] and so on, or any other name.
 type EventType string
 
-// The types of events. That the service reports these four moments was
-// observed; their names on the wire are not known. The values are stand-ins,
-// shaped after the events that [Activity] shows.
+// The types of events. It was observed that the service reports these four moments, but
+// their names on the wire are not known. The values are stand-ins, shaped after the
+// events that [Activity] shows.
 const (
 	// EventStageChanged: the document has moved to another stage.
 	EventStageChanged EventType = "DOCUMENT_STAGE_CHANGED"
@@ -44,11 +44,10 @@ const (
 // Event is what a webhook delivers. The payload of the service is not known: its
 // shape is a stand-in, and members that are missing leave their fields zero.
 //
-// An event is a hint, not a fact. No signature is documented, so that whoever
-// knows the address of a handler and its secret can make one up; read the
-// document back before anything depends on it. [WithReadBack] does that. Stored as
-// JSON and loaded again, it has the same [Event.Key], and in Raw no more than the
-// other fields hold.
+// An event is a hint, not a fact. No signature is documented, so whoever knows the
+// address of a handler and its secret can make one up: read the document back before
+// anything depends on it, as [WithReadBack] does. An event that was stored as JSON and
+// loaded again has the same [Event.Key], and no more in Raw than in its other fields.
 //
 //nolint:recvcheck // MarshalJSON takes a value, for an event is stored as a value, too; what changes it takes a pointer
 type Event struct {
@@ -60,7 +59,7 @@ type Event struct {
 	Recipient     Person          `json:"recipient"`       // of EventSigned and EventAccepted
 	Raw           json.RawMessage `json:"-"`               // the event as it came
 
-	key string // of an event without an id that was stored: what it was made of was not
+	key string // of an event without an id that was stored: what the key was made of was not
 }
 
 // EventDocument is what an event says about its document.
@@ -98,9 +97,9 @@ type storedEvent struct {
 	Key string `json:"revv_key,omitempty"`
 }
 
-// UnmarshalJSON reads an event that is known to be good, as one that was stored
-// in a queue, and takes up its member "revv_key"; see [Event.Key]. What comes from
-// outside belongs into [ParseEvent], which is strict, and takes no key from anybody.
+// UnmarshalJSON reads an event that is known to be good, as one that was stored in a
+// queue, with its member "revv_key"; see [Event.Key]. What comes from outside is for
+// [ParseEvent], which is strict and takes no key from anybody.
 func (e *Event) UnmarshalJSON(data []byte) error {
 	if err := wire.Scan(data, jsonLimits); err != nil {
 		return malformed(err)
@@ -149,9 +148,9 @@ func (e *Event) parse(body []byte) error {
 	return nil
 }
 
-// decodeScanned decodes JSON that has been scanned, member by member: of a type that
-// decodes itself, as an id or a time, not every version of encoding/json tells
-// which member does not fit.
+// decodeScanned decodes JSON that has been scanned, member by member: not every version of
+// encoding/json tells which member does not fit if that has a type that decodes itself,
+// as an id or a time.
 func (e *Event) decodeScanned(data []byte) error {
 	if wire.Kind(data) != '{' {
 		return malformed(wire.ErrNotObject)
@@ -178,8 +177,8 @@ func (p *Person) decodeScanned(object []byte) error {
 // turn is the place in a sequence in whatever form it comes.
 type turn int
 
-// UnmarshalJSON takes what is no whole number for 0, which is "not known": an event must
-// not be lost for it.
+// UnmarshalJSON reads anything but a whole number as 0, "not known": an event must not be
+// lost for it.
 func (n *turn) UnmarshalJSON(data []byte) error {
 	text, _ := scalarText(data)
 	if place, err := strconv.ParseFloat(text, 64); err == nil && place >= 0 && place <= math.MaxInt32 && place == math.Trunc(place) {
@@ -195,13 +194,12 @@ const (
 )
 
 // Key identifies what was delivered, so that a delivery that comes again can be
-// recognised: two deliveries of an event have the same key, today and in another
-// process, and also once the event was stored as JSON and read back. It is short
-// printable text. It is made of the event's id if there is one, else of a SHA-256
-// digest of the event as it came, without regard to white space between its parts. Who
-// receives events of several accounts remembers it together with the account: that ids
-// differ between accounts is not known.
-// The key of a nil event is empty.
+// recognised: two deliveries of an event have the same key, in every process, and also
+// after the event was stored as JSON and read back. It is short printable text, made of
+// the event's id if there is one, else of a SHA-256 digest of the event as it came,
+// without regard to white space between its parts. If you receive events of several
+// accounts, remember the key together with the account: it is not known whether ids
+// differ between accounts. The key of a nil event is empty.
 func (e *Event) Key() string {
 	switch {
 	case e == nil:

@@ -23,7 +23,7 @@ import (
 // token or the new one, whole. NewFileStore makes a FileStore.
 //
 // The name of a file is the SHA-256 of the account, in hexadecimal digits. The .lock
-// files are empty and stay; a .tmp file is left only by a crash, until the next Update
+// files are empty and stay. A .tmp file is left by a crash alone, until the next Update
 // of the account, which puts it in its place if it is whole.
 //
 // A file that holds no token of its account gives an error that Is
@@ -36,9 +36,10 @@ type FileStore struct {
 }
 
 // NewFileStore returns a store that keeps its files in dir, which is created for
-// the owner alone if it does not exist. One that exists keeps its mode: make sure that
-// nobody else can write there, for that is not checked. [ErrInvalidArgument] if dir is empty, [errors.ErrUnsupported] on
-// systems without file locks, else the error of the operating system.
+// the owner alone if it does not exist. A directory that exists keeps its mode: make sure
+// that nobody else can write there, for that is not checked. The error is
+// [ErrInvalidArgument] if dir is empty, [errors.ErrUnsupported] on systems without file
+// locks, else that of the operating system.
 func NewFileStore(dir string) (*FileStore, error) {
 	const op = "NewFileStore"
 	if dir == "" {
@@ -94,13 +95,13 @@ func (s *FileStore) Load(ctx context.Context, account string) (*oauth2.Token, er
 	return stored.token, nil
 }
 
-// firstSave looks for a token that a crash has left whole before there was another one.
-// Nobody would call Update for an account that has none.
+// firstSave looks for the very first token of an account, which a crash may have left as
+// a draft. Nobody would call Update for an account that seems to have none.
 func (s *FileStore) firstSave(ctx context.Context, files tokenFiles, none tokenFile) (tokenFile, error) {
 	if draft, err := files.readDraft(none); err != nil || draft == nil {
 		return none, err
 	}
-	unlock, err := s.lock(ctx, files) // it may also be one that is about to be put in its place
+	unlock, err := s.lock(ctx, files) // an Update may be about to put the draft in its place
 	if err != nil {
 		return none, err
 	}
@@ -183,8 +184,8 @@ func (s *FileStore) check(ctx context.Context, op, account string) error {
 	return checkStoreCall(ctx, op, account)
 }
 
-// lock queues up within the process first, so that only one goroutine of each
-// process asks for the lock of the file.
+// lock queues up within the process first, so that only one goroutine of each process
+// asks for the lock file.
 func (s *FileStore) lock(ctx context.Context, files tokenFiles) (unlock func(), err error) {
 	leave, err := s.locks.lock(ctx, files.account)
 	if err != nil {
@@ -230,13 +231,13 @@ func (f tokenFiles) current() (tokenFile, error) {
 	return f.read()
 }
 
-// readDraft returns the draft that a crash has left whole, and that was to take the place
-// of this very content, nil if there is none: the token in the file is spent then, and
-// the draft has the only one that is good. That it cannot be read is an error, for what
-// cannot be read must not be cleared away either.
+// readDraft returns a draft that a crash has left, if it is whole and was to take the
+// place of exactly what is stored: then the stored token is spent, and only that of the
+// draft is good. It returns nil if there is none. A draft that cannot be read is an
+// error: it must not be cleared away.
 func (f tokenFiles) readDraft(stored tokenFile) (data []byte, err error) {
 	if _, err := os.Lstat(f.temp); errors.Is(err, fs.ErrNotExist) {
-		return nil, nil // as nearly always; Windows would wait for it
+		return nil, nil // as nearly always; patiently would wait for it on Windows
 	}
 	err = patiently(briefly, func() (failed error) {
 		data, _, failed = readPrivate(f.temp)
@@ -248,7 +249,7 @@ func (f tokenFiles) readDraft(stored tokenFile) (data []byte, err error) {
 	if err != nil {
 		return nil, err
 	}
-	data = bytes.TrimRight(data, "\x00") // the room that was claimed for it
+	data = bytes.TrimRight(data, "\x00") // what is left of the room that was claimed
 	if _, replaces, err := decodeToken(f.account, data); err != nil || replaces != stored.sum {
 		return nil, nil //nolint:nilerr // it is no draft of this file
 	}
@@ -288,8 +289,8 @@ func (f tokenFiles) read() (stored tokenFile, err error) {
 	return stored, err
 }
 
-// readPrivate reads at most a little more than a stored token may have. It opens
-// nothing but regular files: reading a pipe would never end, and a symbolic link
+// readPrivate reads a file, or enough of it to see that it is too large for a token. It
+// opens nothing but regular files: reading a pipe would never end, and a symbolic link
 // would let whoever can write to the directory choose what is read.
 func readPrivate(path string) ([]byte, fs.FileInfo, error) {
 	info, err := os.Lstat(path)
@@ -320,12 +321,12 @@ type tokenDraft struct {
 	files  tokenFiles
 	file   *os.File
 	before fs.FileInfo // the token file that is to be replaced, nil when there is none
-	whole  bool        // it holds a token that is durable, and has only to get its name
+	whole  bool        // the new token is durable, and only the file's name is still to be changed
 }
 
-// newTokenDraft does everything that can fail about saving, short of the content:
-// creating a file, filling as much of the disk as the largest token takes, and
-// waiting until that is durable. It also clears away what a crash left.
+// newTokenDraft does all of saving that can fail and does not need the token: it creates
+// a file, fills as much of the disk as the largest token takes, and waits until that is
+// durable. It also clears away what a crash left.
 func newTokenDraft(files tokenFiles, before fs.FileInfo) (*tokenDraft, error) {
 	if err := os.Remove(files.temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
@@ -382,8 +383,8 @@ func (d *tokenDraft) save(data []byte) error {
 	return syncDir(d.files.dir)
 }
 
-// discard removes what save has not put in place, but for a token that only its name is
-// missing to: the next Update gives it that, even that of another process.
+// discard removes what save has not put in place. A whole token that could not be renamed
+// stays: the next Update puts it in its place, in whatever process.
 func (d *tokenDraft) discard() {
 	_ = d.file.Close()
 	if !d.whole {
@@ -391,10 +392,10 @@ func (d *tokenDraft) discard() {
 	}
 }
 
-// checkUntouched notices who does not respect the lock: a person who restores a
-// backup, or a process whose lock file was removed. A before of nil is a file that
-// did not exist. A system can give the number of a removed file to the next one;
-// size and time tell such files apart.
+// checkUntouched notices a change by somebody who does not respect the lock: a person who
+// restores a backup, or a process whose lock file was removed. before is nil if there was
+// no file. A system can give the number of a removed file to the next one; size and time
+// tell such files apart.
 func checkUntouched(path string, before fs.FileInfo) error {
 	now, err := os.Lstat(path)
 	switch {

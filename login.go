@@ -29,24 +29,24 @@ import (
 // loginLimit is how long a person may take to authorize in a web application.
 const loginLimit = 10 * time.Minute
 
-// maxClockSkew is how far ahead the clock of the replica may be that began a login.
+// maxClockSkew is how far ahead the clock of the replica that began a login may be.
 const maxClockSkew = 5 * time.Minute
 
 // saveLimit is how long a store may take for the pair of [SaveToken].
 const saveLimit = 30 * time.Second
 
 // SaveToken puts a pair into a store as the pair of account, in the place of the
-// one that is there: after [OAuthConfig.Exchange] or [OAuthConfig.Login]. A save
-// that fails is tried again, twice, for nobody else has the pair; and for the same
-// reason the end of ctx does not end it, but a limit of 30 s.
+// one that is there: after [OAuthConfig.Exchange] or [OAuthConfig.Login]. Nobody else has
+// the pair, so a save that fails is tried again, twice, and goes on when ctx ends, for
+// 30 s at most.
 //
 // A client whose token is still accepted goes on with it, and one that was told
-// [ErrReauthorizationRequired] takes the new pair with its next call: make a new client
-// after a reconnection, for another account of Revv may have been connected.
+// [ErrReauthorizationRequired] takes the new pair with its next call. Another account of
+// Revv may have been connected, so make a new client after a reconnection.
 //
-// [ErrInvalidArgument] without ctx, store, account or access token, and if the store
-// refuses the account; [ErrTokenNotPersisted] if the store still fails: the pair is lost,
-// and a person has to authorize again.
+// The error is [ErrInvalidArgument] without ctx, store, account or access token, and if
+// the store refuses the account, and [ErrTokenNotPersisted] if the store still fails:
+// then the pair is lost, and a person has to authorize again.
 func SaveToken(ctx context.Context, store TokenStore, account string, token *oauth2.Token) error {
 	const op = "SaveToken"
 	switch {
@@ -60,7 +60,7 @@ func SaveToken(ctx context.Context, store TokenStore, account string, token *oau
 	return save(ctx, op, store, account, token)
 }
 
-// save puts a pair into a store, for SaveToken or who is named by op.
+// save puts a pair into a store, on behalf of op.
 func save(ctx context.Context, op string, store TokenStore, account string, token *oauth2.Token) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveLimit)
 	defer cancel()
@@ -99,8 +99,8 @@ func checkStore(ctx context.Context, store TokenStore, account string) error {
 // Connect returns an authenticator for the pair of account in store, as
 // [OAuthConfig.Authenticator] does. If the store has none ([ErrNoToken]) and could
 // save one, a person is asked first, as by [OAuthConfig.Login], and the pair is saved
-// before Connect returns; if that fails, the error is [ErrTokenNotPersisted]. A pair that
-// has become useless is not replaced: a call then fails with
+// before Connect returns; if that fails, the error is [ErrTokenNotPersisted]. Connect does
+// not replace a pair that has become useless: a call then fails with
 // [ErrReauthorizationRequired], and Login asks anew.
 func (c OAuthConfig) Connect(ctx context.Context, store TokenStore, account string, open func(authURL string) error) (Authenticator, error) {
 	const op = "OAuth.Connect"
@@ -133,7 +133,7 @@ func (c OAuthConfig) Connect(ctx context.Context, store TokenStore, account stri
 		return auth, nil
 	case errors.Is(err, ErrTokenNotPersisted):
 		return nil, err
-	default: // whatever the store has against it, a person has authorized in vain
+	default: // whatever the reason of the store, a person has authorized in vain
 		return nil, &Error{Op: op, Message: "authorize again", kinds: []error{ErrTokenNotPersisted}, cause: err}
 	}
 }
@@ -181,7 +181,7 @@ func (c OAuthConfig) Login(ctx context.Context, open func(authURL string) error)
 		}
 	}()
 
-	// When the callback has come by then, what open says is of no interest any more.
+	// If the callback has come already, it does not matter what open says.
 	if err := open(c.AuthCodeURL(l.state, l.verifier)); err != nil && l.take() {
 		return nil, &Error{Op: op, Message: "the browser could not be opened", cause: concealed(withoutURL(err), l.state)} // it may quote the URL
 	}
@@ -236,8 +236,8 @@ func (c *OAuthConfig) listen(ctx context.Context, op string) (listener net.Liste
 	return listener, cmp.Or(redirect.Path, "/"), nil
 }
 
-// loopback answers the browser during Login. Functions alone hold it, which show nothing
-// of it to whoever prints them.
+// loopback answers the browser during Login. Only functions hold it, so that printing
+// shows nothing of it.
 type loopback struct {
 	config          OAuthConfig
 	state, verifier string
@@ -251,8 +251,8 @@ type loginResult struct {
 	err   error
 }
 
-// answer answers a request. One with another state is none of ours: it is
-// refused, and the wait goes on.
+// answer answers a request. One with another state is not ours: it is refused, and the
+// wait goes on.
 func (l *loopback) answer(ctx context.Context, w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path != l.path {
 		page(w, http.StatusNotFound, "There is nothing here.")
@@ -288,8 +288,8 @@ type callbackAnswer struct {
 	state, code, failure string
 }
 
-// readCallback reads the query of a callback. A parameter that comes twice is
-// an attempt at something.
+// readCallback reads the query of a callback. One with a parameter twice is taken for an
+// attack.
 func readCallback(rawQuery string) (a callbackAnswer, ok bool) {
 	query, err := url.ParseQuery(rawQuery)
 	a = callbackAnswer{query.Get("state"), query.Get("code"), query.Get("error")}
@@ -297,7 +297,7 @@ func readCallback(rawQuery string) (a callbackAnswer, ok bool) {
 	return a, err == nil && once && a.state != "" && (a.code != "" || a.failure != "")
 }
 
-// exchange makes a token pair of the answer.
+// exchange gets the token pair for the code of the answer.
 func (a callbackAnswer) exchange(ctx context.Context, c OAuthConfig, verifier string) (*oauth2.Token, error) {
 	if a.failure != "" {
 		e := &Error{Op: "OAuth.Login", Code: knownCode(a.failure), Message: "the authorization was not granted"}
@@ -327,27 +327,30 @@ func page(w http.ResponseWriter, status int, text string) {
 
 // Handlers returns the two handlers of a web application whose users authorize
 // it: start sends the browser to the service, callback belongs at RedirectURL.
-// done is called after a callback with the right state, with the token pair,
-// which it saves ([SaveToken]) under the account of its own user, or with the
+//
+// done is called after a callback with the right state, and writes the answer. It gets
+// the token pair, which it saves ([SaveToken]) under the account of its own user, or the
 // error: [ErrForbidden] with StatusCode 0 if the person declined, one with the Code that
 // came if something else came in the place of an authorization code, else that of
-// [OAuthConfig.Exchange]. It writes the answer. A client whose token is still accepted goes
-// on with it: see [OAuthConfig.Authenticator] for what to do where another account can have
-// been connected. The authorization belongs to the browser that began it,
-// and not to a user of the application: where another one can have signed in meanwhile,
-// remember who called start, and compare in done. Callbacks with a missing, wrong or used
-// state, or one of more than ten minutes ago, are answered with 400 and do not reach done.
-// The exchange goes on if the browser leaves, for the code is spent by then.
+// [OAuthConfig.Exchange]. The exchange goes on if the browser leaves, for the code is
+// spent by then. Where another account of Revv can have been connected, see
+// [OAuthConfig.Authenticator].
+//
+// The authorization belongs to the browser that began it, and not to a user of the
+// application: where another user can have signed in meanwhile, remember who called
+// start, and compare in done.
 //
 // The state belongs to a cookie: the browser has to open start at the host name of
-// RedirectURL, and a second start takes the place of the first. The callback of an
-// authorization that was begun elsewhere, or before another, is answered with 400.
+// RedirectURL, and a second start takes the place of the first. A callback whose state is
+// missing, wrong, used or more than ten minutes old is answered with 400 and does not
+// reach done, and so is that of an authorization that was begun elsewhere, or before
+// another.
 //
-// Nothing is kept on the server but the states that were used, so any number of
-// replicas can serve the two handlers: state and PKCE verifier are derived from
-// a random cookie and the client secret. A state that one replica has seen used is not
-// known to be so to the others; there it is the code that is good for a single use. The
-// clock of the replica that starts may be ahead by five minutes at most.
+// The server keeps only the states that were used, so any number of replicas can serve
+// the two handlers: state and PKCE verifier are derived from a random cookie and the
+// client secret. A replica does not know which states were used at another; there, the
+// code protects, which is good for a single use. The clock of the replica that starts may
+// be ahead by five minutes at most.
 //
 // The error is [ErrInvalidArgument] and joins all problems of the configuration.
 func (c OAuthConfig) Handlers(done func(w http.ResponseWriter, r *http.Request, token *oauth2.Token, err error)) (start, callback http.Handler, err error) {
@@ -372,11 +375,11 @@ func (c OAuthConfig) Handlers(done func(w http.ResponseWriter, r *http.Request, 
 	return http.HandlerFunc(w.start), http.HandlerFunc(w.callback), nil
 }
 
-// maxUsedStates bounds the memory that somebody can fill who starts one authorization
-// after the other. Beyond it some are forgotten; their codes are spent all the same.
+// maxUsedStates bounds the memory that somebody can fill by one authorization after the
+// other. Beyond it some states are forgotten; their codes are spent all the same.
 const maxUsedStates = 100_000
 
-// webLogin serves the handlers of a web application. Functions alone hold it, as loopback.
+// webLogin serves the handlers of a web application. Only functions hold it, as loopback.
 type webLogin struct {
 	config OAuthConfig
 	done   func(w http.ResponseWriter, r *http.Request, token *oauth2.Token, err error)
@@ -452,8 +455,8 @@ func (l *webLogin) callback(w http.ResponseWriter, r *http.Request) {
 	l.done(w, r, token, err)
 }
 
-// misplaced says why the state is not the one that was made with the cookie, or was made
-// too long ago, or was used before: "" if none of it is so.
+// misplaced says why a state is refused: it was not made with the cookie, or too long ago,
+// or was used before. It returns "" for a state that is good, which then counts as used.
 func (l *webLogin) misplaced(cookie, state string) string {
 	nonce, err := base64.RawURLEncoding.DecodeString(cookie)
 	if err != nil || len(nonce) != 24 || !hmac.Equal([]byte(l.derive("state", cookie)), []byte(state)) {

@@ -37,7 +37,7 @@ type storeAuth struct {
 	refresher refresher
 }
 
-// digest stands for a token where it is only compared.
+// digest stands for a token that is only compared.
 type digest [sha256.Size]byte
 
 func digestOf(text string) digest {
@@ -47,7 +47,7 @@ func digestOf(text string) digest {
 	return sha256.Sum256([]byte(text))
 }
 
-// span says how much of a token's life is left, as far as is known.
+// span says how much of a token's life is left, as far as it is known.
 type span uint8
 
 const (
@@ -56,8 +56,8 @@ const (
 	night             // over
 )
 
-// remaining looks at the expiry, which is a hint: no more than one renewal ahead
-// of time follows from it, and the 401 of the service decides.
+// remaining looks at the expiry. That is a hint, which leads to one renewal ahead of
+// time at most; the 401 of the service decides.
 func remaining(token *oauth2.Token) span {
 	if token.Expiry.IsZero() {
 		return life
@@ -78,10 +78,10 @@ func remaining(token *oauth2.Token) span {
 // Token implements [Authenticator].
 func (a *storeAuth) Token(ctx context.Context) (*oauth2.Token, error) { return a.token(ctx, a.renew) }
 
-// settle waits for the renewals of the store's tokens that are under way, and has the
-// pairs saved that wait.
+// settle waits for the renewals of the store's tokens that are under way, and then has
+// the pairs saved that wait to be saved.
 func (a *storeAuth) settle(ctx context.Context) error {
-	if err := a.keeper.settle(ctx); err != nil { // it may not have been noted yet
+	if err := a.keeper.settle(ctx); err != nil { // a new flight is not among the renewals yet
 		return err
 	}
 	for _, other := range a.renewing() {
@@ -92,7 +92,7 @@ func (a *storeAuth) settle(ctx context.Context) error {
 	var problems []error
 	for _, other := range a.waiting() {
 		other.mu.Lock()
-		other.pending = true // the store may have panicked, and not said that it has not saved
+		other.pending = true // no error has said so if the store has panicked
 		other.mu.Unlock()
 		_, err := other.Token(ctx) // which saves first
 		problems = append(problems, err)
@@ -100,16 +100,16 @@ func (a *storeAuth) settle(ctx context.Context) error {
 	return errors.Join(problems...)
 }
 
-// found reports whether a token was in the store already, and is not the one that
-// the last renewal has brought.
+// found reports whether a token was found in the store, and not brought by the last
+// renewal of this authenticator.
 func (a *storeAuth) found(token *oauth2.Token) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return digestOf(token.AccessToken) != a.renewed
 }
 
-// renew returns the token in the store if somebody else has put a usable one
-// there, and has the pair replaced otherwise.
+// renew returns the token in the store if that is usable, for somebody else may have put
+// it there, and replaces the pair otherwise.
 func (a *storeAuth) renew(rejected digest) (fresh, spare *oauth2.Token, err error) {
 	renewals.Store(a, nil)
 	defer renewals.Delete(a)
@@ -145,8 +145,8 @@ func (a *storeAuth) renew(rejected digest) (fresh, spare *oauth2.Token, err erro
 		fresh, spent, err := a.replace(ctx, usable)
 		posted = posted || spent != nil
 		if spent != nil && errors.Is(err, ErrReauthorizationRequired) {
-			// That holds until the store changes. Perhaps it has: another program may
-			// have used the refresh token first.
+			// That holds until the store changes. It may have changed already: another
+			// program may have used the refresh token first. So look again, once.
 			a.dead = digestOf(spent.RefreshToken)
 			if refused == nil {
 				refused = err
@@ -157,8 +157,8 @@ func (a *storeAuth) renew(rejected digest) (fresh, spare *oauth2.Token, err erro
 	}
 }
 
-// log tells of a renewal. Whatever the pair needs is done by then, and a logger that
-// panics must not keep it from those who wait.
+// log tells of a renewal. The pair is saved by then, and a logger that panics must not
+// keep it from those who wait.
 func (a *storeAuth) log(fresh *oauth2.Token, posted bool, took time.Duration, err error) {
 	logger := a.refresher.config.Reveal().Logger
 	if logger == nil {
@@ -170,7 +170,7 @@ func (a *storeAuth) log(fresh *oauth2.Token, posted bool, took time.Duration, er
 	switch {
 	case errors.Is(err, ErrTokenNotPersisted):
 		level, message = slog.LevelError, "revv: renewed token not saved"
-	case errors.Is(err, ErrReauthorizationRequired) && !posted: // every call that follows says so again
+	case errors.Is(err, ErrReauthorizationRequired) && !posted: // known before; every call says so again
 		level, message = slog.LevelDebug, "revv: token cannot be renewed"
 	case err != nil:
 		level, message = slog.LevelWarn, "revv: token not renewed"
@@ -183,14 +183,14 @@ func (a *storeAuth) log(fresh *oauth2.Token, posted bool, took time.Duration, er
 	logger.LogAttrs(context.Background(), level, message, slog.String("account", a.account), slog.Duration("took", took), last)
 }
 
-// replace puts a new pair into the store, saved before it is returned. spent is
-// the pair whose refresh token went to the endpoint, nil if none did. A pair that
-// the endpoint has given out and the store has failed to save is kept, and saving
-// it is tried again: the pair that it replaces is of no use to anybody.
+// replace fetches a new pair and returns it once the store has saved it. spent is the
+// pair whose refresh token went to the endpoint, nil if none did. If the store fails to
+// save a pair that the endpoint has given out, the pair is remembered and saving it is
+// tried again: the pair that it replaces is of no use to anybody.
 func (a *storeAuth) replace(ctx context.Context, usable func(*oauth2.Token) bool) (fresh, spent *oauth2.Token, err error) {
 	var (
 		failure error     // why there is nothing to save
-		saving  *rotation // what the store is to save, nil if it has what is wanted
+		saving  *rotation // what the store is to save, nil if it has a usable pair
 	)
 	next := func(stored *oauth2.Token) (*oauth2.Token, error) {
 		if failure != nil {
@@ -245,8 +245,8 @@ func (a *storeAuth) replace(ctx context.Context, usable func(*oauth2.Token) bool
 	}
 }
 
-// storeFailure is what went wrong with the store, without the tokens that are
-// known: a store may quote what it was given.
+// storeFailure is an error of the store, without the tokens that are known: a store may
+// quote what it was given.
 func (a *storeAuth) storeFailure(err error, known ...*oauth2.Token) error {
 	a.mu.Lock()
 	known = append(known, a.current.Reveal())

@@ -20,9 +20,9 @@ import (
 // AES-256-GCM and binds each token to its account: one that was tampered with, or
 // copied from another account, is noticed. NewEncryptedStore makes one.
 //
-// The inner store keeps a token of type "sealed" with the cipher text as its access
-// token, and neither a refresh token nor an expiry. Somebody who can write to the
-// inner store can still put an earlier token of the same account back.
+// The inner store keeps a token of type "sealed", with the cipher text as its access
+// token, without a refresh token or an expiry. Somebody who can write to the inner store
+// can still put an earlier token of the same account back.
 type EncryptedStore struct {
 	inner TokenStore
 	keys  secret.Value[[]cipher.AEAD] // the first one seals, all of them open
@@ -40,8 +40,9 @@ const (
 // To change the key, pass the new one as key and the former ones as oldKeys, which
 // are used for reading only. An old key can go once each account was saved anew: by a
 // refresh, or by an Update whose function returns a copy of the token. Where several
-// programs share inner, give the new key to all of them among the oldKeys first, and only
-// then as key: one that lacks it takes what another has saved for [ErrTokenStoreCorrupt].
+// programs share inner, first add the new key to the oldKeys of all of them, and only
+// then make it their key: a program without it gets [ErrTokenStoreCorrupt] for what
+// another one has saved.
 //
 // The error Is ErrInvalidArgument when inner is nil, or a key is not of 32 bytes or all
 // zeros.
@@ -143,7 +144,7 @@ func (s *EncryptedStore) Update(
 }
 
 // Forget removes the token of the account from the inner store. The error Is
-// errors.ErrUnsupported if that has no method Forget of this form.
+// [errors.ErrUnsupported] if the inner store has no such method.
 func (s *EncryptedStore) Forget(ctx context.Context, account string) error {
 	const op = "EncryptedStore.Forget"
 	if err := s.check(ctx, op, account); err != nil {

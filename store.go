@@ -20,17 +20,17 @@ import (
 // authorized when it restarts and several processes can share one authorization.
 //
 // A service that rotates accepts a refresh token once, and nobody knows whether this
-// one does: whoever refreshes without saving the answer, or while another process
-// refreshes too, may lose the authorization of the account. Update exists to make
+// service rotates. Whoever refreshes without saving the answer, or while another process
+// refreshes, too, may lose the authorization of the account. Update exists to make
 // that impossible, so an implementation has to keep every promise below;
-// revvtest.TestTokenStore and revvtest.TestSharedTokenStore check all that one process can
-// see.
+// revvtest.TestTokenStore and revvtest.TestSharedTokenStore check all of them that one
+// process can see.
 //
 // An account is any text but the empty one; two accounts that differ in a single
-// byte are two accounts. Tokens never share memory with the store: a token that it
-// gives away or takes is a copy, with the fields AccessToken, TokenType, RefreshToken
-// and Expiry, and with ExpiresIn where the store has a place for it. All methods are
-// safe for concurrent use.
+// byte are two accounts. Tokens never share memory with the store: it gives away and
+// takes copies, with the fields AccessToken, TokenType, RefreshToken and Expiry, and
+// with ExpiresIn where the store has a place for it. All methods are safe for
+// concurrent use.
 //
 // [MemoryStore] and [FileStore] implement TokenStore; [EncryptedStore] wraps any
 // implementation.
@@ -43,11 +43,11 @@ type TokenStore interface {
 	// Update replaces the token of the account by what fn makes of it:
 	//
 	//   - It locks the account, in every process that shares the store. Waiting
-	//     for the lock ends with ctx and not before, and if ctx is done when the account
-	//     is locked, fn is not called. Accounts do not wait for one another.
-	//   - Where saving could not succeed, because the disk is full or the database
-	//     read-only, it returns an error without calling fn: fn spends the refresh
-	//     token.
+	//     for the lock ends with ctx and not before, and if ctx is done by the time the
+	//     account is locked, fn is not called. Accounts do not wait for one another.
+	//   - If saving could not succeed, because the disk is full or the database
+	//     read-only, it returns an error without calling fn, which would spend the
+	//     refresh token.
 	//   - It calls fn, once, with the stored token, nil when there is none. When
 	//     fn fails, nothing is saved and Update returns the error of fn. A nil
 	//     token without an error is an error. fn can take half a minute: a lock that is a
@@ -59,9 +59,9 @@ type TokenStore interface {
 	//   - It unlocks the account, also when fn panics and when the process dies.
 	//
 	// If saving fails, Update returns an error and the store holds either the old
-	// token or the new one, whole. A store that finds at this point that the token
-	// was replaced behind its lock keeps the replacement and returns an error that
-	// Is ErrConflict. fn must not call Update for the same account.
+	// token or the new one, whole. A store that finds at this point that somebody
+	// replaced the token without the lock keeps the replacement and returns an error
+	// that Is ErrConflict. fn must not call Update for the same account.
 	Update(
 		ctx context.Context, account string, fn func(current *oauth2.Token) (*oauth2.Token, error),
 	) (*oauth2.Token, error)
@@ -152,8 +152,8 @@ func (s *MemoryStore) stored(account string) *oauth2.Token {
 	return cloneToken(s.tokens[account].Reveal())
 }
 
-// accountLocks is a lock for each account. Whoever waits for one is served in
-// order. Only accounts in use take memory. The zero value is ready.
+// accountLocks is a lock for each account, which serves those who wait in order. Only
+// accounts in use take memory. The zero value is ready.
 type accountLocks struct {
 	mu    sync.Mutex
 	inUse map[string]*accountLock
@@ -161,7 +161,7 @@ type accountLocks struct {
 
 type accountLock struct {
 	turn  chan struct{} // holds an item while the account is locked
-	users int           // who holds the lock or waits for it
+	users int           // how many hold the lock or wait for it
 }
 
 // lock waits for its turn until ctx is done.
@@ -203,8 +203,8 @@ func rotate(
 	if fn == nil {
 		return nil, false, argument(op, "fn", "must not be nil")
 	}
-	// The lock may have come in the same moment as the end of ctx. From here on ctx
-	// is not asked again: what fn returns is saved whatever happens.
+	// ctx may have ended at the moment when the lock was free. From here on it is not
+	// asked again: what fn returns is saved whatever happens.
 	if err := ctx.Err(); err != nil {
 		return nil, false, storeError(op, err)
 	}
@@ -217,7 +217,7 @@ func rotate(
 		return nil, false, argument(op, "fn", rule)
 	}
 	next = cloneToken(returned)
-	// A function that changes the token in place returns the same pointer, too; its
+	// A function that changes the token in place returns the same pointer, too, and its
 	// change must not be lost.
 	changed = returned != handed || !sameToken(next, stored)
 	return next, changed, nil
@@ -236,15 +236,15 @@ func tokenFault(t *oauth2.Token) string {
 	return ""
 }
 
-// cloneToken copies what a store keeps of a token. The time of expiry comes in the
-// form in which it returns from JSON, so that all stores give the same answer.
+// cloneToken copies what a store keeps of a token. The expiry gets the form that it has
+// after it was kept as JSON, so that all stores give the same answer.
 func cloneToken(t *oauth2.Token) *oauth2.Token {
 	if t == nil {
 		return nil
 	}
 	expiry := t.Expiry.Round(0).UTC()
 	if expiry.Year() < 0 || expiry.Year() > 9999 {
-		// JSON has no such time. It is a hint only, and no reason to lose a pair.
+		// JSON has no such time, which is a hint only and no reason to lose a pair.
 		expiry = time.Time{}
 	}
 	return &oauth2.Token{
@@ -294,7 +294,7 @@ const (
 	maxStoredToken = 64 << 10
 )
 
-// accountID stands for an account where any text would be too much: 64 lower-case
+// accountID stands for an account where not every text is possible: 64 lower-case
 // hexadecimal digits, safe as a file name on every system.
 func accountID(account string) string { return hexSHA256([]byte(account)) }
 
@@ -318,8 +318,8 @@ func encodeToken(op, account, replaces string, t *oauth2.Token) ([]byte, error) 
 	return data, nil
 }
 
-// decodeToken reads what encodeToken wrote, and what it takes the place of. The errors
-// of encoding/json are kept out of its own, since they can quote the content.
+// decodeToken reads what encodeToken wrote. Its errors do not wrap those of encoding/json,
+// which can quote the content.
 func decodeToken(account string, data []byte) (token *oauth2.Token, replaces string, err error) {
 	switch {
 	case len(data) == 0:

@@ -32,8 +32,8 @@ type tokenEndpoint struct {
 	op    string
 	url   *url.URL
 	limit time.Duration
-	// The transport is held by its methods, which no dump looks into: the buffers
-	// of its connections hold what was sent.
+	// These are methods of the transport, and not the transport itself, which a dump
+	// could look into: the buffers of its connections hold what was sent.
 	roundTrip func(*http.Request) (*http.Response, error)
 	close     func() // ends idle connections that nobody else can use
 }
@@ -56,18 +56,18 @@ func newTokenEndpoint(op string, c OAuthConfig) (*tokenEndpoint, error) {
 	return e, nil
 }
 
-// tokenReply is what came of one form. err is nil exactly if outcome is Success.
+// tokenReply is what came of one form. err is nil if outcome is Success, and only then.
 type tokenReply struct {
 	outcome    retry.Outcome
 	token      *oauth2.Token
 	retryAfter time.Duration
-	told       bool
+	told       bool // the answer had a Retry-After
 	sent       bool // bytes of the form may have left
 	err        *Error
 }
 
-// behind says whether an earlier form may have arrived: then the endpoint is not
-// unreachable. It returns the same for the next one.
+// behind takes into account whether an earlier form may have arrived: if so, the endpoint
+// is not unreachable. It returns whether one may have arrived by now.
 func (r *tokenReply) behind(arrived bool) bool {
 	if arrived && r.err != nil {
 		r.err.kinds = slices.DeleteFunc(r.err.kinds, func(kind error) bool { return errors.Is(kind, ErrUnreachable) })
@@ -75,7 +75,7 @@ func (r *tokenReply) behind(arrived bool) bool {
 	return arrived || r.sent
 }
 
-// post sends a form once. Nothing of it gets into the error.
+// post sends a form once. The error shows nothing of it.
 func (e *tokenEndpoint) post(ctx context.Context, form url.Values) tokenReply {
 	r := e.send(ctx, form)
 	if r.err != nil {
@@ -94,8 +94,7 @@ func (e *tokenEndpoint) send(ctx context.Context, form url.Values) tokenReply {
 	req := newRequest(a.trace(bounded), http.MethodPost, &target, http.Header{
 		"Accept": {"application/json"}, "Content-Type": {"application/x-www-form-urlencoded"}, "User-Agent": {"revv-go/" + Version},
 	}, []byte(form.Encode()))
-	// What comes behind an answer on a connection that is kept, net/http writes to the
-	// log of the program.
+	// On a connection that is kept, net/http would log what comes after the answer.
 	req.Close = true
 	resp, err := answered(e.roundTrip(req)) //nolint:bodyclose // read closes it
 	if err != nil {
@@ -112,16 +111,16 @@ func (e *tokenEndpoint) send(ctx context.Context, form url.Values) tokenReply {
 	}
 	r := e.read(ctx, resp)
 	if r.outcome.Refuses() && a.unheard() {
-		r.outcome = retry.Cut // the refusal is the transport's own, and the form is on its way
+		r.outcome = retry.Cut // the transport made the refusal up, and the form is on its way
 	}
 	return r
 }
 
-// read makes a token of an answer. Nothing of the body gets into the error but a
-// code that RFC 6749 knows: it may hold what was sent, or a token.
+// read makes a token of an answer. The body may hold what was sent, or a token, so the
+// error shows nothing of it but a code that RFC 6749 knows.
 func (e *tokenEndpoint) read(ctx context.Context, resp *http.Response) tokenReply {
 	r := tokenReply{sent: true, err: &Error{Op: e.op, StatusCode: resp.StatusCode, Attempts: 1}}
-	if resp.StatusCode < http.StatusOK { // behind a 101 there is a connection, which no context ends
+	if resp.StatusCode < http.StatusOK { // after a 101 the body is a connection, which no context ends
 		_ = resp.Body.Close()
 		r.outcome = retry.Odd
 		return r
@@ -174,8 +173,7 @@ const (
 	codeInvalidGrant  = "invalid_grant"
 )
 
-// knownCode returns code if RFC 6749 knows it. Any other text is the server's
-// own and might be anything.
+// knownCode returns code if RFC 6749 knows it, else "": any other text could be anything.
 func knownCode(code string) string {
 	if slices.Contains([]string{
 		codeInvalidClient, codeInvalidGrant, "invalid_request", "unauthorized_client", "unsupported_grant_type", "invalid_scope",
@@ -186,8 +184,8 @@ func knownCode(code string) string {
 	return ""
 }
 
-// parseToken reads the answer of the token endpoint: a code of an error, or a
-// token, or why it is neither. What is not documented is tolerated.
+// parseToken reads the answer of the token endpoint. It returns the code of an error, a
+// token, or why it is neither. It tolerates what is not documented.
 func parseToken(contentType string, body []byte) (code string, token *oauth2.Token, err error) {
 	if isBlank(body) {
 		return "", nil, ErrEmptyResponse
@@ -213,7 +211,7 @@ func parseToken(contentType string, body []byte) (code string, token *oauth2.Tok
 	if code = knownCode(failure); code != "" {
 		return code, nil, nil
 	}
-	if failure != "" && token.AccessToken == "" { // beside a token it may mean anything, as "error": false
+	if failure != "" && token.AccessToken == "" { // beside a token it need not be an error, as "error": false
 		return "", nil, malformed(errors.New("an error that OAuth does not know"))
 	}
 	if !isAccessToken(token.AccessToken) {
@@ -234,8 +232,8 @@ func tokenText(raw json.RawMessage) string {
 	return text
 }
 
-// refreshText reads a refresh token. What can be none, as false, counts as absent, for
-// then the old one is kept.
+// refreshText reads a refresh token. What cannot be one, as false, counts as absent, so
+// that the old one is kept.
 func refreshText(raw json.RawMessage) string {
 	text := tokenText(raw)
 	kind := wire.Kind(raw)
@@ -249,8 +247,8 @@ func refreshText(raw json.RawMessage) string {
 // seconds: ten years.
 const maxLifetime = 10 * 365 * 24 * 3600
 
-// lifetime reads expires_in, which is not documented: a number or a text. What
-// makes no sense is 0, "not known": expiry is a hint, the service's 401 decides.
+// lifetime reads expires_in, which is not documented: a number or a text. It returns 0,
+// "not known", for what makes no sense: expiry is a hint, the service's 401 decides.
 func lifetime(raw json.RawMessage) int64 {
 	seconds, err := strconv.ParseFloat(tokenText(raw), 64)
 	if err != nil || math.IsNaN(seconds) || seconds < 1 || seconds > maxLifetime {
@@ -259,9 +257,8 @@ func lifetime(raw json.RawMessage) int64 {
 	return int64(seconds)
 }
 
-// again reports whether the form may be sent once more, after the wait that is
-// due, and with so much time left behind it. If the wait is too long, the error of
-// the reply says so.
+// again waits until the form may be sent once more, and reports whether it may. After the
+// wait, so much time must be left; if the wait is too long, the error of the reply says so.
 func (r *tokenReply) again(ctx context.Context, try int, left time.Duration) bool {
 	if try >= defaultAttempts {
 		return false
@@ -292,17 +289,17 @@ type refresher struct {
 	// authenticate is set once the endpoint has demanded client credentials,
 	// which the article does not list for a refresh.
 	authenticate bool
-	gate         retry.Gate // shut while the endpoint has asked for a longer wait than a flight has time for
+	gate         retry.Gate // shut while the endpoint wants a longer wait than a flight has time for
 }
 
-// answerTime is what has to be left of a flight when a refresh token is posted. The
-// token is spent then, and an answer that nobody waits for is a pair that is lost.
+// answerTime is how much time a flight must have left when it posts a refresh token. The
+// token is spent then, and if nobody waits for the answer, the new pair is lost.
 const answerTime = 10 * time.Second
 
-// refresh posts the refresh token: up to three times while the endpoint says it
-// has not been used or fails, and exactly once more after an answer was lost,
-// at once, for a server that rotates may accept a token again for a moment but
-// takes a late one for theft.
+// refresh posts the refresh token. It tries up to three times if the endpoint fails, or
+// says that it has not used the token. After an answer was lost it tries once more, and
+// at once: a server that rotates may accept a token twice within a moment, but takes a
+// late one for theft.
 func (r *refresher) refresh(ctx context.Context, refreshToken string) (*oauth2.Token, *Error) {
 	if wait := r.gate.Wait(time.Now); wait > 0 {
 		return nil, &Error{Op: r.endpoint.op, RetryAfter: wait, Message: "the token endpoint has asked to wait", kinds: []error{ErrRateLimited}}
@@ -343,9 +340,9 @@ func (r *refresher) refresh(ctx context.Context, refreshToken string) (*oauth2.T
 			if reply.told {
 				r.gate.Close(time.Now().Add(min(reply.retryAfter, defaultMaxRetryAfter)))
 			}
-		case reply.err.Code == codeInvalidGrant, reply.err.Code == codeInvalidClient:
+		case reply.err.Code == codeInvalidGrant, reply.err.Code == codeInvalidClient: // neither says that credentials were unwanted
 		case reply.outcome == retry.Refused, reply.outcome == retry.Unauthorized:
-			r.authenticate = false // it may not want what it once demanded: the next form is the documented one
+			r.authenticate = false // what it once demanded may be unwanted now: the next form is the documented one
 		}
 		return nil, reply.err
 	}

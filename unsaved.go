@@ -13,16 +13,16 @@ import (
 // rotation is a pair that the endpoint has given out, and the one it replaces.
 type rotation struct{ from, to *oauth2.Token }
 
-// replaces reports whether stored is what the rotation replaces, be it that its
-// access token alone has been written over: its refresh token is spent.
+// replaces reports whether the rotation replaces the stored pair: that is the pair it was
+// made from, or another one with the same refresh token, if the rotation has spent it.
 func (r *rotation) replaces(stored *oauth2.Token) bool {
 	return samePair(stored, r.from) || stored.RefreshToken == r.from.RefreshToken && r.to.RefreshToken != r.from.RefreshToken
 }
 
-// unsavedPairs are the rotations that a store has not taken yet. Apart from
-// renewals, this is the only state of the package that its clients share, and they have
-// to: the refresh token in the store is spent, whichever of the authenticators of an
-// account looks at it next, and to post it again would be taken for theft.
+// unsavedPairs are the rotations that a store has not taken yet. Apart from renewals,
+// this is the only state that the clients of a process share. They have to: the refresh
+// token in the store is spent, and whichever authenticator of the account posted it
+// again would be taken for a thief.
 //
 //nolint:gochecknoglobals // see above
 var unsavedPairs struct {
@@ -31,9 +31,8 @@ var unsavedPairs struct {
 	all []unsavedPair
 }
 
-// renewals are the authenticators that renew a token at this moment. They are kept in
-// one place for [Client.Settle] alone: a program that is about to end may have dropped
-// the client behind which a renewal goes on.
+// renewals are the authenticators that renew a token at this moment. Only [Client.Settle]
+// needs them: a program may have dropped a client whose renewal still goes on.
 //
 //nolint:gochecknoglobals // see above
 var renewals sync.Map // its keys are of type *storeAuth
@@ -66,20 +65,20 @@ type unsavedPair struct {
 	pair  secret.Value[*rotation]
 }
 
-// sharesPairWith reports whether two authenticators have one pair: that of one account in
-// one store.
+// sharesPairWith reports whether two authenticators keep the same pair: that of one
+// account in one store.
 func (a *storeAuth) sharesPairWith(other *storeAuth) bool {
 	return a.account == other.account && a.sharesStoreWith(other)
 }
 
-// sharesStoreWith reports whether two authenticators have one store. Of a store that
-// cannot be compared, that is known of an authenticator and itself alone.
+// sharesStoreWith reports whether two authenticators have the same store. Where stores
+// cannot be compared, an authenticator shares one with itself alone.
 func (a *storeAuth) sharesStoreWith(other *storeAuth) bool {
 	return a == other || sameStore(a.store, other.store)
 }
 
-// sameStore reports whether two stores are known to be one, however often it was
-// opened and whatever encrypts it.
+// sameStore reports whether two stores are known to be the same one. It may have been
+// opened twice, or be wrapped for encryption.
 func sameStore(a, b TokenStore) bool {
 	a, b = innermost(a), innermost(b)
 	if a, ok := a.(*FileStore); ok {

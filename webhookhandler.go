@@ -38,11 +38,11 @@ type WebhookResult struct {
 	Status int // the status that was answered, 0 if the function panicked
 	// Reason is a fixed word: "method", "content type", "size", "secret",
 	// "timeout", "body", "event", "unconfirmed" or "handler" for what a request
-	// failed at, else "ok". "unconfirmed" with a status of 204 was acknowledged
-	// but not handed on, with 503 it could not be read back and will come again.
+	// failed at, else "ok". An "unconfirmed" event with status 204 was acknowledged
+	// but not handed on; with 503 it could not be read back and should come again.
 	Reason   string
 	Event    *Event        // nil as long as there was none
-	Err      error         // why, nil if Reason says all; the sender never sees it
+	Err      error         // the cause, nil if Reason says all; the sender never sees it
 	Duration time.Duration // of the handling, until the answer was written
 }
 
@@ -67,8 +67,8 @@ func WithWebhookMaxBytes(n int64) WebhookOption {
 // WithWebhookReadTimeout sets how long a sender may take to send the body, by
 // default 10 s. It takes the place of the ReadTimeout of the server. Where the
 // ResponseWriter is wrapped by one without an Unwrap method, no deadline can be
-// set on the connection: a slow body is still cut off, one that stalls only by
-// the server's own ReadTimeout.
+// set on the connection: then a slow body is still cut off, but only the server's own
+// ReadTimeout ends one that stalls.
 func WithWebhookReadTimeout(d time.Duration) WebhookOption {
 	return webhookOption(func(h *webhookHandler) {
 		h.once("WithWebhookReadTimeout")
@@ -97,18 +97,17 @@ func WithWebhookObserver(fn func(WebhookResult)) WebhookOption {
 // is the truth. Its Timestamp, PreviousStage and Recipient stay hints.
 //
 // Some events are acknowledged (204) but not handed on: those that name no document that
-// exists, and an [EventStageChanged] with a stage that the document has left behind. An
-// honest one of those was overtaken by a later change, which has an event of its own.
+// exists, and an [EventStageChanged] with a stage that the document has left behind. If
+// that one is honest, a later change has overtaken it, which has an event of its own.
 //
 // For others the sender is asked to come back (503 with Retry-After), so that an honest
-// event that was faster than what is read is not lost: where the document cannot be
-// read, and where it has not got as far as the event claims. That is so if it is still
-// [StageDraft] or [StageSent] for an [EventClosed], or [StageDraft] for an [EventSigned]
-// or [EventAccepted], and if the event has a later stage than the document. (A document that
+// event is not lost when what is read lags behind it: if the document cannot be read, and
+// if it has not got as far as the event claims. That is so if it is still [StageDraft] or
+// [StageSent] for an [EventClosed], or [StageDraft] for an [EventSigned] or
+// [EventAccepted], and if the event has a later stage than the document. (A document that
 // was declined is a draft again: an earlier event of it comes back until its sender gives
 // up.) Where the two stages differ and one is of the account's own, nobody can tell which
-// is later: such an event keeps coming back, so decide without WithReadBack in such an
-// account.
+// is later, and the event keeps coming back: do not use WithReadBack in such an account.
 func WithReadBack(reader DocumentReader) WebhookOption {
 	return webhookOption(func(h *webhookHandler) {
 		h.once("WithReadBack")
@@ -135,15 +134,15 @@ type webhookHandler struct {
 // calls fn with each. A request is refused, in this order, for its method (405),
 // its content type or an encoding (415), its declared size (413) and the secret
 // (401), all before a byte of the body is read; then for a body that is too large
-// (413), too slow (408) or no event (400; see [ParseEvent]). For [WithReadBack] some are
+// (413), too slow (408) or no event (400; see [ParseEvent]). [WithReadBack] has some
 // answered with 503.
 //
 // When fn returns nil, the answer is 204. When it returns an error, the answer is
 // 500 without any detail, so that the sender may deliver again: deliveries repeat
 // and overtake each other, so recognise them by [Event.Key]. fn gets the context
-// of the request, and should do no more than note the event down, for senders
-// do not wait long. A panic of fn is not recovered. fn must be safe for
-// concurrent use. Nothing that an event contains is ever fetched.
+// of the request. Senders do not wait long, so fn should do no more than store the event.
+// A panic of fn is not recovered. fn must be safe for concurrent use. No URL in an event
+// is ever fetched.
 //
 // The error is [ErrInvalidArgument] and joins all problems of secret, fn and opts.
 func NewWebhookHandler(secret WebhookSecret, fn func(context.Context, *Event) error, opts ...WebhookOption) (http.Handler, error) {
@@ -187,9 +186,9 @@ func (h *webhookHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (h *webhookHandler) handle(w http.ResponseWriter, r *http.Request, result *WebhookResult) {
 	deadline := time.Now().Add(h.readTimeout)
 	conn := http.NewResponseController(w)
-	// The deadline holds for the body of a request that is refused, too: net/http
+	// The deadline also holds for the body of a request that is refused: net/http
 	// reads on for a while before it closes. An error means that the writer knows
-	// no deadlines; timedBody is what is left then.
+	// no deadlines; then timedBody alone is left.
 	_ = conn.SetReadDeadline(deadline)
 	if status, reason := h.admit(r); status != 0 {
 		h.refuseUnread(w, r, result, status, reason, nil)
@@ -201,8 +200,8 @@ func (h *webhookHandler) handle(w http.ResponseWriter, r *http.Request, result *
 		h.refuseUnread(w, r, result, status, reason, err)
 		return
 	}
-	// The function may take longer than the body, and net/http takes an expired
-	// deadline for a sender that has left, whose context it cancels.
+	// The function may take longer than the body. When a deadline expires, net/http
+	// thinks that the sender has left, and cancels the context.
 	_ = conn.SetReadDeadline(time.Time{})
 	event, err := ParseEvent(body)
 	if err != nil {
@@ -241,7 +240,7 @@ func (h *webhookHandler) admit(r *http.Request) (status int, reason string) {
 }
 
 // isPlainJSON reports whether a body is declared as JSON in UTF-8, and neither
-// compressed nor encoded in another way: what is small on the wire stays small.
+// compressed nor otherwise encoded: what is small on the wire stays small.
 func isPlainJSON(header http.Header) bool {
 	for _, encoding := range header.Values("Content-Encoding") {
 		if encoding != "" && !strings.EqualFold(encoding, "identity") {
@@ -261,14 +260,13 @@ func (h *webhookHandler) read(w http.ResponseWriter, r *http.Request, deadline t
 	if r.Body == nil {
 		return nil, nil
 	}
-	// MaxBytesReader tells net/http to close the connection behind a body that is
-	// too large, where it would else read on to reuse it.
+	// MaxBytesReader makes net/http close the connection after a body that is too large,
+	// where it would else read on to reuse it.
 	body := http.MaxBytesReader(w, r.Body, h.maxBytes)
 	return wire.ReadAll(timedBody{body, deadline}, r.ContentLength, h.maxBytes)
 }
 
-// timedBody ends with an error once its deadline has passed, however steadily
-// the sender goes on.
+// timedBody fails once its deadline has passed, however steadily the sender goes on.
 type timedBody struct {
 	io.Reader
 
@@ -296,7 +294,7 @@ func classifyBody(err error) (status int, reason string) {
 // refuseUnread refuses a request whose body was not read, or not to its end.
 func (h *webhookHandler) refuseUnread(w http.ResponseWriter, r *http.Request, result *WebhookResult, status int, reason string, err error) {
 	if r.ProtoMajor == 1 {
-		w.Header().Set("Connection", "close") // the rest of the body would stand before the next request
+		w.Header().Set("Connection", "close") // the rest of the body is in the way of the next request
 	}
 	switch status {
 	case http.StatusMethodNotAllowed:
@@ -367,10 +365,10 @@ func (h *webhookHandler) confirm(ctx context.Context, event *Event) error {
 	return nil
 }
 
-// refusesNumber reports whether a document could not be read because its number is
-// none, as a stranger may make one up: it would be refused again each time the event
-// comes. Another argument at fault, as the token, is a mistake of this program, which
-// may be mended by then.
+// refusesNumber reports whether a document could not be read because its number cannot be
+// one. A stranger may have made it up, and it would be refused each time the event comes.
+// If another argument is at fault, as the token, that is a mistake of this program, which
+// may be corrected by then.
 func refusesNumber(err error) bool {
 	if e, ok := errors.AsType[*Error](err); ok && e.Argument != "" {
 		return e.Argument == "number"
@@ -417,8 +415,8 @@ func rank(stage Stage) int {
 	return slices.IndexFunc([]Stage{StageDraft, StageSent, StageSigned, StageCompleted}, stage.Is)
 }
 
-// answerUnconfirmed acknowledges an event that is not true, and asks the sender
-// to repeat one of which that is not known.
+// answerUnconfirmed acknowledges an event that is not true, and asks the sender to repeat
+// one that may be true.
 func answerUnconfirmed(w http.ResponseWriter, result *WebhookResult, err error) {
 	if errors.Is(err, errNoSuchDocument) || errors.Is(err, errOtherStage) {
 		answer(w, result, http.StatusNoContent, "unconfirmed", err)

@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// WebhooksService registers URLs that the service reports events to. That it
-// can be done is known, how is not: all three routes are stand-ins. What the
-// service posts is read by [ParseEvent] and [NewWebhookHandler].
+// WebhooksService registers URLs that the service reports events to. It is known that
+// this can be done, but not how: all three routes are stand-ins. [ParseEvent] and
+// [NewWebhookHandler] read what the service posts.
 type WebhooksService service
 
 func (s *WebhooksService) root() *core { return (*service)(s).root() }
@@ -48,8 +48,8 @@ func (p SubscribeParams) validate() (name, rule string) {
 	return validateTexts("Event", string(p.Event), "URL", p.URL)
 }
 
-// secrets lists what of the URL a shared secret can stand in, from the whole to its
-// parts: a service that cannot reach the URL may well say so with any of them.
+// secrets lists the URL and those of its parts that can hold a shared secret: a service
+// that cannot reach the URL may quote any of them.
 func (p SubscribeParams) secrets() []string {
 	u, err := url.Parse(p.URL)
 	if err != nil {
@@ -65,8 +65,8 @@ func (p SubscribeParams) secrets() []string {
 	return all
 }
 
-// Subscribe registers a URL for one type of event. Whether the service refuses a second
-// subscription that is the same is not known: look into [WebhooksService.List] first. A
+// Subscribe registers a URL for one type of event. It is not known whether the service
+// refuses the same subscription a second time: look into [WebhooksService.List] first. A
 // write with consequences: it is not repeated when its outcome is unknown
 // ([ErrOutcomeUnknown]).
 func (s *WebhooksService) Subscribe(ctx context.Context, params SubscribeParams, opts ...CallOption) (*Webhook, error) {

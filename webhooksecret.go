@@ -21,8 +21,8 @@ const minWebhookSecret = 16
 // themselves, [NewWebhookHandler] does. The zero value is refused there, so that
 // a handler is never open by omission.
 //
-// Each takes the secret that is valid, and while it is being changed the old one
-// beside it: accept both, [WebhooksService.Subscribe] with the new URL,
+// Each takes the secret that is valid, and a second one while the secret is changed:
+// accept both, [WebhooksService.Subscribe] with the new URL,
 // [WebhooksService.Unsubscribe] the old one, and accept the old secret until its
 // retries have ended. A secret is at least 16 bytes long. Only digests of secrets are
 // kept, and nothing prints them.
@@ -43,9 +43,9 @@ const (
 	openToAll
 )
 
-// HeaderSecret expects one of values in the header name, as a header that is
-// set with the subscription. The values are printable ASCII. The name must not be one that
-// describes the message or the connection, as Content-Type, Host or Expect.
+// HeaderSecret expects one of values in the header name, for senders that can set a
+// header. The values are printable ASCII. The name must not be one that describes the
+// message or the connection, as Content-Type, Host or Expect.
 func HeaderSecret(name string, values ...string) WebhookSecret {
 	s := WebhookSecret{kind: headerSecret, header: http.CanonicalHeaderKey(name)}
 	switch {
@@ -88,9 +88,9 @@ func BasicSecret(user string, passwords ...string) WebhookSecret {
 }
 
 // PathSecret expects one of values as the last segment of the path, for senders
-// that can set nothing but a URL. A path gets into logs more easily than a
-// header: keep it out of those of the proxies on the way. With a slash behind it, the
-// last segment is empty: 401.
+// that can set nothing but a URL. A path gets into logs more easily than a header: keep
+// it out of the logs of proxies. A path that ends with a slash has an empty last segment
+// and is refused (401).
 func PathSecret(values ...string) WebhookSecret {
 	s := WebhookSecret{kind: pathSecret}
 	s.take("values", "", values, func(value string) string {
@@ -105,9 +105,9 @@ func PathSecret(values ...string) WebhookSecret {
 	return s
 }
 
-// InsecureNoSecret lets everybody in. It is for a handler that something else
-// protects, as a gateway that authenticates the sender; anybody who can reach
-// the handler can make it believe in events that never happened.
+// InsecureNoSecret lets everybody in. It is for a handler that something else protects,
+// as a gateway that authenticates the sender: whoever can reach the handler can make up
+// events that never happened.
 func InsecureNoSecret() WebhookSecret { return WebhookSecret{kind: openToAll} }
 
 // take keeps the digests of values with prefix before them, and notes which of
@@ -158,7 +158,7 @@ func (s *WebhookSecret) admits(r *http.Request) bool {
 func (s *WebhookSecret) shown(r *http.Request) (text string, found bool) {
 	switch s.kind {
 	case headerSecret:
-		// Of two headers of this name, something on the way has added one.
+		// If there are two, something on the way has added one.
 		if values := r.Header[s.header]; len(values) == 1 {
 			return values[0], true
 		}

@@ -24,9 +24,9 @@ const (
 	lastDelay  = 25 * time.Millisecond
 )
 
-// Acquire waits for the lock until ctx is done. It creates the file at path, which
-// must not be removed while processes use it: whoever creates it again holds another
-// lock. Acquire notices a file that was replaced while it waited.
+// Acquire waits for the lock until ctx is done. It creates the file at path, which must
+// not be removed while processes use it: whoever creates it again locks another file.
+// Acquire notices a file that was replaced while it waited.
 //
 // Locks exclude one another within a process, too.
 func Acquire(ctx context.Context, path string) (*Lock, error) {
@@ -42,8 +42,8 @@ func Acquire(ctx context.Context, path string) (*Lock, error) {
 		if !errors.Is(err, errHeld) {
 			return lock, err
 		}
-		// No call that waits for a lock can be given up, hence the polling; chance
-		// keeps the processes from asking in step.
+		// A system call that waits for a lock could not be given up, hence the polling.
+		// Chance keeps processes from asking in step.
 		timer.Reset(delay/2 + rand.N(delay)) //nolint:gosec // no secret
 	}
 }
@@ -55,7 +55,7 @@ func (l *Lock) Release() {
 }
 
 func try(path string) (*Lock, error) {
-	// Opening would create what a symbolic link without a target points to.
+	// Opening would follow a symbolic link, and create what it points to.
 	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("lock file is not a regular file: %q", path)
 	}
@@ -73,8 +73,8 @@ func try(path string) (*Lock, error) {
 	return &Lock{file: file}, nil
 }
 
-// inPlace says whether the file still is the one at path: a lock on a file that was
-// removed excludes nobody.
+// inPlace returns errHeld if the file is no longer the one at path, so that the lock is
+// asked for anew: a lock on a file that was removed excludes nobody.
 func inPlace(file *os.File, path string) error {
 	locked, err := file.Stat()
 	if err != nil {

@@ -1,8 +1,8 @@
 // Package secret keeps values that must never be printed. A [Value] holds its
 // content in a closure, which no formatting verb, encoder or reflective dump can
 // look into: not fmt, not encoding/json or gob, not log/slog, not a debugger's
-// pretty-printer. It needs no methods for that, which would be compiled for every
-// kind of content: an unexported field is never asked for them.
+// pretty-printer. It needs no methods for that: nobody calls those of an unexported field,
+// and they would be compiled for every type of content.
 package secret
 
 import (
