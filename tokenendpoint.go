@@ -58,12 +58,11 @@ func newTokenEndpoint(op string, c OAuthConfig) (*tokenEndpoint, error) {
 
 // tokenReply is what came of one form. err is nil if outcome is Success, and only then.
 type tokenReply struct {
-	outcome    retry.Outcome
-	token      *oauth2.Token
-	retryAfter time.Duration
-	told       bool // the answer had a Retry-After
-	sent       bool // bytes of the form may have left
-	err        *Error
+	outcome retry.Outcome
+	token   *oauth2.Token
+	told    bool // the answer had a Retry-After, which is in err
+	sent    bool // bytes of the form may have left
+	err     *Error
 }
 
 // behind takes into account whether an earlier form may have arrived: if so, the endpoint
@@ -119,16 +118,15 @@ func (e *tokenEndpoint) send(ctx context.Context, form url.Values) tokenReply {
 // read makes a token of an answer. The body may hold what was sent, or a token, so the
 // error shows nothing of it but a code that RFC 6749 knows.
 func (e *tokenEndpoint) read(ctx context.Context, resp *http.Response) tokenReply {
-	r := tokenReply{sent: true, err: &Error{Op: e.op, StatusCode: resp.StatusCode, Attempts: 1}}
+	r := tokenReply{sent: true, err: &Error{Op: e.op, StatusCode: resp.StatusCode}}
 	if resp.StatusCode < http.StatusOK { // after a 101 the body is a connection, which no context ends
 		_ = resp.Body.Close()
 		r.outcome = retry.Odd
 		return r
 	}
 	body, err := readBody(resp, nil, maxTokenBody)
-	r.retryAfter, r.told = retry.ParseAfter(resp.Header.Get("Retry-After"), time.Now())
+	r.err.RetryAfter, r.told = retry.ParseAfter(resp.Header.Get("Retry-After"), time.Now())
 	r.outcome = retry.OfStatus(resp.StatusCode, r.told)
-	r.err.RetryAfter = r.retryAfter
 	if resp.StatusCode >= 300 && resp.StatusCode <= 399 {
 		r.err.kinds = []error{ErrRedirected}
 		return r
@@ -265,7 +263,7 @@ func (r *tokenReply) again(ctx context.Context, try int, left time.Duration) boo
 	}
 	wait := retry.Backoff(try, defaultBaseDelay, defaultMaxDelay)
 	if r.told {
-		wait = r.retryAfter
+		wait = r.err.RetryAfter
 	}
 	switch {
 	case r.told && (wait > defaultMaxRetryAfter || outlasts(ctx, wait+left)):
@@ -338,7 +336,7 @@ func (r *refresher) refresh(ctx context.Context, refreshToken string) (*oauth2.T
 				continue
 			}
 			if reply.told {
-				r.gate.Close(time.Now().Add(min(reply.retryAfter, defaultMaxRetryAfter)))
+				r.gate.Close(time.Now().Add(min(reply.err.RetryAfter, defaultMaxRetryAfter)))
 			}
 		case reply.err.Code == codeInvalidGrant, reply.err.Code == codeInvalidClient: // neither says that credentials were unwanted
 		case reply.outcome == retry.Refused, reply.outcome == retry.Unauthorized:

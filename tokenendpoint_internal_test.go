@@ -123,7 +123,7 @@ func TestTokenReply_again_waitsAsLongAsAMinute(t *testing.T) {
 	for wait, want := range map[time.Duration]bool{0: true, defaultMaxRetryAfter: true, defaultMaxRetryAfter + 1: false} {
 		synctest.Test(t, func(t *testing.T) {
 			start := time.Now()
-			reply := tokenReply{told: true, retryAfter: wait, err: &Error{}}
+			reply := tokenReply{told: true, err: &Error{RetryAfter: wait}}
 			assert.Equal(t, want, reply.again(t.Context(), 1, 0), "%v", wait)
 			assert.Equal(t, !want, errors.Is(reply.err, ErrRateLimited), "%v", wait)
 			if want {
