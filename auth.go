@@ -145,7 +145,6 @@ type keeper struct {
 	current  secret.Value[*oauth2.Token]
 	rejected digest // the access token that the service answered 401 to
 	early    digest // the access token that is not renewed ahead of time (any more)
-	renewed  digest // the access token that a renewal of this authenticator has brought
 	pending  bool   // a new pair waits to be saved; until then no token goes out
 	flight   *flight
 

@@ -31,6 +31,7 @@ type storeAuth struct {
 
 	store   TokenStore
 	account string
+	renewed digest // the access token that a renewal of this authenticator has brought; mu guards it
 
 	// What only the flight touches, and there is one at a time.
 	dead      digest // the refresh token that the endpoint declared invalid
@@ -214,8 +215,8 @@ func (a *storeAuth) replace(ctx context.Context, usable func(*oauth2.Token) bool
 			spent = cloneToken(stored) // the store may use its memory again
 			token, e := a.refresher.refresh(ctx, stored.RefreshToken)
 			if e == nil {
-				saving = &rotation{spent, token}
-				a.remember(saving)
+				saving = &rotation{a, spent, token}
+				remember(saving)
 				return token, nil
 			}
 			failure = e

@@ -10,8 +10,12 @@ import (
 	"github.com/revv-go/revv/internal/secret"
 )
 
-// rotation is a pair that the endpoint has given out, and the one it replaces.
-type rotation struct{ from, to *oauth2.Token }
+// rotation is a pair that the endpoint has given out to an authenticator, and the one that
+// it replaces.
+type rotation struct {
+	owner    *storeAuth
+	from, to *oauth2.Token
+}
 
 // replaces reports whether the rotation replaces the stored pair: that is the pair it was
 // made from, or another one with the same refresh token, if the rotation has spent it.
@@ -28,7 +32,7 @@ func (r *rotation) replaces(stored *oauth2.Token) bool {
 var unsavedPairs struct {
 	sync.Mutex
 
-	all []unsavedPair
+	all []secret.Value[*rotation]
 }
 
 // renewals are the authenticators that renew a token at this moment. Only [Client.Settle]
@@ -52,17 +56,11 @@ func (a *storeAuth) waiting() (others []*storeAuth) {
 	unsavedPairs.Lock()
 	defer unsavedPairs.Unlock()
 	for _, waiting := range unsavedPairs.all {
-		if a.sharesStoreWith(waiting.owner) {
-			others = append(others, waiting.owner)
+		if owner := waiting.Reveal().owner; a.sharesStoreWith(owner) {
+			others = append(others, owner)
 		}
 	}
 	return others
-}
-
-// unsavedPair is a rotation and the authenticator that it was given to.
-type unsavedPair struct {
-	owner *storeAuth
-	pair  secret.Value[*rotation]
 }
 
 // sharesPairWith reports whether two authenticators keep the same pair: that of one
@@ -103,27 +101,27 @@ func (a *storeAuth) unsaved() *rotation {
 	unsavedPairs.Lock()
 	defer unsavedPairs.Unlock()
 	for _, waiting := range unsavedPairs.all {
-		if a.sharesPairWith(waiting.owner) {
-			return waiting.pair.Reveal()
+		if r := waiting.Reveal(); a.sharesPairWith(r.owner) {
+			return r
 		}
 	}
 	return nil
 }
 
 // remember keeps a rotation until it is saved, in the place of the one before.
-func (a *storeAuth) remember(r *rotation) {
-	a.mu.Lock()
-	a.renewed = digestOf(r.to.AccessToken)
-	a.mu.Unlock()
+func remember(r *rotation) {
+	r.owner.mu.Lock()
+	r.owner.renewed = digestOf(r.to.AccessToken)
+	r.owner.mu.Unlock()
 	unsavedPairs.Lock()
 	defer unsavedPairs.Unlock()
-	unsavedPairs.all = slices.DeleteFunc(unsavedPairs.all, func(waiting unsavedPair) bool { return a.sharesPairWith(waiting.owner) })
-	unsavedPairs.all = append(unsavedPairs.all, unsavedPair{a, secret.New(r)})
+	unsavedPairs.all = slices.DeleteFunc(unsavedPairs.all, func(waiting secret.Value[*rotation]) bool { return r.owner.sharesPairWith(waiting.Reveal().owner) })
+	unsavedPairs.all = append(unsavedPairs.all, secret.New(r))
 }
 
 // forget drops a rotation, unless another one has taken its place.
 func forget(r *rotation) {
 	unsavedPairs.Lock()
 	defer unsavedPairs.Unlock()
-	unsavedPairs.all = slices.DeleteFunc(unsavedPairs.all, func(waiting unsavedPair) bool { return waiting.pair.Reveal() == r })
+	unsavedPairs.all = slices.DeleteFunc(unsavedPairs.all, func(waiting secret.Value[*rotation]) bool { return waiting.Reveal() == r })
 }
