@@ -147,7 +147,8 @@ type webhookHandler struct {
 // The error is [ErrInvalidArgument] and joins all problems of secret, fn and opts.
 func NewWebhookHandler(secret WebhookSecret, fn func(context.Context, *Event) error, opts ...WebhookOption) (http.Handler, error) {
 	h := &webhookHandler{
-		refusals: refusals{op: "NewWebhookHandler"}, secret: secret, fn: fn, maxBytes: maxEvent, readTimeout: defaultWebhookReadTimeout,
+		refusals: refusals{op: "NewWebhookHandler"}, secret: secret, fn: fn,
+		maxBytes: maxEvent, readTimeout: defaultWebhookReadTimeout, observe: func(WebhookResult) {},
 	}
 	for _, rule := range secret.validate() {
 		h.reject("secret", rule)
@@ -172,12 +173,10 @@ func NewWebhookHandler(secret WebhookSecret, fn func(context.Context, *Event) er
 func (h *webhookHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	var result WebhookResult
-	if h.observe != nil {
-		defer func() {
-			result.Duration = time.Since(start)
-			h.observe(result)
-		}()
-	}
+	defer func() {
+		result.Duration = time.Since(start)
+		h.observe(result)
+	}()
 	h.handle(w, r, &result)
 }
 
