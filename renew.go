@@ -158,8 +158,8 @@ func (a *storeAuth) renew(rejected digest) (fresh, spare *oauth2.Token, err erro
 	}
 }
 
-// log tells of a renewal. The pair is saved by then, and a logger that panics must not
-// keep it from those who wait.
+// log tells how a renewal has ended. A logger that panics must not keep the result from
+// those who wait.
 func (a *storeAuth) log(fresh *oauth2.Token, posted bool, took time.Duration, err error) {
 	logger := a.refresher.config.Reveal().Logger
 	if logger == nil {
