@@ -214,19 +214,13 @@ func (k *keeper) wait(ctx context.Context, f *flight) (*oauth2.Token, error) {
 }
 
 // settle waits for the renewal that is under way.
-func (k *keeper) settle(ctx context.Context) error {
+func (k *keeper) settle(ctx context.Context) error { return k.underWay().settle(ctx) }
+
+// underWay is the renewal that is under way, nil if none is.
+func (k *keeper) underWay() *flight {
 	k.mu.Lock()
-	f := k.flight
-	k.mu.Unlock()
-	if f == nil {
-		return nil
-	}
-	select {
-	case <-f.done:
-		return nil
-	case <-ctx.Done():
-		return &Error{Op: opRefresh, Message: "a renewal is under way", cause: ctx.Err()}
-	}
+	defer k.mu.Unlock()
+	return k.flight
 }
 
 // fly runs a renewal in a goroutine of its own, and lands. If a store or a source of the
@@ -335,6 +329,19 @@ type flight struct {
 	err   error
 }
 
+// settle waits for the end of the flight.
+func (f *flight) settle(ctx context.Context) error {
+	if f == nil {
+		return nil
+	}
+	select {
+	case <-f.done:
+		return nil
+	case <-ctx.Done():
+		return &Error{Op: opRefresh, Message: "a renewal is under way", cause: ctx.Err()}
+	}
+}
+
 // Endpoint returns the OAuth URLs of a base URL: /oauth/authorize and
 // /oauth/token. Both are stand-ins: the flow is documented, its URLs are not.
 // Client credentials go into the form, as documented.
@@ -356,10 +363,11 @@ type OAuthConfig struct { //nolint:recvcheck // the embedded methods have their 
 	HTTPClient   *http.Client    // for the token endpoint; nil means a default with timeouts
 
 	// Logger is told what no call returns: that a token was renewed, or a callback of
-	// Handlers refused (info level), that a renewal has failed (warn), or its pair could not
-	// be saved (error), and that a token was read from the store, or is known to be beyond
-	// renewal (debug). The keys are account, took, expiry, error and reason, without a
-	// secret in them. nil means no log.
+	// Handlers refused (info level), that a renewal has failed, or the service has refused
+	// the fresh token (warn), that its pair could not be saved (error), and that a token was
+	// read from the store (debug). Of failures that go on one in a minute is told, and the
+	// others at debug level. The keys are account, took, expiry, error and reason, without a secret
+	// in them. nil means no log.
 	Logger *slog.Logger
 }
 
@@ -428,8 +436,9 @@ func (c OAuthConfig) Exchange(ctx context.Context, code, verifier string) (*oaut
 // in store, renews it when it is about to expire or the service rejects it, and saves
 // a new pair before it is used. Any number of clients, programs and machines may share
 // the store, if the store supports that. A pair that the store has failed to save waits
-// in memory, for all authenticators of the process with the same store and account. Pass
-// the store as a pointer, so that it can be seen to be the same.
+// in memory, for all authenticators of the process with the same store and account: the
+// next call saves it first, and for some minutes it is tried without one. Pass the store
+// as a pointer, so that it can be seen to be the same.
 //
 // account is a name of your choice. Put the first pair there with [SaveToken], after
 // [OAuthConfig.Exchange] or [OAuthConfig.Login]. If a later pair belongs to another

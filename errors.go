@@ -73,8 +73,8 @@ var (
 	// has to authorize the application again.
 	ErrReauthorizationRequired = errors.New("reauthorization required")
 	// ErrTokenNotPersisted: the store failed to save a new token pair. That of a
-	// renewal is held in memory, and the next call saves it first; that of SaveToken or
-	// OAuthConfig.Connect is lost.
+	// renewal is held in memory, and saved after 1 s, 2 s, 4 s … 128 s, or first by the
+	// next call; that of SaveToken or OAuthConfig.Connect is lost.
 	ErrTokenNotPersisted = errors.New("token not persisted")
 	// ErrNoToken: the store holds no token for the account.
 	ErrNoToken = errors.New("no token")

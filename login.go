@@ -22,8 +22,6 @@ import (
 	"time"
 
 	"golang.org/x/oauth2"
-
-	"github.com/revv-go/revv/internal/retry"
 )
 
 // loginLimit is how long a person may take to authorize in a web application.
@@ -31,54 +29,6 @@ const loginLimit = 10 * time.Minute
 
 // maxClockSkew is how far ahead the clock of the replica that began a login may be.
 const maxClockSkew = 5 * time.Minute
-
-// saveLimit is how long a store may take for the pair of [SaveToken].
-const saveLimit = 30 * time.Second
-
-// SaveToken puts a pair into a store as the pair of account, in the place of the
-// one that is there: after [OAuthConfig.Exchange] or [OAuthConfig.Login]. Nobody else has
-// the pair, so a save that fails is tried again, twice, and goes on when ctx ends, for
-// 30 s at most.
-//
-// A client whose token is still accepted goes on with it, and one that was told
-// [ErrReauthorizationRequired] takes the new pair with its next call. Another account of
-// Revv may have been connected, so make a new client after a reconnection.
-//
-// The error is [ErrInvalidArgument] without ctx, store, account or access token, and if
-// the store refuses the account, and [ErrTokenNotPersisted] if the store still fails:
-// then the pair is lost, and a person has to authorize again.
-func SaveToken(ctx context.Context, store TokenStore, account string, token *oauth2.Token) error {
-	const op = "SaveToken"
-	switch {
-	case ctx == nil:
-		return argument(op, "ctx", "must not be nil")
-	case isNil(store):
-		return argument(op, "store", "must not be nil")
-	case token == nil || token.AccessToken == "":
-		return argument(op, "token", "must not be empty")
-	}
-	return save(ctx, op, store, account, token)
-}
-
-// save puts a pair into a store, on behalf of op.
-func save(ctx context.Context, op string, store TokenStore, account string, token *oauth2.Token) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveLimit)
-	defer cancel()
-	for try := 1; ; try++ {
-		kept, err := store.Update(ctx, account, func(*oauth2.Token) (*oauth2.Token, error) { return token, nil })
-		switch {
-		case err == nil && samePair(kept, token):
-			return nil
-		case err == nil:
-			err = errors.New("the store has not kept the pair")
-		case errors.Is(err, ErrInvalidArgument):
-			return concealed(err, textsOf(token)...)
-		}
-		if try >= saveTries || sleep(ctx, retry.Backoff(try, defaultBaseDelay, defaultMaxDelay)) != nil {
-			return &Error{Op: op, Message: "authorize again", kinds: []error{ErrTokenNotPersisted}, cause: concealed(err, textsOf(token)...)}
-		}
-	}
-}
 
 // errProbe ends an Update that only asks whether the store could save.
 var errProbe = errors.New("probe")
@@ -422,6 +372,7 @@ func (l *webLogin) start(w http.ResponseWriter, r *http.Request) {
 
 func (l *webLogin) callback(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet {
+		l.refuse(r, "the method is not GET")
 		w.Header().Set("Allow", http.MethodGet)
 		page(w, http.StatusMethodNotAllowed, "This address takes GET requests only.")
 		return
@@ -441,9 +392,7 @@ func (l *webLogin) callback(w http.ResponseWriter, r *http.Request) {
 		reason = l.misplaced(cookies[0].Value, answer.state)
 	}
 	if reason != "" {
-		if l.config.Logger != nil {
-			l.config.Logger.LogAttrs(r.Context(), slog.LevelInfo, "revv: callback refused", slog.String("reason", reason))
-		}
+		l.refuse(r, reason)
 		page(w, http.StatusBadRequest, "This request does not belong to an authorization that was started here. Please start again.")
 		return
 	}
@@ -453,6 +402,13 @@ func (l *webLogin) callback(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	token, err := answer.exchange(ctx, l.config, l.derive("verifier", cookies[0].Value))
 	l.done(w, r, token, err)
+}
+
+// refuse logs why a callback is refused. Whoever has sent it is not told.
+func (l *webLogin) refuse(r *http.Request, reason string) {
+	if l.config.Logger != nil {
+		l.config.Logger.LogAttrs(r.Context(), slog.LevelInfo, "revv: callback refused", slog.String("reason", reason))
+	}
 }
 
 // misplaced says why a state is refused: it was not made with the cookie, or too long ago,

@@ -34,7 +34,10 @@ type storeAuth struct {
 	renewed digest // the access token that a renewal of this authenticator has brought; mu guards it
 
 	// What only the flight touches, and there is one at a time.
-	dead      digest // the refresh token that the endpoint declared invalid
+	dead      digest        // the refresh token that the endpoint declared invalid
+	delay     time.Duration // before the pair that could not be saved is to be saved again
+	told      slog.Level    // of the failure that was logged last
+	toldAt    time.Time     // zero if a renewal has succeeded since
 	refresher refresher
 }
 
@@ -79,28 +82,6 @@ func remaining(token *oauth2.Token) span {
 // Token implements [Authenticator].
 func (a *storeAuth) Token(ctx context.Context) (*oauth2.Token, error) { return a.token(ctx, a.renew) }
 
-// settle waits for the renewals of the store's tokens that are under way, and then has
-// the pairs saved that wait to be saved.
-func (a *storeAuth) settle(ctx context.Context) error {
-	if err := a.keeper.settle(ctx); err != nil { // a new flight is not among the renewals yet
-		return err
-	}
-	for _, other := range a.renewing() {
-		if err := other.keeper.settle(ctx); err != nil {
-			return err
-		}
-	}
-	var problems []error
-	for _, other := range a.waiting() {
-		other.mu.Lock()
-		other.pending = true // no error has said so if the store has panicked
-		other.mu.Unlock()
-		_, err := other.Token(ctx) // which saves first
-		problems = append(problems, err)
-	}
-	return errors.Join(problems...)
-}
-
 // found reports whether a token was found in the store, and not brought by the last
 // renewal of this authenticator.
 func (a *storeAuth) found(token *oauth2.Token) bool {
@@ -116,7 +97,10 @@ func (a *storeAuth) renew(rejected digest) (fresh, spare *oauth2.Token, err erro
 	defer renewals.Delete(a)
 	posted, begun := false, time.Now()
 	err = abandoned()
-	defer func() { a.log(fresh, posted, time.Since(begun), err) }()
+	defer func() {
+		a.log(fresh, posted, time.Since(begun), err)
+		a.saveLater()
+	}()
 	ctx, cancel := context.WithTimeout(context.Background(), flightLimit)
 	defer cancel()
 	usable := func(token *oauth2.Token) bool {
@@ -158,30 +142,54 @@ func (a *storeAuth) renew(rejected digest) (fresh, spare *oauth2.Token, err erro
 	}
 }
 
-// log tells how a renewal has ended. A logger that panics must not keep the result from
-// those who wait.
+// reminding is how often failures are logged that go on.
+const reminding = time.Minute
+
+// log tells how a renewal has ended. What fails at every call is told once a minute.
 func (a *storeAuth) log(fresh *oauth2.Token, posted bool, took time.Duration, err error) {
-	logger := a.refresher.config.Reveal().Logger
-	if logger == nil {
+	attrs := []slog.Attr{slog.Duration("took", took)}
+	if err != nil {
+		level, message := slog.LevelWarn, "revv: token not renewed"
+		if errors.Is(err, ErrTokenNotPersisted) {
+			level, message = slog.LevelError, "revv: renewed token not saved"
+		}
+		if level > a.told || time.Since(a.toldAt) >= reminding {
+			a.told, a.toldAt = level, time.Now()
+		} else {
+			level = slog.LevelDebug
+		}
+		a.tell(level, message, append(attrs, slog.Any("error", err))...)
 		return
 	}
-	defer func() { _ = recover() }()
-	level, message := slog.LevelInfo, "revv: token renewed"
-	last := slog.Any("error", err)
-	switch {
-	case errors.Is(err, ErrTokenNotPersisted):
-		level, message = slog.LevelError, "revv: renewed token not saved"
-	case errors.Is(err, ErrReauthorizationRequired) && !posted: // known before; every call says so again
-		level, message = slog.LevelDebug, "revv: token cannot be renewed"
-	case err != nil:
-		level, message = slog.LevelWarn, "revv: token not renewed"
-	default:
-		last = slog.Time("expiry", fresh.Expiry)
-		if a.found(fresh) {
-			level, message = slog.LevelDebug, "revv: token read from the store"
-		}
+	a.toldAt = time.Time{}
+	if !fresh.Expiry.IsZero() {
+		attrs = append(attrs, slog.Time("expiry", fresh.Expiry))
 	}
-	logger.LogAttrs(context.Background(), level, message, slog.String("account", a.account), slog.Duration("took", took), last)
+	switch {
+	case a.found(fresh):
+		a.tell(slog.LevelDebug, "revv: token read from the store", attrs...)
+	case posted:
+		a.tell(slog.LevelInfo, "revv: token renewed", attrs...)
+	default: // by an earlier renewal, which could not save it
+		a.tell(slog.LevelInfo, "revv: renewed token saved", attrs...)
+	}
+}
+
+// tell logs something about the account. A logger that panics must not keep the token from
+// those who wait for it.
+func (a *storeAuth) tell(level slog.Level, message string, attrs ...slog.Attr) {
+	if logger := a.refresher.config.Reveal().Logger; logger != nil {
+		defer func() { _ = recover() }()
+		logger.LogAttrs(context.Background(), level, message, append(attrs, slog.String("account", a.account))...)
+	}
+}
+
+// refused is that of [keeper], and tells of it: no renewal fails, and yet no call succeeds.
+func (a *storeAuth) refused(token *oauth2.Token) (first bool) {
+	if first = a.keeper.refused(token); first {
+		a.tell(slog.LevelWarn, "revv: fresh token refused by the service")
+	}
+	return first
 }
 
 // replace fetches a new pair and returns it once the store has saved it. spent is the
@@ -255,7 +263,7 @@ func (a *storeAuth) storeFailure(err error, known ...*oauth2.Token) error {
 	if r := a.unsaved(); r != nil {
 		known = append(known, r.from, r.to)
 	}
-	return &Error{Op: opRefresh, cause: concealed(err, textsOf(known...)...)}
+	return &Error{Op: opRefresh, Message: "the token store", cause: concealed(err, textsOf(known...)...)}
 }
 
 // textsOf lists what must not be printed of tokens.

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/oauth2"
 
+	"github.com/revv-go/revv/internal/retry"
 	"github.com/revv-go/revv/internal/secret"
 )
 
@@ -65,6 +66,63 @@ type TokenStore interface {
 	Update(
 		ctx context.Context, account string, fn func(current *oauth2.Token) (*oauth2.Token, error),
 	) (*oauth2.Token, error)
+}
+
+// saveLimit is how long a store may take for the pair of [SaveToken].
+const saveLimit = 30 * time.Second
+
+// saveTime is how long a save that fails is tried again, as while a database restarts, and
+// maxSaveDelay how long it waits in between: somebody waits for the answer.
+const (
+	saveTime     = 10 * time.Second
+	maxSaveDelay = 2 * time.Second
+)
+
+// SaveToken puts a pair into a store as the pair of account, in the place of the
+// one that is there: after [OAuthConfig.Exchange] or [OAuthConfig.Login]. Nobody else has
+// the pair, so a save that fails is tried again for 10 s, and goes on when ctx ends, for
+// 30 s at most.
+//
+// A client whose token is still accepted goes on with it, and one that was told
+// [ErrReauthorizationRequired] takes the new pair with its next call. Another account of
+// Revv may have been connected, so make a new client after a reconnection.
+//
+// The error is [ErrInvalidArgument] without ctx, store, account or access token, and if
+// the store refuses the account, and [ErrTokenNotPersisted] if the store still fails:
+// then the pair is lost, and a person has to authorize again.
+func SaveToken(ctx context.Context, store TokenStore, account string, token *oauth2.Token) error {
+	const op = "SaveToken"
+	switch {
+	case ctx == nil:
+		return argument(op, "ctx", "must not be nil")
+	case isNil(store):
+		return argument(op, "store", "must not be nil")
+	case token == nil || token.AccessToken == "":
+		return argument(op, "token", "must not be empty")
+	}
+	return save(ctx, op, store, account, token)
+}
+
+// save puts a pair into a store, on behalf of op.
+func save(ctx context.Context, op string, store TokenStore, account string, token *oauth2.Token) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveLimit)
+	defer cancel()
+	begun := time.Now()
+	for try := 1; ; try++ {
+		kept, err := store.Update(ctx, account, func(*oauth2.Token) (*oauth2.Token, error) { return token, nil })
+		switch {
+		case err == nil && samePair(kept, token):
+			return nil
+		case err == nil:
+			err = errors.New("the store has not kept the pair")
+		case errors.Is(err, ErrInvalidArgument):
+			return concealed(err, textsOf(token)...)
+		}
+		hopeless := errors.Is(err, ErrTokenStoreCorrupt) || time.Since(begun) >= saveTime
+		if hopeless || sleep(ctx, retry.Backoff(try, defaultBaseDelay, maxSaveDelay)) != nil {
+			return &Error{Op: op, Message: "authorize again", kinds: []error{ErrTokenNotPersisted}, cause: concealed(err, textsOf(token)...)}
+		}
+	}
 }
 
 // MemoryStore keeps tokens in the memory of one process: for tests, and for

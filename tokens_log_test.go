@@ -49,7 +49,9 @@ func TestLogger_isToldOfEveryRenewal(t *testing.T) {
 	renewed := logRecord{Level: "INFO", Message: "revv: token renewed"}
 	read := logRecord{Level: "DEBUG", Message: "revv: token read from the store"}
 	failed := logRecord{Level: "WARN", Message: "revv: token not renewed"}
-	refused := logRecord{Level: "DEBUG", Message: "revv: token cannot be renewed"}
+	again := logRecord{Level: "DEBUG", Message: "revv: token not renewed"}
+	saved := logRecord{Level: "INFO", Message: "revv: renewed token saved"}
+	vain := logRecord{Level: "WARN", Message: "revv: fresh token refused by the service"}
 	unsaved := logRecord{Level: "ERROR", Message: "revv: renewed token not saved"}
 	for name, c := range map[string]struct {
 		given func(*tokenWorld)
@@ -69,13 +71,48 @@ func TestLogger_isToldOfEveryRenewal(t *testing.T) {
 		"a refresh token that is refused, once and for all": {func(w *tokenWorld) {
 			broken(refuses("invalid_grant"))(w)
 			getWithout(w)
-		}, []logRecord{read, failed, refused}},
+		}, []logRecord{read, failed, again}},
 		"a pair that is not saved, and then is": {func(w *tokenWorld) {
 			expired(w)
 			unsavable(down)(w)
 			getWithout(w)
 			healed(w)
-		}, []logRecord{read, unsaved, renewed}},
+		}, []logRecord{read, unsaved, saved}},
+		"an endpoint and then a store that fail": {func(w *tokenWorld) {
+			broken(answers(http.StatusInternalServerError, serverTrouble))(w)
+			getWithout(w)
+			healed(w)
+			unsavable(down)(w)
+			getWithout(w)
+		}, []logRecord{read, failed, unsaved, {Level: "DEBUG", Message: unsaved.Message}}},
+		"a failure that goes on": {func(w *tokenWorld) {
+			w.ledger.set(func() { w.ledger.onLoad = down })
+			for range 4 {
+				getWithout(w)
+				pass(25 * time.Second)
+			}
+		}, []logRecord{failed, again, again, failed, again}},
+		"failures with a success in between": {func(w *tokenWorld) {
+			for range 2 {
+				broken(answers(http.StatusInternalServerError, serverTrouble))(w)
+				getWithout(w)
+				healed(w)
+				getWithout(w)
+			}
+		}, []logRecord{read, failed, renewed, failed, renewed}},
+		"a pair without a refresh token": {func(w *tokenWorld) {
+			pair := w.ledger.pair(tokenAccount)
+			pair.RefreshToken = ""
+			w.ledger.put(tokenAccount, &pair)
+			w.expire()
+			getWithout(w)
+		}, []logRecord{read, failed, again}},
+		"fresh tokens that are refused": {func(w *tokenWorld) {
+			refusesAll(http.StatusUnauthorized)(w)
+			getWithout(w)
+			getWithout(w)
+			pass(30 * time.Second)
+		}, []logRecord{read, renewed, vain, renewed, vain}},
 		"a store that fails":  {func(w *tokenWorld) { w.ledger.set(func() { w.ledger.onLoad = down }) }, []logRecord{failed}},
 		"a store that panics": {func(w *tokenWorld) { w.ledger.set(func() { w.ledger.onLoad = func() error { panic("no database") } }) }, []logRecord{failed}},
 	} {
@@ -92,16 +129,18 @@ func TestLogger_isToldOfEveryRenewal(t *testing.T) {
 				for i := range got {
 					r := &got[i]
 					assert.Equal(t, tokenAccount, r.Account)
-					assert.NotNil(t, r.Took, "%s", r.Message)
-					if r.Level == "INFO" || r.Message == read.Message {
-						assert.Empty(t, r.Error)
-					} else {
+					assert.Equal(t, r.Message != vain.Message, r.Took != nil, "%s", r.Message)
+					switch r.Message {
+					case failed.Message, unsaved.Message:
 						assert.Equal(t, "OAuth.Refresh", r.Error.Op)
 						assert.Contains(t, r.Error.Error, "OAuth.Refresh: ")
+					default:
+						assert.Empty(t, r.Error)
 					}
 					*r = logRecord{Level: r.Level, Message: r.Message}
 				}
 				assert.Equal(t, c.want, got)
+				assert.NotContains(t, w.logs.String(), `"expiry"`, "it is not known")
 			})
 		})
 	}
@@ -199,6 +238,9 @@ func TestLogger_isToldWhyACallbackWasRefused(t *testing.T) {
 			assert.Equal(t, []logRecord{{Level: "INFO", Message: "revv: callback refused", Reason: c.reason}}, got)
 			assert.NotContains(t, w.Body.String(), c.reason, "a stranger is told no reason")
 		}
+		before := len(logRecords(t, logs))
+		r.back(t, http.MethodHead, grantedQuery(asked), other)
+		assert.Equal(t, []logRecord{{Level: "INFO", Message: "revv: callback refused", Reason: "the method is not GET"}}, logRecords(t, logs)[before:])
 		assertNoSecretIn(t, append(a.hidden(), cookie.Value, asked.Get("state"), old.Value, oldAsked.Get("state"), "a-code"), logs.String(), "the log")
 	})
 }

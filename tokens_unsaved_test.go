@@ -322,13 +322,39 @@ func TestSaveToken_storeFails_isTriedAgainAndQuotesNothing(t *testing.T) {
 		w.ledger.set(func() {
 			w.ledger.onSave = func(p oauth2.Token) error { return fmt.Errorf("INSERT (%s, %s)", p.AccessToken, p.RefreshToken) }
 		})
-		_, before, _ := w.ledger.counts()
+		start := time.Now()
 		err := revv.SaveToken(w.Context(), w.ledger, tokenAccount, &w.first)
-		_, after, _ := w.ledger.counts()
 		require.ErrorIs(w, err, revv.ErrTokenNotPersisted)
 		require.ErrorContains(w, err, "INSERT")
-		assert.Equal(w, 3, after-before, "twice more, and no oftener")
+		assert.InDelta(w, 11, time.Since(start).Seconds(), 1, "ten seconds, and the last wait")
 		assertKeepsSecrets(w, w.authority.hidden(), err)
+	})
+}
+
+// While a database restarts, somebody waits for the page that says so.
+func TestSaveToken_storeIsAwayForSomeSeconds_isWaitedFor(t *testing.T) {
+	inWorld(t, func(w *tokenWorld) {
+		back := time.Now().Add(8 * time.Second)
+		unsavable(func() error {
+			if time.Now().Before(back) {
+				return errLedgerDown
+			}
+			return nil
+		})(w)
+		require.NoError(w, revv.SaveToken(w.Context(), w.ledger, "another", &w.first))
+		assert.Equal(w, w.first.RefreshToken, w.ledger.pair("another").RefreshToken)
+	})
+}
+
+// No time makes another key of the one that the program has.
+func TestSaveToken_storeIsCorrupt_isNotTriedAgain(t *testing.T) {
+	inWorld(t, func(w *tokenWorld) {
+		start := time.Now()
+		unsavable(func() error { return revv.ErrTokenStoreCorrupt })(w)
+		err := revv.SaveToken(w.Context(), w.ledger, tokenAccount, &w.first)
+		require.ErrorIs(w, err, revv.ErrTokenNotPersisted)
+		require.ErrorIs(w, err, revv.ErrTokenStoreCorrupt)
+		assert.Zero(w, time.Since(start))
 	})
 }
 

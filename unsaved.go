@@ -1,9 +1,13 @@
 package revv
 
 import (
+	"cmp"
+	"context"
+	"errors"
 	"reflect"
 	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/oauth2"
 
@@ -124,4 +128,75 @@ func forget(r *rotation) {
 	unsavedPairs.Lock()
 	defer unsavedPairs.Unlock()
 	unsavedPairs.all = slices.DeleteFunc(unsavedPairs.all, func(waiting secret.Value[*rotation]) bool { return waiting.Reveal() == r })
+}
+
+// The first wait before a pair is saved that the store has not taken, and the last one.
+const (
+	firstSave = time.Second
+	lastSave  = 4 * time.Minute
+)
+
+// saveLater has the pair saved that a renewal could not save, also if nobody calls: until
+// it is, every other program that uses the account posts the refresh token that is spent.
+func (a *storeAuth) saveLater() {
+	if a.unsaved() == nil {
+		a.delay = 0
+		return
+	}
+	if a.delay = max(firstSave, 2*a.delay); a.delay > lastSave {
+		return // from now on the next call does it, or Settle
+	}
+	time.AfterFunc(a.delay, func() {
+		if a.unsaved() != nil {
+			_ = a.saveNow(context.Background())
+		}
+	})
+}
+
+// saveNow has the pair saved that waits.
+func (a *storeAuth) saveNow(ctx context.Context) error {
+	a.mu.Lock()
+	a.pending = true // no error has said so if the store has panicked
+	a.mu.Unlock()
+	_, err := a.Token(ctx)
+	return err
+}
+
+// settle waits for the renewals of the store's tokens that are under way, and has the
+// pairs saved that wait to be saved. They wait neither for one another nor for a renewal
+// that hangs.
+func (a *storeAuth) settle(ctx context.Context) error {
+	var (
+		saves    sync.WaitGroup
+		mu       sync.Mutex
+		problems []error
+		begun    = make(map[*storeAuth]bool)
+	)
+	save := func() {
+		for _, other := range a.waiting() {
+			if begun[other] {
+				continue
+			}
+			begun[other] = true
+			saves.Go(func() {
+				err := other.saveNow(ctx)
+				mu.Lock()
+				defer mu.Unlock()
+				problems = append(problems, err)
+			})
+		}
+	}
+	renewing := append(a.renewing(), a) // a flight that has just begun is not among the renewals yet
+	flights := make([]*flight, len(renewing))
+	for i, other := range renewing {
+		flights[i] = other.underWay()
+	}
+	save()
+	var late error
+	for _, f := range flights {
+		late = cmp.Or(late, f.settle(ctx))
+	}
+	save() // what those renewals have left
+	saves.Wait()
+	return errors.Join(append(problems, late)...)
 }
