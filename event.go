@@ -22,7 +22,7 @@ const maxEvent = 1 << 20
 // gateway that checks events, and another one here.
 //
 //nolint:gochecknoglobals // a constant; Go has no constant structs
-var eventLimits = wire.Limits{Depth: wire.DefaultDepth, DuplicateKeys: true, FoldKeys: true}
+var eventLimits = wire.Limits{Depth: wire.DefaultDepth, DuplicateKeys: true}
 
 // EventType is what happened: [EventStageChanged] and so on, or any other name.
 type EventType string

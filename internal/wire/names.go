@@ -11,9 +11,8 @@ import (
 // takes over beyond, or a hostile object would cost the square of its size.
 const fewNames = 16
 
-// names holds the keys of the objects that are open, unescaped.
+// names holds the keys of the objects that are open, unescaped and in one case.
 type names struct {
-	fold    bool
 	text    []byte   // the names of all open objects, one after the other
 	ends    []int    // where each name ends in text
 	objects []object // the open objects, outermost first
@@ -31,8 +30,8 @@ type object struct {
 	many  map[string]struct{} // all its names, once they are more than a few
 }
 
-func newNames(fold bool) *names {
-	n := &names{fold: fold}
+func newNames() *names {
+	n := new(names)
 	n.text, n.ends, n.objects = n.room.text[:0], n.room.ends[:0], n.room.objects[:0]
 	return n
 }
@@ -64,7 +63,7 @@ func (n *names) start(index int) int {
 func (n *names) add(raw []byte) bool {
 	current := &n.objects[len(n.objects)-1]
 	start := len(n.text)
-	n.text = appendName(n.text, raw, n.fold)
+	n.text = appendName(n.text, raw)
 	name := n.text[start:]
 	if current.many != nil {
 		_, known := current.many[string(name)]
@@ -90,11 +89,11 @@ func (n *names) add(raw []byte) bool {
 
 // appendName appends the name that raw, the valid inside of a JSON string, stands
 // for. Broken UTF-8 and lone surrogates become U+FFFD, as decoders make of them.
-// With fold, names that differ in case only come out the same.
-func appendName(dst, raw []byte, fold bool) []byte {
+// Names that differ in case only come out the same.
+func appendName(dst, raw []byte) []byte {
 	for len(raw) > 0 {
 		if c := raw[0]; c < utf8.RuneSelf && c != '\\' {
-			if fold && c >= 'a' && c <= 'z' {
+			if c >= 'a' && c <= 'z' {
 				c -= 'a' - 'A'
 			}
 			dst, raw = append(dst, c), raw[1:]
@@ -102,10 +101,7 @@ func appendName(dst, raw []byte, fold bool) []byte {
 		}
 		r, size := unescape(raw)
 		raw = raw[size:]
-		if fold {
-			r = foldRune(r)
-		}
-		dst = utf8.AppendRune(dst, r)
+		dst = utf8.AppendRune(dst, foldRune(r))
 	}
 	return dst
 }

@@ -14,13 +14,10 @@ const DefaultDepth = 1000
 type Limits struct {
 	// Depth is how many arrays and objects may be open at once; 0 means DefaultDepth.
 	Depth int
-	// DuplicateKeys refuses an object that has a key twice. Keys are compared
-	// after unescaping: "a" and "\u0061" are the same.
+	// DuplicateKeys refuses an object that has a key twice. Keys are compared after
+	// unescaping, "a" and "\u0061" are the same, and without regard to case: to many
+	// decoders "id" and "ID" are one member, and which of the two wins is an accident.
 	DuplicateKeys bool
-	// FoldKeys makes DuplicateKeys disregard case, as decoders do that match
-	// members in that way: to them "id" and "ID" are one member, and which of the
-	// two wins is an accident.
-	FoldKeys bool
 	// Elements is how many elements all arrays together may have; 0 means any number.
 	// A decoder can need a hundred times the memory of the two bytes of an element.
 	Elements int
@@ -156,7 +153,7 @@ func newScanner(data []byte, limits Limits) scanner {
 		s.depth = DefaultDepth
 	}
 	if limits.DuplicateKeys {
-		s.names = newNames(limits.FoldKeys)
+		s.names = newNames()
 	}
 	return s
 }
