@@ -262,7 +262,7 @@ func (h *webhookHandler) read(w http.ResponseWriter, r *http.Request, deadline t
 	// MaxBytesReader makes net/http close the connection after a body that is too large,
 	// where it would else read on to reuse it.
 	body := http.MaxBytesReader(w, r.Body, h.maxBytes)
-	return wire.ReadAll(timedBody{body, deadline}, r.ContentLength, h.maxBytes)
+	return wire.ReadInto(nil, timedBody{body, deadline}, r.ContentLength, h.maxBytes)
 }
 
 // timedBody fails once its deadline has passed, however steadily the sender goes on.

@@ -15,16 +15,10 @@ const (
 	trusted = 1 << 20
 )
 
-// ReadAll reads body to its end, at most limit bytes of it, and returns a slice
-// that nothing else refers to. size is the declared length, negative if there is
-// none. Chunks are kept apart until the whole is there: a body that turns out
-// too large costs its limit in memory and not the double of it.
-func ReadAll(body io.Reader, size, limit int64) ([]byte, error) {
-	return ReadInto(nil, body, size, limit)
-}
-
-// ReadInto does the same, and puts what it reads into buffer if that is large
-// enough: the slice that it returns may be a part of it.
+// ReadInto reads body to its end, at most limit bytes of it, into buffer if that is
+// large enough, and into memory of its own otherwise. size is the declared length,
+// negative if there is none. Chunks are kept apart until the whole is there: a body
+// that turns out too large costs its limit in memory and not the double of it.
 func ReadInto(buffer []byte, body io.Reader, size, limit int64) ([]byte, error) {
 	if size > limit {
 		return nil, ErrTooLarge
