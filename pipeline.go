@@ -187,7 +187,7 @@ func (c *core) turn(ctx context.Context, p *prepared) error {
 		if err := c.limiter.Wait(ctx); err != nil {
 			return fmt.Errorf("rate limiter: %w", err)
 		}
-		if c.gate.Wait(time.Now) <= 0 {
+		if c.gate.Wait() <= 0 {
 			return nil
 		}
 	}
@@ -195,7 +195,7 @@ func (c *core) turn(ctx context.Context, p *prepared) error {
 
 // pass waits until the gate is open.
 func (c *core) pass(ctx context.Context, p *prepared) error {
-	for wait := c.gate.Wait(time.Now); wait > 0; wait = c.gate.Wait(time.Now) {
+	for wait := c.gate.Wait(); wait > 0; wait = c.gate.Wait() {
 		late := outlasts(ctx, wait)
 		if late || wait > p.settings.retry.MaxRetryAfter {
 			kinds := []error{ErrRateLimited}

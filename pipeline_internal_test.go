@@ -62,7 +62,7 @@ func TestHeed_shutsTheGateForWaitsWithinTheLimit(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			c := &core{}
 			c.heed(patientCall(), &result{status: http.StatusTooManyRequests, told: true, retryAfter: wait})
-			assert.Equal(t, want, c.gate.Wait(time.Now))
+			assert.Equal(t, want, c.gate.Wait())
 		})
 	}
 }

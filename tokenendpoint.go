@@ -299,7 +299,7 @@ const answerTime = 10 * time.Second
 // at once: a server that rotates may accept a token twice within a moment, but takes a
 // late one for theft.
 func (r *refresher) refresh(ctx context.Context, refreshToken string) (*oauth2.Token, *Error) {
-	if wait := r.gate.Wait(time.Now); wait > 0 {
+	if wait := r.gate.Wait(); wait > 0 {
 		return nil, &Error{Op: r.endpoint.op, RetryAfter: wait, Message: "the token endpoint has asked to wait", kinds: []error{ErrRateLimited}}
 	}
 	var lost, arrived bool

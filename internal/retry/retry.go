@@ -216,12 +216,11 @@ func (g *Gate) Close(t time.Time) {
 	}
 }
 
-// Wait returns how long the gate stays shut. now is asked only if it was ever
-// closed.
-func (g *Gate) Wait(now func() time.Time) time.Duration {
+// Wait returns how long the gate stays shut, 0 if it is open.
+func (g *Gate) Wait() time.Duration {
 	until := g.until.Load()
 	if until == nil {
 		return 0
 	}
-	return max(until.Sub(now()), 0)
+	return max(time.Until(*until), 0)
 }

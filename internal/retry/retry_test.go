@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -279,50 +280,54 @@ func TestBudget_manyCallers_loseNoTokenAndFindNone(t *testing.T) {
 	assert.False(t, b.Take(), "there is one too many")
 }
 
-func clockAt(t time.Time) func() time.Time { return func() time.Time { return t } }
-
-func TestGate_zero_isOpenAndDoesNotAskTheClock(t *testing.T) {
+func TestGate_zero_isOpen(t *testing.T) {
 	t.Parallel()
 	var g retry.Gate
-	assert.Zero(t, g.Wait(func() time.Time {
-		t.Error("the clock was asked")
-		return noon
-	}))
+	assert.Zero(t, g.Wait())
 }
 
 func TestGate_closed_opensAtItsTime(t *testing.T) {
 	t.Parallel()
-	var g retry.Gate
-	g.Close(noon.Add(10 * time.Second))
-	assert.Equal(t, 10*time.Second, g.Wait(clockAt(noon)))
-	assert.Equal(t, time.Nanosecond, g.Wait(clockAt(noon.Add(10*time.Second-1))))
-	assert.Zero(t, g.Wait(clockAt(noon.Add(10*time.Second))))
-	assert.Zero(t, g.Wait(clockAt(noon.Add(time.Hour))))
-	g.Close(noon.Add(2 * time.Hour))
-	assert.Equal(t, time.Hour, g.Wait(clockAt(noon.Add(time.Hour))), "it can be closed again")
+	synctest.Test(t, func(t *testing.T) {
+		var g retry.Gate
+		g.Close(time.Now().Add(10 * time.Second))
+		assert.Equal(t, 10*time.Second, g.Wait())
+		<-time.After(10*time.Second - 1)
+		assert.Equal(t, time.Nanosecond, g.Wait())
+		<-time.After(1)
+		assert.Zero(t, g.Wait())
+		<-time.After(time.Hour)
+		assert.Zero(t, g.Wait())
+		g.Close(time.Now().Add(time.Hour))
+		assert.Equal(t, time.Hour, g.Wait(), "it can be closed again")
+	})
 }
 
 func TestGate_shorterTime_doesNotOpenItEarlier(t *testing.T) {
 	t.Parallel()
-	var g retry.Gate
-	g.Close(noon.Add(time.Minute))
-	g.Close(noon.Add(time.Second))
-	g.Close(noon.Add(-time.Hour))
-	assert.Equal(t, time.Minute, g.Wait(clockAt(noon)))
+	synctest.Test(t, func(t *testing.T) {
+		var g retry.Gate
+		g.Close(time.Now().Add(time.Minute))
+		g.Close(time.Now().Add(time.Second))
+		g.Close(time.Now().Add(-time.Hour))
+		assert.Equal(t, time.Minute, g.Wait())
+	})
 }
 
 func TestGate_closedByMany_waitsForTheLast(t *testing.T) {
 	t.Parallel()
-	var g retry.Gate
-	var closers sync.WaitGroup
-	for i := range 100 {
-		closers.Go(func() {
-			g.Close(noon.Add(time.Duration(i*37%100) * time.Second))
-			assert.LessOrEqual(t, g.Wait(clockAt(noon)), 99*time.Second)
-		})
-	}
-	closers.Wait()
-	assert.Equal(t, 99*time.Second, g.Wait(clockAt(noon)))
+	synctest.Test(t, func(t *testing.T) {
+		var g retry.Gate
+		var closers sync.WaitGroup
+		for i := range 100 {
+			closers.Go(func() {
+				g.Close(time.Now().Add(time.Duration(i*37%100) * time.Second))
+				assert.LessOrEqual(t, g.Wait(), 99*time.Second)
+			})
+		}
+		closers.Wait()
+		assert.Equal(t, 99*time.Second, g.Wait())
+	})
 }
 
 func TestBackoff_nearTheLimit_doublesAndDoesNotJump(t *testing.T) {
