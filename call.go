@@ -22,11 +22,10 @@ import (
 
 // call is one operation on its way through the pipeline.
 type call struct {
-	name   string
-	class  retry.Class
-	route  wire.Route
-	accept []string
-	input  input
+	name  string
+	class retry.Class
+	route wire.Route
+	input input
 }
 
 // input is what a service method puts into a call.
@@ -69,9 +68,8 @@ type validator interface {
 //
 //nolint:gochecknoglobals // constant lists; Go has no constant slices
 var (
-	jsonAccept  = []string{"application/json"}
-	jsonContent = []string{"application/json"}
-	pdfAccept   = []string{"application/pdf"}
+	jsonType = []string{"application/json"}
+	pdfType  = []string{"application/pdf"}
 )
 
 // prepared is a call after every check that needs no network.
@@ -80,7 +78,6 @@ type prepared struct {
 
 	settings *callSettings
 	url      url.URL
-	agent    []string
 	body     []byte
 
 	// What the attempts have used, and nobody is to read in an error.
@@ -112,7 +109,7 @@ func (c *core) prepare(ctx context.Context, call *call, opts []CallOption) (*pre
 	if err != nil {
 		return nil, err
 	}
-	p := &prepared{call: call, settings: settings, agent: c.agent}
+	p := &prepared{call: call, settings: settings}
 	p.url = url.URL{Scheme: c.base.Scheme, Host: c.base.Host, Path: c.base.Path + path}
 	if path != escaped {
 		p.url.RawPath = c.base.EscapedPath() + escaped
@@ -162,14 +159,14 @@ func (c *call) path(given map[string]string) (path, escaped string, err error) {
 }
 
 // header returns the headers of one attempt, all but the credentials, in a map of its
-// own. The values are shared: a transport must not write into them (see
-// [http.RoundTripper]), and middleware, which may, gets a copy.
-func (p *prepared) header(extra http.Header) http.Header {
+// own; extra ones replace the others. The values are shared: a transport must not write
+// into them (see [http.RoundTripper]), and middleware, which may, gets a copy.
+func (c *core) header(p *prepared, extra http.Header) http.Header {
 	given := p.settings.header.Reveal()
 	header := make(http.Header, len(given)+len(extra)+4)
-	header["User-Agent"], header["Accept"] = p.agent, p.accept
+	header["User-Agent"], header["Accept"] = c.agent, jsonType
 	if p.body != nil {
-		header["Content-Type"] = jsonContent
+		header["Content-Type"] = jsonType
 	}
 	maps.Copy(header, given)
 	maps.Copy(header, extra)
@@ -270,14 +267,14 @@ func send(ctx context.Context, c *core, op opID, in input, opts []CallOption) er
 
 // runOp runs an operation of the table.
 func (c *core) runOp(ctx context.Context, op opID, in input, opts []CallOption, decode decoder) error {
-	return c.run(ctx, c.operation(op, jsonAccept, in), opts, decode)
+	return c.run(ctx, c.operation(op, in), opts, decode)
 }
 
 // operation makes a call of a row of the table. That there is no client is told by
 // prepare.
-func (c *core) operation(op opID, accept []string, in input) *call {
+func (c *core) operation(op opID, in input) *call {
 	row := &operations[op]
-	call := &call{name: row.name, class: row.class, accept: accept, input: in}
+	call := &call{name: row.name, class: row.class, input: in}
 	if c != nil {
 		call.route = c.routes[op]
 	}

@@ -207,7 +207,7 @@ func (c *Client) Settle(ctx context.Context) error {
 // outcome is not known has succeeded, and leaves out as it was.
 func (c *Client) Do(ctx context.Context, method, path string, in, out any, opts ...CallOption) error {
 	const op = opDo
-	call := &call{name: op, class: classOf(method), accept: jsonAccept, input: input{body: in}}
+	call := &call{name: op, class: classOf(method), input: input{body: in}}
 	decode := ignored
 	if out != nil {
 		// out may be the bytes, or decode itself and keep a part of them.

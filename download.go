@@ -66,7 +66,7 @@ func (c *core) download(ctx context.Context, id DocumentID, w io.Writer, opts []
 	if isNil(w) {
 		in.refused = argument(operations[opDownloadDocument].name, "w", "must not be nil")
 	}
-	p, err := c.prepare(ctx, c.operation(opDownloadDocument, pdfAccept, in), opts)
+	p, err := c.prepare(ctx, c.operation(opDownloadDocument, in), opts)
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +93,7 @@ func (c *core) streamAttempt(ctx context.Context, p *prepared, a *attempt, s *st
 	})
 	defer watchdog.Stop()
 
-	extra := http.Header{"Accept-Encoding": {"identity"}}
+	extra := http.Header{"Accept": pdfType, "Accept-Encoding": {"identity"}}
 	if s.done > 0 && s.validator != "" {
 		extra["Range"] = []string{"bytes=" + strconv.FormatInt(s.done, 10) + "-"}
 		extra["If-Range"] = []string{s.validator}
@@ -343,7 +343,7 @@ func (c *core) downloadFile(ctx context.Context, id DocumentID, path string, opt
 	if path == "" || strings.ContainsRune(path, 0) {
 		in.refused = argument(op, "path", "must be the name of a file")
 	}
-	p, err := c.prepare(ctx, c.operation(opDownloadDocument, pdfAccept, in), opts)
+	p, err := c.prepare(ctx, c.operation(opDownloadDocument, in), opts)
 	if err != nil {
 		return nil, err
 	}

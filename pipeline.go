@@ -372,7 +372,7 @@ func (c *core) roundTrip(ctx context.Context, p *prepared, a *attempt, extra htt
 		ctx = context.WithValue(ctx, attemptKey{}, a)
 	}
 	target := p.url
-	req := newRequest(ctx, p.route.Method, &target, p.header(extra), p.body)
+	req := newRequest(ctx, p.route.Method, &target, c.header(p, extra), p.body)
 	if p.body != nil {
 		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(p.body)), nil }
 	}

@@ -47,7 +47,7 @@ func (c *core) follow(ctx, bounded context.Context, p *prepared, resp *http.Resp
 			return nil
 		}
 		header := extra.Clone()
-		header["User-Agent"], header["Accept"] = c.agent, pdfAccept
+		header["User-Agent"] = c.agent
 		resp, err = answered(c.storage().RoundTrip(newRequest(bounded, http.MethodGet, target, header, nil)))
 		if err != nil {
 			r.status, r.header, r.outcome, r.err = 0, nil, retry.Cut, withoutURL(err)
