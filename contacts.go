@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 )
 
@@ -145,12 +146,7 @@ func (s *ContactsService) GetByEmail(ctx context.Context, email string, opts ...
 	op := operations[opGetContactByEmail].name
 	// The filter is a stand-in: a service that does not know it answers with
 	// everybody.
-	matches := found[:0]
-	for i := range found {
-		if strings.EqualFold(found[i].Email, email) {
-			matches = append(matches, found[i])
-		}
-	}
+	matches := slices.DeleteFunc(found, func(c Contact) bool { return !strings.EqualFold(c.Email, email) })
 	if len(matches) == 0 && len(found) > 0 { // this was the first page of everybody, at best
 		for contact, err := range s.All(ctx, ListContactsParams{}, opts...) {
 			if errors.Is(err, ErrPageLoop) {

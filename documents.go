@@ -201,8 +201,8 @@ func (s *DocumentsService) List(ctx context.Context, params ListDocumentsParams,
 		op, in.id = opListFolderContents, numeric("FolderID", params.FolderID)
 	}
 	id := func(e *DocumentEntry) int64 { return int64(e.EntryID) }
-	isDocument := func(e *DocumentEntry) bool { return e.Type == documentType }
-	return fetchEntries(ctx, s.root(), op, in, params.Page, id, isDocument, opts)
+	isOther := func(e DocumentEntry) bool { return e.Type != documentType }
+	return fetchEntries(ctx, s.root(), op, in, params.Page, id, isOther, opts)
 }
 
 // All ranges over the documents of the account or of a folder, page by page,

@@ -68,8 +68,8 @@ func (p ListFoldersParams) validate() (name, rule string) { return validatePagin
 func (s *FoldersService) List(ctx context.Context, params ListFoldersParams, opts ...CallOption) (*Page[Folder], error) {
 	params.Page = cmp.Or(params.Page, 1)
 	id := func(f *Folder) int64 { return int64(f.ID) }
-	isFolder := func(f *Folder) bool { return f.Type != documentType }
-	return fetchEntries(ctx, s.root(), opListFolders, input{query: params}, params.Page, id, isFolder, opts)
+	isOther := func(f Folder) bool { return f.Type == documentType }
+	return fetchEntries(ctx, s.root(), opListFolders, input{query: params}, params.Page, id, isOther, opts)
 }
 
 // All ranges over the folders, page by page, some pages ahead. The second value

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"iter"
+	"slices"
 	"strconv"
 	"sync"
 
@@ -49,9 +50,9 @@ func validatePaging(page, prefetch int) (name, rule string) {
 	return "", ""
 }
 
-// fetchEntries runs an operation that answers with a folder listing, and keeps
-// the entries that keep accepts.
-func fetchEntries[T any](ctx context.Context, c *core, op opID, in input, number int, id func(*T) int64, keep func(*T) bool, opts []CallOption) (*Page[T], error) {
+// fetchEntries runs an operation that answers with a folder listing, and removes the
+// entries of another kind.
+func fetchEntries[T any](ctx context.Context, c *core, op opID, in input, number int, id func(*T) int64, isOther func(T) bool, opts []CallOption) (*Page[T], error) {
 	page := &Page[T]{Number: number}
 	err := c.runOp(ctx, op, in, opts, func(body []byte) error {
 		list, count, err := decodeListing(body, &page.Items)
@@ -62,14 +63,7 @@ func fetchEntries[T any](ctx context.Context, c *core, op opID, in input, number
 		return nil, err
 	}
 	page.Entries = len(page.Items)
-	kept := page.Items[:0]
-	for i := range page.Items {
-		if keep(&page.Items[i]) {
-			kept = append(kept, page.Items[i])
-		}
-	}
-	clear(page.Items[len(kept):])
-	page.Items = kept
+	page.Items = slices.DeleteFunc(page.Items, isOther)
 	return page, nil
 }
 
