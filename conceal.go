@@ -61,7 +61,9 @@ func (p *prepared) secrets() []string {
 	for _, target := range p.targets {
 		secrets = appendAddress(secrets, target)
 	}
-	secrets = appendValues(secrets, p.settings.query.Reveal())
+	for _, values := range p.settings.query.Reveal() {
+		secrets = append(secrets, values...)
+	}
 	for _, value := range p.settings.path.Reveal() {
 		secrets = append(secrets, value)
 	}
@@ -121,13 +123,6 @@ func appendParts(secrets, values []string) []string {
 	return secrets
 }
 
-func appendValues(secrets []string, query url.Values) []string {
-	for _, values := range query {
-		secrets = append(secrets, values...)
-	}
-	return secrets
-}
-
 // tokens lists the access tokens that were sent.
 func (p *prepared) tokens() (texts []string) {
 	for _, token := range append([]*oauth2.Token{p.token}, p.before...) {
@@ -138,17 +133,13 @@ func (p *prepared) tokens() (texts []string) {
 	return texts
 }
 
-// conceal takes all secrets of the call out of a text.
-func (p *prepared) conceal(text string) string {
+// safe makes a text of the service fit for an error, a log line and a terminal: without
+// the secrets of the call, and printable.
+func (p *prepared) safe(text string) string {
 	if text == "" {
 		return ""
 	}
-	return hiding(shortSecret, p.secrets()).Replace(text)
-}
-
-// safe makes a text of the service fit for an error, a log line and a terminal.
-func (p *prepared) safe(text string) string {
-	return printable(p.conceal(text), maxErrorText)
+	return printable(hiding(shortSecret, p.secrets()).Replace(text), maxErrorText)
 }
 
 // concealed is err, with another text if its own gives something away.

@@ -137,12 +137,12 @@ func TestFailBefore_keepsWhatTheLastAttemptEndedWith(t *testing.T) {
 }
 
 // A value that is short is no secret, and might be part of any word.
-func TestConceal_hidesValuesOfEightBytes(t *testing.T) {
+func TestSafe_hidesValuesOfEightBytes(t *testing.T) {
 	t.Parallel()
 	p := patientCall()
 	p.settings.header = secret.New(http.Header{"X-Short": {"1234567"}, "X-Long": {"abcdefgh"}})
 	p.settings.query = secret.New(url.Values{"short": {"7654321"}, "long": {"h/g/f/e/"}})
-	assert.Equal(t, "1234567 [redacted] 7654321 [redacted] [redacted]", p.conceal("1234567 abcdefgh 7654321 h/g/f/e/ h%2Fg%2Ff%2Fe%2F"))
+	assert.Equal(t, "1234567 [redacted] 7654321 [redacted] [redacted]", p.safe("1234567 abcdefgh 7654321 h/g/f/e/ h%2Fg%2Ff%2Fe%2F"))
 }
 
 // A text of the service or of a library may have a secret in the spelling of a query, of
