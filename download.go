@@ -359,27 +359,25 @@ func (c *core) downloadFile(ctx context.Context, id DocumentID, path string, opt
 		return nil, &Error{Op: op, cause: err}
 	}
 	defer os.Remove(temp.Name()) //nolint:errcheck // after the rename there is nothing left to remove
-	defer temp.Close()           //nolint:errcheck // closed below, unless the caller's progress function panics
+	defer temp.Close()           //nolint:errcheck // a file that becomes the download is closed below
 	done, err := c.stream(ctx, p, &stream{sink: temp, rewind: func() error {
 		if _, err := temp.Seek(0, io.SeekStart); err != nil {
 			return err
 		}
 		return temp.Truncate(0)
 	}})
-	if err == nil {
-		err = temp.Sync()
+	if err != nil {
+		return nil, err
 	}
-	if closing := temp.Close(); err == nil {
-		err = closing
+	err = temp.Sync()
+	if err == nil {
+		err = temp.Close()
 	}
 	if err == nil {
 		err = publish(temp.Name(), path, p.settings.overwrite)
 	}
 	if err != nil {
-		if _, ok := errors.AsType[*Error](err); !ok {
-			err = &Error{Op: op, cause: err}
-		}
-		return nil, err
+		return nil, &Error{Op: op, cause: err}
 	}
 	return done, nil
 }

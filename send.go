@@ -225,8 +225,5 @@ func (s *DocumentsService) MagicLink(ctx context.Context, id ObjectID, opts ...C
 	var link Link
 	in := input{body: magicLinkBody{id, "DOC"}}
 	err := s.root().runOp(ctx, opCreateMagicLink, in, opts, func(body []byte) error { return decodeInto(body, &link) })
-	if err != nil {
-		return Link{}, err
-	}
-	return link, nil
+	return link, err
 }
