@@ -97,7 +97,7 @@ func (s *DocumentsService) AllActivities(ctx context.Context, id ObjectID, param
 		for {
 			part, err := s.Activities(ctx, id, h.next, opts...)
 			if err == nil && h.ignored(part) {
-				err = h.stuck("the service does not understand after: there may be more")
+				err = stuck("the service does not understand after: there may be more")
 			}
 			if err != nil {
 				yield(Activity{}, err)
@@ -127,7 +127,8 @@ type history struct {
 	count int            // of them
 }
 
-func (h *history) stuck(why string) error {
+// stuck is the error of a range that cannot go on.
+func stuck(why string) error {
 	return &Error{Op: operations[opListActivities].name, Message: why, kinds: []error{ErrPageLoop}}
 }
 
@@ -155,9 +156,9 @@ func (h *history) goOn(part []Activity, fresh int) error {
 	sorted := slices.IsSortedFunc(part, func(a, b Activity) int { return a.Timestamp.Compare(b.Timestamp.Time) })
 	switch {
 	case fresh == 0:
-		return h.stuck("more happened in one moment than an answer holds")
+		return stuck("more happened in one moment than an answer holds")
 	case !sorted || part[0].Timestamp.IsZero():
-		return h.stuck("the activities do not begin with the oldest: there may be more")
+		return stuck("the activities do not begin with the oldest: there may be more")
 	}
 	last := part[len(part)-1].Timestamp.Time
 	after := last.Truncate(time.Microsecond).Add(-time.Microsecond)
@@ -169,7 +170,7 @@ func (h *history) goOn(part []Activity, fresh int) error {
 		}
 	}
 	if h.known != nil && !after.After(h.next.After) && count <= h.count {
-		return h.stuck("the same moment comes again and again")
+		return stuck("the same moment comes again and again")
 	}
 	h.known, h.count = known, count
 	h.next.After = after

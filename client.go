@@ -159,7 +159,7 @@ func newTransport() *http.Transport {
 
 // BaseURL returns the base URL that the client was made for.
 func (c *Client) BaseURL() string {
-	if c == nil || c.core == nil {
+	if c.root() == nil {
 		return ""
 	}
 	return c.core.base.String()
@@ -206,8 +206,7 @@ func (c *Client) Settle(ctx context.Context) error {
 // [ErrMalformedResponse]. A DELETE that is answered with 404 after an attempt whose
 // outcome is not known has succeeded, and leaves out as it was.
 func (c *Client) Do(ctx context.Context, method, path string, in, out any, opts ...CallOption) error {
-	const op = opDo
-	call := &call{name: op, class: classOf(method), input: input{body: in}}
+	call := &call{name: opDo, class: classOf(method), input: input{body: in}}
 	decode := ignored
 	if out != nil {
 		// out may be the bytes, or decode itself and keep a part of them.
@@ -216,13 +215,13 @@ func (c *Client) Do(ctx context.Context, method, path string, in, out any, opts 
 	var err error
 	switch call.route, err = wire.ParseTemplate(method + " " + path); {
 	case !wire.IsMethod(method):
-		call.input.refused = argument(op, "method", "must be capital letters, as GET")
+		call.input.refused = argument(opDo, "method", "must be capital letters, as GET")
 	case err != nil:
-		call.input.refused = argument(op, "path", strings.TrimPrefix(err.Error(), "the path ")) // which does not repeat it
+		call.input.refused = argument(opDo, "path", strings.TrimPrefix(err.Error(), "the path ")) // which does not repeat it
 	case isStream(in):
-		call.input.refused = argument(op, "in", "must be a value for encoding/json, or JSON as []byte: what can be read once cannot be sent again")
+		call.input.refused = argument(opDo, "in", "must be a value for encoding/json, or JSON as []byte: what can be read once cannot be sent again")
 	case out != nil && !isTarget(out):
-		call.input.refused = argument(op, "out", "must be a pointer, and not a nil one")
+		call.input.refused = argument(opDo, "out", "must be a pointer, and not a nil one")
 	}
 	return c.root().run(ctx, call, opts, decode)
 }

@@ -106,7 +106,7 @@ func (c *core) loop(ctx context.Context, p *prepared, try func(context.Context, 
 		sent    int  // requests, for the error
 		renewed int  // how often a 401 has led to a new token
 	)
-	defer func() { c.capture(p, &last, sent) }()
+	defer func() { p.capture(&last, sent) }()
 	token, err := c.admit(ctx, p)
 	for {
 		if err != nil {
@@ -384,14 +384,13 @@ func (c *core) roundTrip(ctx context.Context, p *prepared, a *attempt, extra htt
 }
 
 // capture fills what [CaptureResponse] asked for.
-func (c *core) capture(p *prepared, last *result, sent int) {
+func (p *prepared) capture(last *result, sent int) {
 	if p.settings.capture == nil {
 		return
 	}
 	r := Response{StatusCode: last.status, Header: last.header.Clone(), RequestID: p.safe(requestID(last.header)), Attempts: sent}
-	for _, name := range []string{"Set-Cookie", "Location"} {
-		r.Header.Del(name)
-	}
+	r.Header.Del("Set-Cookie")
+	r.Header.Del("Location")
 	everything, tokens := hiding(shortSecret, p.secrets()), hiding(shortSecret, p.tokens())
 	for name, values := range r.Header {
 		hidden := everything

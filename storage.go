@@ -160,10 +160,9 @@ func (c *core) storage() http.RoundTripper {
 		direct.Proxy = nil
 		direct.DialContext, direct.Dial = withContext(direct.DialContext, direct.Dial), nil             //nolint:staticcheck // callers may have set it
 		direct.DialTLSContext, direct.DialTLS = withContext(direct.DialTLSContext, direct.DialTLS), nil //nolint:staticcheck // as above
-		switch {
-		case c.own || direct.DialContext == nil && direct.DialTLSContext == nil:
+		if c.own || direct.DialContext == nil && direct.DialTLSContext == nil {
 			direct.DialContext = (&net.Dialer{Timeout: dialTimeout, Control: guard.control}).DialContext
-		default:
+		} else {
 			direct.DialContext = guard.before(direct.DialContext)
 			direct.DialTLSContext = guard.before(direct.DialTLSContext)
 		}
@@ -231,10 +230,7 @@ func (g guard) before(dial dialFunc) dialFunc {
 		if err != nil {
 			return nil, err
 		}
-		found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-		if err != nil {
-			found = nil
-		}
+		found, _ := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 		for _, addr := range found {
 			if err := g.check(addr); err != nil {
 				return nil, err
