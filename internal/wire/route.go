@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -113,7 +114,7 @@ func CheckSegment(id string) error {
 		return errors.New(`must not be "." or ".."`)
 	case len(id) > MaxSegment:
 		return fmt.Errorf("must not be longer than %d bytes", MaxSegment)
-	case hasControl(id):
+	case strings.ContainsFunc(id, unicode.IsControl):
 		return errors.New("must not contain control characters")
 	case !utf8.ValidString(id):
 		return errors.New("must be valid UTF-8")
@@ -129,7 +130,7 @@ func CheckPath(path string) error {
 		return errors.New(`the path must begin with "/"`)
 	case strings.ContainsAny(path, "?#"):
 		return errors.New("the path must not carry a query or a fragment")
-	case strings.ContainsAny(path, " %\\") || hasControl(path) || !utf8.ValidString(path):
+	case strings.ContainsAny(path, " %\\") || strings.ContainsFunc(path, unicode.IsControl) || !utf8.ValidString(path):
 		return errors.New("the path must be plain text without spaces, backslashes, percent signs or control characters")
 	case strings.Contains(path, "//"):
 		return errors.New("the path must not contain an empty segment")
@@ -157,13 +158,4 @@ func IsMethod(s string) bool {
 		}
 	}
 	return s != ""
-}
-
-func hasControl(s string) bool {
-	for _, r := range s {
-		if r < 0x20 || r >= 0x7f && r <= 0x9f {
-			return true
-		}
-	}
-	return false
 }

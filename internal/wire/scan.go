@@ -70,7 +70,16 @@ func (e *scanError) Is(target error) bool {
 // and lone surrogates in strings pass. It reads data once, does not recurse, and
 // allocates nothing for documents of ordinary depth without repeated-key checks.
 func Scan(data []byte, limits Limits) error {
-	s := newScanner(data, limits)
+	s := scanner{data: data, depth: limits.Depth, left: limits.Elements}
+	if s.left <= 0 {
+		s.left = -1
+	}
+	if s.depth <= 0 {
+		s.depth = DefaultDepth
+	}
+	if limits.DuplicateKeys {
+		s.names = newNames()
+	}
 	return s.document()
 }
 
@@ -142,20 +151,6 @@ func (l *levels) innermost() byte {
 		return l.deeper[len(l.deeper)-1]
 	}
 	return l.first[l.count-1]
-}
-
-func newScanner(data []byte, limits Limits) scanner {
-	s := scanner{data: data, depth: limits.Depth, left: limits.Elements}
-	if s.left <= 0 {
-		s.left = -1
-	}
-	if s.depth <= 0 {
-		s.depth = DefaultDepth
-	}
-	if limits.DuplicateKeys {
-		s.names = newNames()
-	}
-	return s
 }
 
 // document reads the one value and what may follow it.
