@@ -69,10 +69,12 @@ func isNothing(value []byte) bool {
 	switch wire.Kind(value) {
 	case '"', '[', '{':
 		return isBlank(value[1 : len(value)-1])
+	case 'n', 'f':
+		return true
 	case 't':
 		return false
 	}
-	return len(bytes.Trim(value, "nulfase0-.+E")) == 0
+	return len(bytes.Trim(value, "0.-+eE")) == 0
 }
 
 // complaints are members that no answer has that reports a success and means it.

@@ -265,23 +265,21 @@ func (s *stream) continues(resp *http.Response) bool {
 		return false
 	}
 	span, ok := strings.CutPrefix(resp.Header.Get("Content-Range"), "bytes ")
-	first, rest, ok2 := strings.Cut(span, "-")
-	last, total, ok3 := strings.Cut(rest, "/")
-	if !ok || !ok2 || !ok3 || first != strconv.FormatInt(s.done, 10) {
+	first, rest, _ := strings.Cut(span, "-")
+	last, total, _ := strings.Cut(rest, "/")
+	end, err := strconv.ParseInt(last, 10, 64)
+	if !ok || first != strconv.FormatInt(s.done, 10) || err != nil {
 		return false
 	}
-	end, err := strconv.ParseInt(last, 10, 64)
-	if err != nil || total == "*" && s.total < 0 {
-		return err == nil
+	if total == "*" {
+		return s.total < 0 || end == s.total-1
 	}
-	if total != "*" {
-		whole, err := strconv.ParseInt(total, 10, 64)
-		if err != nil || s.total >= 0 && whole != s.total {
-			return false
-		}
-		s.total = whole
+	whole, err := strconv.ParseInt(total, 10, 64)
+	if err != nil || s.total >= 0 && whole != s.total {
+		return false
 	}
-	return end == s.total-1
+	s.total = whole
+	return end == whole-1
 }
 
 // again makes ready for a file that comes from its beginning although a part of
