@@ -225,7 +225,7 @@ func (s *stream) copy(body io.Reader) (retry.Outcome, error) {
 			continue
 		case !errors.Is(err, io.EOF):
 			return retry.BodyCut, err
-		case s.total >= 0 && s.done < s.total:
+		case s.done < s.total:
 			return retry.BodyCut, io.ErrUnexpectedEOF
 		case !bytes.Contains(s.tail, []byte("%%EOF")):
 			s.validator = "" // the end was silent: the rest cannot be asked for

@@ -154,7 +154,7 @@ func (id *ObjectID) UnmarshalJSON(data []byte) error { return unmarshalTextID(da
 // unmarshalTextID keeps a text or a number as it came. null means that there is no id.
 func unmarshalTextID[T ~string](data []byte, id *T) error {
 	text, ok := scalarText(data)
-	if !ok || len(data) > 0 && (data[0] == 't' || data[0] == 'f') {
+	if !ok || data[0] == 't' || data[0] == 'f' {
 		return misfit(data, id)
 	}
 	*id = T(text)
