@@ -120,11 +120,11 @@ func (s *DocumentsService) AllActivities(ctx context.Context, id ObjectID, param
 	}
 }
 
-// history is how far a range over activities has got.
+// history is how far a range over activities has come.
 type history struct {
 	next  ListActivitiesParams
-	known map[string]int // the activities of the last moment, which come again
-	count int            // of them
+	known map[string]int // how often each activity of the last moment comes again
+	count int            // how many those are together
 }
 
 // stuck is the error of a range that cannot go on.
@@ -149,9 +149,9 @@ func (h *history) fresh(part []Activity) (fresh []Activity) {
 	return fresh
 }
 
-// goOn sets what is to be asked for behind a part. What happened at the same moment as
-// its last activity must not be missed, so that moment is asked for again. A moment is as
-// long as the unit of the wire.
+// goOn sets what to ask for after a part. What happened at the same moment as its last
+// activity must not be missed, so that moment is asked for again. A moment is as long as
+// the unit of the wire.
 func (h *history) goOn(part []Activity, fresh int) error {
 	sorted := slices.IsSortedFunc(part, func(a, b Activity) int { return a.Timestamp.Compare(b.Timestamp.Time) })
 	switch {
@@ -177,8 +177,8 @@ func (h *history) goOn(part []Activity, fresh int) error {
 	return nil
 }
 
-// sameness tells activities apart by what does not change from answer to answer, as the
-// signature of an image's URL does.
+// sameness tells activities apart by what stays the same from answer to answer: the URL of
+// an image may be signed anew each time.
 func sameness(a *Activity) string {
 	return fmt.Sprintf("%q %q %q %q %q", a.Event, a.Timestamp.Text(), a.Actor.Name, a.Actor.Email, a.Subjects)
 }

@@ -74,7 +74,7 @@ func isPort(u *url.URL) bool {
 }
 
 // parseEndpoint parses the URL of a server that credentials are sent to. Its
-// errors do not repeat the text: it may hold a password by mistake.
+// errors do not repeat the text, which may hold a password by mistake.
 func parseEndpoint(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	switch {
@@ -105,8 +105,9 @@ func isLoopback(host string) bool {
 	return err == nil && addr.Unmap().IsLoopback()
 }
 
-// lowerASCII is a host in lower case. Unicode has other letters whose lower case is an
-// ASCII letter, as the I with a dot: net/http would dial another host than was compared.
+// lowerASCII is a host with its ASCII letters in lower case. Unicode has others whose lower
+// case is an ASCII letter, as the I with a dot: if they were changed, net/http would dial
+// another host than was compared.
 func lowerASCII(host string) string {
 	b := []byte(host)
 	for i, c := range b {

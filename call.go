@@ -33,9 +33,9 @@ type input struct {
 	id    segment // expands the route's placeholder
 	query any     // a struct for go-querystring
 	body  any     // a value for encoding/json
-	// refused is why the call cannot be made, where that was found before prepare is
-	// asked. It is told there, behind the options: one may have to empty what an
-	// earlier call has left.
+	// refused is why the call cannot be made, if that is known from the start. prepare
+	// returns it, once it has applied the options: CaptureResponse has to empty its
+	// Response even then.
 	refused error
 }
 
@@ -80,9 +80,9 @@ type prepared struct {
 	url      url.URL
 	body     []byte
 
-	// What the attempts have used, and nobody is to read in an error.
-	token   *oauth2.Token   // that of the last one
-	before  []*oauth2.Token // those that others have replaced, after a 401 or ahead of time
+	// What the attempts have used, and no error must show.
+	token   *oauth2.Token   // that of the last attempt
+	before  []*oauth2.Token // those of earlier attempts, if they were others
 	targets []*url.URL      // where a download was redirected to
 }
 
@@ -122,11 +122,11 @@ func (c *core) prepare(ctx context.Context, call *call, opts []CallOption) (*pre
 			return nil, argument(call.name, "body", "cannot be encoded as JSON: "+printable(err.Error(), maxErrorText))
 		}
 	}
-	return p, checkContext(ctx, call.name) // last: the options have emptied what an earlier call has left
+	return p, checkContext(ctx, call.name) // last, for the options have to be applied even then
 }
 
-// path expands the route of a call, with the id of an operation of the table, or with
-// what the options give for a call of Do.
+// path expands the route of a call: with its id, or for a call of Do with the values that
+// the options give.
 func (c *call) path(given map[string]string) (path, escaped string, err error) {
 	id := c.input.id
 	if id.rule != "" {
@@ -250,7 +250,7 @@ func fetchList[T any](ctx context.Context, c *core, op opID, in input, key strin
 }
 
 // fetchAny decodes the answer into whatever out points to. It is compiled once, and not
-// into fetch for every type.
+// again for every type that fetch is used with.
 //
 //go:noinline
 func (c *core) fetchAny(ctx context.Context, op opID, in input, key string, out any, opts []CallOption) error {
@@ -260,7 +260,7 @@ func (c *core) fetchAny(ctx context.Context, op opID, in input, key string, out 
 	})
 }
 
-// send runs an operation whose answer carries nothing that is known.
+// send runs an operation of whose answer nothing is known.
 func send(ctx context.Context, c *core, op opID, in input, opts []CallOption) error {
 	return c.runOp(ctx, op, in, opts, acknowledged)
 }
@@ -270,8 +270,8 @@ func (c *core) runOp(ctx context.Context, op opID, in input, opts []CallOption, 
 	return c.run(ctx, c.operation(op, in), opts, decode)
 }
 
-// operation makes a call of a row of the table. That there is no client is told by
-// prepare.
+// operation makes a call of a row of the table. Without a client there are no routes;
+// prepare refuses the call for that.
 func (c *core) operation(op opID, in input) *call {
 	row := &operations[op]
 	call := &call{name: row.name, class: row.class, input: in}

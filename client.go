@@ -44,8 +44,8 @@ type core struct {
 	routes routeTable
 	base   *url.URL
 	auth   Authenticator
-	// network is the transport of the caller, or our own. It is wrapped like the
-	// secrets: the buffers of its idle connections hold what was sent.
+	// network is the transport of the caller, or our own. It is kept like a secret, for
+	// the buffers of its idle connections hold what was sent.
 	network secret.Value[http.RoundTripper]
 	chain   http.RoundTripper // middleware → credentials → network, nil without middleware
 	limiter limiter
@@ -139,7 +139,7 @@ func chained(chain []Middleware, network http.RoundTripper) http.RoundTripper {
 
 const dialTimeout = 10 * time.Second
 
-// newTransport bounds what net/http leaves open, and keeps as many idle
+// newTransport sets the limits that net/http leaves open, and keeps as many idle
 // connections as a busy program uses: http.DefaultTransport keeps two per host.
 func newTransport() *http.Transport {
 	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
@@ -196,7 +196,7 @@ func (c *Client) Settle(ctx context.Context) error {
 // to ignore it; *[]byte and *json.RawMessage take the JSON as it is). [WithQuery] adds
 // parameters, and [WithPathValue] fills a placeholder of path, as {id}. Logs and
 // [CallInfo] show path as it is given: what is secret, or differs from call to call,
-// belongs into a placeholder. The call goes through the same pipeline as all
+// belongs in a placeholder. The call goes through the same pipeline as all
 // others: GET, HEAD, OPTIONS and TRACE are repeated as reads, PUT and DELETE as
 // idempotent writes, every other method as a write with consequences.
 //
@@ -209,7 +209,7 @@ func (c *Client) Do(ctx context.Context, method, path string, in, out any, opts 
 	call := &call{name: opDo, class: classOf(method), input: input{body: in}}
 	decode := ignored
 	if out != nil {
-		// out may be the bytes, or decode itself and keep a part of them.
+		// A copy: out may be the bytes themselves, or keep a part of them.
 		decode = func(body []byte) error { return decodeInto(bytes.Clone(body), out) }
 	}
 	var err error

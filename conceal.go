@@ -12,12 +12,12 @@ import (
 	"github.com/revv-go/revv/internal/secret"
 )
 
-// shortSecret is up to which length a text is no secret: to conceal every "1" in
+// shortSecret is the length up to which a text is no secret: to conceal every "1" in
 // what a service says would leave nothing to read.
 const shortSecret = 7
 
-// hiding returns what takes secrets out of a text, as they are and as others may write
-// them. Secrets of up to so many bytes stay.
+// hiding returns a replacer that takes secrets out of a text, in every spelling that
+// others may use. What has no more than short bytes is no secret.
 func hiding(short int, secrets []string) *strings.Replacer {
 	var forms []string
 	for _, s := range secrets {
@@ -33,8 +33,8 @@ func hiding(short int, secrets []string) *strings.Replacer {
 	return strings.NewReplacer(pairs...)
 }
 
-// spellings returns a text as it is, and as a query, a path, a script and JSON have it;
-// not all write the digits of an escape in capitals.
+// spellings returns a text as it is, and as it may be written in a query, a path, a
+// script and JSON; not everybody writes the digits of an escape in capitals.
 func spellings(s string) []string {
 	query, path := url.QueryEscape(s), url.PathEscape(s)
 	script := strings.ReplaceAll(query, "+", "%20")
@@ -53,9 +53,9 @@ func lowerEscapes(s string) string {
 	return string(b)
 }
 
-// secrets lists what the caller has put into the request and must not be printed: a
-// service may repeat it in its answer, a transport in its error. So may the storage that
-// a download was redirected to, whose address is a key of its own.
+// secrets lists what must not be printed: what the caller has put into the request, for a
+// service may repeat it in its answer and a transport in its error, and the address of a
+// storage that a download was redirected to, which is a key of its own.
 func (p *prepared) secrets() []string {
 	secrets := append(p.tokens(), p.url.RawQuery)
 	for _, target := range p.targets {
@@ -78,9 +78,9 @@ func (p *prepared) secrets() []string {
 	return secrets
 }
 
-// minSignature is how long a segment of a path is at least that an address is signed by,
-// and maxValues how many values of its query and segments of its path are looked at: each
-// is sought in several spellings, and the service chooses how many there are.
+// minSignature is the least length of a segment of a path that may sign an address.
+// maxValues is how many values of a query, and segments of a path, are looked at: each is
+// sought in several spellings, and the service chooses how many there are.
 const (
 	minSignature = 16
 	maxValues    = 100
@@ -148,7 +148,7 @@ func (p *prepared) concealed(err error) error { return hidden(err, shortSecret, 
 // concealed is err with a text that does not show the secrets: transports and
 // stores may quote what they were given.
 func concealed(err error, secrets ...string) error {
-	const short = 3 // a shorter one is none, and might be part of any word
+	const short = 3 // what is no longer might be part of any word
 	return hidden(err, short, secrets)
 }
 
@@ -164,8 +164,9 @@ func hidden(err error, short int, secrets []string) error {
 }
 
 // unquoted takes out of the text of an error what net/http and net/textproto repeat of an
-// answer that they cannot read: with a broken head that is the body, and may be a token or
-// a magic link. Go quotes all of it since 1.26.4 alone, so that nothing of the line stays.
+// answer that they cannot read: if its head is broken, that is the body, and may hold a
+// token or a magic link. The rest of the line goes with it: before 1.26.4 Go does not
+// quote all of it, and nobody can tell where it ends.
 func unquoted(text string) string {
 	lines := strings.Split(text, "\n")
 	for i, line := range lines {

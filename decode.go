@@ -41,8 +41,8 @@ var modelLimits = wire.Limits{Depth: wire.DefaultDepth, Elements: maxElements}
 // error is one of the sentinels below, wrapped.
 type decoder func(body []byte) error
 
-// ignored is the decoder of an answer that nobody wants: any JSON will do, and nothing at
-// all.
+// ignored is the decoder of an answer that nobody wants: it takes any JSON, and an empty
+// body.
 func ignored(body []byte) error {
 	if isBlank(body) {
 		return nil
@@ -50,8 +50,8 @@ func ignored(body []byte) error {
 	return malformed(wire.Scan(body, jsonLimits))
 }
 
-// acknowledged is the decoder of operations whose answer is not known: as ignored, but it
-// must not complain.
+// acknowledged is the decoder of operations whose answer is not known: like ignored, but
+// it refuses an answer with a complaint.
 func acknowledged(body []byte) error {
 	if err := ignored(body); err != nil {
 		return err
@@ -77,12 +77,12 @@ func isNothing(value []byte) bool {
 	return len(bytes.Trim(value, "0.-+eE")) == 0
 }
 
-// complaints are members that no answer has that reports a success and means it.
+// complaints are members that an answer to a real success does not have.
 //
 //nolint:gochecknoglobals // a constant list; Go has no constant slices
 var complaints = []string{"error", "errors"}
 
-// decodeInto decodes the whole body. Where out is for bytes, it becomes the body.
+// decodeInto decodes the whole body. If out is for bytes, it becomes the body.
 func decodeInto(body []byte, out any) error {
 	if isBlank(body) {
 		return ErrEmptyResponse
@@ -114,7 +114,7 @@ type reason string
 
 func (r reason) Error() string { return string(r) }
 
-// decodesItself reports a type that encoding/json leaves the decoding to.
+// decodesItself reports a type that does its decoding itself.
 func decodesItself(t reflect.Type) bool {
 	return reflect.PointerTo(t).Implements(reflect.TypeFor[json.Unmarshaler]())
 }
@@ -154,7 +154,7 @@ func memberOf(body []byte, key string) ([]byte, error) {
 	return value, nil
 }
 
-// unscannable makes an error of a scan within modelLimits one of a call.
+// unscannable turns the error of a scan with modelLimits into that of a call.
 func unscannable(err error) error {
 	if errors.Is(err, wire.ErrTooMany) {
 		return fmt.Errorf("%w: more than %d elements in lists", ErrResponseTooLarge, maxElements)
@@ -162,8 +162,8 @@ func unscannable(err error) error {
 	return malformed(err)
 }
 
-// misfitOf makes an error of encoding/json name the member that does not fit,
-// never its content.
+// misfitOf turns the error of a decoder into one that names the member that does not fit,
+// and never its content.
 func misfitOf(key string, err error) error {
 	if err == nil {
 		return nil
@@ -214,12 +214,12 @@ func isHTML(contentType string, body []byte) bool {
 	return wire.Kind(body) == '<' || strings.HasPrefix(strings.ToLower(contentType), "text/html") && wire.Kind(body) != '{' && wire.Kind(body) != '['
 }
 
-// largestKept is up to which size the memory of an answer serves again. It holds
+// largestKept is the size of the memory that serves one answer after the other. It holds
 // a page of a list; a larger answer gets memory of its own.
 const largestKept = 32 << 10
 
 // readSuccess reads and decodes the body of a 2xx answer. decode must keep no
-// part of what it is given: it is the memory of the next answer.
+// part of what it is given: the next answer uses the same memory.
 func (c *core) readSuccess(resp *http.Response, decode decoder) (retry.Outcome, error) {
 	buffer, ok := c.buffers.Get().(*[]byte)
 	if !ok {

@@ -78,7 +78,7 @@ func (c *core) stream(ctx context.Context, p *prepared, s *stream) (*Download, e
 	if err := c.loop(ctx, p, func(ctx context.Context, a *attempt) result { return c.streamAttempt(ctx, p, a, s) }); err != nil {
 		return nil, err
 	}
-	whole := s.result // and not the stream, with its sink
+	whole := s.result // a copy, which does not keep the stream and its sink
 	whole.Size, whole.SHA256 = s.done, hex.EncodeToString(s.sum.Sum(nil))
 	return &whole, nil
 }
@@ -89,7 +89,7 @@ func (c *core) streamAttempt(ctx context.Context, p *prepared, a *attempt, s *st
 	bounded, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	watchdog := time.AfterFunc(stallLimit, func() {
-		cancel(fmt.Errorf("no bytes for %v: %w", stallLimit, os.ErrDeadlineExceeded)) // the one cause there can be beside that of ctx
+		cancel(fmt.Errorf("no bytes for %v: %w", stallLimit, os.ErrDeadlineExceeded)) // the only cause beside that of ctx
 	})
 	defer watchdog.Stop()
 
@@ -133,8 +133,8 @@ func (c *core) streamAttempt(ctx context.Context, p *prepared, a *attempt, s *st
 	return r
 }
 
-// watched is a body under a watchdog. It watches only while bytes are waited
-// for: what happens to them, and how long the sink takes, is not its business.
+// watched is a body under a watchdog. The watchdog runs only while bytes are waited
+// for: how long the sink takes does not matter.
 type watched struct {
 	body     io.Reader
 	watchdog *time.Timer
@@ -282,10 +282,10 @@ func (s *stream) continues(resp *http.Response) bool {
 	return end == whole-1
 }
 
-// again makes ready for a file that comes from its beginning although a part of
-// it is here already. A sink that can be emptied is emptied. For any other, the
-// part that is here is compared with what comes, by SHA-256: equal, the rest is
-// appended; different, the two versions are not spliced.
+// again prepares for a file that comes from its beginning although a part of it is
+// here already. A sink that can be emptied is emptied. For any other, the part that is
+// here is compared with what comes, by SHA-256: if they are equal, the rest is appended;
+// two versions are never spliced.
 func (s *stream) again(body io.Reader) (retry.Outcome, error) {
 	if s.rewind != nil {
 		if err := s.rewind(); err != nil {

@@ -53,7 +53,7 @@ func decodeMembers(object []byte, m model, members ...member) error {
 	default:
 		return misfit(object, m)
 	}
-	names := make([]string, 0, 16) // which no model exceeds: it is not on the heap
+	names := make([]string, 0, 16) // no model has more: this stays off the heap
 	for _, member := range members {
 		names = append(names, member.name)
 	}

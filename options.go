@@ -305,8 +305,8 @@ func WithHeader(key, value string) SharedOption {
 	})
 }
 
-// with returns a copy of a map with one more entry: that of the client belongs to all
-// calls.
+// with returns a copy of a map with one more entry: the map of the client is shared by
+// all calls.
 func with[M ~map[string]V, V any](old secret.Value[M], key string, value V) secret.Value[M] {
 	entries := make(M)
 	maps.Copy(entries, old.Reveal())

@@ -36,8 +36,7 @@ func (p *Page[T]) Last() bool { return p == nil || p.Entries == 0 }
 // defaultPrefetch is how many pages a range reads ahead.
 const defaultPrefetch = 4
 
-// maxPrefetch bounds what a caller can ask for: each page ahead is a request in
-// flight.
+// maxPrefetch bounds what a caller can ask for: each page ahead is a request under way.
 const maxPrefetch = 32
 
 func validatePaging(page, prefetch int) (name, rule string) {
@@ -119,8 +118,7 @@ func pageDigest[T any](seed maphash.Seed, list []byte, items []T, id func(*T) in
 	return digest.Sum64()
 }
 
-// anyPage is a *Page of whatever items, which is all that running through a list
-// has to know of one.
+// anyPage is a *Page of any items, as far as eachPage has to know it.
 type anyPage interface {
 	Last() bool
 	fingerprint() uint64
@@ -157,8 +155,8 @@ type fetched struct {
 	panicked any
 }
 
-// fetchInto runs list, and comes back whatever that does: a panic of middleware, say, is
-// for who ranges over the list, and not for the whole program.
+// fetchInto runs list, and sends a result whatever that does: a panic, of middleware say,
+// is for the one who ranges over the list, and must not end the whole program.
 func fetchInto(done chan<- fetched, op string, list func() (anyPage, error)) {
 	var got fetched
 	ended := false

@@ -32,10 +32,10 @@ type result struct {
 	err         error
 }
 
-// carry adds what an earlier attempt was answered to one that the context of the
-// call has ended before it had an answer: it says why the call took so long. A 401
-// does not, for the token has been renewed since; and beside ErrOutcomeUnknown it
-// would mislead.
+// carry is for an attempt that the context of the call ended before there was an
+// answer. It takes over the answer of the attempt before, which says why the call took
+// so long: not that of a 401, for the token has been renewed since, and not beside
+// ErrOutcomeUnknown, where it would mislead.
 func (r *result) carry(class retry.Class, earlier *result) {
 	unknown := class == retry.Consequences && r.sent
 	if r.outcome != retry.Done || r.status != 0 || unknown || earlier.outcome == retry.Unauthorized {
@@ -56,9 +56,9 @@ func (r *result) judge(resp *http.Response) {
 	r.outcome = retry.OfStatus(resp.StatusCode, r.told)
 }
 
-// doubt changes what an answer means when the transport or middleware, or an earlier
-// attempt, has sent the same request before, and nobody knows what became of that: a
-// deletion that finds nothing has done it, and a refusal does not say that a write with
+// doubt changes what an answer means if the same request was sent before, by an earlier
+// attempt, the transport or middleware, and nobody knows what became of it: a deletion
+// that finds nothing has succeeded, and a refusal does not prove that a write with
 // consequences was not applied.
 func (r *result) doubt(class retry.Class) {
 	switch {
@@ -69,7 +69,7 @@ func (r *result) doubt(class retry.Class) {
 	}
 }
 
-// past is what the attempts of a call have left behind that changes what the last one
+// past is what is known of all attempts of a call so far. It changes what the last one
 // means.
 type past struct {
 	doubtful bool // a request may have been applied whose answer was not heard
@@ -102,9 +102,9 @@ func (c *core) run(ctx context.Context, call *call, opts []CallOption, decode de
 func (c *core) loop(ctx context.Context, p *prepared, try func(context.Context, *attempt) result) error {
 	var (
 		last    result
-		past    past // what the attempts have left behind
-		sent    int  // requests, for the error
-		renewed int  // how often a 401 has led to a new token
+		past    past
+		sent    int // requests, for the error
+		renewed int // how often a 401 has led to a new token
 	)
 	defer func() { p.capture(&last, sent) }()
 	token, err := c.admit(ctx, p)
@@ -154,7 +154,7 @@ func (c *core) loop(ctx context.Context, p *prepared, try func(context.Context, 
 			continue
 		case retry.Again:
 		}
-		tries := sent - renewed // that after a new token does not count
+		tries := sent - renewed // an attempt after a new token does not count
 		if tries >= p.settings.retry.MaxAttempts {
 			return p.fail(&last, sent)
 		}
@@ -177,8 +177,8 @@ func (c *core) admit(ctx context.Context, p *prepared) (*oauth2.Token, error) {
 	return token, c.pass(ctx, p) // the renewal of a token takes its time
 }
 
-// turn waits for the gate and the limiter. If the gate was shut while the limiter was
-// waited for, both are asked anew: calls must not leave together when it opens.
+// turn waits for the gate and the limiter. If the gate was shut in the meantime, it asks
+// both again: calls must not leave together when the gate opens.
 func (c *core) turn(ctx context.Context, p *prepared) error {
 	for {
 		if err := c.pass(ctx, p); err != nil || c.limiter == nil {
@@ -236,8 +236,8 @@ func (c *core) token(ctx context.Context, op string) (*oauth2.Token, error) {
 
 // replaceable reports whether another token may be asked for after a 401: once in a
 // call, unless another call has just seen that a fresh one does not help, and once more if
-// what came then was not new, but found in the store, where another program may have put
-// it long ago.
+// the token that came then was not new but found in the store, where another program may
+// have put it long ago.
 func (c *core) replaceable(token *oauth2.Token, replaced int) bool {
 	if k, ok := c.auth.(interface{ inVain(*oauth2.Token) bool }); ok && k.inVain(token) {
 		return false
@@ -246,7 +246,7 @@ func (c *core) replaceable(token *oauth2.Token, replaced int) bool {
 	return replaced == 0 || replaced == 1 && ok && found.found(token)
 }
 
-// errBudgetSpent is part of an error, for whoever wonders where the other attempts are.
+// errBudgetSpent says in an error why there were no more attempts.
 var errBudgetSpent = errors.New("not repeated, for too many calls of this client have failed")
 
 // pause waits before the next attempt. It returns the kinds of the error to
@@ -318,7 +318,7 @@ func (c *core) attempt(ctx context.Context, p *prepared, a *attempt, decode deco
 	}
 	r.outcome, r.err = c.readSuccess(resp, decode)
 	if r.outcome == retry.BodyCut && ctx.Err() != nil {
-		if !errors.Is(r.err, ctx.Err()) { // it says so itself otherwise
+		if !errors.Is(r.err, ctx.Err()) {
 			r.err = errors.Join(ctx.Err(), r.err)
 		}
 		if p.class == retry.Read {
@@ -337,7 +337,7 @@ func (p *prepared) late(ctx, bounded context.Context, err error) error {
 	return fmt.Errorf("longer than %v, see WithAttemptTimeout: %w", p.settings.timeout, err)
 }
 
-// exchange sends one request. With an answer it returns it, and the outcome of
+// exchange sends one request. It returns the answer, if there is one, and the outcome of
 // its status; the caller reads and closes the body.
 func (c *core) exchange(ctx, bounded context.Context, p *prepared, a *attempt, extra http.Header) (*http.Response, result) {
 	resp, err := c.roundTrip(bounded, p, a, extra)

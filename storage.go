@@ -16,8 +16,8 @@ import (
 	"github.com/revv-go/revv/internal/secret"
 )
 
-// maxHops is how many redirects a download follows, and maxLocation how long their
-// addresses may be: signed ones have two or three thousand bytes.
+// maxHops is how many redirects a download follows, and maxLocation how long, in bytes,
+// their addresses may be: signed ones have two or three thousand.
 const (
 	maxHops     = 5
 	maxLocation = 8 << 10
@@ -76,8 +76,8 @@ func (c *core) follow(ctx, bounded context.Context, p *prepared, resp *http.Resp
 	return nil
 }
 
-// storageURL checks the target of a redirect, as far as its text goes. It returns the
-// target of one that it refuses, too: nobody is to read that, either.
+// storageURL checks the target of a redirect, as far as its text goes. It also returns a
+// target that it refuses, for no error must show that, either.
 func (c *core) storageURL(from *url.URL, resp *http.Response) (*url.URL, error) {
 	location := resp.Header.Get("Location")
 	target, err := from.Parse(location)
@@ -115,9 +115,9 @@ func isPublicHost(host string) bool {
 	return !numeric && last != "localhost" && !strings.ContainsFunc(host, func(r rune) bool { return r >= utf8.RuneSelf })
 }
 
-// reserved are the networks that are no part of the public Internet beyond what
-// netip knows (RFC 6890 and its updates). They are parsed when a storage is dialled: what
-// is there before takes time and room in every program.
+// reserved are the networks that are no part of the public Internet, beyond those that
+// netip knows (RFC 6890 and its updates). They are parsed when a storage is dialled: a
+// parsed table would cost every program time and memory at its start.
 func reserved() []string {
 	return []string{
 		"0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.0.2.0/24", "198.18.0.0/15", "198.51.100.0/24",
@@ -141,11 +141,10 @@ func isPublic(addr netip.Addr) bool {
 	return true
 }
 
-// storage is the transport for redirected downloads: the caller's own, with a
-// look at every address before it is connected to, for a public name may lead
-// to a private address. A [http.RoundTripper] of another kind than
-// [http.Transport] is used as it is; what can be said of its targets from their
-// text alone has been checked by then.
+// storage is the transport for redirected downloads: the caller's own, with a look at
+// every address before it is connected to, for a public name may lead to a private
+// address. A [http.RoundTripper] that is no [http.Transport] is used as it is: of its
+// targets, only the text has been checked.
 func (c *core) storage() http.RoundTripper {
 	network := c.network.Reveal()
 	transport, ok := network.(*http.Transport)
@@ -210,8 +209,8 @@ func (g guard) control(_, address string, _ syscall.RawConn) error {
 
 type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
 
-// withContext returns the dialler that net/http uses of two: the older kind of
-// field is deprecated and still obeyed, so it needs the guard as well.
+// withContext returns the one of two diallers that net/http would use: the older kind is
+// deprecated but still obeyed, so it needs the guard as well.
 func withContext(dial dialFunc, older func(network, address string) (net.Conn, error)) dialFunc {
 	if dial != nil || older == nil {
 		return dial
@@ -219,8 +218,8 @@ func withContext(dial dialFunc, older func(network, address string) (net.Conn, e
 	return func(_ context.Context, network, address string) (net.Conn, error) { return older(network, address) }
 }
 
-// before looks a name up before the caller's own dialler does. It cannot see
-// what that makes of it; a name that cannot be looked up here is left to it.
+// before looks a name up before the caller's own dialler does. It cannot see which address
+// that will take; a name that cannot be looked up here is left to it.
 func (g guard) before(dial dialFunc) dialFunc {
 	if dial == nil {
 		return nil

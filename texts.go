@@ -8,9 +8,9 @@ import (
 	"unicode/utf8"
 )
 
-// notUTF8 is a rule that every text of a request is held to: encoding/json puts
-// U+FFFD in the place of what is broken, and says nothing about it, also where the
-// text is the price in a contract.
+// notUTF8 is a rule for every text of a request: encoding/json puts U+FFFD in the place
+// of what is broken and says nothing about it, even if the text is the price in a
+// contract.
 const notUTF8 = "must be valid UTF-8"
 
 // validateTexts takes names of arguments and their values in turn.

@@ -49,39 +49,38 @@ type attemptKey struct{}
 type attempt struct {
 	info  CallInfo
 	class retry.Class
-	token secret.Value[*oauth2.Token] // the attempt is in the context of the request, which middleware may print
+	token secret.Value[*oauth2.Token] // hidden, for middleware may print the context of the request, and with it the attempt
 
 	// What the transport reported: that it looked for a connection, and how often it
-	// wrote the headers of the request. Only writes are traced: for reads it makes no
-	// difference.
+	// wrote the headers of the request. Only writes are traced, for reads can be repeated.
 	sought  atomic.Bool
 	written atomic.Int32
-	// doubts counts what a transport or middleware has sent and repeated by itself, apart
-	// from what was answered in a way that says that it was not applied.
+	// doubts counts the requests that were sent, also by a transport or middleware that
+	// repeats them by itself, less those whose answer says that they were not applied.
 	doubts atomic.Int32
 	// reached says that middleware let the request through to the network.
 	reached atomic.Bool
 	passage atomic.Int32 // open, found or shut
 	heard   atomic.Bool  // the network has begun to answer
-	given   atomic.Bool  // the network has returned an answer, be it one that a transport has made up
-	under   atomic.Int32 // requests that the network has, and has not returned from
-	dry     atomic.Bool  // what is traced at the moment goes nowhere
+	given   atomic.Bool  // the network has returned an answer, or a transport has made one up
+	under   atomic.Int32 // requests that were handed to the network, which has not returned yet
+	dry     atomic.Bool  // what is traced at the moment goes nowhere, see isDump
 	hooks   httptrace.ClientTrace
 }
 
-// unheard reports that an answer cannot have come from the network, and that a request is
-// on its way there all the same: middleware or a transport has lost its patience, and has
-// made up a refusal.
+// unheard reports that an answer cannot have come from the network although a request is
+// on its way there: middleware or a transport has lost its patience, and has made up a
+// refusal.
 func (a *attempt) unheard() bool {
 	shut := a.shut() // what has no connection yet gets none any more
 	return !shut && !a.heard.Load() || a.under.Load() > 0 && !(shut && a.sought.Load())
 }
 
 // The passage from the transport to the network. A transport or middleware may return
-// while the request is still on its way, as one that runs it in a goroutine and has
-// lost its patience. That it was not sent can be said only if it will not be, either.
-// So the one shuts out the other: once a connection was found, the request counts as
-// sent; once it was judged unsent, a connection that is found too late is closed.
+// while the request is still on its way, if it runs it in a goroutine and has lost its
+// patience. A request counts as unsent only if it cannot be sent later, either. So the
+// one excludes the other: once a connection was found, the request counts as sent; once
+// it was judged unsent, a connection that is found too late is closed.
 const (
 	passageOpen int32 = iota
 	passageFound
@@ -197,7 +196,7 @@ func ownCopy(req *http.Request) *http.Request {
 }
 
 // foreignHeaders are not for middleware to set: credentials are the client's,
-// and with a key net/http repeats a POST by itself.
+// and net/http repeats a POST with an idempotency key by itself.
 //
 //nolint:gochecknoglobals // a constant list; Go has no constant slices
 var foreignHeaders = []string{"Authorization", "Accesstoken", "Cookie", "Idempotency-Key", "X-Idempotency-Key"}
@@ -245,8 +244,8 @@ func isRefusal(resp *http.Response, err error) bool {
 }
 
 // answered makes what a transport or middleware returns fit for use. Those of the
-// caller may leave the body out or return an answer beside an error, which net/http
-// never does; then there is an empty body, and the error alone.
+// caller may leave out the body, or return an answer beside an error, which net/http
+// never does: then the body is empty, and the error alone counts.
 func answered(resp *http.Response, err error) (*http.Response, error) {
 	if resp != nil && resp.Body == nil {
 		resp.Body = http.NoBody
@@ -306,7 +305,7 @@ func (a *attempt) classify(err error) (outcome retry.Outcome, sent bool) {
 // twice is worse than an error.
 func (a *attempt) provablyUnsent(err error, shut bool) bool {
 	if !shut {
-		return a.written.Load() <= 1 && isUnprocessed(err) // of two tries, the error tells how the last one ended
+		return a.written.Load() <= 1 && isUnprocessed(err) // after two tries, the error speaks of the last one alone
 	}
 	if a.sought.Load() {
 		return true
@@ -327,7 +326,7 @@ func (a *attempt) unreached(err error) bool {
 	return a.reached.Load() && a.shut() && (a.provablyUnsent(err, true) || a.class == retry.Read && !a.given.Load() && isHopeless(err))
 }
 
-// errUnprocessed is what is told of it, for net/http speaks of its own needs.
+// errUnprocessed replaces the error of net/http, which asks for a GetBody.
 var errUnprocessed = errors.New("http2: the server has not processed the request")
 
 // isUnprocessed reports a request that an HTTP/2 server has certainly not looked

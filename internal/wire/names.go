@@ -17,7 +17,7 @@ type names struct {
 	ends    []int    // where each name ends in text
 	objects []object // the open objects, outermost first
 
-	// Where these begin: an ordinary document takes no more memory than this.
+	// The memory that the three begin with: an ordinary document takes no more.
 	room struct {
 		text    [256]byte
 		ends    [2 * fewNames]int
@@ -58,7 +58,7 @@ func (n *names) start(index int) int {
 	return n.ends[index-1]
 }
 
-// add takes a key, as it stands between its quotes, into the innermost object.
+// add puts a key, as it stands between its quotes, into the innermost object.
 // It reports false if the object has the key already.
 func (n *names) add(raw []byte) bool {
 	current := &n.objects[len(n.objects)-1]
