@@ -90,28 +90,19 @@ var decisions = [outcomes][classes]Decision{
 // OfStatus maps the status of an answer to an outcome; hasRetryAfter says
 // whether the answer named a time to come back at.
 func OfStatus(status int, hasRetryAfter bool) Outcome {
-	switch status {
-	case http.StatusUnauthorized:
-		return Unauthorized
-	case http.StatusTooManyRequests:
-		return Throttled
-	case http.StatusServiceUnavailable:
-		if hasRetryAfter {
-			return Throttled
-		}
-		return Faulty
-	case http.StatusRequestTimeout:
-		return Faulty
-	case http.StatusNotImplemented, http.StatusHTTPVersionNotSupported:
-		return Refused
-	}
 	switch {
-	case status >= 200 && status <= 299:
-		return Success
-	case status >= 500:
+	case status == http.StatusUnauthorized:
+		return Unauthorized
+	case status == http.StatusTooManyRequests, status == http.StatusServiceUnavailable && hasRetryAfter:
+		return Throttled
+	case status == http.StatusNotImplemented, status == http.StatusHTTPVersionNotSupported:
+		return Refused
+	case status == http.StatusRequestTimeout, status >= 500:
 		return Faulty
 	case status < 200:
 		return Odd
+	case status < 300:
+		return Success
 	}
 	return Refused
 }
@@ -144,11 +135,8 @@ func ParseAfter(value string, now time.Time) (wait time.Duration, ok bool) {
 		return 0, false
 	}
 	if isDigits(value) {
-		seconds, err := strconv.ParseInt(value, 10, 64)
-		if err != nil || seconds > maxSeconds {
-			seconds = maxSeconds
-		}
-		return time.Duration(seconds) * time.Second, true
+		seconds, _ := strconv.ParseInt(value, 10, 64) // of a number too large it is the largest
+		return time.Duration(min(seconds, maxSeconds)) * time.Second, true
 	}
 	date, err := http.ParseTime(value)
 	if err != nil {
