@@ -144,11 +144,11 @@ func memberOf(body []byte, key string) ([]byte, error) {
 		}
 		return body, nil
 	}
-	value, found, err := wire.Object(body, key, modelLimits)
+	value, err := wire.Object(body, key, modelLimits)
 	switch {
 	case err != nil:
 		return nil, unscannable(err)
-	case !found:
+	case value == nil:
 		return nil, malformed(fmt.Errorf("the member %q is missing", key))
 	}
 	return value, nil

@@ -264,8 +264,8 @@ func (s *Stage) UnmarshalJSON(data []byte) error {
 // nameOf reads {"name":"…"}, "…" or null.
 func nameOf(data []byte) (name string, ok bool) {
 	if len(data) > 0 && data[0] == '{' {
-		value, found, err := wire.Object(data, "name", jsonLimits)
-		if err != nil || !found {
+		value, err := wire.Object(data, "name", jsonLimits)
+		if value == nil {
 			return "", err == nil
 		}
 		data = value

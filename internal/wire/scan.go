@@ -84,15 +84,15 @@ func Scan(data []byte, limits Limits) error {
 }
 
 // Object scans data as [Scan] does, and returns the raw bytes of the member key of the
-// object that data must be. A member of exactly this name goes before one whose name
+// object that data must be, nil if it has none. A member of exactly this name goes before one whose name
 // differs in case; of several alike the last one counts, as in encoding/json. The value is
 // a part of data, not a copy. A valid document of another kind is [ErrNotObject].
-func Object(data []byte, key string, limits Limits) (value []byte, found bool, err error) {
+func Object(data []byte, key string, limits Limits) (value []byte, err error) {
 	if err := Scan(data, limits); err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	if Kind(data) != '{' {
-		return nil, false, &scanError{kind: ErrNotObject, offset: skipSpace(data, 0)}
+		return nil, &scanError{kind: ErrNotObject, offset: skipSpace(data, 0)}
 	}
 	best := unlike
 	for name, member := range members(data) {
@@ -100,7 +100,7 @@ func Object(data []byte, key string, limits Limits) (value []byte, found bool, e
 			value, best = member, like
 		}
 	}
-	return value, best != unlike, nil
+	return value, nil
 }
 
 // Kind returns the first byte of data that is no white space, 0 if there is

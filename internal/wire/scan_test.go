@@ -165,7 +165,7 @@ func TestScan_aCutDocumentEndsUnexpectedly(t *testing.T) {
 func TestScan_ordinaryDocumentsCostNoAllocation(t *testing.T) {
 	data := []byte(document)
 	assert.Zero(t, testing.AllocsPerRun(100, func() { _ = wire.Scan(data, wire.Limits{}) }))
-	assert.Zero(t, testing.AllocsPerRun(100, func() { _, _, _ = wire.Object(data, "document", wire.Limits{}) }))
+	assert.Zero(t, testing.AllocsPerRun(100, func() { _, _ = wire.Object(data, "document", wire.Limits{}) }))
 }
 
 // The keys of small objects are compared one by one, those of large ones by a map,
@@ -209,9 +209,9 @@ func TestObject_findsTheMember(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			data := []byte(test.data)
-			value, found, err := wire.Object(data, "Document", wire.Limits{})
+			value, err := wire.Object(data, "Document", wire.Limits{})
 			require.NoError(t, err)
-			assert.Equal(t, !test.missing, found)
+			assert.Equal(t, test.missing, value == nil)
 			assert.Equal(t, test.want, string(value))
 			_ = append(value, "overwritten"...)
 			assert.Equal(t, test.data, string(data), "appending to the value must not reach into the document")
@@ -223,10 +223,9 @@ func TestObject_acceptsAnyTextAsKey(t *testing.T) {
 	for _, key := range []string{"", `\`, `\u`, `"`, "\xff", "ß"} {
 		quoted, err := json.Marshal(map[string]int{key: 7})
 		require.NoError(t, err)
-		value, found, err := wire.Object(quoted, key, wire.Limits{})
+		value, err := wire.Object(quoted, key, wire.Limits{})
 		require.NoError(t, err)
-		assert.True(t, found, "%q", key)
-		assert.Equal(t, "7", string(value))
+		assert.Equal(t, "7", string(value), "%q", key)
 	}
 }
 
@@ -247,9 +246,8 @@ func TestObject_validatesTheWholeDocument(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			value, found, err := wire.Object([]byte(test.data), "Document", wire.Limits{Depth: 3, DuplicateKeys: true})
+			value, err := wire.Object([]byte(test.data), "Document", wire.Limits{Depth: 3, DuplicateKeys: true})
 			require.ErrorIs(t, err, test.want)
-			assert.False(t, found)
 			assert.Nil(t, value)
 		})
 	}
@@ -272,7 +270,7 @@ func FuzzScan(f *testing.F) {
 		const depth = 10000 // that of encoding/json
 		err := wire.Scan(data, wire.Limits{Depth: depth})
 		require.Equal(t, json.Valid(data), err == nil, "%v", err)
-		_, _, objectErr := wire.Object(data, key, wire.Limits{Depth: depth, DuplicateKeys: true})
+		_, objectErr := wire.Object(data, key, wire.Limits{Depth: depth, DuplicateKeys: true})
 		if err != nil {
 			require.Error(t, objectErr)
 			return
@@ -295,12 +293,11 @@ func FuzzScan(f *testing.F) {
 // checkMember compares Object with what encoding/json makes of the object.
 func checkMember(t *testing.T, data []byte, key string, depth int) {
 	t.Helper()
-	value, found, err := wire.Object(data, key, wire.Limits{Depth: depth})
+	value, err := wire.Object(data, key, wire.Limits{Depth: depth})
 	require.NoError(t, err)
 	var members map[string]json.RawMessage
 	require.NoError(t, json.Unmarshal(data, &members))
 	if want, ok := members[key]; ok {
-		require.True(t, found)
 		require.Equal(t, string(want), string(value))
 		return
 	}
@@ -310,8 +307,8 @@ func checkMember(t *testing.T, data []byte, key string, depth int) {
 			alike[string(value)] = true
 		}
 	}
-	require.Equal(t, len(alike) > 0, found)
-	if found {
+	require.Equal(t, len(alike) > 0, value != nil)
+	if value != nil {
 		require.True(t, alike[string(value)])
 	}
 }
@@ -401,7 +398,7 @@ func BenchmarkScan(b *testing.B) {
 			b.SetBytes(int64(len(data)))
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, _, err := wire.Object(data, "Document", wire.Limits{}); err != nil {
+				if _, err := wire.Object(data, "Document", wire.Limits{}); err != nil {
 					b.Fatal(err)
 				}
 			}
