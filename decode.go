@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"reflect"
 	"strings"
@@ -292,23 +291,17 @@ func readProblem(resp *http.Response) problem {
 }
 
 func parseProblem(body []byte) problem {
-	if wire.Scan(body, jsonLimits) != nil || wire.Kind(body) != '{' {
+	var members map[string]json.RawMessage
+	if wire.Scan(body, jsonLimits) != nil || wire.Kind(body) != '{' || json.Unmarshal(body, &members) != nil {
 		return problem{}
 	}
-	var outer map[string]json.RawMessage
-	if json.Unmarshal(body, &outer) != nil {
-		return problem{}
-	}
-	if wire.Kind(outer["error"]) == '{' {
-		var inner map[string]json.RawMessage
-		if json.Unmarshal(outer["error"], &inner) == nil {
-			delete(outer, "error")
-			maps.Copy(outer, inner)
-		}
+	if inner := members["error"]; wire.Kind(inner) == '{' {
+		delete(members, "error")
+		_ = json.Unmarshal(inner, &members) // its members join the others, and replace those of the same name
 	}
 	return problem{
-		code:    firstText(outer, "code", "error", "error_code"),
-		message: firstText(outer, "message", "error_message", "error_description", "detail"),
+		code:    firstText(members, "code", "error", "error_code"),
+		message: firstText(members, "message", "error_message", "error_description", "detail"),
 	}
 }
 
