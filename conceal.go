@@ -27,8 +27,8 @@ func hiding(short int, secrets []string) *strings.Replacer {
 	}
 	sort.Strings(forms) // slices.Sort would be compiled anew here
 	pairs := make([]string, 0, 2*len(forms))
-	for i := range forms {
-		pairs = append(pairs, forms[len(forms)-1-i], secret.Redacted) // what begins with another goes first
+	for _, form := range slices.Backward(forms) { // what begins with another goes first
+		pairs = append(pairs, form, secret.Redacted)
 	}
 	return strings.NewReplacer(pairs...)
 }
