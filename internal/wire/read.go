@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"errors"
 	"io"
 )
@@ -56,9 +57,5 @@ func ReadInto(buffer []byte, body io.Reader, size, limit int64) ([]byte, error) 
 	if full == nil {
 		return chunk, nil
 	}
-	whole := make([]byte, 0, total)
-	for _, c := range full {
-		whole = append(whole, c...)
-	}
-	return append(whole, chunk...), nil
+	return bytes.Join(append(full, chunk), nil), nil
 }
