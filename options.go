@@ -92,7 +92,7 @@ type callSettings struct {
 	header    secret.Value[http.Header]
 	query     secret.Value[url.Values]
 	path      secret.Value[map[string]string]
-	capture   *captured
+	capture   func(Response)
 	progress  func(done, total int64)
 	overwrite bool
 }
@@ -351,28 +351,20 @@ type Response struct {
 // method it holds the page that ended last: read it when the range is over. Calls that
 // may run at the same time need a Response each.
 func CaptureResponse(into *Response) CallOption {
-	c := &captured{into: into}
+	var mu sync.Mutex // an All method has several calls under way with the same option
+	set := func(r Response) {
+		mu.Lock()
+		defer mu.Unlock()
+		*into = r
+	}
 	return callOption(func(s *callSettings) {
 		if into == nil {
 			s.reject("CaptureResponse", "must not be nil")
 			return
 		}
-		c.set(Response{})
-		s.capture = c
+		set(Response{})
+		s.capture = set
 	})
-}
-
-// captured is where a response goes. An All method has several calls under way
-// with the same option.
-type captured struct {
-	mu   sync.Mutex
-	into *Response
-}
-
-func (c *captured) set(r Response) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	*c.into = r
 }
 
 // WithProgress reports the progress of a download in bytes. total is -1 while

@@ -401,7 +401,7 @@ func (p *prepared) capture(last *result, sent int) {
 			values[i] = hidden.Replace(value)
 		}
 	}
-	p.settings.capture.set(r)
+	p.settings.capture(r)
 }
 
 func (c *core) log(ctx context.Context, p *prepared, a *attempt, r *result, took time.Duration) {
