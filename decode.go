@@ -296,7 +296,7 @@ func parseProblem(body []byte) problem {
 		return problem{}
 	}
 	if inner := members["error"]; wire.Kind(inner) == '{' {
-		delete(members, "error")
+		delete(members, "error")            // or an error within it would be written where it is read from
 		_ = json.Unmarshal(inner, &members) // its members join the others, and replace those of the same name
 	}
 	return problem{

@@ -37,6 +37,7 @@ func TestParseProblem_anInnerObjectGoesFirst(t *testing.T) {
 		`{"error":{"code":"B","message":"b"},"code":"A"}`:             {code: "B", message: "b"},
 		`{"code":"A","error":{"code":null,"error":"C","message":""}}`: {code: "C"},
 		`{"error":{"error":{"code":"B"},"message":"b"}}`:              {message: "b"},
+		`{"error":{"error":"C","message":"b"},"code":{"a":1}}`:        {code: "C", message: "b"},
 		`{"error":{}}`:   {},
 		`[{"code":"A"}]`: {},
 		`{"code":"A"`:    {},

@@ -74,6 +74,9 @@ func TestStream_continues_onlyWhereItWasCut(t *testing.T) {
 		s := streamOf("%PD", test.total, `"v1"`)
 		assert.Equal(t, test.want, s.continues(&http.Response{Header: http.Header{"Content-Range": {test.span}, "Etag": {`"v1"`}}}), "%s of %d", test.span, test.total)
 	}
+	s := streamOf("%PD", -1, `"v1"`)
+	require.True(t, s.continues(&http.Response{Header: http.Header{"Content-Range": {"bytes 3-9/10"}, "Etag": {`"v1"`}}}))
+	assert.EqualValues(t, 10, s.total, "the length is known from here on")
 }
 
 // What has become shorter than what is here already has changed, and that is known

@@ -428,7 +428,7 @@ func TestAnswer_thatComplains_isNoSuccess(t *testing.T) {
 	}
 	for _, body := range []string{
 		``, `{}`, `null`, `7`, `[]`, `{"error":null}`, `{"error":"","errors":[]}`, `{"error":false}`, `{"Document":{"error":"x"}}`, "{\"error\": { }, \"errors\": [\n]}",
-		`{"error":0}`, `{"error":-0.0e0}`, `{"error":" "}`,
+		`{"error":0}`, `{"error":-0.0e0}`, `{"error":0E0}`, `{"error":" "}`,
 	} {
 		require.NoError(t, send(t.Context(), always(http.StatusOK, body).client(t)), body)
 	}
