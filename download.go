@@ -377,6 +377,7 @@ func (c *core) downloadFile(ctx context.Context, id DocumentID, path string, opt
 	if err != nil {
 		return nil, &Error{Op: op, cause: err}
 	}
+	_ = syncDir(filepath.Dir(path)) // the file is whole and has its name; a folder that may not be read cannot be synchronized
 	return done, nil
 }
 
