@@ -93,8 +93,8 @@ func (a *storeAuth) found(token *oauth2.Token) bool {
 // renew returns the token in the store if that is usable, for somebody else may have put
 // it there, and replaces the pair otherwise.
 func (a *storeAuth) renew(rejected digest) (fresh, spare *oauth2.Token, err error) {
-	renewals.Store(a, nil)
-	defer renewals.Delete(a)
+	a.note(true)
+	defer a.note(false)
 	posted, begun := false, time.Now()
 	err = abandoned()
 	defer func() {

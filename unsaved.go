@@ -43,12 +43,30 @@ var unsavedPairs struct {
 // needs them: a program may have dropped a client whose renewal still goes on.
 //
 //nolint:gochecknoglobals // see above
-var renewals sync.Map // its keys are of type *storeAuth
+var renewals = struct {
+	sync.Mutex
+
+	by map[*storeAuth]bool
+}{by: make(map[*storeAuth]bool)}
+
+// note says whether a renewal is under way. (A [sync.Map] would be compiled anew here, with
+// more code than all of the token endpoint.)
+func (a *storeAuth) note(underWay bool) {
+	renewals.Lock()
+	defer renewals.Unlock()
+	if underWay {
+		renewals.by[a] = true
+	} else {
+		delete(renewals.by, a)
+	}
+}
 
 // renewing returns the authenticators of the same store that renew a token.
 func (a *storeAuth) renewing() (others []*storeAuth) {
-	for key := range renewals.Range {
-		if other, ok := key.(*storeAuth); ok && a.sharesStoreWith(other) {
+	renewals.Lock()
+	defer renewals.Unlock()
+	for other := range renewals.by {
+		if a.sharesStoreWith(other) {
 			others = append(others, other)
 		}
 	}
