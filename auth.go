@@ -452,7 +452,9 @@ func (c OAuthConfig) Exchange(ctx context.Context, code, verifier string) (*oaut
 // waits for it 5 s at most, and no more than half of the time that its context has left. A
 // renewal may take 30 s, and goes on when the calls that wait for it have ended:
 // [Client.Settle] waits for it before a program ends. Client credentials are put into the
-// form only after the endpoint has demanded them; Endpoint.AuthStyle is not used.
+// form only after the endpoint has demanded them; Endpoint.AuthStyle is not used. When the
+// service refuses the fresh token as well, the call ends with [ErrUnauthorized], and for
+// 30 s no other token is asked for.
 //
 // [ErrInvalidArgument] if something is missing. Calls of a client that is made with it
 // can be [ErrNoToken], [ErrReauthorizationRequired], [ErrTokenNotPersisted] or
