@@ -147,9 +147,6 @@ type keeper struct {
 	early    digest // the access token that is not renewed ahead of time (any more)
 	pending  bool   // a new pair waits to be saved; until then no token goes out
 	flight   *flight
-
-	vain      digest    // the access token that the service has refused although it was fresh
-	vainUntil time.Time // when another may be asked for all the same
 }
 
 // renewal fetches a token other than the rejected one. With an error it can return a
@@ -297,29 +294,6 @@ func (k *keeper) Reject(_ context.Context, bad *oauth2.Token) {
 	if token := k.current.Reveal(); token == nil || token.AccessToken == bad.AccessToken {
 		k.rejected = digestOf(bad.AccessToken)
 	}
-}
-
-// vainly is how long a fresh token that the service has refused keeps others from being
-// asked for: where the service answers everything with 401, each call would spend a
-// refresh token.
-const vainly = 30 * time.Second
-
-// refused says that the service has answered 401 to a token that was new in the call. It
-// reports whether nobody has said so before.
-func (k *keeper) refused(token *oauth2.Token) (first bool) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if fresh := digestOf(token.AccessToken); k.vain != fresh {
-		k.vain, k.vainUntil, first = fresh, time.Now().Add(vainly), true
-	}
-	return first
-}
-
-// inVain reports whether another token than this one would not help, either.
-func (k *keeper) inVain(token *oauth2.Token) bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return digestOf(token.AccessToken) == k.vain && time.Now().Before(k.vainUntil)
 }
 
 // flight is one renewal that any number of callers wait for.

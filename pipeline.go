@@ -138,8 +138,8 @@ func (c *core) loop(ctx context.Context, p *prepared, try func(context.Context, 
 			return p.fail(&last, sent, ErrAppliedResponseUnreadable)
 		case retry.Refresh:
 			if !c.replaceable(token, renewed) {
-				if k, ok := c.auth.(interface{ refused(*oauth2.Token) bool }); ok && renewed > 0 {
-					k.refused(token)
+				if a, ok := c.auth.(interface{ refused(*oauth2.Token) }); ok && renewed > 0 {
+					a.refused(token)
 				}
 				return p.fail(&last, sent)
 			}
@@ -235,13 +235,9 @@ func (c *core) token(ctx context.Context, op string) (*oauth2.Token, error) {
 }
 
 // replaceable reports whether another token may be asked for after a 401: once in a
-// call, unless another call has just seen that a fresh one does not help, and once more if
-// the token that came then was not new but found in the store, where another program may
-// have put it long ago.
+// call, and once more if the token that came then was not new but found in the store,
+// where another program may have put it long ago.
 func (c *core) replaceable(token *oauth2.Token, replaced int) bool {
-	if k, ok := c.auth.(interface{ inVain(*oauth2.Token) bool }); ok && k.inVain(token) {
-		return false
-	}
 	found, ok := c.auth.(interface{ found(*oauth2.Token) bool })
 	return replaced == 0 || replaced == 1 && ok && found.found(token)
 }

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/revv-go/revv/internal/retry"
+	"github.com/revv-go/revv/internal/secret"
 )
 
 // opRefresh is the renewal of a token pair, as errors have it.
@@ -31,13 +32,20 @@ type storeAuth struct {
 
 	store   TokenStore
 	account string
-	renewed digest // the access token that a renewal of this authenticator has brought; mu guards it
+
+	// What mu guards as well.
+	renewed   digest    // the access token that a renewal of this authenticator has brought
+	renewedAt time.Time // when it has
+	vain      digest    // the access token that was refused although it was fresh
+	vainUntil time.Time // when another one is fetched from the endpoint all the same
+	saving    bool      // the pair that could not be saved is tried again without a call
 
 	// What only the flight touches, and there is one at a time.
-	dead      digest        // the refresh token that the endpoint declared invalid
-	delay     time.Duration // before the pair that could not be saved is to be saved again
-	told      slog.Level    // of the failure that was logged last
-	toldAt    time.Time     // zero if a renewal has succeeded since
+	dead      digest                        // the refresh token that the endpoint declared invalid
+	seen      []secret.Value[*oauth2.Token] // the pairs that the store has shown to this flight
+	saved     bool                          // this flight has saved a pair that the endpoint has given out
+	told      slog.Level                    // of the failure that was logged last
+	toldAt    time.Time                     // zero if a renewal has succeeded since
 	refresher refresher
 }
 
@@ -96,7 +104,7 @@ func (a *storeAuth) renew(rejected digest) (fresh, spare *oauth2.Token, err erro
 	a.note(true)
 	defer a.note(false)
 	posted, begun := false, time.Now()
-	err = abandoned()
+	a.seen, a.saved, err = nil, false, abandoned()
 	defer func() {
 		a.log(fresh, posted, time.Since(begun), err)
 		a.saveLater()
@@ -114,9 +122,10 @@ func (a *storeAuth) renew(rejected digest) (fresh, spare *oauth2.Token, err erro
 				err = ErrNoToken
 			}
 			if err != nil {
-				return nil, nil, cmp.Or(refused, a.storeFailure(err))
+				return nil, nil, cmp.Or[error](refused, a.storeFailure(err))
 			}
-			if usable(stored) {
+			a.see(stored)
+			if usable(stored) || a.inVain(stored) {
 				return stored, nil, nil
 			}
 			if stored.AccessToken != "" {
@@ -166,7 +175,7 @@ func (a *storeAuth) log(fresh *oauth2.Token, posted bool, took time.Duration, er
 		attrs = append(attrs, slog.Time("expiry", fresh.Expiry))
 	}
 	switch {
-	case a.found(fresh):
+	case !a.saved:
 		a.tell(slog.LevelDebug, "revv: token read from the store", attrs...)
 	case posted:
 		a.tell(slog.LevelInfo, "revv: token renewed", attrs...)
@@ -175,21 +184,53 @@ func (a *storeAuth) log(fresh *oauth2.Token, posted bool, took time.Duration, er
 	}
 }
 
-// tell logs something about the account. A logger that panics must not keep the token from
-// those who wait for it.
+// loggerLimit is how long a logger is waited for.
+const loggerLimit = time.Second
+
+// tell logs something about the account. A logger that panics or hangs must not keep the
+// token from those who wait for it.
 func (a *storeAuth) tell(level slog.Level, message string, attrs ...slog.Attr) {
-	if logger := a.refresher.config.Reveal().Logger; logger != nil {
+	logger := a.refresher.config.Reveal().Logger
+	if logger == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), loggerLimit)
+	go func() {
 		defer func() { _ = recover() }()
-		logger.LogAttrs(context.Background(), level, message, append(attrs, slog.String("account", a.account))...)
+		defer cancel()
+		logger.LogAttrs(context.WithoutCancel(ctx), level, message, append(attrs, slog.String("account", a.account))...)
+	}()
+	<-ctx.Done()
+}
+
+const (
+	// freshness is how long after its renewal a token counts as fresh that the service refuses.
+	freshness = 5 * time.Second
+	// vainly is how long no other token is fetched from the endpoint then. Where the service
+	// answers everything with 401, each call would spend a refresh token.
+	vainly = 30 * time.Second
+)
+
+// refused says that the service has answered 401 to a token that had replaced another one in
+// the same call. If it is fresh, one more would not help.
+func (a *storeAuth) refused(token *oauth2.Token) {
+	a.mu.Lock()
+	fresh := digestOf(token.AccessToken)
+	first := fresh == a.renewed && fresh != a.vain && time.Since(a.renewedAt) < freshness
+	if first {
+		a.vain, a.vainUntil = fresh, time.Now().Add(vainly)
+	}
+	a.mu.Unlock()
+	if first {
+		a.tell(slog.LevelWarn, "revv: fresh token refused by the service")
 	}
 }
 
-// refused is that of [keeper], and tells of it: no renewal fails, and yet no call succeeds.
-func (a *storeAuth) refused(token *oauth2.Token) (first bool) {
-	if first = a.keeper.refused(token); first {
-		a.tell(slog.LevelWarn, "revv: fresh token refused by the service")
-	}
-	return first
+// inVain reports whether to replace the stored pair would be in vain.
+func (a *storeAuth) inVain(stored *oauth2.Token) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return digestOf(stored.AccessToken) == a.vain && stored.AccessToken != "" && time.Now().Before(a.vainUntil) && remaining(stored) == life
 }
 
 // replace fetches a new pair and returns it once the store has saved it. spent is the
@@ -205,6 +246,7 @@ func (a *storeAuth) replace(ctx context.Context, usable func(*oauth2.Token) bool
 		if failure != nil {
 			return nil, failure // a store that asks twice must not spend a token twice
 		}
+		a.see(stored)
 		saving = a.unsaved()
 		if saving != nil && stored != nil && !saving.replaces(stored) {
 			forget(saving) // somebody else has saved a pair since
@@ -241,6 +283,7 @@ func (a *storeAuth) replace(ctx context.Context, usable func(*oauth2.Token) bool
 			err = errors.New("the store has not kept the pair")
 		case err == nil:
 			forget(saving)
+			a.saved = saving != nil
 			return fresh, spent, nil
 		}
 		waiting := cmp.Or(saving, a.unsaved()) // the store may have failed before it asked
@@ -248,15 +291,24 @@ func (a *storeAuth) replace(ctx context.Context, usable func(*oauth2.Token) bool
 			return nil, spent, a.storeFailure(err, spent)
 		}
 		if try >= saveTries || sleep(ctx, retry.Backoff(try, defaultBaseDelay, defaultMaxDelay)) != nil {
-			err = concealed(err, textsOf(waiting.from, waiting.to)...)
-			return nil, spent, &Error{Op: opRefresh, kinds: []error{ErrTokenNotPersisted}, cause: err}
+			e := a.storeFailure(err, waiting.from, waiting.to)
+			e.kinds = []error{ErrTokenNotPersisted}
+			return nil, spent, e
 		}
 	}
 }
 
+// see notes a pair that the store has shown.
+func (a *storeAuth) see(stored *oauth2.Token) {
+	a.seen = append(a.seen, secret.New(cloneToken(stored))) // the store may use its memory again
+}
+
 // storeFailure is an error of the store, without the tokens that are known: a store may
-// quote what it was given.
-func (a *storeAuth) storeFailure(err error, known ...*oauth2.Token) error {
+// quote what it was given, and what it holds.
+func (a *storeAuth) storeFailure(err error, known ...*oauth2.Token) *Error {
+	for _, pair := range a.seen {
+		known = append(known, pair.Reveal())
+	}
 	a.mu.Lock()
 	known = append(known, a.current.Reveal())
 	a.mu.Unlock()

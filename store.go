@@ -74,14 +74,15 @@ const saveLimit = 30 * time.Second
 // saveTime is how long a save that fails is tried again, as while a database restarts, and
 // maxSaveDelay how long it waits in between: somebody waits for the answer.
 const (
-	saveTime     = 10 * time.Second
+	saveTime     = 5 * time.Second
 	maxSaveDelay = 2 * time.Second
 )
 
 // SaveToken puts a pair into a store as the pair of account, in the place of the
 // one that is there: after [OAuthConfig.Exchange] or [OAuthConfig.Login]. Nobody else has
-// the pair, so a save that fails is tried again for 10 s, and goes on when ctx ends, for
-// 30 s at most.
+// the pair, so a save that fails is tried again for 5 s, and goes on when ctx ends, for
+// 30 s at most. A save whose success was not heard of does not undo what others have made of
+// the pair since: what they have saved is kept.
 //
 // A client whose token is still accepted goes on with it, and one that was told
 // [ErrReauthorizationRequired] takes the new pair with its next call. Another account of
@@ -108,19 +109,28 @@ func save(ctx context.Context, op string, store TokenStore, account string, toke
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveLimit)
 	defer cancel()
 	begun := time.Now()
+	var before *oauth2.Token // what the store held at the first try
+	asked, superseded := false, false
 	for try := 1; ; try++ {
-		kept, err := store.Update(ctx, account, func(*oauth2.Token) (*oauth2.Token, error) { return token, nil })
+		kept, err := store.Update(ctx, account, func(current *oauth2.Token) (*oauth2.Token, error) {
+			if !asked {
+				asked, before = true, cloneToken(current)
+			} else if superseded = current != nil && !samePair(current, before) && !samePair(current, token); superseded {
+				return current, nil
+			}
+			return token, nil
+		})
 		switch {
-		case err == nil && samePair(kept, token):
+		case err == nil && (superseded || samePair(kept, token)):
 			return nil
 		case err == nil:
 			err = errors.New("the store has not kept the pair")
 		case errors.Is(err, ErrInvalidArgument):
-			return concealed(err, textsOf(token)...)
+			return concealed(err, textsOf(token, before)...)
 		}
 		hopeless := errors.Is(err, ErrTokenStoreCorrupt) || time.Since(begun) >= saveTime
 		if hopeless || sleep(ctx, retry.Backoff(try, defaultBaseDelay, maxSaveDelay)) != nil {
-			return &Error{Op: op, Message: "authorize again", kinds: []error{ErrTokenNotPersisted}, cause: concealed(err, textsOf(token)...)}
+			return &Error{Op: op, Message: "authorize again", kinds: []error{ErrTokenNotPersisted}, cause: concealed(err, textsOf(token, before)...)}
 		}
 	}
 }

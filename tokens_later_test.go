@@ -3,6 +3,7 @@ package revv_test
 import (
 	"context"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -69,10 +70,78 @@ func TestTokens_storeIsAwayForHours_isAskedLessAndLess(t *testing.T) {
 	})
 }
 
+// Calls that fail in the meantime take nothing away from that.
+func TestTokens_storeIsAwayWhileCallsFail_pairIsSavedWithoutACall(t *testing.T) {
+	inWorld(t, func(w *tokenWorld) {
+		unsavable(down)(w)
+		for range 60 {
+			require.ErrorIs(w, getDocument(w.Context(), w, 0), revv.ErrTokenNotPersisted)
+			pass(10 * time.Second)
+		}
+		healed(w)
+		pass(5 * time.Minute)
+		assert.NotEqual(w, w.first.RefreshToken, w.ledger.pair(tokenAccount).RefreshToken)
+		assert.Len(w, w.posts(), 1)
+	})
+}
+
+// However many authenticators find the pair unsaved, the one that has it saves it.
+func TestTokens_storeIsAwayForManyClients_isAskedByOne(t *testing.T) {
+	inWorld(t, func(w *tokenWorld) {
+		unsavable(down)(w)
+		require.ErrorIs(w, getDocument(w.Context(), w, 0), revv.ErrTokenNotPersisted)
+		for range 100 {
+			_, other := w.program(w.ledger, tokenAccount)
+			_, err := other.Documents.Get(w.Context(), 14)
+			require.ErrorIs(w, err, revv.ErrTokenNotPersisted)
+		}
+		_, before, _ := w.ledger.counts()
+		pass(time.Hour)
+		_, after, _ := w.ledger.counts()
+		assert.LessOrEqual(w, after-before, 24)
+	})
+}
+
+// An account that was removed has nothing to be saved.
+func TestSettle_accountWasRemoved_isNoError(t *testing.T) {
+	inWorld(t, func(w *tokenWorld) {
+		unsavable(down)(w)
+		require.ErrorIs(w, getDocument(w.Context(), w, 0), revv.ErrTokenNotPersisted)
+		healed(w)
+		w.ledger.remove(tokenAccount)
+		require.NoError(w, w.client.Settle(w.Context()))
+	})
+}
+
+// The token at hand is good, so no call fails; and yet a pair would be lost.
+func TestSettle_storePanicsForEver_isAnError(t *testing.T) {
+	inWorld(t, func(w *tokenWorld) {
+		pair := w.first
+		pair.AccessToken, pair.RefreshToken = w.authority.authorize()
+		w.ledger.put(tokenAccount, &pair)
+		w.left(20 * time.Second)
+		unsavable(func() error { panic("driver") })(w)
+		w.restart()
+		require.NoError(w, askToken(w.Context(), w, 0))
+		require.ErrorIs(w, w.client.Settle(w.Context()), revv.ErrTokenNotPersisted)
+		healed(w)
+		require.NoError(w, w.client.Settle(w.Context()))
+		assert.Len(w, w.posts(), 1)
+	})
+}
+
 // What is stuck keeps nothing from being saved but itself.
 func TestSettle_oneAccountIsStuck_savesTheOthers(t *testing.T) {
 	inWorld(t, func(w *tokenWorld) {
+		var stuck atomic.Bool
 		s := &scripted{ledger: w.ledger}
+		s.update = func(ctx context.Context, account string, fn func(*oauth2.Token) (*oauth2.Token, error)) (*oauth2.Token, error) {
+			if account == "a" && stuck.Load() { // its lock is held by a replica that has died
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}
+			return w.ledger.Update(ctx, account, fn)
+		}
 		accounts := []string{"a", "b", "c", "d"}
 		var clients []*revv.Client
 		for _, account := range accounts {
@@ -91,13 +160,7 @@ func TestSettle_oneAccountIsStuck_savesTheOthers(t *testing.T) {
 			spent[account] = w.ledger.pair(account).RefreshToken
 		}
 		healed(w)
-		s.update = func(ctx context.Context, account string, fn func(*oauth2.Token) (*oauth2.Token, error)) (*oauth2.Token, error) {
-			if account == "a" { // its lock is held by a replica that has died
-				<-ctx.Done()
-				return nil, ctx.Err()
-			}
-			return w.ledger.Update(ctx, account, fn)
-		}
+		stuck.Store(true)
 		ctx, cancel := context.WithTimeout(w.Context(), 20*time.Second)
 		defer cancel()
 		require.ErrorIs(w, clients[1].Settle(ctx), context.DeadlineExceeded)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/oauth2"
 
 	"github.com/revv-go/revv"
 )
@@ -112,7 +114,7 @@ func TestLogger_isToldOfEveryRenewal(t *testing.T) {
 			getWithout(w)
 			getWithout(w)
 			pass(30 * time.Second)
-		}, []logRecord{read, renewed, vain, renewed, vain}},
+		}, []logRecord{read, renewed, vain, read, renewed, vain}},
 		"a store that fails":  {func(w *tokenWorld) { w.ledger.set(func() { w.ledger.onLoad = down }) }, []logRecord{failed}},
 		"a store that panics": {func(w *tokenWorld) { w.ledger.set(func() { w.ledger.onLoad = func() error { panic("no database") } }) }, []logRecord{failed}},
 	} {
@@ -198,6 +200,69 @@ func TestLogger_thatPanics_costsNoToken(t *testing.T) {
 		require.NoError(t, err)
 		tokens, api := w.authority.counts()
 		assert.Equal(t, []int{1, 2}, []int{tokens, api})
+	})
+}
+
+// hungLog is a handler of a log that hangs until it is let go.
+type hungLog struct {
+	slog.Handler
+
+	leave chan struct{}
+}
+
+func (s hungLog) Handle(context.Context, slog.Record) error { <-s.leave; return nil }
+
+func TestLogger_thatHangs_costsASecond(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newTokenWorld(t)
+		leave := make(chan struct{})
+		w.config.Logger = slog.New(hungLog{slog.NewTextHandler(&bytes.Buffer{}, nil), leave})
+		auth, err := w.config.Authenticator(w.ledger, tokenAccount)
+		require.NoError(t, err)
+		w.expire()
+		client, err := revv.NewClient(auth, revv.WithBaseURL(apiBase), revv.WithHTTPClient(&http.Client{Transport: w.authority}))
+		require.NoError(t, err)
+		start := time.Now()
+		_, err = client.Documents.Get(t.Context(), 14)
+		require.NoError(t, err)
+		assert.Equal(t, time.Second, time.Since(start))
+		close(leave)
+	})
+}
+
+// A store may say what it holds, and a log is read by more people than an error.
+func TestLogger_storeQuotesAPairOfSomebodyElse_isNotTold(t *testing.T) {
+	inWorld(t, func(w *tokenWorld) {
+		s := &scripted{ledger: w.ledger}
+		w.auth, w.client = w.program(s, tokenAccount)
+		theirs := w.first
+		theirs.AccessToken, theirs.RefreshToken = w.authority.authorize()
+		s.update = func(_ context.Context, _ string, fn func(*oauth2.Token) (*oauth2.Token, error)) (*oauth2.Token, error) {
+			token, err := fn(&theirs) // which somebody has saved since it was loaded
+			if err != nil {
+				return nil, err
+			}
+			return nil, fmt.Errorf("UPDATE (%s, %s): serialization failure", token.AccessToken, token.RefreshToken)
+		}
+		err := getDocument(w.Context(), w, 0)
+		require.ErrorContains(w, err, "serialization failure")
+		assertKeepsSecrets(w, w.authority.hidden(), err)
+		assert.Contains(w, w.logs.String(), "serialization failure")
+		assertNoSecretIn(w, w.authority.hidden(), w.logs.String(), "the log")
+	})
+}
+
+func TestLogger_anotherClientSavesThePair_isTold(t *testing.T) {
+	inWorld(t, func(w *tokenWorld) {
+		unsavable(down)(w)
+		require.ErrorIs(w, getDocument(w.Context(), w, 0), revv.ErrTokenNotPersisted)
+		healed(w)
+		_, other := w.program(w.ledger, tokenAccount)
+		_, err := other.Documents.Get(w.Context(), 14)
+		require.NoError(w, err)
+		got := logRecords(w.T, w.logs)
+		assert.Equal(w, "revv: renewed token saved", got[len(got)-1].Message)
 	})
 }
 

@@ -45,6 +45,13 @@ func refusesAll(status int) func(*tokenWorld) {
 	}
 }
 
+// reconnected is a world in which a person has authorized the application once more.
+func reconnected(w *tokenWorld) {
+	pair := w.ledger.pair(tokenAccount)
+	pair.AccessToken, pair.RefreshToken = w.authority.authorize()
+	w.ledger.put(tokenAccount, &pair)
+}
+
 // eachTenSeconds is a program that does not give up.
 func eachTenSeconds(calls int) func(context.Context, *tokenWorld, int) error {
 	return func(ctx context.Context, w *tokenWorld, n int) (err error) {
@@ -124,6 +131,14 @@ func renewalCases() []tokenCase {
 			{do: expired, want: []error{revv.ErrUnauthorized}, api: 1},
 			{do: func(*tokenWorld) { pass(30 * time.Second) }, tokens: 1, api: 2, saves: 1},
 			{do: expired, tokens: 1, api: 2, saves: 1},
+		}},
+		{"T03", "the fresh token is refused, and somebody else puts a better one into the store", refusesAll(http.StatusUnauthorized), []tokenStep{
+			{want: []error{revv.ErrUnauthorized}, tokens: 1, api: 2, saves: 1},
+			{do: after(healed, expired, reconnected), api: 2},
+		}},
+		{"T03", "the fresh token was refused, and has expired since", refusesAll(http.StatusUnauthorized), []tokenStep{
+			{want: []error{revv.ErrUnauthorized}, tokens: 1, api: 2, saves: 1},
+			{do: after(healed, expired, func(w *tokenWorld) { w.left(time.Second) }), tokens: 1, api: 2, saves: 1},
 		}},
 		{"T03", "every token is answered with 401 for five minutes", refusesAll(http.StatusUnauthorized), []tokenStep{
 			{call: eachTenSeconds(30), want: []error{revv.ErrUnauthorized}, tokens: 10, api: 40, saves: 10},

@@ -133,7 +133,7 @@ func (a *storeAuth) unsaved() *rotation {
 // remember keeps a rotation until it is saved, in the place of the one before.
 func remember(r *rotation) {
 	r.owner.mu.Lock()
-	r.owner.renewed = digestOf(r.to.AccessToken)
+	r.owner.renewed, r.owner.renewedAt = digestOf(r.to.AccessToken), time.Now()
 	r.owner.mu.Unlock()
 	unsavedPairs.Lock()
 	defer unsavedPairs.Unlock()
@@ -154,21 +154,40 @@ const (
 	lastSave  = 4 * time.Minute
 )
 
-// saveLater has the pair saved that a renewal could not save, also if nobody calls: until
-// it is, every other program that uses the account posts the refresh token that is spent.
+// saveLater has the pair saved that a renewal of this authenticator could not save, also if
+// nobody calls: until it is, every other program that uses the account posts the refresh
+// token that is spent.
 func (a *storeAuth) saveLater() {
-	if a.unsaved() == nil {
-		a.delay = 0
+	if !a.owes() {
 		return
 	}
-	if a.delay = max(firstSave, 2*a.delay); a.delay > lastSave {
-		return // from now on the next call does it, or Settle
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.saving {
+		a.saving = true
+		a.saveAfter(firstSave)
 	}
-	time.AfterFunc(a.delay, func() {
-		if a.unsaved() != nil {
+}
+
+func (a *storeAuth) saveAfter(delay time.Duration) {
+	time.AfterFunc(delay, func() {
+		if a.owes() {
 			_ = a.saveNow(context.Background())
 		}
+		if delay *= 2; delay <= lastSave && a.owes() {
+			a.saveAfter(delay)
+			return
+		}
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.saving = false
 	})
+}
+
+// owes reports whether a pair waits to be saved that was given to this authenticator.
+func (a *storeAuth) owes() bool {
+	r := a.unsaved()
+	return r != nil && r.owner == a
 }
 
 // saveNow has the pair saved that waits.
@@ -177,6 +196,12 @@ func (a *storeAuth) saveNow(ctx context.Context) error {
 	a.pending = true // no error has said so if the store has panicked
 	a.mu.Unlock()
 	_, err := a.Token(ctx)
+	switch {
+	case errors.Is(err, ErrNoToken):
+		return nil // somebody has removed the account, and wants no pair of it
+	case err == nil && a.unsaved() != nil: // the store has panicked again
+		return &Error{Op: opRefresh, kinds: []error{ErrTokenNotPersisted}}
+	}
 	return err
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -167,6 +168,27 @@ func (c *storeCheck) save(account string, token *oauth2.Token) {
 	c.wantToken("Update", got, token)
 }
 
+// replace stores next in the place of the sample's token, or the same again if next is nil,
+// and returns what fn was handed. fn gives no verdict itself, for a broken store may call it
+// when the test is over.
+func (c *storeCheck) replace(next *oauth2.Token) (handed *oauth2.Token) {
+	c.Helper()
+	var seen atomic.Pointer[oauth2.Token]
+	_, err := c.update(sampleAccount, func(current *oauth2.Token) (*oauth2.Token, error) {
+		if current != nil {
+			seen.Store(new(*current))
+		}
+		if next == nil {
+			return current, nil
+		}
+		return next, nil
+	})
+	if err != nil {
+		c.Fatalf("Update: %v", err)
+	}
+	return seen.Load()
+}
+
 // stored checks what is stored, nil for nothing.
 func (c *storeCheck) stored(account string, want *oauth2.Token) {
 	c.Helper()
@@ -260,13 +282,7 @@ func checkRoundTrip(c *storeCheck) {
 	for _, want := range []*oauth2.Token{samplePair("first"), long, odd, noExpiry, expired} {
 		c.save(sampleAccount, want)
 		c.stored(sampleAccount, want)
-		_, err := c.update(sampleAccount, func(current *oauth2.Token) (*oauth2.Token, error) {
-			c.wantToken("the argument of fn", current, want)
-			return current, nil
-		})
-		if err != nil {
-			c.Errorf("Update: %v", err)
-		}
+		c.wantToken("the argument of fn", c.replace(nil), want)
 	}
 }
 

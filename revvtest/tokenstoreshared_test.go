@@ -156,7 +156,8 @@ func (r *replica) Update(
 		defer r.mu.Unlock()
 		r.loaded[account], r.saved[account] = r.tokens.copied(token), r.tokens.copied(token)
 		if r.lapses.lags {
-			time.AfterFunc(20*time.Millisecond, func() { r.peer.put(account, token) })
+			late := r.tokens.copied(token)
+			time.AfterFunc(20*time.Millisecond, func() { r.peer.put(account, late) })
 		}
 	}
 	return token, err
