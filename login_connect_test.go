@@ -95,7 +95,8 @@ func TestConnect_storeThatFails_isTheError(t *testing.T) {
 	require.ErrorContains(t, err, "has not asked for a pair")
 	assert.Zero(t, person.asked, "nobody is asked for a pair that could not be kept")
 
-	_, err = person.connect(server.OAuthConfig(), halfStore{load: revv.ErrNoToken, save: down}, "acme")
+	forGood := errors.Join(down, revv.ErrTokenStoreCorrupt) // which is not tried again
+	_, err = person.connect(server.OAuthConfig(), halfStore{load: revv.ErrNoToken, save: forGood}, "acme")
 	require.ErrorIs(t, err, down)
 	require.ErrorIs(t, err, revv.ErrTokenNotPersisted)
 	assert.Equal(t, 1, person.asked)
