@@ -51,8 +51,8 @@ func (d *Document) decodeScanned(object []byte) error {
 	return nil
 }
 
-// Field is a named field of a document. What the service calls its types is not
-// known, apart from text and date.
+// Field is a named field of a document. What the service calls its types is not known:
+// text and date are those of its web pages.
 type Field struct {
 	Name     string          `json:"name"`
 	Type     string          `json:"type"`

@@ -84,7 +84,7 @@ func (s *FoldersService) All(ctx context.Context, params ListFoldersParams, opts
 }
 
 // Delete removes a folder. What becomes of the documents in it is not known (the sandbox
-// moves them to the main folder, and answers [ErrConflict] for that one): try it with a
+// moves them to its parent, and answers [ErrConflict] for the main folder): try it with a
 // draft first. [ErrNotFound] if there is no such folder, but success if an earlier attempt
 // of the same call was cut, or answered with 408 or 5xx. An idempotent write. The route is
 // a stand-in.

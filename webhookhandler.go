@@ -104,10 +104,11 @@ func WithWebhookObserver(fn func(WebhookResult)) WebhookOption {
 // event is not lost when what is read lags behind it: if the document cannot be read, and
 // if it has not got as far as the event claims. That is so if it is still [StageDraft] or
 // [StageSent] for an [EventClosed], or [StageDraft] for an [EventSigned] or
-// [EventAccepted], and if the event has a later stage than the document. (A document that
-// was declined is a draft again: an earlier event of it comes back until its sender gives
-// up.) Where the two stages differ and one is of the account's own, nobody can tell which
-// is later, and the event keeps coming back: do not use WithReadBack in such an account.
+// [EventAccepted], and if an [EventStageChanged] or [EventClosed] has a later stage than the
+// document. (A document that was declined is a draft again: an earlier event of it comes
+// back until its sender gives up.) Where those two stages differ and one is of the account's
+// own, nobody can tell which is later, and the event keeps coming back: do not use
+// WithReadBack in such an account.
 func WithReadBack(reader DocumentReader) WebhookOption {
 	return webhookOption(func(h *webhookHandler) {
 		h.once("WithReadBack")

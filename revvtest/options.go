@@ -83,8 +83,8 @@ func WithRateLimit(n int, per time.Duration) Option {
 
 // WithLenientBodies accepts what the live service was seen to accept, unknown
 // members and ids as text, and what it may have accepted: other content types, query
-// parameters that are unknown or come twice, a body where none is due, unknown fields
-// of OAuth, acceptance before the required fields are filled. By default all of that
+// parameters that are unknown or come twice (not those of the consent page), a number as the
+// value of a field, a body where none is due, unknown fields of OAuth, acceptance before the required fields are filled. By default all of that
 // is refused, so that a slip is seen.
 func WithLenientBodies() Option {
 	return func(c *config) { c.sandbox.Lenient = true }

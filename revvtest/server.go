@@ -152,7 +152,8 @@ func (s *Server) Advance(d time.Duration) { s.sandbox.Advance(d) }
 // It returns an error, and changes nothing, if the document does not exist, if it was
 // not sent to the address for signing, if it is not Sent any more, if another signer
 // has to sign before, if this one has signed already, if a required field stays empty,
-// or if a field does not exist, or its type does not fit the value.
+// or if a field does not exist, or its type does not fit the value, or it was filled before
+// somebody signed and is changed.
 func (s *Server) Sign(id revv.DocumentID, email string, fields ...FieldValue) error {
 	values := make([]sandbox.FieldValue, len(fields))
 	for i, f := range fields {

@@ -22,7 +22,7 @@ type Template struct {
 type Field struct {
 	Name     string
 	Type     string // text, date as 2021-06-18, or number as 1500.50
-	Required bool   // must be filled when the document is signed or accepted
+	Required bool   // must be filled when the document is signed, and when it is sent for acceptance
 	Value    string
 }
 

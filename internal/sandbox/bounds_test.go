@@ -51,8 +51,8 @@ func TestLimits_atTheirBounds(t *testing.T) {
 		{"GET", "/api/object-activities/objects/" + string(d.ObjectID) + "?limit=1000", "", 200, ""},
 		{"GET", "/api/object-activities/objects/" + string(d.ObjectID) + "?limit=0", "", 400, "from 1 to 1000"},
 		{"GET", "/api/object-activities/objects/" + string(d.ObjectID) + "?limit=1001", "", 400, "from 1 to 1000"},
-		{"POST", "/api/v2/doc-signers/14", `{"signers":[{"user_email":"s@example.com","order":-1}]}`, 400, "a whole number from 0"},
-		{"POST", "/api/v2/doc-signers/14", `{"signers":[{"user_email":"s@example.com","order":0,"first_name":"` + strings.Repeat("x", 10_000) + `"}],"email_message":"` + strings.Repeat("x", 10_000) + `"}`, 200, ""},
+		{"POST", "/api/v2/doc-signers/14", `{"signers":[{"user_email":"s@example.com","order":0}]}`, 400, "a whole number from 1"},
+		{"POST", "/api/v2/doc-signers/14", `{"signers":[{"user_email":"s@example.com","order":1,"first_name":"` + strings.Repeat("x", 10_000) + `"}],"email_message":"` + strings.Repeat("x", 10_000) + `"}`, 200, ""},
 	} {
 		w := a.do(test.method, test.path, test.body)
 		assert.Equal(t, test.status, w.Code, "%s %s %.60s: %s", test.method, test.path, test.body, w.Body)

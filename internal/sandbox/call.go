@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -59,7 +60,7 @@ func (c *call) readObject() (*object, error) {
 	if contentType := c.request.Header.Get("Content-Type"); !lenient {
 		media, params, err := mime.ParseMediaType(contentType)
 		charset := params["charset"]
-		if err != nil || media != "application/json" || charset != "" && charset != "utf-8" && charset != "UTF-8" {
+		if err != nil || media != "application/json" || charset != "" && !strings.EqualFold(charset, "utf-8") {
 			p := problem(http.StatusUnsupportedMediaType, codeMediaType, "Content-Type is %q; the body must be application/json in UTF-8", shorten(contentType))
 			return nil, p
 		}
@@ -107,7 +108,7 @@ func (c *call) page() (int, error) {
 		return 1, nil
 	}
 	n, err := strconv.ParseInt(text[0], 10, 32)
-	if err != nil || n < 1 || text[0][0] == '+' {
+	if err != nil || n < 1 || text[0] != strconv.FormatInt(n, 10) {
 		return 0, badRequest("page_num: a whole number from 1 is due, not %q", shorten(text[0]))
 	}
 	return int(n), nil
@@ -146,7 +147,7 @@ func (c *call) limit() (int, error) {
 		return usual, nil
 	}
 	n, err := strconv.Atoi(text[0])
-	if err != nil || n < 1 || n > most {
+	if err != nil || n < 1 || n > most || text[0] != strconv.Itoa(n) {
 		return 0, badRequest("limit: a whole number from 1 to %d is due, not %q", most, shorten(text[0]))
 	}
 	return n, nil

@@ -307,8 +307,8 @@ func (o *object) persons(name string, ordered bool) []Person {
 		if ordered {
 			if raw := item.take("order", "number", optional); raw != nil {
 				order, err := strconv.Atoi(string(raw))
-				if err != nil || order < 0 {
-					item.fail(badRequest("order: a whole number from 0 is due, not %s", shorten(string(raw))))
+				if err != nil || order < 1 {
+					item.fail(badRequest("order: a whole number from 1 is due, not %s", shorten(string(raw))))
 				}
 				p.Order = order
 			}
@@ -381,7 +381,7 @@ func checkEmail(name, text string) error {
 // pathID reads a number from a path.
 func pathID(what, text string) (int64, error) {
 	id, err := strconv.ParseInt(text, 10, 64)
-	if err == nil && id > 0 && text[0] != '+' {
+	if err == nil && id > 0 && text == strconv.FormatInt(id, 10) {
 		return id, nil
 	}
 	switch {

@@ -177,7 +177,8 @@ func reason(c *call) string {
 	if json.Unmarshal(c.body, &members) == nil && members.Reason != "" {
 		text = members.Reason
 	}
-	return strings.Clone(strings.ToValidUTF8(text[:min(len(text), most)], "")) // and not the body that it is from
+	characters := []rune(strings.ToValidUTF8(text, ""))
+	return string(characters[:min(len(characters), most)])
 }
 
 // answerPage shows what is to be accepted or approved.

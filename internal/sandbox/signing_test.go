@@ -163,7 +163,7 @@ func TestAcceptance_byLink(t *testing.T) {
 		{"reject", `{"reason":"too dear"}`, "DOCUMENT_REJECTED", revv.StageDraft, "too dear"},
 		{"reject", "reason=too+dear", "DOCUMENT_REJECTED", revv.StageDraft, "too dear"},
 		{"reject", "", "DOCUMENT_REJECTED", revv.StageDraft, ""},
-		{"reject", "reason=" + strings.Repeat("x", 999) + "%C3%BC", "DOCUMENT_REJECTED", revv.StageDraft, strings.Repeat("x", 999)}, // no half of a character
+		{"reject", "reason=" + strings.Repeat("x", 999) + "%C3%BCx", "DOCUMENT_REJECTED", revv.StageDraft, strings.Repeat("x", 999) + "ü"}, // a thousand characters
 	} {
 		a := newAPI(t)
 		d := a.draft()
