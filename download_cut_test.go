@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -294,4 +295,37 @@ func TestDownload_boundedByTheCallerAlone(t *testing.T) {
 		d.succeeded(t, v.body)
 		assert.Greater(t, d.took, 3*time.Minute)
 	})
+}
+
+// closable is a body that counts how often it is closed.
+type closable struct {
+	io.Reader
+
+	closed *atomic.Int32
+}
+
+func (c closable) Close() error { c.closed.Add(1); return nil }
+
+// A transport of the caller's own has nothing else that tells it.
+func TestDownload_bodyIsClosed_howeverItEnds(t *testing.T) {
+	t.Parallel()
+	const whole = "%PDF-1.7\n%%EOF\n"
+	for name, body := range map[string]string{"whole": whole, "cut": whole[:9], "no PDF": "<html>", "empty": ""} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var opened, closed atomic.Int32
+			transport := tripper(func(r *http.Request) (*http.Response, error) {
+				opened.Add(1)
+				return &http.Response{
+					StatusCode: http.StatusOK, ProtoMajor: 1, ProtoMinor: 1, Request: r, ContentLength: int64(len(whole)),
+					Header: http.Header{"Content-Type": {"application/pdf"}}, Body: closable{strings.NewReader(body), &closed},
+				}, nil
+			})
+			client, err := revv.NewClient(revv.StaticToken(anyToken), revv.WithBaseURL(apiBase), revv.WithHTTPClient(&http.Client{Transport: transport}))
+			require.NoError(t, err)
+			_, _ = client.Documents.Download(t.Context(), 14, io.Discard, revv.WithRetry(revv.RetryPolicy{MaxAttempts: 1}))
+			assert.Positive(t, opened.Load())
+			assert.GreaterOrEqual(t, closed.Load(), opened.Load())
+		})
+	}
 }

@@ -18,8 +18,13 @@ import (
 // moment is not.
 func TestIsTLSRefusal_tellsRefusalsFromFailures(t *testing.T) {
 	t.Parallel()
-	const handshakeFailure, internalError, userCancelled, unrecognizedName tls.AlertError = 40, 80, 90, 112
-	for alert, want := range map[tls.AlertError]bool{handshakeFailure: true, unrecognizedName: true, internalError: false, userCancelled: false} {
+	refusals := map[tls.AlertError]string{
+		40: "handshake_failure", 42: "bad_certificate", 43: "unsupported_certificate", 44: "certificate_revoked", 45: "certificate_expired",
+		46: "certificate_unknown", 48: "unknown_ca", 49: "access_denied", 70: "protocol_version", 71: "insufficient_security",
+		112: "unrecognized_name", 116: "certificate_required", 120: "no_application_protocol",
+	}
+	for alert := range tls.AlertError(255) {
+		_, want := refusals[alert]
 		assert.Equal(t, want, isTLSRefusal(&net.OpError{Op: "remote error", Err: alert}), "%v", alert)
 		assert.False(t, isTLSRefusal(&net.OpError{Op: "local error", Err: alert}), "%v", alert)
 	}
