@@ -165,7 +165,10 @@ func (c *Client) BaseURL() string {
 	return c.core.base.String()
 }
 
-// Settle is for the end of a program, when nothing calls the service any more. It waits
+// Settle is for the end of a program, when nothing calls the service any more, and for
+// every moment at which it may be frozen, as behind an answer of a serverless function. (A
+// connection that was idle meanwhile may be dead: a write with consequences over it is
+// [ErrOutcomeUnknown]. A transport with DisableKeepAlives has none.) It waits
 // until all renewals of tokens in the client's store have ended, of any account and by
 // any client of the process, and saves the pairs that the store had failed to save. A
 // renewal goes on behind a call that has given up, for example because its context has

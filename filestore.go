@@ -53,7 +53,13 @@ func NewFileStore(dir string) (*FileStore, error) {
 	if err != nil {
 		return nil, storeError(op, err)
 	}
-	if err := os.MkdirAll(absolute, 0o700); err != nil {
+	_, err = os.Stat(absolute)
+	created := errors.Is(err, fs.ErrNotExist)
+	err = os.MkdirAll(absolute, 0o700)
+	if err == nil && created { // a umask can take rights away from the owner, too
+		err = os.Chmod(absolute, 0o700) //nolint:gosec // a directory, and its owner's alone
+	}
+	if err != nil {
 		return nil, storeError(op, err)
 	}
 	return &FileStore{dir: absolute}, nil

@@ -5,6 +5,7 @@ package revv_test
 import (
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -156,4 +157,18 @@ func TestFileStore_savingFails_keepsTheOldToken(t *testing.T) {
 			assertStored(t, store, storeAccount, tokenPair("after"))
 		})
 	}
+}
+
+// A umask can take away what the owner needs.
+func TestFileStore_strictUmask_directoryIsOfUse(t *testing.T) {
+	t.Parallel()
+	program, err := os.Executable()
+	require.NoError(t, err)
+	dir := filepath.Join(t.TempDir(), "tokens")
+	cmd := exec.CommandContext(t.Context(), "/bin/sh", "-c", `umask 0177 && exec "$0" "-test.run=^TestFileStore_inAnotherProcess$"`, program)
+	cmd.Env = append(os.Environ(), childRole+"=count 15 times", childDir+"="+dir)
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	assert.EqualValues(t, 0o700, permissions(t, dir))
+	assert.Equal(t, 15, loadCount(t, newFileStore(t, dir)))
 }

@@ -290,10 +290,20 @@ func sleep(ctx context.Context, wait time.Duration) error {
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return nil
+		return overdue(ctx)
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// overdue is the error of ctx, also if its deadline has passed and its timer has not run
+// yet: when a process goes on that was frozen, nothing may go out that is too late.
+func overdue(ctx context.Context) error {
+	err := ctx.Err()
+	if deadline, ok := ctx.Deadline(); err == nil && ok && !time.Now().Before(deadline) {
+		return context.DeadlineExceeded
+	}
+	return err
 }
 
 // attempt sends one request and reads its answer.
@@ -348,8 +358,9 @@ func (c *core) exchange(ctx, bounded context.Context, p *prepared, a *attempt, e
 		case errors.Is(err, io.EOF) && a.reached.Load():
 			r.err = fmt.Errorf("the connection was closed before an answer came: %w", r.err)
 		}
-		if r.unreachable = a.unreached(err); ctx.Err() != nil {
-			r.outcome, r.err, r.unreachable = retry.Done, ctx.Err(), false
+		r.unreachable = a.unreached(err)
+		if over := overdue(ctx); over != nil {
+			r.outcome, r.err, r.unreachable = retry.Done, over, false
 		}
 		return nil, r
 	}

@@ -109,7 +109,7 @@ func (a *storeAuth) renew(rejected digest) (fresh, spare *oauth2.Token, err erro
 		a.log(fresh, posted, time.Since(begun), err)
 		a.saveLater()
 	}()
-	ctx, cancel := context.WithTimeout(context.Background(), flightLimit)
+	ctx, cancel := awake(context.Background(), flightLimit)
 	defer cancel()
 	usable := func(token *oauth2.Token) bool {
 		return token.AccessToken != "" && digestOf(token.AccessToken) != rejected && remaining(token) == life

@@ -53,7 +53,9 @@ type TokenStore interface {
 	//     fn fails, nothing is saved and Update returns the error of fn. A nil
 	//     token without an error is an error. fn can take half a minute: a lock that is a
 	//     lease has to last longer than that and the saving, and what saves must not
-	//     need a connection that those who wait for the lock have taken.
+	//     need a connection that those who wait for the lock have taken. A renewal gives
+	//     Update 30 s; who waits for the lease of a dead holder needs its end on record,
+	//     for the next Update does not remember when the wait began.
 	//   - It saves what fn returned, even if ctx has ended in the meantime, and
 	//     returns only when that is durable. When fn returns the very pointer that
 	//     it was handed, with the token unchanged, nothing needs to be saved.

@@ -52,6 +52,7 @@ func newTokenEndpoint(op string, c OAuthConfig) (*tokenEndpoint, error) {
 		return e, nil
 	}
 	own := newTransport()
+	own.ResponseHeaderTimeout = 0 // limit is counted otherwise, see awake
 	e.roundTrip, e.close = own.RoundTrip, own.CloseIdleConnections
 	return e, nil
 }
@@ -87,7 +88,7 @@ func (e *tokenEndpoint) send(ctx context.Context, form url.Values) tokenReply {
 	a := &attempt{class: retry.Consequences}
 	a.reached.Store(true)
 	target := *e.url
-	bounded, cancel := context.WithTimeout(ctx, e.limit)
+	bounded, cancel := awake(ctx, e.limit)
 	defer cancel()
 	// Without GetBody, with which net/http would repeat a form by itself.
 	req := newRequest(a.trace(bounded), http.MethodPost, &target, http.Header{

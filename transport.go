@@ -204,7 +204,7 @@ var foreignHeaders = []string{"Authorization", "Accesstoken", "Cookie", "Idempot
 // transmit adds the credentials and hands the request to the network. A request
 // whose context has ended by then is certainly not sent.
 func (c *core) transmit(req *http.Request, a *attempt) (*http.Response, error) {
-	if err := req.Context().Err(); err != nil {
+	if err := overdue(req.Context()); err != nil {
 		closeBody(req)
 		return nil, err
 	}

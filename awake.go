@@ -1,0 +1,70 @@
+package revv
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// awake is [context.WithTimeout] for the time that the process runs. Where it is frozen, as
+// between two requests of a serverless function, a timer is due at once when it goes on,
+// and is faster than the answer that has been waiting for it: the new pair would be lost
+// with it. So the limit is counted in steps, of which a freeze takes one at most. The
+// deadline is that of the clock, by which nothing more is begun that takes its time.
+func awake(parent context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+	const steps = 30
+	c := &awakeContext{Context: parent, deadline: time.Now().Add(limit), done: make(chan struct{})}
+	if earlier, ok := parent.Deadline(); ok && earlier.Before(c.deadline) {
+		c.deadline = earlier
+	}
+	stop := context.AfterFunc(parent, func() { c.end(parent.Err()) })
+	var count func(left int)
+	count = func(left int) {
+		time.AfterFunc(limit/steps, func() {
+			switch {
+			case c.Err() != nil:
+			case left > 1:
+				count(left - 1)
+			default:
+				c.end(context.DeadlineExceeded)
+			}
+		})
+	}
+	count(steps)
+	return c, func() {
+		stop()
+		c.end(context.Canceled)
+	}
+}
+
+// awakeContext has an end of its own, and the values of its parent.
+type awakeContext struct {
+	context.Context
+
+	deadline time.Time
+	done     chan struct{}
+	mu       sync.Mutex
+	err      error
+}
+
+func (c *awakeContext) end(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err == nil {
+		c.err = err
+		close(c.done)
+	}
+}
+
+// Deadline implements [context.Context].
+func (c *awakeContext) Deadline() (time.Time, bool) { return c.deadline, true }
+
+// Done implements [context.Context].
+func (c *awakeContext) Done() <-chan struct{} { return c.done }
+
+// Err implements [context.Context].
+func (c *awakeContext) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
+}

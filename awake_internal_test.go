@@ -1,0 +1,56 @@
+package revv
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+)
+
+type awakeKey struct{}
+
+func TestAwake_endsAtItsLimit(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		ctx, cancel := awake(context.WithValue(t.Context(), awakeKey{}, "a value"), 30*time.Second)
+		defer cancel()
+		deadline, ok := ctx.Deadline()
+		assert.True(t, ok)
+		assert.Equal(t, 30*time.Second, deadline.Sub(start))
+		assert.Equal(t, "a value", ctx.Value(awakeKey{}))
+		assert.NoError(t, ctx.Err())
+		child, cancelChild := context.WithTimeout(ctx, time.Hour)
+		defer cancelChild()
+		<-child.Done()
+		assert.Equal(t, 30*time.Second, time.Since(start))
+		assert.ErrorIs(t, child.Err(), context.DeadlineExceeded)
+		assert.ErrorIs(t, ctx.Err(), context.DeadlineExceeded)
+		cancel()
+		assert.ErrorIs(t, ctx.Err(), context.DeadlineExceeded, "the first end counts")
+	})
+}
+
+func TestAwake_endsWithItsParentAndWhenItIsCancelled(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		parent, cancelParent := context.WithTimeout(t.Context(), time.Second)
+		defer cancelParent()
+		ctx, cancel := awake(parent, 30*time.Second)
+		defer cancel()
+		deadline, _ := ctx.Deadline()
+		assert.Equal(t, time.Second, deadline.Sub(start), "the earlier one")
+		<-ctx.Done()
+		assert.ErrorIs(t, ctx.Err(), context.DeadlineExceeded)
+		assert.Equal(t, time.Second, time.Since(start))
+
+		other, cancelOther := awake(t.Context(), 30*time.Second)
+		cancelOther()
+		<-other.Done()
+		assert.ErrorIs(t, other.Err(), context.Canceled)
+		synctest.Wait() // no goroutine and no timer goes on, or the bubble would not end
+	})
+}
