@@ -320,8 +320,9 @@ func (s *DocumentsService) Download(ctx context.Context, id DocumentID, w io.Wri
 // appears under its path when it is whole and verified, not before; an existing
 // file is kept, with an error that is [io/fs.ErrExist], unless [WithOverwrite]
 // is given. Until then it is a file .revv-*.part beside its path, which a program that
-// is killed leaves there: nothing resumes it, and it can be removed. [ErrTruncated] if
-// it ended early in every attempt or became another file between two of them,
+// is killed leaves there: nothing resumes it, and it can be removed. File and folder are
+// synchronized, which takes longer than a small file; [DocumentsService.Download] does not
+// do that. [ErrTruncated] if it ended early in every attempt or became another file between two of them,
 // [ErrUnexpectedContent] if it is no PDF. An attempt ends after 30 s without a byte;
 // nothing else but ctx bounds the whole. Look at
 // [Document].Stage first: what a document gives that is not signed yet is not known

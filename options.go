@@ -196,7 +196,8 @@ func WithMiddleware(chain ...Middleware) Option {
 }
 
 // WithRateLimiter makes every attempt wait for the limiter first, for example
-// for a rate.Limiter of golang.org/x/time. An error of Wait ends the call, as its cause,
+// for a rate.Limiter of golang.org/x/time, with some 10 % less than the service allows, for
+// the two do not count alike. An error of Wait ends the call, as its cause,
 // before the attempt is sent.
 func WithRateLimiter(limiter interface {
 	Wait(ctx context.Context) error
