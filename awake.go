@@ -39,7 +39,7 @@ func awake(parent context.Context, limit time.Duration) (context.Context, contex
 
 // awakeContext has an end of its own, and the values of its parent.
 type awakeContext struct {
-	context.Context
+	context.Context //nolint:containedctx // it is one
 
 	deadline time.Time
 	done     chan struct{}

@@ -16,7 +16,7 @@ import (
 // lateTimer is a context as a process finds it that was frozen: its deadline has passed, and
 // the timer has not run yet.
 type lateTimer struct {
-	context.Context
+	context.Context //nolint:containedctx // it is one
 
 	deadline time.Time
 }
