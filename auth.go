@@ -360,8 +360,9 @@ func (c OAuthConfig) AuthCodeURL(state, verifier string) string {
 
 // Exchange trades an authorization code for a token pair. A code can be used once. If
 // the connection is lost after the code was sent, or the answer is unreadable, 408 or 5xx
-// (but 501, 505, and 503 with Retry-After, after which the code is sent again), the error is
-// [ErrOutcomeUnknown] and the authorization has to be started again. A code that is refused is [ErrReauthorizationRequired]. The caller saves the
+// (but 501 and 505, which are refusals, and 503 with Retry-After, after which the code is
+// sent again), the error is [ErrOutcomeUnknown] and the authorization has to be started
+// again. A code that is refused is [ErrReauthorizationRequired]. The caller saves the
 // pair, for example with [SaveToken].
 func (c OAuthConfig) Exchange(ctx context.Context, code, verifier string) (*oauth2.Token, error) {
 	const op = "OAuth.Exchange"

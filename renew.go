@@ -107,6 +107,7 @@ func (a *storeAuth) renew(rejected digest) (fresh, spare *oauth2.Token, err erro
 	a.seen, a.saved, err = nil, false, abandoned()
 	defer func() {
 		a.log(fresh, posted, time.Since(begun), err)
+		a.seen = nil
 		a.saveLater()
 	}()
 	ctx, cancel := awake(context.Background(), flightLimit)

@@ -157,30 +157,27 @@ const (
 // saveLater has the pair saved that a renewal of this authenticator could not save, also if
 // nobody calls: until it is, every other program that uses the account posts the refresh
 // token that is spent.
-func (a *storeAuth) saveLater() {
-	if !a.owes() {
+func (a *storeAuth) saveLater() { a.saveAfter(firstSave) }
+
+// saveAfter has it saved after a while, and if that fails, after twice the time.
+func (a *storeAuth) saveAfter(delay time.Duration) {
+	if delay > lastSave || !a.owes() {
 		return
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if !a.saving {
-		a.saving = true
-		a.saveAfter(firstSave)
+	if a.saving {
+		return
 	}
-}
-
-func (a *storeAuth) saveAfter(delay time.Duration) {
+	a.saving = true
 	time.AfterFunc(delay, func() {
 		if a.owes() {
 			_ = a.saveNow(context.Background())
 		}
-		if delay *= 2; delay <= lastSave && a.owes() {
-			a.saveAfter(delay)
-			return
-		}
 		a.mu.Lock()
-		defer a.mu.Unlock()
 		a.saving = false
+		a.mu.Unlock()
+		a.saveAfter(2 * delay)
 	})
 }
 
