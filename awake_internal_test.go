@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/oauth2"
 )
 
 type awakeKey struct{}
@@ -53,4 +55,27 @@ func TestAwake_endsWithItsParentAndWhenItIsCancelled(t *testing.T) {
 		assert.ErrorIs(t, other.Err(), context.Canceled)
 		synctest.Wait() // no goroutine and no timer goes on, or the bubble would not end
 	})
+}
+
+// askedWith keeps the context that it is asked with.
+type askedWith struct {
+	*MemoryStore
+
+	ctx context.Context //nolint:containedctx // to be looked at
+}
+
+func (s *askedWith) Load(ctx context.Context, account string) (*oauth2.Token, error) {
+	s.ctx = ctx
+	return s.MemoryStore.Load(ctx, account)
+}
+
+func TestRenewal_countsTheTimeThatItRuns(t *testing.T) {
+	t.Parallel()
+	store := &askedWith{MemoryStore: NewMemoryStore()}
+	require.NoError(t, SaveToken(t.Context(), store, "acme", &oauth2.Token{AccessToken: "a"}))
+	auth, err := OAuthConfig{Endpoint: Endpoint("https://sandbox.example.com")}.Authenticator(store, "acme")
+	require.NoError(t, err)
+	_, err = auth.Token(t.Context())
+	require.NoError(t, err)
+	assert.IsType(t, &awakeContext{}, store.ctx)
 }

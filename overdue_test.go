@@ -46,6 +46,7 @@ func TestSend_deadlineHasPassedDuringAFreeze_isNotSent(t *testing.T) {
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		assert.False(t, revv.MaybeApplied(err))
 		assert.Len(t, s.Sent(), 1)
+		assert.Equal(t, 2, failure(t, err).Attempts, "it is not tried a third time")
 	})
 }
 
@@ -60,5 +61,6 @@ func TestSend_deadlineHasPassedDuringAWait_isNotSent(t *testing.T) {
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		assert.False(t, revv.MaybeApplied(err))
 		assert.Len(t, s.Sent(), 1)
+		assert.Equal(t, 1, failure(t, err).Attempts)
 	})
 }

@@ -3,6 +3,7 @@ package revv_test
 import (
 	"context"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -102,6 +103,34 @@ func TestTokens_storeIsAwayForManyClients_isAskedByOne(t *testing.T) {
 	})
 }
 
+// A call that is slower than a renewal learns late that its token was refused, and takes one
+// that has worked for others meanwhile: if that is refused as well, it was no fresh one.
+func TestTokens_slowCallTakesATokenOfOthers_renewalsGoOn(t *testing.T) {
+	inWorld(t, func(w *tokenWorld) {
+		begun, late := make(chan struct{}), make(chan struct{})
+		w.authority.set(func() {
+			w.authority.apiAnswer = func(n int, _ *http.Request) (*http.Response, error) {
+				if n == 1 {
+					close(begun)
+					<-late
+					return reply(http.StatusUnauthorized, `{"error":"TOKEN_EXPIRED"}`), nil
+				}
+				return nil, nil //nolint:nilnil // an honest answer
+			}
+		})
+		var calls sync.WaitGroup
+		calls.Go(func() { assert.ErrorIs(w, getDocument(w.Context(), w, 0), revv.ErrUnauthorized) })
+		<-begun
+		require.NoError(w, getDocument(w.Context(), w, 0))
+		pass(20 * time.Second)
+		w.expire()
+		close(late)
+		calls.Wait()
+		require.NoError(w, getDocument(w.Context(), w, 0))
+		assert.Len(w, w.posts(), 2)
+	})
+}
+
 // An account that was removed has nothing to be saved.
 func TestSettle_accountWasRemoved_isNoError(t *testing.T) {
 	inWorld(t, func(w *tokenWorld) {
@@ -169,6 +198,21 @@ func TestSettle_oneAccountIsStuck_savesTheOthers(t *testing.T) {
 			assert.NotEqual(w, spent[account], w.ledger.pair(account).RefreshToken, account)
 		}
 		assert.Len(w, w.posts(), 4)
+	})
+}
+
+// What it has waited for can leave something to be saved.
+func TestSettle_renewalEndsWithoutSaving_savesThePair(t *testing.T) {
+	inWorld(t, func(w *tokenWorld) {
+		w.faulty(slow(func(context.Context) { pass(5 * time.Second) }))
+		unsavable(failsTimes(3))(w)
+		short, cancel := context.WithTimeout(w.Context(), time.Second)
+		defer cancel()
+		_, err := w.client.Documents.Get(short, 14)
+		require.ErrorIs(w, err, context.DeadlineExceeded)
+		require.NoError(w, w.client.Settle(w.Context()))
+		assert.NotEqual(w, w.first.RefreshToken, w.ledger.pair(tokenAccount).RefreshToken)
+		assert.Len(w, w.posts(), 1)
 	})
 }
 
