@@ -83,8 +83,7 @@ const (
 // SaveToken puts a pair into a store as the pair of account, in the place of the
 // one that is there: after [OAuthConfig.Exchange] or [OAuthConfig.Login]. Nobody else has
 // the pair, so a save that fails is tried again for 5 s, and goes on when ctx ends, for
-// 30 s at most. A save whose success was not heard of does not undo what others have made of
-// the pair since: what they have saved is kept.
+// 30 s at most.
 //
 // A client whose token is still accepted goes on with it, and one that was told
 // [ErrReauthorizationRequired] takes the new pair with its next call. Another account of
@@ -111,19 +110,14 @@ func save(ctx context.Context, op string, store TokenStore, account string, toke
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveLimit)
 	defer cancel()
 	begun := time.Now()
-	var before *oauth2.Token // what the store held at the first try
-	asked, superseded := false, false
+	var before *oauth2.Token // a store may quote it
 	for try := 1; ; try++ {
 		kept, err := store.Update(ctx, account, func(current *oauth2.Token) (*oauth2.Token, error) {
-			if !asked {
-				asked, before = true, cloneToken(current)
-			} else if superseded = current != nil && !samePair(current, before) && !samePair(current, token); superseded {
-				return current, nil
-			}
+			before = cloneToken(current)
 			return token, nil
 		})
 		switch {
-		case err == nil && (superseded || samePair(kept, token)):
+		case err == nil && samePair(kept, token):
 			return nil
 		case err == nil:
 			err = errors.New("the store has not kept the pair")

@@ -1,0 +1,120 @@
+package revv_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/oauth2"
+
+	"github.com/revv-go/revv"
+)
+
+// A store that does not keep what it is given is noticed where a person has just
+// authorized the program.
+func TestSaveToken_storeKeepsNothing_isAnError(t *testing.T) {
+	inWorld(t, func(w *tokenWorld) {
+		s := &scripted{ledger: w.ledger}
+		s.update = func(context.Context, string, func(*oauth2.Token) (*oauth2.Token, error)) (*oauth2.Token, error) {
+			return nil, nil
+		}
+		err := revv.SaveToken(w.Context(), s, tokenAccount, &w.first)
+		require.ErrorContains(w, err, "has not kept the pair")
+	})
+}
+
+func TestSaveToken_storeFails_isTriedAgainAndQuotesNothing(t *testing.T) {
+	inWorld(t, func(w *tokenWorld) {
+		pair := w.first
+		pair.AccessToken, pair.RefreshToken = w.authority.authorize()
+		unsavable(failsTimes(2))(w)
+		require.NoError(w, revv.SaveToken(w.Context(), w.ledger, tokenAccount, &pair))
+		assert.Equal(w, pair.RefreshToken, w.ledger.pair(tokenAccount).RefreshToken)
+		w.ledger.set(func() {
+			w.ledger.onSave = func(p oauth2.Token) error { return fmt.Errorf("INSERT (%s, %s)", p.AccessToken, p.RefreshToken) }
+		})
+		start := time.Now()
+		err := revv.SaveToken(w.Context(), w.ledger, tokenAccount, &w.first)
+		require.ErrorIs(w, err, revv.ErrTokenNotPersisted)
+		require.ErrorContains(w, err, "INSERT")
+		assert.InDelta(w, 6, time.Since(start).Seconds(), 1, "five seconds, and the last wait")
+		assertKeepsSecrets(w, w.authority.hidden(), err)
+	})
+}
+
+// While a database restarts, somebody waits for the page that says so.
+func TestSaveToken_storeIsAwayForSomeSeconds_isWaitedFor(t *testing.T) {
+	inWorld(t, func(w *tokenWorld) {
+		back := time.Now().Add(4 * time.Second)
+		unsavable(func() error {
+			if time.Now().Before(back) {
+				return errLedgerDown
+			}
+			return nil
+		})(w)
+		require.NoError(w, revv.SaveToken(w.Context(), w.ledger, "another", &w.first))
+		assert.Equal(w, w.first.RefreshToken, w.ledger.pair("another").RefreshToken)
+	})
+}
+
+// A person connects another account while the old one is in use: what a renewal has made of
+// the old pair in the meantime is not what the person wants.
+func TestSaveToken_oldPairIsRenewedBetweenTwoTries_newOneIsKept(t *testing.T) {
+	inWorld(t, func(w *tokenWorld) {
+		pair := w.first
+		pair.AccessToken, pair.RefreshToken = w.authority.authorize()
+		s, failed := &scripted{ledger: w.ledger}, false
+		s.update = func(ctx context.Context, account string, fn func(*oauth2.Token) (*oauth2.Token, error)) (*oauth2.Token, error) {
+			if failed {
+				return w.ledger.Update(ctx, account, fn)
+			}
+			failed = true
+			current := w.ledger.pair(account)
+			_, err := fn(&current)
+			require.NoError(w, err)
+			w.expire()
+			require.NoError(w, getDocument(ctx, w, 0))
+			return nil, errLedgerDown
+		}
+		require.NoError(w, revv.SaveToken(w.Context(), s, tokenAccount, &pair))
+		assert.Equal(w, pair.RefreshToken, w.ledger.pair(tokenAccount).RefreshToken)
+	})
+}
+
+// No time makes another key of the one that the program has.
+func TestSaveToken_storeIsCorrupt_isNotTriedAgain(t *testing.T) {
+	inWorld(t, func(w *tokenWorld) {
+		start := time.Now()
+		unsavable(func() error { return revv.ErrTokenStoreCorrupt })(w)
+		err := revv.SaveToken(w.Context(), w.ledger, tokenAccount, &w.first)
+		require.ErrorIs(w, err, revv.ErrTokenNotPersisted)
+		require.ErrorIs(w, err, revv.ErrTokenStoreCorrupt)
+		assert.Zero(w, time.Since(start))
+	})
+}
+
+// The code is spent by then: whoever leaves must not lose what it was spent for.
+func TestSaveToken_contextThatIsDone_savesAllTheSame(t *testing.T) {
+	inWorld(t, func(w *tokenWorld) {
+		ctx, cancel := context.WithCancel(w.Context())
+		cancel()
+		require.NoError(w, revv.SaveToken(ctx, w.ledger, "another", &w.first))
+		assert.Equal(w, w.first.RefreshToken, w.ledger.pair("another").RefreshToken)
+	})
+}
+
+func TestSaveToken_storeHangs_endsAtALimitOfItsOwn(t *testing.T) {
+	inWorld(t, func(w *tokenWorld) {
+		s := &scripted{ledger: w.ledger}
+		s.update = func(ctx context.Context, _ string, _ func(*oauth2.Token) (*oauth2.Token, error)) (*oauth2.Token, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		began := time.Now()
+		require.ErrorIs(w, revv.SaveToken(w.Context(), s, tokenAccount, &w.first), context.DeadlineExceeded)
+		assert.Equal(w, 30*time.Second, time.Since(began))
+	})
+}
