@@ -133,6 +133,24 @@ func TestSendLease_aGoodDay(t *testing.T) {
 	})
 }
 
+// What is noted down is when a request has left at the latest: the call must not go on after
+// that, however long the service asks it to wait first.
+func TestSendLease_longWait_endsWithinWhatIsNotedDown(t *testing.T) {
+	t.Parallel()
+	for _, op := range []string{create, send} {
+		bubble(t, func(t *testing.T, w *world) {
+			w.Fail(
+				revvtest.Fault{Operation: op, Status: http.StatusTooManyRequests, RetryAfter: "50", Times: 1},
+				revvtest.Fault{Operation: op, Hang: true, Times: 1},
+			)
+			start := time.Now()
+			require.ErrorIs(t, w.office.SendLease(t.Context(), lease()), rental.ErrTryLater)
+			assert.Len(t, w.Requests(op), 2)
+			assert.Equal(t, time.Minute, time.Since(start), op)
+		})
+	}
+}
+
 // Whatever goes wrong: the tenant gets one mail, at once or when the office tries
 // again.
 func TestSendLease_aBadDay(t *testing.T) {
