@@ -340,8 +340,8 @@ type OAuthConfig struct { //nolint:recvcheck // the embedded methods have their 
 	// Handlers refused (info level), that a renewal has failed, or the service has refused
 	// the fresh token (warn), that its pair could not be saved (error), and that a token was
 	// read from the store (debug). Of failures that go on one in a minute is told, and the
-	// others at debug level. The keys are account, took, expiry, error and reason, without a secret
-	// in them. nil means no log.
+	// others at debug level. The keys are account, took, expiry, error and reason, without a
+	// secret in them. nil means no log.
 	Logger *slog.Logger
 }
 

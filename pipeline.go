@@ -358,9 +358,8 @@ func (c *core) exchange(ctx, bounded context.Context, p *prepared, a *attempt, e
 		case errors.Is(err, io.EOF) && a.reached.Load():
 			r.err = fmt.Errorf("the connection was closed before an answer came: %w", r.err)
 		}
-		r.unreachable = a.unreached(err)
-		if over := overdue(ctx); over != nil {
-			r.outcome, r.err, r.unreachable = retry.Done, over, false
+		if r.unreachable = a.unreached(err); ctx.Err() != nil {
+			r.outcome, r.err, r.unreachable = retry.Done, ctx.Err(), false
 		}
 		return nil, r
 	}

@@ -34,11 +34,11 @@ type storeAuth struct {
 	account string
 
 	// What mu guards as well.
-	renewed   digest    // the access token that a renewal of this authenticator has brought
-	renewedAt time.Time // when it has
-	vain      digest    // the access token that was refused although it was fresh
-	vainUntil time.Time // when another one is fetched from the endpoint all the same
-	saving    bool      // the pair that could not be saved is tried again without a call
+	renewed      digest    // the access token that a renewal of this authenticator has brought
+	renewedAt    time.Time // when it has
+	refusedFresh digest    // the access token that was refused although it was fresh
+	pausedUntil  time.Time // when another one is fetched from the endpoint all the same
+	saving       bool      // the pair that could not be saved is tried again without a call
 
 	// What only the flight touches, and there is one at a time.
 	dead      digest                        // the refresh token that the endpoint declared invalid
@@ -108,7 +108,7 @@ func (a *storeAuth) renew(rejected digest) (fresh, spare *oauth2.Token, err erro
 	defer func() {
 		a.log(fresh, posted, time.Since(begun), err)
 		a.seen = nil
-		a.saveLater()
+		a.saveAfter(firstSave)
 	}()
 	ctx, cancel := awake(context.Background(), flightLimit)
 	defer cancel()
@@ -126,7 +126,7 @@ func (a *storeAuth) renew(rejected digest) (fresh, spare *oauth2.Token, err erro
 				return nil, nil, cmp.Or[error](refused, a.storeFailure(err))
 			}
 			a.see(stored)
-			if usable(stored) || a.inVain(stored) {
+			if usable(stored) || a.paused(stored) {
 				return stored, nil, nil
 			}
 			if stored.AccessToken != "" {
@@ -195,21 +195,24 @@ func (a *storeAuth) tell(level slog.Level, message string, attrs ...slog.Attr) {
 	if logger == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), loggerLimit)
+	told := make(chan struct{})
 	go func() {
+		defer close(told)
 		defer func() { _ = recover() }()
-		defer cancel()
-		logger.LogAttrs(context.WithoutCancel(ctx), level, message, append(attrs, slog.String("account", a.account))...)
+		logger.LogAttrs(context.Background(), level, message, append(attrs, slog.String("account", a.account))...)
 	}()
-	<-ctx.Done()
+	select {
+	case <-told:
+	case <-time.After(loggerLimit):
+	}
 }
 
 const (
 	// freshness is how long after its renewal a token counts as fresh that the service refuses.
 	freshness = 5 * time.Second
-	// vainly is how long no other token is fetched from the endpoint then. Where the service
+	// renewalPause is how long no other token is fetched from the endpoint then. Where the service
 	// answers everything with 401, each call would spend a refresh token.
-	vainly = 30 * time.Second
+	renewalPause = 30 * time.Second
 )
 
 // refused says that the service has answered 401 to a token that had replaced another one in
@@ -217,9 +220,9 @@ const (
 func (a *storeAuth) refused(token *oauth2.Token) {
 	a.mu.Lock()
 	fresh := digestOf(token.AccessToken)
-	first := fresh == a.renewed && fresh != a.vain && time.Since(a.renewedAt) < freshness
+	first := fresh == a.renewed && fresh != a.refusedFresh && time.Since(a.renewedAt) < freshness
 	if first {
-		a.vain, a.vainUntil = fresh, time.Now().Add(vainly)
+		a.refusedFresh, a.pausedUntil = fresh, time.Now().Add(renewalPause)
 	}
 	a.mu.Unlock()
 	if first {
@@ -227,11 +230,12 @@ func (a *storeAuth) refused(token *oauth2.Token) {
 	}
 }
 
-// inVain reports whether to replace the stored pair would be in vain.
-func (a *storeAuth) inVain(stored *oauth2.Token) bool {
+// paused reports whether the stored pair is not to be replaced yet, for its token is the one
+// that was refused.
+func (a *storeAuth) paused(stored *oauth2.Token) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return digestOf(stored.AccessToken) == a.vain && stored.AccessToken != "" && time.Now().Before(a.vainUntil) && remaining(stored) == life
+	return digestOf(stored.AccessToken) == a.refusedFresh && stored.AccessToken != "" && time.Now().Before(a.pausedUntil) && remaining(stored) == life
 }
 
 // replace fetches a new pair and returns it once the store has saved it. spent is the

@@ -154,14 +154,11 @@ const (
 	lastSave  = 4 * time.Minute
 )
 
-// saveLater has the pair saved that a renewal of this authenticator could not save, also if
-// nobody calls: until it is, every other program that uses the account posts the refresh
-// token that is spent.
-func (a *storeAuth) saveLater() { a.saveAfter(firstSave) }
-
-// saveAfter has it saved after a while, and if that fails, after twice the time.
+// saveAfter has the pair saved after a while that a renewal of this authenticator could not
+// save, and if that fails, after twice the time: until it is, every other program that uses
+// the account posts the refresh token that is spent.
 func (a *storeAuth) saveAfter(delay time.Duration) {
-	if delay > lastSave || !a.owes() {
+	if delay > lastSave || !a.hasUnsaved() {
 		return
 	}
 	a.mu.Lock()
@@ -171,7 +168,7 @@ func (a *storeAuth) saveAfter(delay time.Duration) {
 	}
 	a.saving = true
 	time.AfterFunc(delay, func() {
-		if a.owes() {
+		if a.hasUnsaved() {
 			_ = a.saveNow(context.Background())
 		}
 		a.mu.Lock()
@@ -181,8 +178,8 @@ func (a *storeAuth) saveAfter(delay time.Duration) {
 	})
 }
 
-// owes reports whether a pair waits to be saved that was given to this authenticator.
-func (a *storeAuth) owes() bool {
+// hasUnsaved reports whether a pair waits to be saved that was given to this authenticator.
+func (a *storeAuth) hasUnsaved() bool {
 	r := a.unsaved()
 	return r != nil && r.owner == a
 }
