@@ -34,7 +34,9 @@ func TestSaveToken_storeFails_isTriedAgainAndQuotesNothing(t *testing.T) {
 		require.NoError(w, revv.SaveToken(w.Context(), w.ledger, tokenAccount, &pair))
 		assert.Equal(w, pair.RefreshToken, w.ledger.pair(tokenAccount).RefreshToken)
 		w.ledger.set(func() {
-			w.ledger.onSave = func(p oauth2.Token) error { return fmt.Errorf("INSERT (%s, %s)", p.AccessToken, p.RefreshToken) }
+			w.ledger.onSave = func(p oauth2.Token) error {
+				return fmt.Errorf("INSERT (%s, %s) over %s", p.AccessToken, p.RefreshToken, pair.RefreshToken)
+			}
 		})
 		start := time.Now()
 		err := revv.SaveToken(w.Context(), w.ledger, tokenAccount, &w.first)
