@@ -37,6 +37,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		number    = flags.String("document", "", "the `number` of the draft, such as DOC-000040")
 		approvers = flags.String("approvers", "", "the `addresses` of those who approve, with commas")
 		supplier  = flags.String("supplier", "", "the `address` of the supplier")
+		journal   = flags.String("journal", "approvals", "the `folder` where requests are written down before they are sent")
 		every     = flags.Duration("every", 0, "look again after this time, until it is signed; 0 takes one step and ends")
 	)
 	flags.SetOutput(out)
@@ -49,7 +50,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	p := purchase{
 		Number: revv.DocumentNumber(*number), Supplier: revv.Person{Email: *supplier},
-		Patience: time.Minute, Tell: func(what string) { fmt.Fprintln(out, what) },
+		Journal: *journal, Patience: time.Minute, Tell: func(what string) { fmt.Fprintln(out, what) },
 	}
 	for address := range strings.SplitSeq(*approvers, ",") {
 		p.Approvers = append(p.Approvers, revv.Person{Email: strings.TrimSpace(address)})
@@ -65,8 +66,14 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if err := os.MkdirAll(p.Journal, 0o700); err != nil {
+		return err
+	}
 	now, err := p.advance(ctx, client.Documents)
-	for err == nil && *every > 0 && now != signed {
+	for *every > 0 && now != signed && (err == nil || errors.Is(err, errUnsettled)) {
+		if err != nil {
+			p.Tell(err.Error())
+		}
 		select {
 		case <-time.After(*every):
 		case <-ctx.Done():

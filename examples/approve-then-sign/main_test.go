@@ -32,6 +32,7 @@ func TestRun_withoutAnEnvironment_sendsWhatWasApproved(t *testing.T) {
 // against sets the environment for a server with one draft.
 func against(t *testing.T) (*revvtest.Server, revv.DocumentID) {
 	t.Helper()
+	t.Chdir(t.TempDir()) // where the journal is
 	server := revvtest.NewServer(t)
 	t.Setenv("REVV_BASE_URL", server.URL())
 	t.Setenv("REVV_ACCESS_TOKEN", server.Token().AccessToken)
@@ -91,8 +92,12 @@ func TestRun_badInput_isNamed(t *testing.T) {
 }
 
 // order is a purchase of a document.
-func order(number revv.DocumentNumber) purchase {
-	return purchase{number, []revv.Person{{Email: "a@example.com"}, {Email: "b@example.com"}}, revv.Person{Email: "s@example.com"}, time.Minute, func(string) {}}
+func order(t *testing.T, number revv.DocumentNumber) purchase {
+	t.Helper()
+	return purchase{
+		Number: number, Approvers: []revv.Person{{Email: "a@example.com"}, {Email: "b@example.com"}}, Supplier: revv.Person{Email: "s@example.com"},
+		Journal: t.TempDir(), Patience: time.Minute, Tell: func(string) {},
+	}
 }
 
 func TestAdvance_anyRequestFails_nothingIsSentTwice(t *testing.T) {
@@ -109,16 +114,17 @@ func TestAdvance_anyRequestFails_nothingIsSentTwice(t *testing.T) {
 					id := server.AddDocument(23, "An order")
 					fault.Operation, fault.Times = operation, 1
 					server.Fail(fault)
+					p := order(t, "DOC-000040")
 					for range 3 {
-						_, _ = order("DOC-000040").advance(t.Context(), documents)
+						_, _ = p.advance(t.Context(), documents)
 					}
 					require.NoError(t, server.Approve(id, "a@example.com"))
 					require.NoError(t, server.Approve(id, "b@example.com"))
 					for range 3 {
-						_, _ = order("DOC-000040").advance(t.Context(), documents)
+						_, _ = p.advance(t.Context(), documents)
 					}
 					require.NoError(t, server.Sign(id, "s@example.com"))
-					now, err := order("DOC-000040").advance(t.Context(), documents)
+					now, err := p.advance(t.Context(), documents)
 					require.NoError(t, err)
 					assert.Equal(t, signed, now)
 					assert.Len(t, server.Outbox(), 3)
@@ -135,20 +141,25 @@ func TestAdvance_outcomeUnknown_isWaitedForAndSeen(t *testing.T) {
 		server.AddDocument(23, "An order")
 		lost := revvtest.Fault{Operation: "Documents.SendForApproval", CutAfter: -1, Times: 1}
 		server.Fail(lost)
-		_, err := order("DOC-000040").advance(t.Context(), documents)
+		p := order(t, "DOC-000040")
+		_, err := p.advance(t.Context(), documents)
 		require.ErrorIs(t, err, revv.ErrOutcomeUnknown, "a minute later it still had not been sent")
 
 		server.Fail(lost)
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		start := time.Now()
-		_, err = order("DOC-000040").advance(ctx, documents)
+		_, err = p.advance(ctx, documents)
 		require.ErrorIs(t, err, revv.ErrOutcomeUnknown)
 		assert.Equal(t, 10*time.Second, time.Since(start), "whoever does not wait is told so")
+		_, err = p.advance(t.Context(), documents)
+		require.ErrorIs(t, err, errUnsettled)
+		require.ErrorContains(t, err, "run again in 50s")
+		<-time.After(50 * time.Second)
 
 		lost.Late = 30 * time.Second
 		server.Fail(lost)
-		now, err := order("DOC-000040").advance(t.Context(), documents)
+		now, err := p.advance(t.Context(), documents)
 		require.NoError(t, err)
 		assert.Equal(t, waiting, now)
 		assert.Len(t, server.Requests("Documents.SendForApproval"), 3)
@@ -160,24 +171,25 @@ func TestAdvance_refusedOrDeclined_isLeftToAPerson(t *testing.T) {
 	server := revvtest.NewServer(t)
 	documents := server.Client().Documents
 	refused, declined := server.AddDocument(23, "An order"), server.AddDocument(23, "An order")
-	for _, number := range []revv.DocumentNumber{"DOC-000040", "DOC-000041"} {
-		_, err := order(number).advance(t.Context(), documents)
+	asked, sent := order(t, "DOC-000040"), order(t, "DOC-000041")
+	for _, p := range []purchase{asked, sent} {
+		_, err := p.advance(t.Context(), documents)
 		require.NoError(t, err)
 	}
 	require.NoError(t, server.Approve(refused, "a@example.com"))
 	require.NoError(t, server.Reject(refused, "b@example.com", "no"))
 	require.NoError(t, server.Approve(declined, "a@example.com"))
 	require.NoError(t, server.Approve(declined, "b@example.com"))
-	now, err := order("DOC-000041").advance(t.Context(), documents)
+	now, err := sent.advance(t.Context(), documents)
 	require.NoError(t, err)
 	assert.Equal(t, offered, now)
 	require.NoError(t, server.Reject(declined, "s@example.com", "no"))
 	before := len(server.Outbox())
 	for range 2 {
-		_, err = order("DOC-000040").advance(t.Context(), documents)
+		_, err = asked.advance(t.Context(), documents)
 		require.ErrorIs(t, err, errRefused)
 		require.ErrorContains(t, err, "b@example.com")
-		_, err = order("DOC-000041").advance(t.Context(), documents)
+		_, err = sent.advance(t.Context(), documents)
 		require.ErrorIs(t, err, errDeclined)
 	}
 	assert.Len(t, server.Outbox(), before)
@@ -230,10 +242,11 @@ func TestAdvance_lookAfterAskingFails_saysSoAndAsksOnce(t *testing.T) {
 	documents := server.Client(revv.WithRetry(revv.RetryPolicy{MaxAttempts: 1}), revv.WithMiddleware(renamed("APPROVAL_REQUESTED"))).Documents
 	server.AddDocument(23, "An order")
 	server.Fail(revvtest.Fault{Operation: "Documents.GetByNumber", After: 1, Times: 1, Status: 500})
-	_, err := order("DOC-000040").advance(t.Context(), documents)
+	p := order(t, "DOC-000040")
+	_, err := p.advance(t.Context(), documents)
 	require.ErrorIs(t, err, errUnchecked)
 	for range 2 {
-		_, err = order("DOC-000040").advance(t.Context(), documents)
+		_, err = p.advance(t.Context(), documents)
 		require.ErrorIs(t, err, errUnseen)
 		require.ErrorContains(t, err, "there is APPROVAL_")
 	}
@@ -246,7 +259,7 @@ func TestAdvance_answerLostAndActivitiesOfOtherNames_isNoDraftUntouched(t *testi
 		documents := server.Client(revv.WithMiddleware(renamed("SENT_TO_REVIEWERS"))).Documents
 		server.AddDocument(23, "An order")
 		server.Fail(revvtest.Fault{Operation: "Documents.SendForApproval", CutAfter: -1, Commit: true, Times: 1})
-		_, err := order("DOC-000040").advance(t.Context(), documents)
+		_, err := order(t, "DOC-000040").advance(t.Context(), documents)
 		require.ErrorIs(t, err, revv.ErrOutcomeUnknown)
 		require.ErrorIs(t, err, errUnseen, "something has happened to it")
 	})
@@ -272,6 +285,6 @@ func TestAdvance_activitiesOfOtherNames_stopsAtOnce(t *testing.T) {
 	server := revvtest.NewServer(t)
 	server.AddDocument(23, "An order")
 	server.Fail(revvtest.Fault{Operation: "Documents.Activities", Body: `[]`, Status: 200})
-	_, err := order("DOC-000040").advance(t.Context(), server.Client().Documents)
+	_, err := order(t, "DOC-000040").advance(t.Context(), server.Client().Documents)
 	require.ErrorIs(t, err, errUnseen)
 }

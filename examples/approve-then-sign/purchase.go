@@ -17,6 +17,7 @@ type purchase struct {
 	Approvers []revv.Person
 	Supplier  revv.Person
 
+	Journal  string        // the folder where requests are written down
 	Patience time.Duration // how long a request whose answer was lost may take to arrive
 	Tell     func(string)  // what a person who waits should know
 }
@@ -42,47 +43,36 @@ var (
 	errUnapproved = errors.New("it is no draft any more, and its activities do not show that all have approved it: see who has sent it, and to whom")
 )
 
-// advance brings a purchase one step further, if there is a step to take. It
-// remembers nothing: it decides by what the service shows. When the answer to a send
-// is lost, it looks again once the request cannot be on its way any more, and does not
-// return before; whoever ends the program in the meantime has to wait as long.
+// advance brings a purchase one step further, if there is a step to take, and decides by
+// what the service shows. A request is written down before it is sent, so that a run after
+// one that was killed, or beside it, does not send the same again. When the answer is lost, it
+// looks again once the request cannot be on its way any more.
 func (p purchase) advance(ctx context.Context, documents *revv.DocumentsService) (step, error) {
+	looked := time.Now() // what is read from here on was true then or later, however long the answer takes
 	now, err := p.look(ctx, documents)
+	if err != nil || now.step != drafted && now.step != agreed {
+		return now.step, err
+	}
+	what, next := "approval", waiting
+	if now.step == agreed {
+		what, next = "signature", offered
+	}
+	bounded, cancel, asked, err := p.ask(ctx, what, looked)
 	if err != nil {
 		return "", err
 	}
-	next := now.step
-	switch now.step {
-	case drafted:
-		next = waiting
-		err = documents.SendForApproval(ctx, now.id, revv.SendParams{Recipients: p.Approvers, Message: "May we sign this?"})
-	case agreed:
-		next = offered
-		err = documents.SendForESign(ctx, now.id, revv.SendParams{Recipients: []revv.Person{p.Supplier}, Message: "Please sign our order."})
-	case waiting, offered, signed:
+	defer cancel()
+	if now.step == drafted {
+		err = documents.SendForApproval(bounded, now.id, revv.SendParams{Recipients: p.Approvers, Message: "May we sign this?"})
+	} else {
+		err = documents.SendForESign(bounded, now.id, revv.SendParams{Recipients: []revv.Person{p.Supplier}, Message: "Please sign our order."})
 	}
-	if revv.MaybeApplied(err) {
-		p.Tell("the answer is lost; looking what happened in " + p.Patience.String())
-		select {
-		case <-time.After(p.Patience):
-		case <-ctx.Done():
-			return "", err
-		}
-		then, lookErr := p.look(ctx, documents)
-		switch {
-		case lookErr != nil:
-			return "", errors.Join(err, lookErr)
-		case then.step != now.step:
-			return then.step, nil
-		case now.step == drafted && then.activities > now.activities: // that may have been it
-			return "", errors.Join(err, errUnseen)
-		}
-		return "", err // nothing happened, so the next call may send
-	}
-	if err != nil {
-		return "", err
-	}
-	if now.step == drafted { // the next call must see that it was sent, or it would ask again
+	switch {
+	case revv.MaybeApplied(err):
+		return p.find(ctx, documents, now, asked, err)
+	case err != nil: // nothing was sent
+		return "", errors.Join(err, asked.settle(time.Now()))
+	case now.step == drafted: // the next call must see that it was sent, or it would ask again
 		switch then, err := p.look(ctx, documents); {
 		case err != nil:
 			return "", errors.Join(errUnchecked, err)
@@ -91,6 +81,31 @@ func (p purchase) advance(ctx context.Context, documents *revv.DocumentsService)
 		}
 	}
 	return next, nil
+}
+
+// find looks what became of a request whose answer is lost, after a while, in which it can
+// still arrive.
+func (p purchase) find(ctx context.Context, documents *revv.DocumentsService, before view, asked request, lost error) (step, error) {
+	settled := time.Now().Add(p.Patience)
+	if err := asked.settle(settled); err != nil {
+		return "", errors.Join(lost, err)
+	}
+	p.Tell("the answer is lost; looking what happened in " + p.Patience.String())
+	select {
+	case <-time.After(time.Until(settled)):
+	case <-ctx.Done():
+		return "", lost
+	}
+	then, err := p.look(ctx, documents)
+	switch {
+	case err != nil:
+		return "", errors.Join(lost, err)
+	case then.step != before.step:
+		return then.step, nil
+	case before.step == drafted && then.activities > before.activities: // that may have been it
+		return "", errors.Join(lost, errUnseen)
+	}
+	return "", lost // nothing happened, so the next call may send
 }
 
 // view is what the service shows of a purchase.

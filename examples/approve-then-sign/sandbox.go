@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"github.com/revv-go/revv"
@@ -15,6 +16,11 @@ import (
 // colleague who says no. The answers to both kinds of sending get lost once.
 func demonstrate(ctx context.Context, out io.Writer) error {
 	const legal, finance, supplier = "legal@example.com", "finance@example.com", "supplier@example.com"
+	journal, err := os.MkdirTemp("", "revv-approve-then-sign-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(journal) }()
 	server := revvtest.NewServer(nil)
 	defer server.Close()
 	client := server.Client()
@@ -31,8 +37,8 @@ func demonstrate(ctx context.Context, out io.Writer) error {
 		doc, _ := server.Document(id)
 		p := purchase{
 			Number: doc.Number, Approvers: []revv.Person{{Email: legal}, {Email: finance}}, Supplier: revv.Person{Email: supplier},
-			Patience: 100 * time.Millisecond, // nothing takes longer here
-			Tell:     func(what string) { fmt.Fprintf(out, "%s  %s\n", doc.Number, what) },
+			Journal: journal, Patience: 100 * time.Millisecond, // nothing takes longer here
+			Tell: func(what string) { fmt.Fprintf(out, "%s  %s\n", doc.Number, what) },
 		}
 		now, err := p.advance(ctx, client.Documents)
 		switch {

@@ -35,7 +35,10 @@ func Acquire(ctx context.Context, path string) (*Lock, error) {
 	for delay := firstDelay; ; delay = min(2*delay, lastDelay) {
 		select {
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			if delay == firstDelay { // it was not asked for yet
+				return nil, ctx.Err()
+			}
+			return nil, fmt.Errorf("%w: the lock %q is held by another program, or elsewhere in this one", ctx.Err(), path)
 		case <-timer.C:
 		}
 		lock, err := try(path)

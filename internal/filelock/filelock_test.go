@@ -46,6 +46,7 @@ func TestAcquire_contextEnds_leaves(t *testing.T) {
 		start := time.Now()
 		_, err := filelock.Acquire(ctx, path)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorContains(t, err, "is held by another program")
 		assert.Equal(t, time.Minute, time.Since(start))
 		holder.Release()
 		acquire(t, path).Release()
