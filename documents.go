@@ -51,6 +51,19 @@ func (d *Document) decodeScanned(object []byte) error {
 	return nil
 }
 
+// Field returns the field of that name, exactly as it is written, or the zero Field if
+// the document shows none.
+func (d *Document) Field(name string) Field {
+	if d != nil {
+		for _, f := range d.Fields {
+			if f.Name == name {
+				return f
+			}
+		}
+	}
+	return Field{}
+}
+
 // Field is a named field of a document. What the service calls its types is not known:
 // text and date are those of its web pages.
 type Field struct {
@@ -263,9 +276,9 @@ func (b setFieldsBody) validate() (name, rule string) {
 // and "" clears a value. How dates and numbers are written is not known: the sandbox
 // takes 2021-06-18 and 1500.50, and answers [ErrInvalid] for an unknown name or a value
 // that does not fit, [ErrConflict] for a document that cannot be changed any more.
-// Compare Fields of the answer with what you wrote before you send the document: the
-// service was seen to tolerate members that it does not know, so that a wrong shape can be
-// a success that has written nothing. An idempotent write. The route is a stand-in.
+// Compare the answer with what you wrote, by [Document.Field], before you send the document:
+// the service was seen to tolerate members that it does not know, so that a wrong shape can
+// be a success that has written nothing. An idempotent write. The route is a stand-in.
 func (s *DocumentsService) SetFields(ctx context.Context, id DocumentID, fields []FieldValue, opts ...CallOption) (*Document, error) {
 	return fetch[Document](ctx, s.root(), opSetFields, input{id: numeric("id", id), body: setFieldsBody{fields}}, "Document", opts)
 }
@@ -277,7 +290,8 @@ type CloneDocumentParams struct {
 
 func (p CloneDocumentParams) validate() (name, rule string) { return validateTexts("Title", p.Title) }
 
-// Clone copies a document. [ErrNotFound] if there is none. A write with consequences: it
+// Clone copies a document. [ErrNotFound] if there is none. The answer is the copy, with an id
+// of its own. A write with consequences: it
 // is not repeated when its outcome is unknown ([ErrOutcomeUnknown]). The path was observed
 // in one client, the rest is inferred.
 func (s *DocumentsService) Clone(ctx context.Context, id DocumentID, params CloneDocumentParams, opts ...CallOption) (*Document, error) {
@@ -298,7 +312,8 @@ func (b moveBody) validate() (name, rule string) {
 // Move puts a document into a folder, whose id must be known: unlike
 // [DocumentsService.Create] it takes no 0 for the main folder. In the sandbox that has
 // the id 1; of the service, a document that was made without a folder may show it as its
-// FolderID. [ErrNotFound] if there is no such document or folder. An idempotent write. The
+// FolderID. [ErrNotFound] if there is no such document or folder. Look at the FolderID of
+// the answer: a wrong shape can be a success that has moved nothing. An idempotent write. The
 // route is a stand-in.
 func (s *DocumentsService) Move(ctx context.Context, id DocumentID, folder FolderID, opts ...CallOption) (*Document, error) {
 	return fetch[Document](ctx, s.root(), opMoveDocument, input{id: numeric("id", id), body: moveBody{folder}}, "Document", opts)

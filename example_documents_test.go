@@ -115,6 +115,32 @@ func ExampleDocumentsService_All() {
 	// 15 DOC-000041 Second true
 }
 
+func ExampleStage_Reached() {
+	for _, stage := range []revv.Stage{revv.StageDraft, revv.StageSent, revv.StageCompleted, "In review"} {
+		fmt.Println(stage, stage.Reached(revv.StageSent))
+	}
+	// Output:
+	// Draft false
+	// Sent true
+	// Completed true
+	// In review false
+}
+
+func ExampleDocument_Field() {
+	server := revvtest.NewServer(nil)
+	defer server.Close()
+	template := server.AddTemplate(revvtest.Template{Title: "Lease", Fields: []revvtest.Field{{Name: "Rent", Required: true}}})
+	draft := server.AddDocument(template, "Lease of 1 Example Street")
+
+	doc, err := server.Client().Documents.SetFields(context.Background(), draft, []revv.FieldValue{{Name: "Rent", Value: "1200"}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(doc.Field("Rent").Value == "1200")
+	// Output: true
+}
+
 func ExampleDocumentsService_Clone() {
 	server := revvtest.NewServer(nil)
 	defer server.Close()

@@ -83,7 +83,7 @@ func manyAccounts(accounts map[string]revv.Authenticator, clients map[string]*re
 func serveWebhooks(client *revv.Client) error {
 	secret := revv.PathSecret(os.Getenv("REVV_WEBHOOK_SECRET")) // …/hooks/<secret>, at least 16 bytes, unguessable
 	handler, err := revv.NewWebhookHandler(secret, func(ctx context.Context, event *revv.Event) error {
-		if stage := event.Document.Stage; stage.Is(revv.StageSigned) || stage.Is(revv.StageCompleted) { // as it was read back
+		if event.Document.Stage.Reached(revv.StageSigned) { // as it was read back
 			log.Println("signed by everybody:", event.Document.Number, event.Key())
 		}
 		return nil // an error asks the service to deliver again
@@ -115,8 +115,12 @@ func contract(ctx context.Context, client *revv.Client, template revv.TemplateID
 	for _, field := range doc.Fields { // those of the template
 		fmt.Println(field.Name, field.Type, field.Required)
 	}
-	if _, err := client.Documents.SetFields(ctx, doc.ID, []revv.FieldValue{{Name: "Client", Value: "Example Ltd"}}); err != nil {
+	filled, err := client.Documents.SetFields(ctx, doc.ID, []revv.FieldValue{{Name: "Client", Value: "Example Ltd"}})
+	if err != nil {
 		return nil, err
+	}
+	if filled.Field("Client").Value != "Example Ltd" { // the shape of the request is a guess
+		return nil, errors.New("the field was not set")
 	}
 	err = client.Documents.SendForESign(ctx, doc.ID, revv.SendParams{
 		Recipients: []revv.Person{{Email: "first@example.com", Order: 1}, {Email: "second@example.com", Order: 2}},
@@ -131,7 +135,7 @@ func file(ctx context.Context, client *revv.Client, number revv.DocumentNumber) 
 	if err != nil {
 		return err
 	}
-	if !doc.Stage.Is(revv.StageSigned) && !doc.Stage.Is(revv.StageCompleted) {
+	if !doc.Stage.Reached(revv.StageSigned) {
 		return nil // not yet: what it would give is not known
 	}
 	pdf, err := client.Documents.DownloadFile(ctx, doc.ID, "agreement.pdf")
@@ -148,7 +152,7 @@ func send(ctx context.Context, client *revv.Client, doc *revv.Document, people [
 	switch {
 	case revv.MaybeApplied(err):
 		now, readErr := client.Documents.Get(ctx, doc.ID) // look, and do not send again
-		if readErr == nil && !now.Stage.Is(revv.StageDraft) {
+		if readErr == nil && now.Stage.Reached(revv.StageSent) {
 			return nil // it was sent
 		} // a draft proves nothing yet: the request may be on its way
 	case errors.Is(err, revv.ErrReauthorizationRequired):
@@ -265,12 +269,12 @@ func ExampleDocumentsService_SendForESign_outcomeUnknown() {
 	err := client.Documents.SendForESign(ctx, id, params)
 	for end := time.Now().Add(settle); revv.MaybeApplied(err) && time.Now().Before(end); <-time.After(look) {
 		doc, readErr := client.Documents.Get(ctx, id)
-		if readErr == nil && !doc.Stage.Is(revv.StageDraft) {
+		if readErr == nil && doc.Stage.Reached(revv.StageSent) {
 			err = nil // it was sent
 		}
 	}
-	// If err is still there, the document was a draft for the whole minute, or could not be
-	// read: in the first case alone it may be sent again.
+	// If err is still there, the document was a draft for the whole minute, could not be
+	// read, or has a stage of the account's own: in the first case alone it may be sent again.
 	fmt.Println(err, "mails:", len(server.Outbox()))
 	// Output: <nil> mails: 1
 }

@@ -218,6 +218,32 @@ func TestStage_comesInSeveralShapes(t *testing.T) {
 	assert.False(t, revv.StageDraft.Is(""))
 }
 
+func TestStage_Reached_onlyWhatIsKnownToFollow(t *testing.T) {
+	t.Parallel()
+	known := []revv.Stage{revv.StageDraft, revv.StageSent, revv.StageSigned, revv.StageCompleted}
+	for i, stage := range known {
+		for j, other := range known {
+			assert.Equal(t, i >= j, stage.Reached(other), "%s, %s", stage, other)
+		}
+		assert.False(t, stage.Reached(""), stage)
+		assert.False(t, stage.Reached("In review"), stage)
+		assert.False(t, revv.Stage("In review").Reached(stage), stage)
+		assert.False(t, revv.Stage("").Reached(stage), stage)
+	}
+	assert.True(t, revv.Stage("SIGNED").Reached("sent"))
+	assert.True(t, revv.Stage("In review").Reached("in review"))
+	assert.False(t, revv.Stage("").Reached(""))
+}
+
+func TestDocument_Field_byItsExactName(t *testing.T) {
+	t.Parallel()
+	document := revv.Document{Fields: []revv.Field{{Name: "Client", Value: "Example Ltd"}, {Name: "Fee"}}}
+	assert.Equal(t, revv.Field{Name: "Client", Value: "Example Ltd"}, document.Field("Client"))
+	assert.Zero(t, document.Field("client"))
+	assert.Zero(t, document.Field(""))
+	assert.Zero(t, (*revv.Document)(nil).Field("Client"))
+}
+
 func TestTag_comesInSeveralShapes(t *testing.T) {
 	t.Parallel()
 	for tag, want := range map[string]revv.Tag{`{"name":"nda"}`: "nda", `"nda"`: "nda", `null`: "", `{}`: "", `{"name":""}`: ""} {

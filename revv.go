@@ -96,6 +96,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -250,6 +251,21 @@ const (
 // Is reports whether two stages are the same, without regard to case: the
 // service was seen to be compared with in that way.
 func (s Stage) Is(other Stage) bool { return strings.EqualFold(string(s), string(other)) }
+
+// Reached reports whether a document in stage s has come as far as other: whether s is
+// other or follows it, in the order of the constants (a stand-in). A stage of the account's
+// own is compared with itself alone, so that Reached(StageSent) is false for a document of
+// which nobody can tell whether it was sent, as is Is(StageDraft).
+func (s Stage) Reached(other Stage) bool {
+	at := rank(other)
+	return s.Is(other) && other != "" || at >= 0 && rank(s) > at
+}
+
+// rank is where a stage stands in the life of a document, -1 for one of an account's
+// own.
+func rank(stage Stage) int {
+	return slices.IndexFunc([]Stage{StageDraft, StageSent, StageSigned, StageCompleted}, stage.Is)
+}
 
 // UnmarshalJSON accepts {"name":"Draft"}, which was observed, a bare "Draft", and null.
 func (s *Stage) UnmarshalJSON(data []byte) error {

@@ -136,9 +136,10 @@ func (s *DocumentsService) Share(ctx context.Context, id DocumentID, params Shar
 // for approval, or was refused it. The route is a stand-in.
 //
 // A write with consequences: it is not repeated when its outcome is unknown
-// ([ErrOutcomeUnknown], [MaybeApplied]). Then read the document: if it is no draft any
-// more, it was sent. If it still is one, that proves nothing, for the request may be on
-// its way: wait a minute and read it again before you send again. If much time has
+// ([ErrOutcomeUnknown], [MaybeApplied]). Then read the document: if it has reached
+// [StageSent], it was sent (see [Stage.Reached]). If it still is a draft, that proves nothing,
+// for the request may be on its way: wait a minute and read it again before you send again. Any
+// other stage, or none, tells nothing at all. If much time has
 // passed, it may also have been sent and declined, and be a draft for that: look in
 // [DocumentsService.AllActivities] for a sending. A program that may be killed records
 // the request before it calls, with the deadline of ctx, and counts the minute from there:
@@ -160,8 +161,11 @@ func (s *DocumentsService) SendForAcceptance(ctx context.Context, id DocumentID,
 
 // SendForApproval sends a document to people who approve or reject it. At least one
 // recipient is required: without any, an account that has no workflow for approvals
-// would approve at once (observed, a help page). Otherwise the errors are those of
-// [DocumentsService.SendForESign]. The route is a stand-in.
+// would approve at once (observed, a help page). The route is a stand-in, and so is the
+// name of the list in the body, approvers: a service that calls it otherwise and tolerates
+// what it does not know finds no approver, and may approve at once. Try it first, on a document
+// without content (docs/live-account.md). Otherwise the errors are those of
+// [DocumentsService.SendForESign].
 //
 // A write with consequences: it is not repeated when its outcome is unknown
 // ([ErrOutcomeUnknown], [MaybeApplied]). In the sandbox the document stays a draft, so

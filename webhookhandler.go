@@ -10,7 +10,6 @@ import (
 	"mime"
 	"net/http"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -407,12 +406,6 @@ func mayBeAhead(claimed, stage Stage) bool {
 	}
 	before, now := rank(claimed), rank(stage)
 	return before < 0 || now < 0 || before > now
-}
-
-// rank is where a stage stands in the life of a document, -1 for one of an account's
-// own.
-func rank(stage Stage) int {
-	return slices.IndexFunc([]Stage{StageDraft, StageSent, StageSigned, StageCompleted}, stage.Is)
 }
 
 // answerUnconfirmed acknowledges an event that is not true, and asks the sender to repeat

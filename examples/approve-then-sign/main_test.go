@@ -280,6 +280,22 @@ func TestAdvance_sentBySomebodyElse_isNotWithTheSupplier(t *testing.T) {
 	assert.Len(t, server.Outbox(), 1)
 }
 
+func TestAdvance_stageTellsNothing_isNotWithTheSupplier(t *testing.T) {
+	t.Parallel()
+	server := revvtest.NewServer(t)
+	documents := server.Client().Documents
+	id := server.AddDocument(23, "An order")
+	p := order(t, "DOC-000040")
+	_, err := p.advance(t.Context(), documents)
+	require.NoError(t, err)
+	require.NoError(t, server.Approve(id, "a@example.com"))
+	require.NoError(t, server.Approve(id, "b@example.com"))
+	server.Fail(revvtest.Fault{Operation: "Documents.GetByNumber", Members: map[string]string{"document_status": `{"name":"Approved"}`}})
+	_, err = p.advance(t.Context(), documents)
+	require.ErrorContains(t, err, `the stage "Approved" does not tell whether it was sent`)
+	assert.Empty(t, server.Requests("Documents.SendForESign"))
+}
+
 func TestAdvance_activitiesOfOtherNames_stopsAtOnce(t *testing.T) {
 	t.Parallel()
 	server := revvtest.NewServer(t)

@@ -135,10 +135,12 @@ func (p purchase) stepOf(stage revv.Stage, approval approval) (step, error) {
 	switch {
 	case !stage.Is(revv.StageDraft) && !all:
 		return "", fmt.Errorf("%w (stage %s)", errUnapproved, stage)
-	case stage.Is(revv.StageSigned), stage.Is(revv.StageCompleted):
+	case stage.Reached(revv.StageSigned):
 		return signed, nil
-	case !stage.Is(revv.StageDraft):
+	case stage.Reached(revv.StageSent):
 		return offered, nil
+	case !stage.Is(revv.StageDraft): // an account can have stages of its own
+		return "", fmt.Errorf("the stage %q does not tell whether it was sent: correct the stages in this program", stage)
 	case approval.sent: // and a draft all the same
 		return "", errDeclined
 	case approval.refusedBy != "":

@@ -155,7 +155,7 @@ func adopt(ctx context.Context, client *revv.Client, a *archive, id revv.Documen
 }
 
 func isSigned(stage revv.Stage) bool {
-	return stage.Is(revv.StageSigned) || stage.Is(revv.StageCompleted)
+	return stage.Reached(revv.StageSigned)
 }
 
 // isFinal reports whether every other document would fail in the same way.

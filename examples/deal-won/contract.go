@@ -42,7 +42,7 @@ func sendContract(ctx context.Context, documents *revv.DocumentsService, deal *r
 	switch {
 	case revv.MaybeApplied(err): // look, and do not send again: a draft may be none in a moment
 		now, readErr := documents.Get(ctx, doc.ID)
-		if readErr == nil && !now.Stage.Is(revv.StageDraft) {
+		if readErr == nil && now.Stage.Reached(revv.StageSent) {
 			return now, deal.remember(sent, now.Number)
 		}
 		return nil, errors.Join(err, readErr, deal.remember(sending, doc.Number)) // from now on: no request can leave any more
@@ -61,8 +61,11 @@ func sentBefore(ctx context.Context, documents *revv.DocumentsService, deal *rec
 	if doc.Title != "" && doc.Title != deal.title() { // that a document shows its title is inferred
 		return false, fmt.Errorf("%s is titled %q: it is not the contract of this deal; is another account connected?", doc.Number, doc.Title)
 	}
-	if !doc.Stage.Is(revv.StageDraft) {
+	switch {
+	case doc.Stage.Reached(revv.StageSent):
 		return true, deal.remember(sent, doc.Number)
+	case !doc.Stage.Is(revv.StageDraft): // an account can have stages of its own
+		return false, fmt.Errorf("%s has the stage %q, which does not tell whether it was sent: correct the stages in this program", doc.Number, doc.Stage)
 	}
 	wasSent := deal.Contract.State == sent
 	if deal.Contract.State == sending {

@@ -325,6 +325,31 @@ func TestSendContract_fieldsThatWereNotWritten_areNoticed(t *testing.T) {
 	assert.Empty(t, server.Outbox())
 }
 
+// In an account with stages of its own, or if the service names them otherwise, nobody can
+// tell whether a contract was sent.
+func TestSendContract_stageTellsNothing_isNeitherSentNorTakenForSent(t *testing.T) {
+	t.Parallel()
+	for _, status := range []string{`null`, `{"name":"In preparation"}`} {
+		server := revvtest.NewServer(t)
+		server.Fail(revvtest.Fault{Operation: "Documents.Create", Members: map[string]string{"document_status": status}})
+		server.Fail(revvtest.Fault{Operation: "Documents.GetByNumber", Members: map[string]string{"document_status": status}})
+		deal := won(t)
+		for range 2 {
+			_, err := sendContract(t.Context(), server.Client().Documents, again(t, deal))
+			require.ErrorContains(t, err, "does not tell whether it was sent", status)
+		}
+		assert.Equal(t, created, again(t, deal).Contract.State)
+		assert.Empty(t, server.Outbox())
+	}
+	server := revvtest.NewServer(t)
+	server.Fail(revvtest.Fault{Operation: "Documents.SendForESign", Status: http.StatusBadGateway, Times: 1})
+	server.Fail(revvtest.Fault{Operation: "Documents.Get", Members: map[string]string{"document_status": `null`}})
+	deal := won(t)
+	_, err := sendContract(t.Context(), server.Client().Documents, deal)
+	require.ErrorIs(t, err, revv.ErrOutcomeUnknown)
+	assert.Equal(t, sending, again(t, deal).Contract.State)
+}
+
 func TestSendContract_twoDocumentsOfTheDeal_asksAPerson(t *testing.T) {
 	t.Parallel()
 	server := revvtest.NewServer(t)

@@ -36,8 +36,11 @@ func (m *mailing) sendLetter(ctx context.Context, l letter) (e entry, again bool
 		return e, false, err
 	}
 	sent := entry{ID: l.ID, Number: doc.Number, Sent: true}
-	if !doc.Stage.Is(revv.StageDraft) {
+	switch {
+	case doc.Stage.Reached(revv.StageSent):
 		return sent, true, m.journal.write(sent)
+	case !doc.Stage.Is(revv.StageDraft): // an account can have stages of its own
+		return e, false, fmt.Errorf("%s has the stage %q, which does not tell whether it was sent: correct the stages in this program", doc.Number, doc.Stage)
 	}
 	if e.Number != "" || len(m.existing[l.title()]) > 0 { // of an earlier run, which may have sent it
 		if err := m.neverSent(ctx, doc, e, looked); err != nil {
@@ -45,8 +48,14 @@ func (m *mailing) sendLetter(ctx context.Context, l letter) (e entry, again bool
 		}
 	}
 	e = entry{ID: l.ID, Number: doc.Number}
-	if _, err := m.documents.SetFields(ctx, doc.ID, l.fields()); err != nil {
+	filled, err := m.documents.SetFields(ctx, doc.ID, l.fields())
+	if err != nil {
 		return e, false, err
+	}
+	for _, want := range l.fields() { // a service that does not know the shape of a request may tolerate it
+		if filled.Field(want.Name).Value != want.Value {
+			return e, false, fmt.Errorf("%s does not hold %q in the field %q", doc.Number, want.Value, want.Name)
+		}
 	}
 	bounded, cancel, err := m.journal.ask(ctx, e)
 	if err != nil {
@@ -59,7 +68,7 @@ func (m *mailing) sendLetter(ctx context.Context, l letter) (e entry, again bool
 	switch {
 	case revv.MaybeApplied(err): // look, and do not send again
 		now, readErr := m.documents.Get(ctx, doc.ID)
-		if readErr != nil || now.Stage.Is(revv.StageDraft) {
+		if readErr != nil || !now.Stage.Reached(revv.StageSent) {
 			return e, false, errors.Join(err, readErr, m.journal.writeLost(e)) // from now on: no request can leave any more
 		}
 	case err != nil: // nothing was sent

@@ -221,7 +221,7 @@ func (w *walk) sign(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if doc.Stage.Is(revv.StageSigned) || doc.Stage.Is(revv.StageCompleted) {
+		if doc.Stage.Reached(revv.StageSigned) {
 			w.report.say(w.step, "all signed, stage %s", doc.Stage)
 			return nil
 		}

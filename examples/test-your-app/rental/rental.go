@@ -46,6 +46,7 @@ type Office struct {
 	keys     func(leaseNumber string)
 
 	sending sync.Mutex // one lease at a time: who clicks twice finds it sent
+	handing sync.Mutex // likewise for the keys
 	mu      sync.Mutex
 	leases  map[string]*entry // by number; a database in real life
 }
@@ -73,24 +74,31 @@ func (o *Office) SendLease(ctx context.Context, lease Lease) error {
 	if err != nil {
 		return advise(err)
 	}
-	if !doc.Stage.Is(revv.StageDraft) {
-		return nil // an earlier call has sent it
+	switch {
+	case doc.Stage.Reached(revv.StageSent):
+		return nil // by an earlier call
+	case !doc.Stage.Is(revv.StageDraft):
+		return fmt.Errorf("the lease has the stage %q, which does not tell whether it was sent", doc.Stage)
 	}
 	if err := o.neverSent(ctx, lease.Number, doc, looked); err != nil { // a draft proves nothing yet
 		return advise(err)
 	}
-	_, err = o.client.Documents.SetFields(ctx, doc.ID, []revv.FieldValue{
-		{Name: "Tenant", Value: lease.Tenant.FirstName + " " + lease.Tenant.LastName}, {Name: "Rent", Value: lease.Rent},
-	})
+	values := []revv.FieldValue{{Name: "Tenant", Value: lease.Tenant.FirstName + " " + lease.Tenant.LastName}, {Name: "Rent", Value: lease.Rent}}
+	filled, err := o.client.Documents.SetFields(ctx, doc.ID, values)
 	if err != nil {
 		return advise(err)
+	}
+	for _, want := range values { // a service that does not know the shape of a request may tolerate it
+		if filled.Field(want.Name).Value != want.Value {
+			return fmt.Errorf("the lease does not hold %q in the field %q", want.Value, want.Name)
+		}
 	}
 	bounded, cancel := o.ask(ctx, lease.Number)
 	defer cancel()
 	err = o.client.Documents.SendForESign(bounded, doc.ID, revv.SendParams{Recipients: []revv.Person{lease.Tenant}})
 	if revv.MaybeApplied(err) { // look before sending again
 		now, readErr := o.client.Documents.Get(ctx, doc.ID)
-		if readErr != nil || now.Stage.Is(revv.StageDraft) {
+		if readErr != nil || !now.Stage.Reached(revv.StageSent) {
 			o.note(lease.Number, func(e *entry) { e.asked = time.Now() }) // no request can leave any more
 			return advise(err)
 		}
@@ -224,23 +232,25 @@ func (o *Office) Webhooks(secret revv.WebhookSecret) (http.Handler, error) {
 // onEvent hands out the keys of a lease that everybody has signed. Events come
 // twice and out of order; what was done already is done.
 func (o *Office) onEvent(_ context.Context, event *revv.Event) error {
-	signed := event.Document.Stage.Is(revv.StageSigned) || event.Document.Stage.Is(revv.StageCompleted)
+	signed := event.Document.Stage.Reached(revv.StageSigned)
 	if event.Type != revv.EventClosed || !signed { // whoever knows the secret can claim the first, and not the second
 		return nil
 	}
+	o.handing.Lock()
+	defer o.handing.Unlock()
 	if number, due := o.keysDue(event.Document.ID); due {
-		o.keys(number)
+		o.keys(number) // noted down afterwards: what fails is due again when the event comes again
+		o.note(number, func(e *entry) { e.keysOut = true })
 	}
 	return nil
 }
 
-// keysDue reports whether the keys of a lease have to be handed out now, once.
+// keysDue reports whether the keys of a lease have still to be handed out.
 func (o *Office) keysDue(document revv.DocumentID) (number string, due bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for number, lease := range o.leases {
 		if lease.document == document && !lease.keysOut {
-			lease.keysOut = true
 			return number, true
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -33,8 +34,9 @@ func lease() rental.Lease {
 type world struct {
 	*revvtest.Server
 
-	office *rental.Office
-	store  revv.TokenStore
+	office   *rental.Office
+	store    revv.TokenStore
+	template revv.TemplateID
 
 	mu   sync.Mutex
 	keys []string // leases whose keys were handed out
@@ -45,7 +47,7 @@ func newWorld(t *testing.T) *world {
 	w := &world{store: revv.NewMemoryStore()}
 	w.Server = revvtest.NewServer(t, revvtest.WithoutNetwork(), revvtest.WithWebhookClient(&http.Client{Transport: w}),
 		revvtest.WithRepeatedSends()) // a service that refuses a second send would hide it
-	template := w.AddTemplate(revvtest.Template{Title: "Lease", Fields: []revvtest.Field{
+	w.template = w.AddTemplate(revvtest.Template{Title: "Lease", Fields: []revvtest.Field{
 		{Name: "Tenant", Required: true}, {Name: "Rent", Type: "number", Required: true},
 	}})
 	w.connect(t)
@@ -53,7 +55,7 @@ func newWorld(t *testing.T) *world {
 	require.NoError(t, err)
 	client, err := revv.NewClient(auth, revv.WithBaseURL(w.URL()), revv.WithHTTPClient(w.HTTPClient()))
 	require.NoError(t, err)
-	w.office = rental.New(client, template, func(number string) {
+	w.office = rental.New(client, w.template, func(number string) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.keys = append(w.keys, number)
@@ -218,6 +220,29 @@ func TestSendLease_declined_isNotSentAgain(t *testing.T) {
 		<-time.After(time.Hour)
 		require.ErrorIs(t, w.office.SendLease(t.Context(), lease()), rental.ErrDeclined)
 		assert.Len(t, w.Outbox(), 1)
+	})
+}
+
+// In an account with stages of its own, nobody can tell whether it was sent.
+func TestSendLease_stageTellsNothing_isNotTakenForSent(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		w.Fail(revvtest.Fault{Operation: "Documents.Create", Members: map[string]string{"document_status": `{"name":"In preparation"}`}})
+		require.ErrorContains(t, w.office.SendLease(t.Context(), lease()), `the stage "In preparation", which does not tell`)
+		assert.Empty(t, w.Requests(send))
+	})
+	bubble(t, func(t *testing.T, w *world) {
+		w.Fail(revvtest.Fault{Operation: send, Status: http.StatusBadGateway, Times: 1}, revvtest.Fault{Operation: "Documents.Get", Members: map[string]string{"document_status": `null`}})
+		require.ErrorIs(t, w.office.SendLease(t.Context(), lease()), rental.ErrTryLater)
+	})
+}
+
+func TestSendLease_fieldsWereNotWritten_isNotSent(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		w.Fail(revvtest.Fault{Operation: "Documents.SetFields", Members: map[string]string{"fields": `[]`}})
+		require.ErrorContains(t, w.office.SendLease(t.Context(), lease()), `in the field "Tenant"`)
+		assert.Empty(t, w.Requests(send))
 	})
 }
 
@@ -387,6 +412,32 @@ func TestWebhooks_closedInAStageOfTheAccountsOwn_noKeys(t *testing.T) {
 		handler.ServeHTTP(answer, r)
 		assert.Equal(t, http.StatusNoContent, answer.Code)
 		assert.Empty(t, w.keys)
+	})
+}
+
+// What failed is due again when the event comes again.
+func TestWebhooks_theKeysAreNotHandedOutAtFirst_areLater(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		var handed []string
+		office := rental.New(w.Client(), w.template, func(number string) {
+			if handed = append(handed, number); len(handed) == 1 {
+				panic("the drawer is stuck")
+			}
+		})
+		require.NoError(t, office.SendLease(t.Context(), lease()))
+		require.NoError(t, w.Sign(w.Documents()[0].ID, lease().Tenant.Email))
+		handler, err := office.Webhooks(revv.PathSecret(secret))
+		require.NoError(t, err)
+		deliver := func() {
+			r := httptest.NewRequest(http.MethodPost, "/hooks/"+secret, strings.NewReader(`{"event":"DOCUMENT_CLOSED","document":{"id":14}}`))
+			r.Header.Set("Content-Type", "application/json")
+			handler.ServeHTTP(httptest.NewRecorder(), r)
+		}
+		assert.Panics(t, deliver)
+		deliver()
+		deliver()
+		assert.Equal(t, []string{lease().Number, lease().Number}, handed)
 	})
 }
 
