@@ -26,7 +26,8 @@ var (
 	// network, a listener or a certificate that is trusted. Nothing was sent.
 	ErrUnreachable = errors.New("unreachable")
 
-	// ErrInvalid: the service refused the content of the request (400, 415, 422).
+	// ErrInvalid: the service refused the content of the request (400, 415, 422). With an HTML
+	// page it is ErrUnexpectedContent, too.
 	ErrInvalid = errors.New("refused as invalid")
 	// ErrUnauthorized: the service does not accept the access token, even after
 	// a refresh where one was possible (401), or the token endpoint refused the refresh with

@@ -78,11 +78,11 @@ type eventID string
 func (id *eventID) UnmarshalJSON(data []byte) error { return unmarshalTextID(data, (*string)(id)) }
 
 // MarshalJSON encodes the event to be stored, as in a queue, without what only Raw
-// has. To an event without an id it adds its key as the member "revv_key", so that
+// has. To an event without an id of its own it adds its key as the member "revv_key", so that
 // [Event.Key] is the same once UnmarshalJSON has read it back.
 func (e Event) MarshalJSON() ([]byte, error) {
 	stored := storedEvent{plainEvent: plainEvent(e)}
-	if e.ID == "" {
+	if !e.hasOwnID() {
 		stored.Key = e.Key()
 	}
 	return json.Marshal(stored)
@@ -119,7 +119,8 @@ func (e *Event) UnmarshalJSON(data []byte) error {
 // 1 MiB and 1,000 levels, in which no object has a member twice, not even in
 // another case. Unknown members, unknown types of events and missing members are
 // no errors, and an id can be a number or a text; but without a type, there is
-// no event. The event keeps nothing of body.
+// no event. A timestamp, a title, a stage or a recipient that does not fit counts as missing.
+// The event keeps nothing of body.
 //
 // The error is [ErrInvalidArgument], and [ErrMalformedResponse] or, for a body
 // that is too large, [ErrResponseTooLarge]. It names the member that does not
@@ -168,6 +169,11 @@ func (d *EventDocument) decodeScanned(object []byte) error {
 		member{"title", &d.Title}, member{"document_status", &d.Stage})
 }
 
+// An event must not be lost for what is a hint all the same.
+func (*Event) spares(name string) bool { return name != "id" && name != "event" && name != "document" }
+
+func (*EventDocument) spares(name string) bool { return name == "title" || name == "document_status" }
+
 func (p *Person) decodeScanned(object []byte) error {
 	return decodeMembers(object, p,
 		member{"user_email", &p.Email}, member{"first_name", &p.FirstName},
@@ -196,22 +202,33 @@ const (
 // Key identifies what was delivered, so that a delivery that comes again can be
 // recognised: two deliveries of an event have the same key, in every process, and also
 // after the event was stored as JSON and read back. It is short printable text, made of
-// the event's id if there is one, else of a SHA-256 digest of the event as it came,
-// without regard to white space between its parts. If you receive events of several
+// the event's id, or, if it has none or only that of its document, of a SHA-256 digest of the
+// event as it came, without regard to white space between its parts. That the id is that of
+// the event is a stand-in: if two events of an account have the same one, dedupe by something
+// else (docs/live-account.md). If you receive events of several
 // accounts, remember the key together with the account: it is not known whether ids
 // differ between accounts. The key of a nil event is empty.
 func (e *Event) Key() string {
 	switch {
 	case e == nil:
 		return ""
-	case e.ID == "" && e.key != "":
+	case e.hasOwnID():
+	case e.key != "":
 		return e.key
-	case e.ID == "":
+	default:
 		return contentKey + hexSHA256(e.canonical())
-	case len(e.ID) > maxPlainKey || printable(e.ID, 2*maxPlainKey) != e.ID:
+	}
+	if len(e.ID) > maxPlainKey || printable(e.ID, 2*maxPlainKey) != e.ID {
 		return "id-sha256:" + hexSHA256([]byte(e.ID)) // too long or too strange for the column of a table
 	}
 	return "id:" + e.ID
+}
+
+// hasOwnID reports whether the event has an id, and not only that of its document: then all
+// events of a document would have the same key.
+func (e *Event) hasOwnID() bool {
+	d := &e.Document
+	return e.ID != "" && e.ID != strconv.FormatInt(int64(d.ID), 10) && e.ID != string(d.Number) && e.ID != string(d.ObjectID)
 }
 
 // canonical returns the event without insignificant white space. An event that

@@ -7,6 +7,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"testing"
 	"testing/synctest"
@@ -101,7 +102,7 @@ func serveWebhooks(client *revv.Client) error {
 
 // subscribe is the README's section on webhooks.
 func subscribe(ctx context.Context, client *revv.Client) error {
-	target := "https://app.example.com/hooks/" + os.Getenv("REVV_WEBHOOK_SECRET")
+	target := "https://app.example.com/hooks/" + url.PathEscape(os.Getenv("REVV_WEBHOOK_SECRET"))
 	_, err := client.Webhooks.Subscribe(ctx, revv.SubscribeParams{Event: revv.EventClosed, URL: target})
 	return err
 }

@@ -44,7 +44,8 @@ func decodeModel(object []byte, m model, raw *json.RawMessage, members ...member
 	return nil
 }
 
-// decodeMembers decodes those members of an object that are there. null has none.
+// decodeMembers decodes those members of an object that are there. null has none. A model can
+// spare a member: if it does not fit, it counts as missing.
 func decodeMembers(object []byte, m model, members ...member) error {
 	switch wire.Kind(object) {
 	case '{':
@@ -63,6 +64,9 @@ func decodeMembers(object []byte, m model, members ...member) error {
 			continue
 		}
 		if err := decodeValue(values[i], member.into); err != nil {
+			if m, ok := m.(interface{ spares(name string) bool }); ok && m.spares(member.name) {
+				continue
+			}
 			return within(member.name, err)
 		}
 	}

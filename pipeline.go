@@ -425,8 +425,8 @@ func (p *prepared) describe(last *result, sent int) *Error {
 		Op: p.name, StatusCode: last.status, Attempts: sent, RetryAfter: last.retryAfter,
 		RequestID: p.safe(requestID(last.header)), Code: p.safe(last.problem.code), Message: p.safe(last.problem.message),
 	}
-	if last.problem.page && errors.Is(statusKind(last.status), ErrNotFound) {
-		e.kinds = append(e.kinds, ErrUnexpectedContent) // that a web server knows no such path says nothing of an object
+	if kind := statusKind(last.status); last.problem.page && (errors.Is(kind, ErrNotFound) || errors.Is(kind, ErrInvalid)) {
+		e.kinds = append(e.kinds, ErrUnexpectedContent) // what a web server refuses says nothing of an object
 	}
 	// A storage knows no access token: its 401 must make nobody look for a new one.
 	if e.elsewhere = last.elsewhere && last.status != 0; e.elsewhere {

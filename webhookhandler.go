@@ -10,6 +10,7 @@ import (
 	"mime"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,8 +21,9 @@ import (
 // The defaults of a webhook handler.
 const (
 	defaultWebhookReadTimeout = 10 * time.Second
-	readBackTimeout           = 15 * time.Second
+	readBackTimeout           = 8 * time.Second // senders seldom wait longer than 10
 	defaultWebhookRetryAfter  = 30 * time.Second
+	believed                  = 64 << 10 // bytes of a body that room is made for because its sender says so
 )
 
 // WebhookOption configures a handler of [NewWebhookHandler]. The order of
@@ -78,8 +80,9 @@ func WithWebhookReadTimeout(d time.Duration) WebhookOption {
 	})
 }
 
-// WithWebhookObserver calls fn once for each request, when it has been answered:
-// to count, to log, or to alarm. It must be safe for concurrent use.
+// WithWebhookObserver calls fn once for each request, when it is known how it is answered:
+// to count, to log, or to alarm. The answer leaves when fn has returned, so it must return
+// soon, and not panic. It must be safe for concurrent use.
 func WithWebhookObserver(fn func(WebhookResult)) WebhookOption {
 	return webhookOption(func(h *webhookHandler) {
 		h.once("WithWebhookObserver")
@@ -91,7 +94,7 @@ func WithWebhookObserver(fn func(WebhookResult)) WebhookOption {
 }
 
 // WithReadBack reads the document of each event from the service before the
-// event is handed on, within 15 s, and puts what was read into Event.Document:
+// event is handed on, within 8 s, and puts what was read into Event.Document:
 // an event is a hint that anybody who learns the secret can forge, the document
 // is the truth. Its Timestamp, PreviousStage and Recipient stay hints.
 //
@@ -100,14 +103,16 @@ func WithWebhookObserver(fn func(WebhookResult)) WebhookOption {
 // that one is honest, a later change has overtaken it, which has an event of its own.
 //
 // For others the sender is asked to come back (503 with Retry-After), so that an honest
-// event is not lost when what is read lags behind it: if the document cannot be read, and
-// if it has not got as far as the event claims. That is so if it is still [StageDraft] or
+// event is not lost when what is read lags behind it, or when the payload has another shape
+// than this package takes for granted: if the event has neither the id nor the number of a
+// document, if the document cannot be read or is another one than the event names, and if it
+// has not got as far as the event claims. That is so if it is still [StageDraft] or
 // [StageSent] for an [EventClosed], or [StageDraft] for an [EventSigned] or
-// [EventAccepted], and if an [EventStageChanged] or [EventClosed] has a later stage than the
-// document. (A document that was declined is a draft again: an earlier event of it comes
-// back until its sender gives up.) Where those two stages differ and one is of the account's
-// own, nobody can tell which is later, and the event keeps coming back: do not use
-// WithReadBack in such an account.
+// [EventAccepted], and if the event has a later stage than the document. (A document that was
+// declined is a draft again: an earlier event of it comes back until its sender gives up.)
+// Where the two stages of an [EventStageChanged] or [EventClosed] differ and one is of the
+// account's own, or the document shows none, nobody can tell which is later, and the event
+// keeps coming back: do not use WithReadBack in such an account.
 func WithReadBack(reader DocumentReader) WebhookOption {
 	return webhookOption(func(h *webhookHandler) {
 		h.once("WithReadBack")
@@ -199,6 +204,10 @@ func (h *webhookHandler) handle(w http.ResponseWriter, r *http.Request, result *
 		h.refuseUnread(w, r, result, status, reason, err)
 		return
 	}
+	if len(body) == 0 && r.ContentLength > 0 {
+		answer(w, result, http.StatusInternalServerError, "body", errBodyTaken)
+		return
+	}
 	// The function may take longer than the body. When a deadline expires, net/http
 	// thinks that the sender has left, and cancels the context.
 	_ = conn.SetReadDeadline(time.Time{})
@@ -251,7 +260,7 @@ func isPlainJSON(header http.Header) bool {
 		return false
 	}
 	charset, given := params["charset"]
-	return !given || strings.EqualFold(charset, "utf-8")
+	return !given || slices.Contains([]string{"utf-8", "utf8", "us-ascii"}, strings.ToLower(charset))
 }
 
 // read reads the body within its bounds of size and time.
@@ -262,7 +271,7 @@ func (h *webhookHandler) read(w http.ResponseWriter, r *http.Request, deadline t
 	// MaxBytesReader makes net/http close the connection after a body that is too large,
 	// where it would else read on to reuse it.
 	body := http.MaxBytesReader(w, r.Body, h.maxBytes)
-	return wire.ReadInto(nil, timedBody{body, deadline}, r.ContentLength, h.maxBytes)
+	return wire.ReadInto(nil, timedBody{body, deadline}, min(r.ContentLength, believed), h.maxBytes)
 }
 
 // timedBody fails once its deadline has passed, however steadily the sender goes on.
@@ -316,14 +325,23 @@ func answer(w http.ResponseWriter, result *WebhookResult, status int, reason str
 	http.Error(w, http.StatusText(status), status)
 }
 
+// errBodyTaken is a mistake of this program, and not of the sender.
+var errBodyTaken = errors.New("somebody else has read the body, such as a middleware before the handler")
+
 // The reasons for which an event is not handed on for good.
 var (
 	errNoSuchDocument = errors.New("the event names no document that exists")
 	errOtherStage     = errors.New("the document is not in the stage that the event claims")
 )
 
-// errNotYet is no reason for good: what was read may be behind the event.
-var errNotYet = errors.New("the document has not got as far as the event claims")
+// The reasons that may pass: what was read may be behind the event, and the program, or
+// its middleware, may learn to read the events of the account.
+var (
+	errNotYet     = errors.New("the document has not got as far as the event claims")
+	errNoStage    = errors.New("the document shows no stage to compare with that of the event")
+	errNameless   = errors.New("the event has neither the id nor the number of a document, so that its payload may have another shape than this package takes for granted")
+	errOtherNames = errors.New("the document that was read is another one than the event names")
+)
 
 // confirm reads the document back and puts it into the event. It returns why
 // the event must not be handed on.
@@ -342,10 +360,10 @@ func (h *webhookHandler) confirm(ctx context.Context, event *Event) error {
 		asked.Number = number
 		document, err = h.reader.GetByNumber(ctx, number)
 	default:
-		return errNoSuchDocument
+		return errNameless
 	}
 	switch {
-	case errors.Is(err, ErrNotFound) && errors.Is(err, ErrUnexpectedContent):
+	case errors.Is(err, ErrUnexpectedContent):
 		return err // a web page, which is no answer of the API
 	case errors.Is(err, ErrNotFound), asked.Number != "" && refusesNumber(err):
 		return fmt.Errorf("%w: %w", errNoSuchDocument, err)
@@ -353,6 +371,8 @@ func (h *webhookHandler) confirm(ctx context.Context, event *Event) error {
 		return err
 	case document == nil:
 		return errors.New("the reader returned neither a document nor an error")
+	case contradicts(event.Document, document):
+		return errOtherNames
 	}
 	if err := contradiction(event, document.Stage); err != nil {
 		return err
@@ -363,6 +383,15 @@ func (h *webhookHandler) confirm(ctx context.Context, event *Event) error {
 	}
 	return nil
 }
+
+// contradicts reports whether a document has another name than the event gives it: an event
+// can hold an id that is not the document's, as that of its entry.
+func contradicts(named EventDocument, document *Document) bool {
+	return document.ID != 0 && named.ID != 0 && document.ID != named.ID ||
+		differ(string(named.Number), string(document.Number)) || differ(string(named.ObjectID), string(document.ObjectID))
+}
+
+func differ(a, b string) bool { return a != "" && b != "" && !strings.EqualFold(a, b) }
 
 // refusesNumber reports whether a document could not be read because its number cannot be
 // one. A stranger may have made it up, and it would be refused each time the event comes.
@@ -378,22 +407,18 @@ func refusesNumber(err error) bool {
 // contradiction returns why an event cannot be true of a document in stage, or nil.
 func contradiction(event *Event, stage Stage) error {
 	claimed := event.Document.Stage
-	switch event.Type {
-	case EventStageChanged:
-		if mayBeAhead(claimed, stage) {
-			return errNotYet
-		}
-		if claimed != "" && !claimed.Is(stage) {
-			return errOtherStage
-		}
-	case EventClosed: // it stays closed in later stages
-		if stage.Is(StageDraft) || stage.Is(StageSent) || mayBeAhead(claimed, stage) {
-			return errNotYet
-		}
-	case EventSigned, EventAccepted:
-		if stage.Is(StageDraft) {
-			return errNotYet
-		}
+	strict := event.Type == EventStageChanged || event.Type == EventClosed
+	switch {
+	case strict && stage == "" && claimed != "":
+		return errNoStage
+	case strict && mayBeAhead(claimed, stage), rank(claimed) > rank(stage) && rank(stage) >= 0:
+		return errNotYet
+	case event.Type == EventStageChanged && claimed != "" && !claimed.Is(stage):
+		return errOtherStage
+	case event.Type == EventClosed && (stage.Is(StageDraft) || stage.Is(StageSent)): // it stays closed in later stages
+		return errNotYet
+	case (event.Type == EventSigned || event.Type == EventAccepted) && stage.Is(StageDraft):
+		return errNotYet
 	}
 	return nil
 }

@@ -72,6 +72,8 @@ func TestWebhookHandler_acceptsPlainJSONOnly(t *testing.T) {
 		{contentType: "application/vnd.revv.event+json", want: 204},
 		{contentType: "application/cloudevents+json; profile=x", want: 204},
 		{contentType: "application/json", encoding: "identity", want: 204},
+		{contentType: "application/json; charset=utf8", want: 204},
+		{contentType: "application/json; charset=US-ASCII", want: 204},
 		{contentType: "application/json; charset=utf-16", want: 415},
 		{contentType: "application/json; charset=", want: 415},
 		{contentType: "application/json; charset=utf-8; charset=utf-16", want: 415},
@@ -241,6 +243,23 @@ func TestWebhookHandler_givesTheContextOfTheRequest(t *testing.T) {
 	})
 	r := eventRequest("/")
 	assert.Equal(t, http.StatusNoContent, serve(t, handler, r.WithContext(context.WithValue(r.Context(), key{}, "value"))).StatusCode)
+}
+
+// Middleware of this program has read the body: that is no fault of the sender, who should come
+// again.
+func TestWebhookHandler_bodyIsTaken_isAFaultOfThisProgram(t *testing.T) {
+	var result revv.WebhookResult
+	handler := newHandler(t, revv.InsecureNoSecret(), ignoreEvent, revv.WithWebhookObserver(func(r revv.WebhookResult) { result = r }))
+	r := eventRequest("/")
+	_, err := io.Copy(io.Discard, r.Body)
+	require.NoError(t, err)
+	assert.Equal(t, http.StatusInternalServerError, serve(t, handler, r).StatusCode)
+	assert.Equal(t, "body", result.Reason)
+	require.ErrorContains(t, result.Err, "somebody else has read the body")
+
+	r = eventRequest("/")
+	r.Body, r.ContentLength = http.NoBody, 0
+	assert.Equal(t, http.StatusBadRequest, serve(t, handler, r).StatusCode)
 }
 
 func TestWebhookHandler_servesManyAtOnce(t *testing.T) {

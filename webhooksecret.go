@@ -63,11 +63,14 @@ func HeaderSecret(name string, values ...string) WebhookSecret {
 	return s
 }
 
-// deliveryHeaders are in every delivery, or mean something to the server itself, so that a
-// secret there would let everybody in or nobody.
+// deliveryHeaders are in every delivery, or mean something to the server itself or to a proxy
+// before it, so that a secret there would let everybody in or nobody.
 //
 //nolint:gochecknoglobals // a constant list; Go has no constant slices
-var deliveryHeaders = []string{"Host", "Content-Type", "Content-Length", "Transfer-Encoding", "Connection", "Expect", "Te", "Trailer", "Upgrade", "User-Agent", "Accept", "Accept-Encoding"}
+var deliveryHeaders = []string{
+	"Host", "Content-Type", "Content-Length", "Transfer-Encoding", "Connection", "Expect", "Te", "Trailer", "Upgrade", "User-Agent", "Accept", "Accept-Encoding",
+	"Content-Encoding", "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate", "Proxy-Authorization", "Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto",
+}
 
 // BasicSecret expects Basic authentication (RFC 7617) with user and one of
 // passwords, as "https://user:password@…" in a subscription gives. The user can
@@ -82,13 +85,13 @@ func BasicSecret(user string, passwords ...string) WebhookSecret {
 		if strings.ContainsFunc(password, unicode.IsControl) {
 			return "must not contain control characters"
 		}
-		return ""
+		return spaces(password)
 	})
 	return s
 }
 
 // PathSecret expects one of values as the last segment of the path, for senders
-// that can set nothing but a URL. A path gets into logs more easily than a header: keep
+// that can set nothing but a URL, where [net/url.PathEscape] writes it. A path gets into logs more easily than a header: keep
 // it out of the logs of proxies. A path that ends with a slash has an empty last segment
 // and is refused (401).
 func PathSecret(values ...string) WebhookSecret {
@@ -100,9 +103,17 @@ func PathSecret(values ...string) WebhookSecret {
 		if strings.Contains(value, "/") {
 			return "must be one segment of a path, without a slash"
 		}
-		return ""
+		return spaces(value)
 	})
 	return s
+}
+
+// spaces is the rule that a secret breaks that nobody has set.
+func spaces(value string) string {
+	if strings.TrimSpace(value) == "" {
+		return "must not be empty"
+	}
+	return ""
 }
 
 // InsecureNoSecret lets everybody in. It is for a handler that something else protects,

@@ -91,10 +91,12 @@ func TestNewWebhookHandler_isNeverOpenByOmission(t *testing.T) {
 		"no segment":                {revv.PathSecret(), []string{"values must not be empty"}},
 		"two segments":              {revv.PathSecret(newSecret + "/" + newSecret), []string{"values[0] must be one segment"}},
 		"control in a segment":      {revv.PathSecret(newSecret + "\n"), []string{"values[0] must not contain control characters"}},
+		"segment of spaces":         {revv.PathSecret(strings.Repeat(" ", 16)), []string{"values[0] must not be empty"}},
+		"password of spaces":        {revv.BasicSecret("revv", strings.Repeat("\t ", 8)), []string{"passwords[0] must not"}},
 		"segment that is too long":  {revv.PathSecret(long), []string{"values[0] must not be longer than 256 bytes"}},
 		"several problems together": {revv.HeaderSecret("X Secret", "short", newSecret+"\n"), []string{"header name", "values[0]", "values[1]"}},
 	}
-	for _, name := range []string{"Host", "Content-Length", "Transfer-Encoding", "Connection", "Expect", "TE", "Trailer", "Upgrade", "User-Agent", "Accept", "Accept-Encoding"} {
+	for _, name := range []string{"Host", "Content-Length", "Transfer-Encoding", "Connection", "Expect", "TE", "Trailer", "Upgrade", "User-Agent", "Accept", "Accept-Encoding", "Content-Encoding", "Keep-Alive", "Proxy-Authorization", "X-Forwarded-For"} {
 		tests[name] = struct {
 			secret revv.WebhookSecret
 			want   []string
