@@ -96,8 +96,12 @@ func (s *DocumentsService) AllActivities(ctx context.Context, id ObjectID, param
 		}
 		for {
 			part, err := s.Activities(ctx, id, h.next, opts...)
-			if err == nil && h.ignored(part) {
+			switch {
+			case err != nil:
+			case h.ignored(part):
 				err = stuck("the service does not understand after: there may be more")
+			case h.passedOver(part):
+				err = stuck("the service understands after otherwise: some may be missing")
 			}
 			if err != nil {
 				yield(Activity{}, err)
@@ -135,6 +139,12 @@ func stuck(why string) error {
 // ignored reports a part that has what was not asked for.
 func (h *history) ignored(part []Activity) bool {
 	return h.known != nil && slices.ContainsFunc(part, func(a Activity) bool { return a.Timestamp.Before(h.next.After) })
+}
+
+// passedOver reports a part without anything of the moment that was asked for again: what
+// followed may be missing as well.
+func (h *history) passedOver(part []Activity) bool {
+	return h.known != nil && !slices.ContainsFunc(part, func(a Activity) bool { return h.known[sameness(&a)] > 0 })
 }
 
 // fresh returns what of a part was not there before.

@@ -20,10 +20,11 @@ import (
 // history is a service with the activities of a document, one a second, or so many at
 // the same moment.
 type history struct {
-	events    []string // with their times, as JSON
-	inclusive bool     // after means from then on
-	deaf      bool     // after is not understood
-	most      int      // that an answer holds, whatever limit says; 0 means limit alone
+	events    []string      // with their times, as JSON
+	inclusive bool          // after means from then on
+	deaf      bool          // after is not understood
+	late      time.Duration // after is understood as so much later
+	most      int           // that an answer holds, whatever limit says; 0 means limit alone
 	backwards bool
 	changing  bool // there is one activity, whose event is another in each answer
 }
@@ -61,6 +62,7 @@ func (h *history) answer(r *http.Request) (*http.Response, error) {
 			if err != nil {
 				return nil, err
 			}
+			asked = asked.Add(h.late)
 			if parsed.Timestamp.Before(asked) || parsed.Timestamp.Equal(asked) && !h.inclusive {
 				continue
 			}
@@ -182,6 +184,8 @@ func TestAllActivities_serviceDoesNotGoOn_isAnError(t *testing.T) {
 	t.Parallel()
 	for name, h := range map[string]*history{
 		"after is not understood": {events: newHistory(60, 1).events, deaf: true, most: 40},
+		"after is another zone's": {events: newHistory(60, 1).events, late: 5 * time.Hour},
+		"after passes over some":  {events: newHistory(60, 1).events, late: time.Second},
 		"the newest comes first":  {events: newHistory(60, 1).events, backwards: true, most: 40},
 		"a busy moment":           {events: newHistory(300, 300).events},
 		"a busy moment, capped":   {events: newHistory(50, 50).events, most: 40},

@@ -136,7 +136,7 @@ func (q contactQuery) validate() (name, rule string) { return "email", addressRu
 // GetByEmail reads the contact with an address. [ErrNotFound] if there is none;
 // [ErrConflict] if there are several, which was observed to be possible: then
 // [ContactsService.All] shows them. Addresses are compared whatever the case of their
-// letters. If the service does not know the filter and answers with other people alone,
+// letters. If the service answers with other people, too, it may not know the filter: then
 // all contacts are read, which may take many requests. A read. The route is a stand-in.
 func (s *ContactsService) GetByEmail(ctx context.Context, email string, opts ...CallOption) (*Contact, error) {
 	found, err := fetchList[Contact](ctx, s.root(), opGetContactByEmail, input{query: contactQuery{email}}, "Contacts", opts)
@@ -147,7 +147,8 @@ func (s *ContactsService) GetByEmail(ctx context.Context, email string, opts ...
 	// The filter is a stand-in: a service that does not know it answers with
 	// everybody.
 	matches := slices.DeleteFunc(found, func(c Contact) bool { return !strings.EqualFold(c.Email, email) })
-	if len(matches) == 0 && len(found) > 0 { // this was the first page of everybody, at best
+	if len(matches) < len(found) { // this was the first page of everybody, at best
+		matches = nil
 		for contact, err := range s.All(ctx, ListContactsParams{}, opts...) {
 			if errors.Is(err, ErrPageLoop) {
 				break // and this was all of it

@@ -156,6 +156,9 @@ func TestGetByEmail_filterThatIsIgnored_readsAllPages(t *testing.T) {
 	assert.Equal(t, revv.ContactID(3), contact.ID)
 	_, err = s.client(t).Contacts.GetByEmail(t.Context(), "ann@example.com")
 	require.ErrorIs(t, err, revv.ErrConflict)
+	pages[0], pages[1] = pages[1]+","+pages[0], `{"id":5,"email":"dan@example.com"}`
+	_, err = s.client(t).Contacts.GetByEmail(t.Context(), "ann@example.com")
+	require.ErrorIs(t, err, revv.ErrConflict, "one is in the first answer, the other on the last page")
 	_, err = s.client(t).Contacts.GetByEmail(t.Context(), "dora@example.com")
 	require.ErrorIs(t, err, revv.ErrNotFound)
 }

@@ -201,8 +201,9 @@ func (p ListDocumentsParams) validate() (name, rule string) {
 	return validatePaging(p.Page, p.Prefetch)
 }
 
-// documentType is the type of the entries that are documents.
-const documentType = "f"
+// isDocument reports whether an entry is that of a document: those of the type "f" were
+// observed, and of folders none is known that has a number.
+func isDocument(kind string, number DocumentNumber) bool { return kind == "f" || number != "" }
 
 // List returns one page of the documents of the account or of a folder. A page
 // can be empty of documents and still not be the last: folders stand in the
@@ -214,7 +215,7 @@ func (s *DocumentsService) List(ctx context.Context, params ListDocumentsParams,
 		op, in.id = opListFolderContents, numeric("FolderID", params.FolderID)
 	}
 	id := func(e *DocumentEntry) int64 { return int64(e.EntryID) }
-	isOther := func(e DocumentEntry) bool { return e.Type != documentType }
+	isOther := func(e DocumentEntry) bool { return !isDocument(e.Type, e.Number) }
 	return fetchEntries(ctx, s.root(), op, in, params.Page, id, isOther, opts)
 }
 

@@ -4,8 +4,11 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"iter"
 	"strings"
+
+	"github.com/revv-go/revv/internal/wire"
 )
 
 // FoldersService creates, lists and deletes folders.
@@ -18,7 +21,8 @@ type Folder struct {
 	ID   FolderID `json:"id"`
 	Name string   `json:"name"`
 	// Type is the type of the folder's entry in a listing, "" elsewhere. That
-	// folders are "d" is inferred; what is not a document counts as a folder.
+	// folders are "d" is inferred; what is not a document counts as a folder. A document is
+	// an entry of the type "f", or one with a number.
 	Type string `json:"type"`
 	// Raw is the object as it came, with the members that are not modelled.
 	Raw json.RawMessage `json:"-"`
@@ -47,10 +51,21 @@ func (p CreateFolderParams) validate() (name, rule string) {
 	return validateTexts("Name", p.Name)
 }
 
-// Create makes a folder. A write with consequences: it is not repeated when its
+// Create makes a folder. An answer without the id of the folder is
+// [ErrAppliedResponseUnreadable]: elsewhere an id of 0 stands for all folders. A write with consequences: it is not repeated when its
 // outcome is unknown ([ErrOutcomeUnknown]). The route is a stand-in.
 func (s *FoldersService) Create(ctx context.Context, params CreateFolderParams, opts ...CallOption) (*Folder, error) {
-	return fetch[Folder](ctx, s.root(), opCreateFolder, input{body: params}, "Folder", opts)
+	folder := new(Folder)
+	err := s.root().runOp(ctx, opCreateFolder, input{body: params}, opts, func(body []byte) error {
+		if _, err := decodeMember(body, "Folder", folder); err != nil || folder.ID != 0 {
+			return err
+		}
+		return malformed(errors.New(`the member "Folder.id" is missing`))
+	})
+	if err != nil {
+		return nil, err
+	}
+	return folder, nil
 }
 
 // ListFoldersParams are the arguments of [FoldersService.List] and
@@ -68,7 +83,10 @@ func (p ListFoldersParams) validate() (name, rule string) { return validatePagin
 func (s *FoldersService) List(ctx context.Context, params ListFoldersParams, opts ...CallOption) (*Page[Folder], error) {
 	params.Page = cmp.Or(params.Page, 1)
 	id := func(f *Folder) int64 { return int64(f.ID) }
-	isOther := func(f Folder) bool { return f.Type == documentType }
+	isOther := func(f Folder) bool {
+		number, _ := scalarText(wire.Select(f.Raw, "doc_no")[0])
+		return isDocument(f.Type, DocumentNumber(number))
+	}
 	return fetchEntries(ctx, s.root(), opListFolders, input{query: params}, params.Page, id, isOther, opts)
 }
 

@@ -2,6 +2,7 @@ package revv_test
 
 import (
 	"encoding/json"
+	"net/http"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -43,6 +44,38 @@ func TestListFolders_keepsWhatIsNoDocument(t *testing.T) {
 	assert.Equal(t, 3, page.Entries)
 	assert.Equal(t, 1, page.Count)
 	assert.False(t, page.Last())
+}
+
+// 0 is no folder: elsewhere it stands for all of them.
+func TestCreateFolder_answerWithoutAnID_isNoSuccess(t *testing.T) {
+	t.Parallel()
+	for _, folder := range []string{`{}`, `{"folder_id":7,"title":"Offers"}`, `{"data":{"id":7}}`, `{"id":null}`, `{"id":0}`} {
+		made, err := always(http.StatusOK, `{"Folder":`+folder+`}`).client(t).Folders.Create(t.Context(), revv.CreateFolderParams{Name: "Offers"})
+		assert.Nil(t, made)
+		require.ErrorIs(t, err, revv.ErrAppliedResponseUnreadable, folder)
+		require.ErrorIs(t, err, revv.ErrMalformedResponse)
+		require.ErrorContains(t, err, `the member "Folder.id" is missing`)
+	}
+}
+
+// In the content of a folder, which is a stand-in, the type may be called otherwise.
+func TestListing_entryWithANumber_isADocument(t *testing.T) {
+	t.Parallel()
+	s := always(http.StatusOK, `{"page":{"inodes":[{"id":1,"type":"document","doc_no":"DOC-000040"},{"id":2,"doc_no":"DOC-000041"},{"id":3,"type":"f"},{"id":4,"type":"d","doc_no":null},{"id":5,"doc_no":""}]}}`)
+	documents, err := s.client(t).Documents.List(t.Context(), revv.ListDocumentsParams{FolderID: 7})
+	require.NoError(t, err)
+	var ids []int64
+	for _, entry := range documents.Items {
+		ids = append(ids, int64(entry.EntryID))
+	}
+	assert.Equal(t, []int64{1, 2, 3}, ids)
+	folders, err := s.client(t).Folders.List(t.Context(), revv.ListFoldersParams{})
+	require.NoError(t, err)
+	ids = nil
+	for _, folder := range folders.Items {
+		ids = append(ids, int64(folder.ID))
+	}
+	assert.Equal(t, []int64{4, 5}, ids)
 }
 
 func TestFoldersAll_rangesUntilTheEmptyPage(t *testing.T) {

@@ -17,6 +17,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -154,7 +155,11 @@ func (c OAuthConfig) checkLogin(r *refusals) {
 			r.reject(arg.name, "must not be empty")
 		}
 	}
-	for _, arg := range []struct{ name, value string }{{"Endpoint.AuthURL", c.Endpoint.AuthURL}, {"Endpoint.TokenURL", c.Endpoint.TokenURL}} {
+	authURL, _, _ := strings.Cut(c.Endpoint.AuthURL, "?") // it may have a query (RFC 6749, section 3.1), but no fragment
+	if strings.Contains(c.Endpoint.AuthURL, "#") {
+		authURL += "#"
+	}
+	for _, arg := range []struct{ name, value string }{{"Endpoint.AuthURL", authURL}, {"Endpoint.TokenURL", c.Endpoint.TokenURL}} {
 		if _, err := parseEndpoint(arg.value); err != nil {
 			r.reject(arg.name, err.Error())
 		}

@@ -109,6 +109,21 @@ func TestLogin_endsWithItsContext(t *testing.T) {
 	require.ErrorContains(t, err, "no browser")
 }
 
+// RFC 6749, section 3.1.
+func TestLogin_authorizationURLWithAQuery_keepsIt(t *testing.T) {
+	t.Parallel()
+	config := revv.OAuthConfig{ClientID: "id", ClientSecret: "secret", Endpoint: revv.Endpoint("https://acme.example.com")}
+	config.Endpoint.AuthURL += "?tenant=acme"
+	ctx, cancel := context.WithCancel(t.Context())
+	var opened string
+	_, err := config.Login(ctx, func(address string) error { opened = address; cancel(); return nil })
+	require.ErrorIs(t, err, context.Canceled)
+	u, err := url.Parse(opened)
+	require.NoError(t, err)
+	assert.Equal(t, "acme", u.Query().Get("tenant"))
+	assert.Equal(t, "id", u.Query().Get("client_id"))
+}
+
 func TestLogin_badArguments_areNamed(t *testing.T) {
 	t.Parallel()
 	open := func(string) error { t.Error("the browser was opened"); return nil }
@@ -126,6 +141,10 @@ func TestLogin_badArguments_areNamed(t *testing.T) {
 		require.ErrorIs(t, err, revv.ErrInvalidArgument, argument)
 		assert.ErrorContains(t, err, argument)
 	}
+	config := good
+	config.Endpoint.AuthURL = "https://acme.example.com/authorize?tenant=a#b"
+	_, fragment := config.Login(t.Context(), open)
+	require.ErrorContains(t, fragment, "Endpoint.AuthURL must not contain a fragment")
 	_, err := good.Login(t.Context(), nil)
 	require.ErrorIs(t, err, revv.ErrInvalidArgument)
 	_, err = good.Login(nil, open) //nolint:staticcheck // the mistake that is tried

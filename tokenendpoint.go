@@ -202,7 +202,7 @@ func parseToken(contentType string, body []byte) (code string, token *oauth2.Tok
 		ExpiresIn    json.RawMessage `json:"expires_in"`
 		Error        json.RawMessage `json:"error"`
 	}
-	if wire.Kind(body) != '{' || json.Unmarshal(body, &reply) != nil {
+	if wire.Kind(body) != '{' || json.Unmarshal(unwrapped(body), &reply) != nil {
 		return "", nil, malformed(errors.New("not a JSON object"))
 	}
 	token = &oauth2.Token{AccessToken: tokenText(reply.AccessToken), RefreshToken: refreshText(reply.RefreshToken), TokenType: "Bearer"}
@@ -213,17 +213,34 @@ func parseToken(contentType string, body []byte) (code string, token *oauth2.Tok
 	if failure != "" && token.AccessToken == "" { // beside a token it need not be an error, as "error": false
 		return "", nil, malformed(errors.New("an error that OAuth does not know"))
 	}
-	if !isAccessToken(token.AccessToken) {
+	switch kind := strings.ToLower(tokenText(reply.TokenType)); {
+	case token.AccessToken == "":
+		return "", nil, malformed(errors.New(`the member "access_token" is missing or empty`))
+	case !isAccessToken(token.AccessToken):
 		return "", nil, malformed(errors.New(`the member "access_token" must be printable ASCII without spaces`))
-	}
-	if kind := tokenText(reply.TokenType); kind != "" && !strings.EqualFold(kind, "bearer") {
-		return "", nil, malformed(errors.New(`the member "token_type" must be bearer`))
+	case slices.Contains([]string{"mac", "pop", "dpop", "n_a"}, kind): // to lose a pair over any other word would be worse
+		return "", nil, malformed(errors.New(`the member "token_type" names a type of token that cannot be sent as it is`))
 	}
 	if seconds := lifetime(reply.ExpiresIn); seconds > 0 {
 		token.ExpiresIn = seconds
 		token.Expiry = time.Now().Add(time.Duration(seconds) * time.Second)
 	}
 	return "", token, nil
+}
+
+// unwrapped is the object that holds the token: the answer, or its only member, if that is an
+// object. The service wraps its other answers in that way, and did so with the tokens of its
+// login of 2020.
+func unwrapped(body []byte) []byte {
+	var members map[string]json.RawMessage
+	if json.Unmarshal(body, &members) == nil && len(members) == 1 {
+		for _, inner := range members {
+			if wire.Kind(inner) == '{' {
+				return inner
+			}
+		}
+	}
+	return body
 }
 
 func tokenText(raw json.RawMessage) string {

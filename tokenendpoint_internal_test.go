@@ -71,6 +71,32 @@ func TestParseToken_errorBesideAToken(t *testing.T) {
 	}
 }
 
+// The service wraps its other answers in an object with one member. What is wrapped otherwise
+// is not guessed.
+func TestParseToken_wrappedOnce_isUnwrapped(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]string{
+		`{"User":{"access_token":"a","refresh_token":"r"}}`: "a",
+		` { "data" : {"access_token":"a"} } `:               "a",
+		`{"access_token":"a"}`:                              "a",
+		`{"data":{"User":{"access_token":"a"}}}`:            "",
+		`{"status":1,"data":{"access_token":"a"}}`:          "",
+		`{"data":[{"access_token":"a"}]}`:                   "",
+		`{"data":{"access_token":"a"},"data":{"x":1}}`:      "", // the last of two counts
+	} {
+		_, token, err := parseToken("application/json", []byte(body))
+		if want == "" {
+			require.ErrorContains(t, err, `the member "access_token" is missing or empty`, body)
+			continue
+		}
+		require.NoError(t, err, body)
+		assert.Equal(t, want, token.AccessToken)
+	}
+	code, _, err := parseToken("application/json", []byte(`{"error":{"error":"invalid_grant"}}`))
+	require.NoError(t, err)
+	assert.Equal(t, codeInvalidGrant, code)
+}
+
 // A refresh token that can be none counts as absent: then the old one is kept.
 func TestParseToken_refreshTokenThatIsNone_isAbsent(t *testing.T) {
 	t.Parallel()

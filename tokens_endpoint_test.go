@@ -405,8 +405,10 @@ func answerCases() []tokenCase {
 		{"mac", false},
 		{"N_A", false},
 		{"DPoP", false},
-		{"Bearer token", false},
-		{5, false},
+		{"PoP", false},
+		{"jwt", true},
+		{"Bearer token", true},
+		{5, true},
 	} {
 		c := tokenCase{"T44", fmt.Sprintf("token_type is %s", kind.value), func(w *tokenWorld) {
 			w.authority.set(func() { w.authority.members = map[string]any{"token_type": kind.value} })
