@@ -23,6 +23,7 @@ import (
 // call is one operation on its way through the pipeline.
 type call struct {
 	name  string
+	field string // of Routes, "" for Do
 	class retry.Class
 	route wire.Route
 	input input
@@ -108,6 +109,9 @@ func (c *core) prepare(ctx context.Context, call *call, opts []CallOption) (*pre
 	path, escaped, err := call.path(settings.path.Reveal())
 	if err != nil {
 		return nil, err
+	}
+	if settings.serious {
+		call.class = retry.Consequences
 	}
 	p := &prepared{call: call, settings: settings}
 	p.url = url.URL{Scheme: c.base.Scheme, Host: c.base.Host, Path: c.base.Path + path}
@@ -274,7 +278,7 @@ func (c *core) runOp(ctx context.Context, op opID, in input, opts []CallOption, 
 // prepare refuses the call for that.
 func (c *core) operation(op opID, in input) *call {
 	row := &operations[op]
-	call := &call{name: row.name, class: row.class, input: in}
+	call := &call{name: row.name, field: row.field, class: row.class, input: in}
 	if c != nil {
 		call.route = c.routes[op]
 	}

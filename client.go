@@ -201,7 +201,8 @@ func (c *Client) Settle(ctx context.Context) error {
 // [CallInfo] show path as it is given: what is secret, or differs from call to call,
 // belongs in a placeholder. The call goes through the same pipeline as all
 // others: GET, HEAD, OPTIONS and TRACE are repeated as reads, PUT and DELETE as
-// idempotent writes, every other method as a write with consequences.
+// idempotent writes, every other method as a write with consequences; so is any call that is
+// given [WithConsequences].
 //
 // [ErrInvalidArgument], before anything is sent, if method and path are no route, if
 // in is a reader that does not encode itself, or if out is no pointer or a nil one.

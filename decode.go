@@ -2,6 +2,7 @@ package revv
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -148,7 +149,8 @@ func memberOf(body []byte, key string) ([]byte, error) {
 	case err != nil:
 		return nil, unscannable(err)
 	case value == nil:
-		return nil, malformed(fmt.Errorf("the member %q is missing", key))
+		said := parseProblem(body)
+		return nil, malformed(errors.New(strings.TrimRight(fmt.Sprintf("the member %q is missing: %s %s", key, printable(said.code, maxErrorText), printable(said.message, maxErrorText)), ": ")))
 	}
 	return value, nil
 }
@@ -284,33 +286,78 @@ func readProblem(resp *http.Response) problem {
 	if err != nil || len(body) == 0 {
 		return problem{}
 	}
-	if isHTML(resp.Header.Get("Content-Type"), body) {
+	contentType := resp.Header.Get("Content-Type")
+	switch {
+	case isHTML(contentType, body):
 		return problem{message: "an HTML page in the place of JSON", page: true}
+	case wire.Scan(body, jsonLimits) == nil:
+		return parseProblem(body)
+	case strings.HasPrefix(contentType, "text/plain"):
+		return problem{message: strings.TrimSpace(string(body))}
 	}
-	return parseProblem(body)
+	return problem{}
 }
 
+// parseProblem reads JSON that has been scanned.
 func parseProblem(body []byte) problem {
-	var members map[string]json.RawMessage
-	if wire.Scan(body, jsonLimits) != nil || wire.Kind(body) != '{' || json.Unmarshal(body, &members) != nil {
+	if wire.Kind(body) != '{' {
 		return problem{}
 	}
+	members := make(map[string][]byte)
+	gather := func(object []byte) {
+		for name, value := range wire.Members(object) {
+			members[strings.ToLower(string(name))] = value // the service writes other keys in capitals
+		}
+	}
+	gather(body)
 	if inner := members["error"]; wire.Kind(inner) == '{' {
-		delete(members, "error")            // or an error within it would be written where it is read from
-		_ = json.Unmarshal(inner, &members) // its members join the others, and replace those of the same name
+		delete(members, "error")
+		gather(inner) // its members join the others, and replace those of the same name
 	}
 	return problem{
-		code:    firstText(members, "code", "error", "error_code"),
-		message: firstText(members, "message", "error_message", "error_description", "detail"),
+		code:    firstText(members, scalarOf, "code", "error", "error_code"),
+		message: cmp.Or(firstText(members, scalarOf, "message", "error_message", "error_description", "detail"), firstText(members, anyText, "errors", "detail", "title")),
 	}
 }
 
 // firstText returns the first of the members that holds some text.
-func firstText(members map[string]json.RawMessage, names ...string) string {
+func firstText(members map[string][]byte, textOf func(value []byte) string, names ...string) string {
 	for _, name := range names {
-		if text, ok := scalarText(members[name]); ok && text != "" {
+		if text := textOf(members[name]); text != "" {
 			return text
 		}
 	}
 	return ""
+}
+
+func scalarOf(value []byte) string {
+	text, _ := scalarText(value)
+	return text
+}
+
+// anyText returns the first text in a value, as in a list of what is wrong, with the names of
+// the members that lead to it.
+func anyText(value []byte) string {
+	switch wire.Kind(value) {
+	case '[':
+		for element := range wire.Elements(value) {
+			if text := anyText(element); text != "" {
+				return text
+			}
+		}
+		return ""
+	case '{':
+		for _, plain := range wire.Select(value, "message", "msg", "detail", "title") {
+			if text := scalarOf(plain); text != "" {
+				return text
+			}
+		}
+		for name, member := range wire.Members(value) {
+			if text := anyText(member); text != "" {
+				return string(name) + ": " + text
+			}
+		}
+		return ""
+	}
+	return scalarOf(value)
 }

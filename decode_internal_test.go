@@ -1,6 +1,9 @@
 package revv
 
 import (
+	"io"
+	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -38,11 +41,40 @@ func TestParseProblem_anInnerObjectGoesFirst(t *testing.T) {
 		`{"code":"A","error":{"code":null,"error":"C","message":""}}`: {code: "C"},
 		`{"error":{"error":{"code":"B"},"message":"b"}}`:              {message: "b"},
 		`{"error":{"error":"C","message":"b"},"code":{"a":1}}`:        {code: "C", message: "b"},
-		`{"error":{}}`:   {},
-		`[{"code":"A"}]`: {},
-		`{"code":"A"`:    {},
-		`null`:           {},
+		`{"Error":{"Code":"B","Message":"b"}}`:                        {code: "B", message: "b"},
+		`{"error":{}}`:                                                {},
+		`[{"code":"A"}]`:                                              {},
+		`null`:                                                        {},
+		`""`:                                                          {},
+		`7`:                                                           {},
 	} {
 		assert.Equal(t, want, parseProblem([]byte(body)), body)
+	}
+}
+
+// What is wrong often comes as a list, or as an object of lists.
+func TestParseProblem_lists_theFirstTextCounts(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]problem{
+		`{"errors":["a","b"]}`:                                         {message: "a"},
+		`{"errors":[{"code":"A","message":"a"}]}`:                      {message: "a"},
+		`{"errors":{"recipients":[],"title":["is too long"]}}`:         {message: "title: is too long"},
+		`{"errors":{"a":{"b":["c"]}}}`:                                 {message: "a: b: c"},
+		`{"message":"m","errors":{"title":["is too long"]}}`:           {message: "m"},
+		`{"detail":[{"loc":["body","title"],"msg":"field required"}]}`: {message: "field required"},
+		`{"type":"about:blank","title":"Not acceptable","status":406}`: {message: "Not acceptable"},
+		`{"errors":[null,[],{}]}`:                                      {},
+	} {
+		assert.Equal(t, want, parseProblem([]byte(body)), body)
+	}
+	deep := strings.Repeat(`{"a":`, 900) + `"x"` + strings.Repeat(`}`, 900)
+	assert.NotEmpty(t, parseProblem([]byte(`{"errors":`+deep+`}`)).message)
+}
+
+func TestReadProblem_whatIsNoJSON(t *testing.T) {
+	t.Parallel()
+	for contentType, want := range map[string]string{"text/plain; charset=utf-8": "{no such thing", "": "", "application/json": "", "application/xml": ""} {
+		got := readProblem(&http.Response{StatusCode: 404, Header: http.Header{"Content-Type": {contentType}}, ContentLength: -1, Body: io.NopCloser(strings.NewReader("{no such thing\n"))})
+		assert.Equal(t, problem{message: want}, got, contentType)
 	}
 }

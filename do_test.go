@@ -200,6 +200,31 @@ func TestWithPathValue_fillsPlaceholdersAndIsShownNowhere(t *testing.T) {
 	assert.NotContains(t, logged.String()+err.Error()+fmt.Sprintf("%+v", info), "s3cr3t")
 }
 
+// A method says little of what a call does.
+func TestWithConsequences_anyMethod_isSentOnce(t *testing.T) {
+	t.Parallel()
+	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPut, http.MethodDelete, http.MethodPost} {
+		for _, silent := range []bool{false, true} {
+			s := &service{answer: func(*http.Request) (*http.Response, error) {
+				if silent {
+					return nil, io.ErrUnexpectedEOF
+				}
+				return reply(http.StatusBadGateway, ""), nil
+			}}
+			err := s.client(t).Do(t.Context(), method, "/api/docs/{id}/remind", nil, nil, revv.WithPathValue("id", "14"), revv.WithConsequences())
+			require.ErrorIs(t, err, revv.ErrOutcomeUnknown, method)
+			assert.Len(t, s.Sent(), 1, method)
+		}
+	}
+	s := always(http.StatusServiceUnavailable, "")
+	require.Error(t, s.client(t, revv.WithRetry(revv.RetryPolicy{BaseDelay: 1})).Do(t.Context(), http.MethodPut, "/api/docs", nil, nil))
+	assert.Len(t, s.Sent(), 3, "without the option")
+
+	_, err := silent(t).client(t).Documents.Get(t.Context(), 14, revv.WithConsequences())
+	require.ErrorIs(t, err, revv.ErrInvalidArgument)
+	assert.Equal(t, "WithConsequences", failure(t, err).Argument)
+}
+
 func TestWithPathValue_thatDoesNotFit_isRefused(t *testing.T) {
 	t.Parallel()
 	client := silent(t).client(t)

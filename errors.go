@@ -115,7 +115,8 @@ type Error struct {
 
 	kinds     []error // sentinels that the status does not imply
 	cause     error
-	elsewhere bool // the status is that of a storage behind a redirect
+	elsewhere bool   // the status is that of a storage behind a redirect
+	route     string // what was asked for, if it may be another one on this account
 }
 
 // maxErrorText bounds each text that the service puts into an error, in bytes.
@@ -164,6 +165,9 @@ func (e *Error) details() string {
 	}
 	if e.RequestID != "" {
 		parts = append(parts, "request id: "+e.RequestID)
+	}
+	if e.route != "" {
+		parts = append(parts, "route: "+e.route)
 	}
 	return strings.Join(parts, ", ")
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"net/http/httputil"
 	"os"
 	"strings"
@@ -246,6 +247,24 @@ func ExampleWithHTTPClient() {
 }
 
 // What an answer said beside its content.
+func ExampleWithConsequences() {
+	requests := 0
+	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		requests++
+		w.WriteHeader(http.StatusBadGateway) // perhaps the mail has gone out
+	}))
+	defer service.Close()
+	client, err := revv.NewClient(revv.StaticToken("token"), revv.WithBaseURL(service.URL))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	// A PUT is repeated, as a rule. This one mails somebody.
+	err = client.Do(context.Background(), http.MethodPut, "/api/docs/{id}/remind", nil, nil, revv.WithPathValue("id", "14"), revv.WithConsequences())
+	fmt.Println(revv.MaybeApplied(err), requests)
+	// Output: true 1
+}
+
 func ExampleCaptureResponse() {
 	server := revvtest.NewServer(nil)
 	defer server.Close()

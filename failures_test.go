@@ -176,8 +176,8 @@ func failureShapesOnTheWire() []failureShape {
 		{
 			cassette: "400_text", sent: sentGet, is: []error{revv.ErrInvalid}, call: get,
 			prepare: faulty(revvtest.Fault{Status: 400, Body: `no such thing`, ContentType: "text/plain"}),
-			want:    got(400, "", ""),
-			text:    "revv: Documents.Get: 400 Bad Request (attempts: 1)",
+			want:    got(400, "", "no such thing"),
+			text:    "revv: Documents.Get: 400 Bad Request: no such thing (attempts: 1)",
 		},
 		{
 			cassette: "302", sent: sentGet, is: []error{revv.ErrRedirected}, call: get, prepare: faulty(revvtest.Fault{RedirectTo: "https://login.example.com/?next=secret"}),
@@ -186,14 +186,14 @@ func failureShapesOnTheWire() []failureShape {
 		{
 			cassette: "200_page", sent: sentGet, is: []error{revv.ErrUnexpectedContent}, call: get, prepare: faulty(revvtest.Fault{HTML: true}),
 			want: got(200, "", ""),
-			text: "revv: Documents.Get: 200 OK: unexpected content: an HTML page in the place of JSON; is this the address of the API? (attempts: 1)",
+			text: "revv: Documents.Get: 200 OK: unexpected content: an HTML page in the place of JSON; is this the address of the API? (attempts: 1, route: GET /api/docs/{id}, see Routes.GetDocument)",
 		},
 		{
 			cassette: "200_pageWhenAContractIsSent", sent: sentCreate, is: []error{revv.ErrUnexpectedContent, revv.ErrAppliedResponseUnreadable}, call: create,
 			prepare: faulty(revvtest.Fault{HTML: true}),
 			want:    revv.Error{Op: "Documents.Create", StatusCode: 200, Attempts: 1},
 			text: "revv: Documents.Create: 200 OK: reported as applied, but the response could not be read: " +
-				"unexpected content: an HTML page in the place of JSON; is this the address of the API? (attempts: 1)",
+				"unexpected content: an HTML page in the place of JSON; is this the address of the API? (attempts: 1, route: POST /api/docs, see Routes.CreateDocument)",
 		},
 		{
 			cassette: "200_pageWhenFieldsAreSet", sent: sentFields, is: []error{revv.ErrUnexpectedContent, revv.ErrAppliedResponseUnreadable}, call: fields,
@@ -236,7 +236,7 @@ func failureShapesOnTheWire() []failureShape {
 		{
 			cassette: "200_textInThePlaceOfJSON", sent: sentGet, is: []error{revv.ErrUnexpectedContent}, call: get,
 			prepare: faulty(revvtest.Fault{Body: "maintenance", ContentType: "text/plain; charset=utf-8"}), want: got(200, "", ""),
-			text: `revv: Documents.Get: 200 OK: unexpected content: "text/plain; charset=utf-8" in the place of JSON (attempts: 1)`,
+			text: `revv: Documents.Get: 200 OK: unexpected content: "text/plain; charset=utf-8" in the place of JSON (attempts: 1, route: GET /api/docs/{id}, see Routes.GetDocument)`,
 		},
 		{
 			cassette: "200_noPDF", sent: "GET /api/docs/14/download", is: []error{revv.ErrUnexpectedContent}, prepare: faulty(revvtest.Fault{HTML: true}),
@@ -245,7 +245,7 @@ func failureShapesOnTheWire() []failureShape {
 				return err
 			},
 			want: revv.Error{Op: "Documents.Download", StatusCode: 200, Attempts: 1},
-			text: "revv: Documents.Download: 200 OK: unexpected content: an HTML page in the place of a PDF; is this the address of the API? (attempts: 1)",
+			text: "revv: Documents.Download: 200 OK: unexpected content: an HTML page in the place of a PDF; is this the address of the API? (attempts: 1, route: GET /api/docs/{id}/download, see Routes.DownloadDocument)",
 		},
 	}
 }
@@ -432,4 +432,12 @@ func TestAnswer_thatComplains_isNoSuccess(t *testing.T) {
 	} {
 		require.NoError(t, send(t.Context(), always(http.StatusOK, body).client(t)), body)
 	}
+}
+
+// What the service says of an answer that is not the one that is due is not lost.
+func TestFailures_complaintInThePlaceOfTheObject_isQuoted(t *testing.T) {
+	t.Parallel()
+	_, err := always(http.StatusOK, `{"error":"TEMPLATE_INACTIVE","message":"template 21\nof `+anyToken+`"}`).client(t).Documents.Create(t.Context(), revv.CreateDocumentParams{TemplateID: 21})
+	require.ErrorIs(t, err, revv.ErrAppliedResponseUnreadable)
+	require.ErrorContains(t, err, `the member "Document" is missing: TEMPLATE_INACTIVE template 21\nof [redacted]`)
 }

@@ -95,6 +95,7 @@ type callSettings struct {
 	capture   func(Response)
 	progress  func(done, total int64)
 	overwrite bool
+	serious   bool // the call has consequences, whatever its method
 }
 
 // limiter is what [WithRateLimiter] takes; golang.org/x/time/rate has one.
@@ -335,6 +336,19 @@ func WithQuery(key, value string) SharedOption {
 // [ErrInvalidArgument].
 func WithPathValue(name, value string) CallOption {
 	return callOption(func(s *callSettings) { s.path = with(s.path, name, value) })
+}
+
+// WithConsequences has a call of [Client.Do] treated as a write with consequences, whatever
+// its method: it is not repeated when its outcome is unknown. Use it for a PUT or a GET that
+// mails somebody or makes something new each time. The other methods know what they do: there
+// it is [ErrInvalidArgument].
+func WithConsequences() CallOption {
+	return callOption(func(s *callSettings) {
+		if s.op != opDo {
+			s.reject("WithConsequences", "is for Do alone: this call knows what it does")
+		}
+		s.serious = true
+	})
 }
 
 // Response is what a call leaves behind beside its result; see [CaptureResponse].

@@ -449,6 +449,9 @@ func (p *prepared) fail(last *result, sent int, kinds ...error) error {
 		}
 		e.Message = "redirects are not followed; is this the address of the API?"
 	}
+	if p.field != "" && p.isMisrouted(last) {
+		e.route = fmt.Sprintf("%s %s, see Routes.%s", p.route.Method, p.route.Pattern, p.field)
+	}
 	if last.outcome == retry.Odd {
 		e.Message = fmt.Sprintf("the status %03d answers nothing", last.status)
 	}
@@ -456,6 +459,19 @@ func (p *prepared) fail(last *result, sent int, kinds ...error) error {
 		e.kinds = append(e.kinds, context.DeadlineExceeded)
 	}
 	return e
+}
+
+// isMisrouted reports an answer that says of the route, and not of what was asked for, that
+// there is no such thing.
+func (p *prepared) isMisrouted(last *result) bool {
+	switch last.status {
+	case http.StatusNotFound:
+		return last.problem.page || len(p.route.Params) == 0
+	case http.StatusMethodNotAllowed, http.StatusNotImplemented:
+		return true
+	}
+	return !last.elsewhere && (last.problem.page && last.status < http.StatusInternalServerError ||
+		last.status >= 300 && last.status <= 399 || errors.Is(last.err, ErrUnexpectedContent))
 }
 
 // failBefore makes the error of a call that could not send its next attempt.

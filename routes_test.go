@@ -3,6 +3,7 @@ package revv_test
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/http"
 	"os"
@@ -276,4 +277,37 @@ func TestRoutes_withCharactersThatAreEscaped_keepTheIDOneSegment(t *testing.T) {
 			assert.Equal(t, []string{"GET " + prefix + want}, s.Lines())
 		}
 	}
+}
+
+// Whoever has to repair a route is told which, and only then.
+func TestError_answerThatMayBeOfTheRoute_namesIt(t *testing.T) {
+	t.Parallel()
+	html := []string{"Content-Type", "text/html"}
+	const named = "route: PUT /api/docs/{id}/fields, see Routes.SetFields)"
+	for name, test := range map[string]struct {
+		service *service
+		named   bool
+	}{
+		"no such path, as a page":   {always(http.StatusNotFound, "<html>", html...), true},
+		"no such object":            {always(http.StatusNotFound, `{"error":"NOT_FOUND"}`), false},
+		"another method":            {always(http.StatusMethodNotAllowed, ""), true},
+		"not implemented":           {always(http.StatusNotImplemented, ""), true},
+		"a page in the place of it": {always(http.StatusOK, "<html>", html...), true},
+		"refused with a page":       {always(http.StatusForbidden, "<html>", html...), true},
+		"redirected":                {always(http.StatusFound, "", "Location", "/login"), true},
+		"refused":                   {always(http.StatusUnprocessableEntity, `{}`), false},
+		"failed, as a page":         {always(http.StatusBadGateway, "<html>", html...), false},
+		"no connection":             {&service{answer: func(*http.Request) (*http.Response, error) { return nil, io.ErrUnexpectedEOF }}, false},
+		"JSON of another shape":     {always(http.StatusOK, `{"document":{"id":{}}}`), false},
+	} {
+		client := test.service.client(t, revv.WithRetry(revv.RetryPolicy{MaxAttempts: 1}))
+		_, err := client.Documents.SetFields(t.Context(), 14, []revv.FieldValue{{Name: "Fee", Value: "1"}})
+		require.Error(t, err, name)
+		assert.Equal(t, test.named, strings.Contains(err.Error(), named), "%s: %v", name, err)
+		if err := client.Do(t.Context(), http.MethodGet, "/api/x", nil, nil); err != nil {
+			assert.NotContains(t, err.Error(), "route:", name)
+		}
+	}
+	_, err := always(http.StatusNotFound, `{"error":"NOT_FOUND"}`).client(t).Webhooks.List(t.Context())
+	require.ErrorContains(t, err, "route: GET /api/webhooks, see Routes.ListWebhooks)", "a list that is not there has another route")
 }
