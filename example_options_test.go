@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -246,7 +247,40 @@ func ExampleWithHTTPClient() {
 	// Output: 3 templates
 }
 
-// What an answer said beside its content.
+// A header of another name for the token. Middleware could not change it: it stands before the
+// credentials.
+func ExampleWithHTTPClient_header() {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Println(r.Header["X-Access-Token"], r.Header["Accesstoken"])
+		_, _ = io.WriteString(w, `{"Templates":[]}`)
+	}))
+	defer server.Close()
+	base, err := url.Parse(server.URL)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	rename := roundTripper(func(r *http.Request) (*http.Response, error) {
+		if r.URL.Host == base.Host { // and not a storage that a download was redirected to
+			r = r.Clone(r.Context())
+			r.Header["X-Access-Token"] = r.Header["AccessToken"]
+			delete(r.Header, "AccessToken")
+		}
+		return http.DefaultTransport.RoundTrip(r)
+	})
+	client, err := revv.NewClient(revv.StaticToken("the-token"), revv.WithBaseURL(server.URL), revv.WithHTTPClient(&http.Client{Transport: rename}))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_, err = client.Templates.List(context.Background(), revv.ListTemplatesParams{})
+	fmt.Println(err)
+	// Output:
+	// [the-token] []
+	// <nil>
+}
+
 func ExampleWithConsequences() {
 	requests := 0
 	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -265,6 +299,7 @@ func ExampleWithConsequences() {
 	// Output: true 1
 }
 
+// What an answer said beside its content.
 func ExampleCaptureResponse() {
 	server := revvtest.NewServer(nil)
 	defer server.Close()

@@ -136,8 +136,9 @@ func WithRoutes(routes Routes) Option {
 // single call replaces both. Downloads have a limit of 30 s without a byte instead. Its
 // cookie jar and its redirect policy are not used: redirects are never followed with
 // credentials, whatever the client allows. The limits of time for dialling, for the
-// handshake and for headers, and of size for headers, are those of its transport. A
-// transport that repeats requests by itself can apply a write with consequences twice: do
+// handshake and for headers, and of size for headers, are those of its transport, which also
+// carries a download that was redirected to a storage: one that adds something secret to
+// requests must look at their host. A transport that repeats requests by itself can apply a write with consequences twice: do
 // not use one.
 func WithHTTPClient(client *http.Client) Option {
 	return clientOption(func(s *settings) {

@@ -73,7 +73,8 @@ func (s *WebhooksService) Subscribe(ctx context.Context, params SubscribeParams,
 	return fetch[Webhook](ctx, s.root(), opSubscribeWebhook, input{body: params}, "Webhook", opts)
 }
 
-// List returns the subscriptions. A read.
+// List returns the subscriptions of one answer: of a second page, or how to ask for one,
+// nothing is known. A read.
 func (s *WebhooksService) List(ctx context.Context, opts ...CallOption) ([]Webhook, error) {
 	return fetchList[Webhook](ctx, s.root(), opListWebhooks, input{}, "Webhooks", opts)
 }
