@@ -74,7 +74,7 @@ func TestParseProblem_lists_theFirstTextCounts(t *testing.T) {
 func TestReadProblem_whatIsNoJSON(t *testing.T) {
 	t.Parallel()
 	for contentType, want := range map[string]string{"text/plain; charset=utf-8": "{no such thing", "": "", "application/json": "", "application/xml": ""} {
-		got := readProblem(&http.Response{StatusCode: 404, Header: http.Header{"Content-Type": {contentType}}, ContentLength: -1, Body: io.NopCloser(strings.NewReader("{no such thing\n"))})
+		got := readProblem(&http.Response{StatusCode: http.StatusNotFound, Header: http.Header{"Content-Type": {contentType}}, ContentLength: -1, Body: io.NopCloser(strings.NewReader("{no such thing\n"))})
 		assert.Equal(t, problem{message: want}, got, contentType)
 	}
 }

@@ -77,7 +77,7 @@ func TestParseToken_wrappedOnce_isUnwrapped(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]string{
 		`{"User":{"access_token":"a","refresh_token":"r"}}`: "a",
-		` { "data" : {"access_token":"a"} } `:               "a",
+		`{"data" : {"access_token":"a"} }`:                  "a",
 		`{"access_token":"a"}`:                              "a",
 		`{"data":{"User":{"access_token":"a"}}}`:            "",
 		`{"status":1,"data":{"access_token":"a"}}`:          "",
