@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -205,8 +206,18 @@ func TestUnsubscribe_thenTheEnd_isNotDeliveredAfterARestart(t *testing.T) {
 			a.sendDraft()
 			synctest.Wait()
 			a.ok("DELETE", "/api/webhooks/1", "")
+			killed, err := a.Export() // what a state file holds of it when the program is killed
+			require.NoError(t, err)
 			a.Close()
 			assert.Equal(t, sandbox.DeliveryFailed, a.Deliveries()[0].State, name)
+
+			var posted atomic.Int32
+			next := newAPI(t, answering(func(r *http.Request) (*http.Response, error) { posted.Add(1); return answer(r, 200, "{}"), nil }))
+			require.NoError(t, next.Import(killed))
+			synctest.Wait()
+			assert.Zero(t, posted.Load(), name)
+			assert.Equal(t, sandbox.DeliveryFailed, next.Deliveries()[0].State, name)
+			next.Close()
 		}
 	})
 }

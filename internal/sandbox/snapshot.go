@@ -79,8 +79,12 @@ func (s *Sandbox) Import(data []byte) error {
 	}
 	a.index()
 	for _, d := range a.Deliveries {
-		if d.State == DeliveryPending {
+		switch {
+		case d.State != DeliveryPending:
+		case slices.ContainsFunc(a.Webhooks, func(hook *Webhook) bool { return hook.Event == d.Event && hook.URL == d.URL }):
 			a.postings = append(a.postings, d)
+		default: // it was under way when its webhook was removed
+			d.State = DeliveryFailed
 		}
 	}
 	s.account = a
