@@ -466,7 +466,7 @@ func (p *prepared) fail(last *result, sent int, kinds ...error) error {
 func (p *prepared) isMisrouted(last *result) bool {
 	switch last.status {
 	case http.StatusNotFound:
-		return last.problem.page || len(p.route.Params) == 0
+		return last.problem.page || p.class == retry.Read && len(p.route.Params) == 0 // a list is always there
 	case http.StatusMethodNotAllowed, http.StatusNotImplemented:
 		return true
 	}

@@ -310,4 +310,6 @@ func TestError_answerThatMayBeOfTheRoute_namesIt(t *testing.T) {
 	}
 	_, err := always(http.StatusNotFound, `{"error":"NOT_FOUND"}`).client(t).Webhooks.List(t.Context())
 	require.ErrorContains(t, err, "route: GET /api/webhooks, see Routes.ListWebhooks)", "a list that is not there has another route")
+	_, err = always(http.StatusNotFound, `{"error":"NOT_FOUND"}`).client(t).Documents.Create(t.Context(), revv.CreateDocumentParams{TemplateID: 21})
+	require.NotContains(t, err.Error(), "route:", "it can be the template")
 }
