@@ -125,24 +125,25 @@ func ExamplePathSecret() {
 }
 
 // Deliveries repeat. The key of an event is the same each time, also where the sender
-// gives it no id.
+// gives it no id. It is marked after the action, which may run again if the program dies
+// between the two: marked first, the event would then be lost.
 func ExampleEvent_Key() {
 	body := []byte(`{"event":"DOCUMENT_SIGNED","document":{"doc_no":"DOC-000040"},"recipient":{"user_email":"ann@example.com"}}`)
-	seen := make(map[string]bool) // a table with a unique column in real life
+	done := make(map[string]bool) // a table with a unique column in real life, best in the transaction of the action
 	for range 2 {
 		event, err := revv.ParseEvent(body)
 		if err != nil {
 			fmt.Println(err)
 			return
 		}
-		if seen[event.Key()] {
-			fmt.Println("seen before")
+		if done[event.Key()] {
+			fmt.Println("done before")
 			continue
 		}
-		seen[event.Key()] = true
 		fmt.Println(event.Document.Number, "was signed by", event.Recipient.Email)
+		done[event.Key()] = true
 	}
 	// Output:
 	// DOC-000040 was signed by ann@example.com
-	// seen before
+	// done before
 }
