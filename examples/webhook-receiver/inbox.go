@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
+	"slices"
 	"sync"
 
 	"github.com/revv-go/revv"
@@ -19,11 +21,13 @@ import (
 type inbox struct {
 	mu      sync.Mutex
 	file    *os.File
-	failed  error
+	size    int64           // of the lines that were written whole
+	torn    bool            // there may be a part of a line behind them
+	owed    []line          // of what was handled: not written yet, for the disk did not take it
 	seen    map[string]bool // by the key of the event
 	waiting []waiting
-	stages  map[revv.DocumentID]revv.Stage // as they were when an event was handled
-	arrived chan struct{}                  // has an element when something waits
+	stages  map[string]revv.Stage // of each document, as it was when an event was handled
+	arrived chan struct{}         // has an element when something waits
 }
 
 // waiting is an event that is still to be handled.
@@ -34,28 +38,29 @@ type waiting struct {
 
 // line is a line of the file: an event that came, or one that was handled.
 type line struct {
-	Key      string          `json:"key"`
-	Event    json.RawMessage `json:"event,omitempty"`
-	Handled  bool            `json:"handled,omitzero"`
-	Document revv.DocumentID `json:"document,omitzero"`
-	Stage    revv.Stage      `json:"stage,omitzero"`
+	Key     string          `json:"key"`
+	Event   json.RawMessage `json:"event,omitempty"` // as it came
+	Handled bool            `json:"handled,omitzero"`
+	About   string          `json:"about,omitzero"` // the document, see nameOf; "" if there is none
+	Stage   revv.Stage      `json:"stage,omitzero"` // that it had then
 }
 
-func openInbox(path string) (*inbox, error) {
+func openInbox(path string, log *slog.Logger) (*inbox, error) {
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600) //nolint:gosec // the user names the file
 	if err != nil {
 		return nil, err
 	}
-	b := &inbox{file: file, seen: make(map[string]bool), stages: make(map[revv.DocumentID]revv.Stage), arrived: make(chan struct{}, 1)}
-	if err := b.load(); err != nil {
+	b := &inbox{file: file, seen: make(map[string]bool), stages: make(map[string]revv.Stage), arrived: make(chan struct{}, 1)}
+	if err := b.load(log); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), file.Close())
 	}
 	return b, nil
 }
 
 // load reads what is there. A last line that was cut off belongs to an event that
-// was not acknowledged, which will come again.
-func (b *inbox) load() error {
+// was not acknowledged, which will come again. Any other line that cannot be read
+// stays in the file, for a person to look at, and keeps nothing else from being read.
+func (b *inbox) load(log *slog.Logger) error {
 	data, err := io.ReadAll(b.file)
 	if err != nil {
 		return err
@@ -64,35 +69,45 @@ func (b *inbox) load() error {
 	if err := b.file.Truncate(int64(whole)); err != nil {
 		return err
 	}
+	b.size = int64(whole)
 	handled := make(map[string]bool)
 	number := 0
 	for text := range bytes.Lines(data[:whole]) {
 		number++
-		var l line
-		if err := json.Unmarshal(text, &l); err != nil {
-			return fmt.Errorf("line %d: %w", number, err)
-		}
-		b.seen[l.Key] = true
-		if l.Handled {
-			handled[l.Key] = true
-			b.stages[l.Document] = l.Stage
+		l, event, err := parseLine(text)
+		if err != nil {
+			log.Error("a line of the inbox cannot be read", "file", b.file.Name(), "line", number, "error", err)
 			continue
 		}
-		event, err := revv.ParseEvent(l.Event)
-		if err != nil {
-			return fmt.Errorf("line %d: %w", number, err)
+		b.seen[l.Key] = true
+		if !l.Handled {
+			b.waiting = append(b.waiting, waiting{l.Key, event})
+			continue
 		}
-		b.waiting = append(b.waiting, waiting{l.Key, event})
-	}
-	var left []waiting
-	for _, w := range b.waiting {
-		if !handled[w.key] {
-			left = append(left, w)
+		handled[l.Key] = true
+		if l.About != "" {
+			b.stages[l.About] = l.Stage
 		}
 	}
-	b.waiting = left
+	b.waiting = slices.DeleteFunc(b.waiting, func(w waiting) bool { return handled[w.key] })
 	b.signal()
 	return nil
+}
+
+// parseLine reads a line. Its event was accepted when it came, so it is not for
+// ParseEvent, whose limits are for strangers.
+func parseLine(text []byte) (l line, event *revv.Event, err error) {
+	if err := json.Unmarshal(text, &l); err != nil {
+		return l, nil, err
+	}
+	switch {
+	case l.Key == "":
+		return l, nil, errors.New("it has no key")
+	case l.Handled:
+		return l, nil, nil
+	}
+	event = new(revv.Event)
+	return l, event, json.Unmarshal(l.Event, event)
 }
 
 // put takes an event in. When it returns nil, the event is on the disk, or has
@@ -104,7 +119,7 @@ func (b *inbox) put(_ context.Context, event *revv.Event) error {
 	if b.seen[key] {
 		return nil
 	}
-	if err := b.append(line{Key: key, Event: event.Raw}); err != nil {
+	if err := b.write(line{Key: key, Event: event.Raw}); err != nil {
 		return err
 	}
 	b.seen[key] = true
@@ -123,17 +138,18 @@ func (b *inbox) next() (w waiting, ok bool) {
 	return b.waiting[0], true
 }
 
-// done notes that the first event was handled, and in which stage its document
-// was found; document is 0 if there is none.
-func (b *inbox) done(key string, document revv.DocumentID, stage revv.Stage) error {
+// done notes that an event was handled, and in which stage its document was found;
+// about is "" if there is none. What was done is done, so that holds whether or not
+// the disk takes it: a line that it does not take is written later.
+func (b *inbox) done(key, about string, stage revv.Stage) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if err := b.append(line{Key: key, Handled: true, Document: document, Stage: stage}); err != nil {
-		return err
+	b.waiting = slices.DeleteFunc(b.waiting, func(w waiting) bool { return w.key == key })
+	if about != "" {
+		b.stages[about] = stage
 	}
-	b.waiting = b.waiting[1:]
-	b.stages[document] = stage
-	return nil
+	b.owed = append(b.owed, line{Key: key, Handled: true, About: about, Stage: stage})
+	return b.write()
 }
 
 // later puts the first event behind the others.
@@ -144,10 +160,10 @@ func (b *inbox) later() {
 }
 
 // stage returns the stage that a document had when its last event was handled.
-func (b *inbox) stage(id revv.DocumentID) revv.Stage {
+func (b *inbox) stage(about string) revv.Stage {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.stages[id]
+	return b.stages[about]
 }
 
 // counts returns how many different events have come, and how many of them wait.
@@ -157,18 +173,43 @@ func (b *inbox) counts() (all, waiting int) {
 	return len(b.seen), len(b.waiting)
 }
 
-// append writes a line. After a failure it writes nothing more, for the last line
-// may be a half one.
-func (b *inbox) append(l line) error {
-	data, err := json.Marshal(l)
-	if err != nil {
+// flush writes what is owed to the disk.
+func (b *inbox) flush() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.write()
+}
+
+// write writes what is owed, and then lines: all of it, or nothing that counts. The
+// part of a line that a failure leaves behind is cut off before anything else is written.
+func (b *inbox) write(lines ...line) error {
+	lines = slices.Concat(b.owed, lines)
+	if len(lines) == 0 {
+		return nil
+	}
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false) // an event is stored as it came, and not six times as long
+	for _, l := range lines {
+		if err := encoder.Encode(l); err != nil {
+			return err
+		}
+	}
+	if b.torn {
+		if err := b.file.Truncate(b.size); err != nil {
+			return err
+		}
+	}
+	b.torn = true
+	if _, err := b.file.Write(text.Bytes()); err != nil {
 		return err
 	}
-	if b.failed == nil {
-		_, err := b.file.Write(append(data, '\n'))
-		b.failed = errors.Join(err, b.file.Sync())
+	if err := b.file.Sync(); err != nil {
+		return err
 	}
-	return b.failed
+	b.torn, b.owed = false, nil
+	b.size += int64(text.Len())
+	return nil
 }
 
 func (b *inbox) signal() {
@@ -178,4 +219,4 @@ func (b *inbox) signal() {
 	}
 }
 
-func (b *inbox) close() error { return b.file.Close() }
+func (b *inbox) close() error { return errors.Join(b.flush(), b.file.Close()) }

@@ -2,8 +2,13 @@ package main
 
 import (
 	"bytes"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -23,7 +28,7 @@ func event(t *testing.T, id, document string) *revv.Event {
 
 func open(t *testing.T, path string) *inbox {
 	t.Helper()
-	box, err := openInbox(path)
+	box, err := openInbox(path, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = box.close() })
 	return box
@@ -50,12 +55,12 @@ func TestInbox_programDiesAnywhere_keepsWhatWasAcknowledged(t *testing.T) {
 	first, second := event(t, "evt_1", `"id":14`), event(t, "", `"id":15`) // the key of the second is a digest
 	require.NoError(t, box.put(t.Context(), first))
 	require.NoError(t, box.put(t.Context(), second))
-	require.NoError(t, box.done(first.Key(), 14, revv.StageSigned))
+	require.NoError(t, box.done(first.Key(), "number:DOC-000040", revv.StageSigned))
 	whole, err := os.ReadFile(path)
 	require.NoError(t, err)
 
 	again := open(t, path)
-	assert.Equal(t, revv.StageSigned, again.stage(14))
+	assert.Equal(t, revv.StageSigned, again.stage("number:DOC-000040"))
 	next, ok := again.next()
 	require.True(t, ok)
 	assert.Equal(t, revv.DocumentID(15), next.event.Document.ID)
@@ -86,12 +91,114 @@ func TestInbox_diskFails_theSenderIsAskedToComeAgain(t *testing.T) {
 	assert.Zero(t, all)
 }
 
-func TestInbox_damaged_isNotOpened(t *testing.T) {
+// fill takes the file of an inbox away, as a disk that is full does. The function that it
+// returns brings it back.
+func fill(t *testing.T, box *inbox) (free func()) {
+	t.Helper()
+	box.mu.Lock()
+	defer box.mu.Unlock()
+	good := box.file
+	full, err := os.Open(good.Name()) // it can be read only
+	require.NoError(t, err)
+	box.file = full
+	return func() {
+		box.mu.Lock()
+		defer box.mu.Unlock()
+		box.file = good
+		assert.NoError(t, full.Close())
+	}
+}
+
+func TestInbox_halfALineWasWritten_isCutOffBeforeTheNext(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "inbox")
-	for _, text := range []string{"nonsense\n", `{"key":"k","event":{}}` + "\n"} {
-		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
-		_, err := openInbox(path)
-		require.ErrorContains(t, err, "line 1")
+	box := open(t, path)
+	first, second := event(t, "evt_1", `"id":14`), event(t, "evt_2", `"id":15`)
+	require.NoError(t, box.put(t.Context(), first))
+	free := fill(t, box)
+	require.Error(t, box.put(t.Context(), second))
+	free()
+	_, err := box.file.WriteString(`{"key":"id:evt_2","event":{"id":"evt`)
+	require.NoError(t, err)
+	require.NoError(t, box.put(t.Context(), second), "it comes again, and there is room")
+	require.NoError(t, box.done(first.Key(), "id:14", revv.StageSigned))
+
+	again := open(t, path)
+	all, waiting := again.counts()
+	assert.Equal(t, []int{2, 1}, []int{all, waiting})
+	next, _ := again.next()
+	assert.Equal(t, second.Key(), next.key)
+}
+
+// JSON can write some characters in a form that is six times as long.
+func TestInbox_largeEventOfAwkwardCharacters_isReadAgainAsItCame(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "inbox")
+	box := open(t, path)
+	handler, err := revv.NewWebhookHandler(revv.PathSecret("a-secret-of-the-test"), box.put)
+	require.NoError(t, err)
+	characters := []string{"<", "&", "\u2028", "\xff"}
+	var bodies int
+	for _, c := range characters {
+		body := `{"event":"DOCUMENT_CLOSED","document":{"id":14},"text":"` + strings.Repeat(c, 180_000) + `"}`
+		bodies += len(body)
+		request := httptest.NewRequest(http.MethodPost, "/a-secret-of-the-test", strings.NewReader(body))
+		request.Header.Set("Content-Type", "application/json")
+		answer := httptest.NewRecorder()
+		handler.ServeHTTP(answer, request)
+		require.Equal(t, http.StatusNoContent, answer.Code)
 	}
+	assert.Less(t, box.size, int64(bodies+1000))
+
+	again := open(t, path)
+	require.Len(t, again.waiting, len(characters))
+	for i, w := range again.waiting {
+		assert.Equal(t, box.waiting[i].key, w.key)
+		assert.True(t, bytes.Equal(box.waiting[i].event.Raw, w.event.Raw))
+		assert.Equal(t, revv.DocumentID(14), w.event.Document.ID)
+	}
+}
+
+// A stored event may bring the key that it was stored with. One that came from a stranger
+// must not take the place of another by that.
+func TestInbox_eventClaimsTheKeyOfAnother_keepsItsOwn(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "inbox")
+	box, honest := open(t, path), event(t, "", `"id":14`)
+	forged, err := revv.ParseEvent([]byte(`{"event":"DOCUMENT_CLOSED","revv_key":"` + honest.Key() + `"}`))
+	require.NoError(t, err)
+	require.NoError(t, box.put(t.Context(), forged))
+	again := open(t, path)
+	require.NoError(t, again.put(t.Context(), honest))
+	require.NoError(t, again.done(forged.Key(), "", ""))
+	next, ok := open(t, path).next()
+	assert.True(t, ok)
+	assert.Equal(t, honest.Key(), next.key)
+}
+
+func TestInbox_damagedLines_areToldAndLoseNothingElse(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "inbox")
+	damaged := []string{"nonsense", `{"key":"id:evt_9","event":7}`, `{"key":"id:evt_9"}`, `{"event":{"event":"DOCUMENT_CLOSED"}}`, "\x00\x00", ""}
+	text := strings.Join(damaged, "\n") + "\n" + `{"key":"id:evt_1","event":{"id":"evt_1","event":"DOCUMENT_CLOSED","document":{"id":14}}}` + "\n"
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	for start := range 2 {
+		var logged bytes.Buffer
+		box, err := openInbox(path, slog.New(slog.NewTextHandler(&logged, nil)))
+		require.NoError(t, err)
+		for i := range damaged {
+			assert.Contains(t, logged.String(), fmt.Sprintf("line=%d ", i+1))
+		}
+		assert.Equal(t, len(damaged), strings.Count(logged.String(), "level=ERROR"))
+		next, ok := box.next()
+		require.True(t, ok)
+		assert.Equal(t, "id:evt_1", next.key)
+		require.NoError(t, box.put(t.Context(), event(t, "evt_9", `"id":15`)), "it comes again, as it was not read")
+		all, waiting := box.counts()
+		assert.Equal(t, []int{2, 2}, []int{all, waiting}, "start %d", start)
+		require.NoError(t, box.close())
+	}
+	kept, err := os.ReadFile(path)
+	require.NoError(t, err)
+	assert.Contains(t, string(kept), text)
 }

@@ -61,12 +61,12 @@ func serve(ctx context.Context, listen, public, path string, out io.Writer) (err
 	if secret == "" {
 		return errors.New("REVV_WEBHOOK_SECRET must be set with -serve: 16 bytes or more that nobody guesses, as the end of the URL")
 	}
-	box, err := openInbox(path)
+	logger := slog.New(slog.NewTextHandler(out, nil))
+	box, err := openInbox(path, logger)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, box.close()) }()
-	logger := slog.New(slog.NewTextHandler(out, nil))
 	handler, err := revv.NewWebhookHandler(revv.PathSecret(secret), box.put, revv.WithWebhookObserver(func(r revv.WebhookResult) {
 		if r.Status >= http.StatusBadRequest { // of a wrong secret nobody else would hear
 			logger.Warn("not taken", "status", r.Status, "reason", r.Reason, "error", r.Err)

@@ -33,24 +33,45 @@ func (r *receiver) handle(ctx context.Context) (ok bool, err error) {
 	doc, err := r.read(ctx, next.event.Document)
 	if errors.Is(err, revv.ErrNotFound) && !errors.Is(err, revv.ErrUnexpectedContent) || errors.Is(err, revv.ErrInvalidArgument) {
 		r.log.Warn("event about no document", "event", next.event.Type, "key", next.key)
-		return true, r.inbox.done(next.key, 0, "")
+		r.done(next.key, "", "")
+		return true, nil
 	}
 	if err != nil {
 		r.inbox.later()
 		return true, err
 	}
-	news := !doc.Stage.Is(r.inbox.stage(doc.ID))
+	name := nameOf(doc, next.event.Document)
+	news := !doc.Stage.Is(r.inbox.stage(name))
 	if news {
 		if err := r.changed(ctx, doc); err != nil {
 			r.inbox.later()
 			return true, fmt.Errorf("%s: %w", doc.Number, err)
 		}
 	}
-	if err := r.inbox.done(next.key, doc.ID, doc.Stage); err != nil {
-		return true, err
-	}
-	r.log.Info("handled", "event", next.event.Type, "document", doc.Number, "stage", doc.Stage, "news", news)
+	r.log.Info("handled", "event", next.event.Type, "document", name, "stage", doc.Stage, "news", news)
+	r.done(next.key, name, doc.Stage)
 	return true, nil
+}
+
+// done notes that an event was handled. If the disk does not take that, the program
+// knows it all the same; only if it ends before there is room, it acts again.
+func (r *receiver) done(key, about string, stage revv.Stage) {
+	if err := r.inbox.done(key, about, stage); err != nil {
+		r.log.Error("what was done is not on the disk yet", "key", key, "error", err)
+	}
+}
+
+// nameOf is what the inbox knows a document by: its number, for both calls of read
+// show that; else its id. One that the answer lacks is the one that was asked for.
+func nameOf(doc *revv.Document, asked revv.EventDocument) string {
+	number := doc.Number
+	if number == "" && asked.ID == 0 {
+		number = asked.Number
+	}
+	if number != "" {
+		return "number:" + string(number)
+	}
+	return fmt.Sprintf("id:%d", cmp.Or(doc.ID, asked.ID))
 }
 
 // read reads the document that an event names, by its id or by its number.
@@ -74,8 +95,13 @@ func (r *receiver) work(ctx context.Context) {
 			wait = cmp.Or(r.pause, 5*time.Second)
 		}
 		if err == nil && !ok {
+			if err := r.inbox.flush(); err != nil {
+				r.log.Error("the disk takes nothing", "error", err)
+			}
+			timer.Reset(time.Minute)
 			select {
 			case <-r.inbox.arrived:
+			case <-timer.C:
 			case <-ctx.Done():
 			}
 			continue

@@ -44,7 +44,7 @@ func demonstrate(ctx context.Context, out io.Writer) error {
 		answers.slowest.Truncate(100*time.Millisecond)+100*time.Millisecond)
 
 	// Nothing has been handled by now. A new process finds it all on the disk.
-	box, err := openInbox(path)
+	box, err := openInbox(path, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ func demonstrate(ctx context.Context, out io.Writer) error {
 // receive runs the handler while a contract is signed and the webhooks come in.
 func receive(ctx context.Context, client *revv.Client, server *revvtest.Server, post *postman, path string) (*tally, error) {
 	const secret = "a-secret-of-the-demonstration"
-	box, err := openInbox(path)
+	box, err := openInbox(path, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, err
 	}
