@@ -11,6 +11,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/revv-go/revv"
 )
@@ -26,14 +27,17 @@ type inbox struct {
 	owed    []line          // of what was handled: not written yet, for the disk did not take it
 	seen    map[string]bool // by the key of the event
 	waiting []waiting
+	aside   int                   // how many events are not tried again before the next start
 	stages  map[string]revv.Stage // of each document, as it was when an event was handled
 	arrived chan struct{}         // has an element when something waits
 }
 
 // waiting is an event that is still to be handled.
 type waiting struct {
-	key   string
-	event *revv.Event
+	key      string
+	event    *revv.Event
+	due      time.Time // not to be tried before; zero if it was not tried yet
+	failures int       // how often it was tried
 }
 
 // line is a line of the file: an event that came, or one that was handled.
@@ -81,7 +85,7 @@ func (b *inbox) load(log *slog.Logger) error {
 		}
 		b.seen[l.Key] = true
 		if !l.Handled {
-			b.waiting = append(b.waiting, waiting{l.Key, event})
+			b.waiting = append(b.waiting, waiting{key: l.Key, event: event})
 			continue
 		}
 		handled[l.Key] = true
@@ -123,19 +127,35 @@ func (b *inbox) put(_ context.Context, event *revv.Event) error {
 		return err
 	}
 	b.seen[key] = true
-	b.waiting = append(b.waiting, waiting{key, event})
+	b.waiting = append(b.waiting, waiting{key: key, event: event})
 	b.signal()
 	return nil
 }
 
-// next returns the event that has waited longest; ok is false if none waits.
-func (b *inbox) next() (w waiting, ok bool) {
+// next returns the event whose turn it is: new ones come first, then those that
+// failed, in the order in which they are due. ok is false if none is due now.
+func (b *inbox) next(now time.Time) (w waiting, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.waiting) == 0 {
 		return waiting{}, false
 	}
-	return b.waiting[0], true
+	w = slices.MinFunc(b.waiting, func(one, other waiting) int { return one.due.Compare(other.due) })
+	return w, !w.due.After(now)
+}
+
+// rest returns how long nothing is to be done, unless an event arrives.
+func (b *inbox) rest(now time.Time) time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	rest := time.Hour
+	if len(b.owed) > 0 {
+		rest = time.Minute
+	}
+	for _, w := range b.waiting {
+		rest = min(rest, w.due.Sub(now))
+	}
+	return rest
 }
 
 // done notes that an event was handled, and in which stage its document was found;
@@ -144,7 +164,7 @@ func (b *inbox) next() (w waiting, ok bool) {
 func (b *inbox) done(key, about string, stage revv.Stage) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.waiting = slices.DeleteFunc(b.waiting, func(w waiting) bool { return w.key == key })
+	b.drop(key)
 	if about != "" {
 		b.stages[about] = stage
 	}
@@ -152,11 +172,24 @@ func (b *inbox) done(key, about string, stage revv.Stage) error {
 	return b.write()
 }
 
-// later puts the first event behind the others.
-func (b *inbox) later() {
+// later puts an event back, changed, for another try.
+func (b *inbox) later(w waiting) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.waiting = append(b.waiting[1:], b.waiting[0])
+	b.drop(w.key)
+	b.waiting = append(b.waiting, w)
+}
+
+// setAside has an event wait for the next start, which finds it in the file.
+func (b *inbox) setAside(key string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.drop(key)
+	b.aside++
+}
+
+func (b *inbox) drop(key string) {
+	b.waiting = slices.DeleteFunc(b.waiting, func(w waiting) bool { return w.key == key })
 }
 
 // stage returns the stage that a document had when its last event was handled.
@@ -166,11 +199,12 @@ func (b *inbox) stage(about string) revv.Stage {
 	return b.stages[about]
 }
 
-// counts returns how many different events have come, and how many of them wait.
-func (b *inbox) counts() (all, waiting int) {
+// counts returns how many different events have come, how many of them wait, and how
+// many were set aside.
+func (b *inbox) counts() (all, waiting, aside int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return len(b.seen), len(b.waiting)
+	return len(b.seen), len(b.waiting), b.aside
 }
 
 // flush writes what is owed to the disk.

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -44,7 +45,7 @@ func TestInbox_sameEventManyTimesAtOnce_isKeptOnce(t *testing.T) {
 		senders.Go(func() { assert.NoError(t, box.put(t.Context(), e)) })
 	}
 	senders.Wait()
-	all, waiting := open(t, path).counts()
+	all, waiting, _ := open(t, path).counts()
 	assert.Equal(t, []int{1, 1}, []int{all, waiting})
 }
 
@@ -61,23 +62,23 @@ func TestInbox_programDiesAnywhere_keepsWhatWasAcknowledged(t *testing.T) {
 
 	again := open(t, path)
 	assert.Equal(t, revv.StageSigned, again.stage("number:DOC-000040"))
-	next, ok := again.next()
+	next, ok := again.next(time.Now())
 	require.True(t, ok)
 	assert.Equal(t, revv.DocumentID(15), next.event.Document.ID)
 	require.NoError(t, again.put(t.Context(), second))
-	all, waiting := again.counts()
+	all, waiting, _ := again.counts()
 	assert.Equal(t, []int{2, 1}, []int{all, waiting})
 
 	for size := 0; size < len(whole); size += 17 {
 		cut := filepath.Join(t.TempDir(), "inbox")
 		require.NoError(t, os.WriteFile(cut, whole[:size], 0o600))
 		box := open(t, cut)
-		all, waiting := box.counts()
+		all, waiting, _ := box.counts()
 		assert.Equal(t, min(2, bytes.Count(whole[:size], []byte("\n"))), all)
 		assert.Equal(t, all, waiting, "what was not noted as handled is handled again")
 		require.NoError(t, box.put(t.Context(), first))
 		require.NoError(t, box.put(t.Context(), second))
-		all, _ = open(t, cut).counts()
+		all, _, _ = open(t, cut).counts()
 		assert.Equal(t, 2, all)
 	}
 }
@@ -87,7 +88,7 @@ func TestInbox_diskFails_theSenderIsAskedToComeAgain(t *testing.T) {
 	box := open(t, filepath.Join(t.TempDir(), "inbox"))
 	require.NoError(t, box.file.Close())
 	require.Error(t, box.put(t.Context(), event(t, "evt_1", `"id":14`)))
-	all, _ := box.counts()
+	all, _, _ := box.counts()
 	assert.Zero(t, all)
 }
 
@@ -124,10 +125,39 @@ func TestInbox_halfALineWasWritten_isCutOffBeforeTheNext(t *testing.T) {
 	require.NoError(t, box.done(first.Key(), "id:14", revv.StageSigned))
 
 	again := open(t, path)
-	all, waiting := again.counts()
+	all, waiting, _ := again.counts()
 	assert.Equal(t, []int{2, 1}, []int{all, waiting})
-	next, _ := again.next()
+	next, _ := again.next(time.Now())
 	assert.Equal(t, second.Key(), next.key)
+}
+
+func TestInbox_next_takesNewEventsFirstAndThenWhatIsDueTheLongest(t *testing.T) {
+	t.Parallel()
+	box, now := open(t, filepath.Join(t.TempDir(), "inbox")), time.Now()
+	for _, id := range []string{"a", "b", "c", "d"} {
+		require.NoError(t, box.put(t.Context(), event(t, id, `"id":14`)))
+	}
+	for _, due := range []time.Duration{2, 1, 3} { // of a, b and c
+		w, ok := box.next(now)
+		require.True(t, ok)
+		w.due = now.Add(due)
+		box.later(w)
+	}
+	assert.Negative(t, box.rest(now), "d is due")
+	var order []string
+	for i := range 4 {
+		w, ok := box.next(now.Add(time.Duration(i)))
+		require.True(t, ok)
+		require.NoError(t, box.done(w.key, "", ""))
+		order = append(order, w.key)
+		if i == 0 {
+			assert.EqualValues(t, 1, box.rest(now))
+			_, ok := box.next(now)
+			assert.False(t, ok)
+		}
+	}
+	assert.Equal(t, []string{"id:d", "id:b", "id:a", "id:c"}, order)
+	assert.Equal(t, time.Hour, box.rest(now))
 }
 
 // JSON can write some characters in a form that is six times as long.
@@ -171,7 +201,7 @@ func TestInbox_eventClaimsTheKeyOfAnother_keepsItsOwn(t *testing.T) {
 	again := open(t, path)
 	require.NoError(t, again.put(t.Context(), honest))
 	require.NoError(t, again.done(forged.Key(), "", ""))
-	next, ok := open(t, path).next()
+	next, ok := open(t, path).next(time.Now())
 	assert.True(t, ok)
 	assert.Equal(t, honest.Key(), next.key)
 }
@@ -190,11 +220,11 @@ func TestInbox_damagedLines_areToldAndLoseNothingElse(t *testing.T) {
 			assert.Contains(t, logged.String(), fmt.Sprintf("line=%d ", i+1))
 		}
 		assert.Equal(t, len(damaged), strings.Count(logged.String(), "level=ERROR"))
-		next, ok := box.next()
+		next, ok := box.next(time.Now())
 		require.True(t, ok)
 		assert.Equal(t, "id:evt_1", next.key)
 		require.NoError(t, box.put(t.Context(), event(t, "evt_9", `"id":15`)), "it comes again, as it was not read")
-		all, waiting := box.counts()
+		all, waiting, _ := box.counts()
 		assert.Equal(t, []int{2, 2}, []int{all, waiting}, "start %d", start)
 		require.NoError(t, box.close())
 	}

@@ -91,8 +91,8 @@ func serve(ctx context.Context, listen, public, path string, out io.Writer) (err
 	if err := serveOn(ctx, listener, handler, r, client, public, out); err != nil {
 		return err
 	}
-	all, waiting := box.counts()
-	fmt.Fprintf(out, "done: stopped; %d events received, %d of them wait for the next start\n", all, waiting)
+	all, waiting, aside := box.counts()
+	fmt.Fprintf(out, "done: stopped; %d events received, %d of them wait for the next start (%d were set aside)\n", all, waiting+aside, aside)
 	return nil
 }
 

@@ -11,46 +11,75 @@ import (
 	"github.com/revv-go/revv"
 )
 
+// An event that fails is tried again after 5 s, and after each further failure twice as
+// late, up to a quarter of an hour. The last of these tries is about a day later.
+const (
+	firstPause   = 5 * time.Second
+	longestPause = 15 * time.Minute
+	mostFailures = 100
+)
+
 // receiver works through the inbox, one event after the other.
 type receiver struct {
 	inbox     *inbox
 	documents revv.DocumentReader
 	changed   func(context.Context, *revv.Document) error // what the program is for
 	log       *slog.Logger
-	pause     time.Duration // after a failure; 0 means 5 s
 }
 
-// handle deals with the event that has waited longest; ok is false if none does.
+// handle deals with the event whose turn it is; ok is false if none is due. The error
+// says why the event has to wait; it is in the log, and the others go on.
 //
 // The event says where to look, and nothing else. What is done depends on the
 // document as the service shows it now: so it does not matter in which order the
 // events come, and whoever makes one up achieves nothing.
 func (r *receiver) handle(ctx context.Context) (ok bool, err error) {
-	next, ok := r.inbox.next()
+	next, ok := r.inbox.next(time.Now())
 	if !ok {
 		return false, nil
 	}
 	doc, err := r.read(ctx, next.event.Document)
-	if errors.Is(err, revv.ErrNotFound) && !errors.Is(err, revv.ErrUnexpectedContent) || errors.Is(err, revv.ErrInvalidArgument) {
+	if namesNone(err) {
 		r.log.Warn("event about no document", "event", next.event.Type, "key", next.key)
 		r.done(next.key, "", "")
 		return true, nil
 	}
 	if err != nil {
-		r.inbox.later()
-		return true, err
+		return true, r.postpone(ctx, next, err)
 	}
 	name := nameOf(doc, next.event.Document)
 	news := !doc.Stage.Is(r.inbox.stage(name))
 	if news {
 		if err := r.changed(ctx, doc); err != nil {
-			r.inbox.later()
-			return true, fmt.Errorf("%s: %w", doc.Number, err)
+			return true, r.postpone(ctx, next, fmt.Errorf("%s: %w", name, err))
 		}
 	}
 	r.log.Info("handled", "event", next.event.Type, "document", name, "stage", doc.Stage, "news", news)
 	r.done(next.key, name, doc.Stage)
 	return true, nil
+}
+
+// postpone has an event wait because of err, or sets it aside if that was so too often.
+// If the program is ending, it is no fault of the event.
+func (r *receiver) postpone(ctx context.Context, w waiting, err error) error {
+	if ctx.Err() != nil {
+		return err
+	}
+	w.failures++
+	log := r.log.With("event", w.event.Type, "key", w.key, "failures", w.failures, "error", err)
+	if w.failures == mostFailures {
+		log.Error("an event is set aside until the next start")
+		r.inbox.setAside(w.key)
+		return err
+	}
+	pause := longestPause
+	if doubled := w.failures - 1; doubled < 10 {
+		pause = min(pause, firstPause<<doubled)
+	}
+	log.Warn("an event has to wait", "pause", pause)
+	w.due = time.Now().Add(pause)
+	r.inbox.later(w)
+	return err
 }
 
 // done notes that an event was handled. If the disk does not take that, the program
@@ -82,34 +111,32 @@ func (r *receiver) read(ctx context.Context, about revv.EventDocument) (*revv.Do
 	return r.documents.Get(ctx, about.ID)
 }
 
-// work handles events until ctx ends. After a failure it pauses, and then goes on
-// with the next event: the failed one comes again behind the others.
+// namesNone reports whether err says that an event names no document that exists. A web
+// page in the place of the API does not say so. Nor does another argument that is refused,
+// as the token: that is a mistake of this program.
+func namesNone(err error) bool {
+	if errors.Is(err, revv.ErrNotFound) {
+		return !errors.Is(err, revv.ErrUnexpectedContent)
+	}
+	e, ok := errors.AsType[*revv.Error](err)
+	return ok && errors.Is(err, revv.ErrInvalidArgument) && (e.Argument == "id" || e.Argument == "number")
+}
+
+// work handles events until ctx ends.
 func (r *receiver) work(ctx context.Context) {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
 	for ctx.Err() == nil {
-		wait := time.Duration(0)
-		ok, err := r.handle(ctx)
-		if err != nil && ctx.Err() == nil {
-			r.log.Error("an event has to wait", "error", err)
-			wait = cmp.Or(r.pause, 5*time.Second)
-		}
-		if err == nil && !ok {
-			if err := r.inbox.flush(); err != nil {
-				r.log.Error("the disk takes nothing", "error", err)
-			}
-			timer.Reset(time.Minute)
-			select {
-			case <-r.inbox.arrived:
-			case <-timer.C:
-			case <-ctx.Done():
-			}
+		if ok, _ := r.handle(ctx); ok {
 			continue
 		}
-		timer.Reset(wait)
+		if err := r.inbox.flush(); err != nil {
+			r.log.Error("the disk still takes nothing", "error", err)
+		}
+		timer := time.NewTimer(r.inbox.rest(time.Now()))
 		select {
+		case <-r.inbox.arrived:
 		case <-timer.C:
 		case <-ctx.Done():
 		}
+		timer.Stop()
 	}
 }

@@ -1,17 +1,21 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/oauth2"
 
 	"github.com/revv-go/revv"
 	"github.com/revv-go/revv/revvtest"
@@ -22,7 +26,7 @@ func quiet(t *testing.T, server *revvtest.Server, announced *[]revv.Stage) *rece
 	t.Helper()
 	return &receiver{
 		inbox: open(t, filepath.Join(t.TempDir(), "inbox")), documents: server.Client(revv.WithRetry(revv.RetryPolicy{MaxAttempts: 1})).Documents,
-		log: slog.New(slog.DiscardHandler), pause: time.Millisecond,
+		log: slog.New(slog.DiscardHandler),
 		changed: func(_ context.Context, doc *revv.Document) error {
 			*announced = append(*announced, doc.Stage)
 			return nil
@@ -110,7 +114,7 @@ func TestHandle_diskIsFull_actsOnceAndOnceMoreAfterARestart(t *testing.T) {
 	again := reader(t, path, allSigned, &announced)
 	drain(t, again)
 	assert.Len(t, announced, 2)
-	all, waiting := again.inbox.counts()
+	all, waiting, _ := again.inbox.counts()
 	assert.Equal(t, []int{3, 0}, []int{all, waiting})
 }
 
@@ -128,7 +132,7 @@ func TestWork_roomAgainOnTheDisk_isNoticedWithoutAnotherEvent(t *testing.T) {
 		pass(2 * time.Minute)
 		stop()
 		assert.Equal(t, []string{"14 Signed"}, announced)
-		_, waiting := open(t, path).counts()
+		_, waiting, _ := open(t, path).counts()
 		assert.Zero(t, waiting)
 	})
 }
@@ -176,7 +180,7 @@ func TestHandle_eventAboutNoDocument_isDoneWith(t *testing.T) {
 		require.NoError(t, err)
 		assert.True(t, ok)
 	}
-	_, waiting := r.inbox.counts()
+	_, waiting, _ := r.inbox.counts()
 	assert.Zero(t, waiting)
 	assert.Empty(t, announced)
 }
@@ -192,34 +196,138 @@ func TestHandle_pageInThePlaceOfTheAPI_keepsTheEvent(t *testing.T) {
 	ok, err := r.handle(t.Context())
 	require.ErrorIs(t, err, revv.ErrUnexpectedContent)
 	assert.True(t, ok)
-	_, waiting := r.inbox.counts()
+	_, waiting, _ := r.inbox.counts()
 	assert.Equal(t, 1, waiting)
 	assert.Empty(t, announced)
 }
 
 func TestWork_documentCannotBeRead_comesAgainBehindTheOthers(t *testing.T) {
 	t.Parallel()
+	path := filepath.Join(t.TempDir(), "inbox")
+	synctest.Test(t, func(t *testing.T) {
+		server := revvtest.NewServer(t, revvtest.WithoutNetwork())
+		server.AddDocument(23, "First")
+		server.AddDocument(23, "Second")
+		server.Fail(revvtest.Fault{Operation: "Documents.Get", Status: 500, Times: 1})
+		var announced []revv.Stage
+		r := quiet(t, server, &announced)
+		r.inbox = open(t, path)
+		require.NoError(t, r.inbox.put(t.Context(), event(t, "evt_1", `"id":14`)))
+		require.NoError(t, r.inbox.put(t.Context(), event(t, "evt_2", `"doc_no":"DOC-000041"`)))
+		stop := begin(t, r)
+		pass(10 * time.Second)
+		stop()
+		assert.Len(t, announced, 2)
+		var order []string
+		for _, request := range server.Requests() {
+			order = append(order, request.Operation)
+		}
+		assert.Equal(t, []string{"Documents.Get", "Documents.GetByNumber", "Documents.Get"}, order)
+	})
+}
+
+// A mistake of this program, or of whoever runs it, is no mistake of the event.
+func TestHandle_ownTokenIsRefused_keepsTheEvent(t *testing.T) {
+	t.Parallel()
 	server := revvtest.NewServer(t)
-	server.AddDocument(23, "First")
-	server.AddDocument(23, "Second")
-	server.Fail(revvtest.Fault{Operation: "Documents.Get", Status: 500, Times: 1})
+	server.AddDocument(23, "A contract")
 	var announced []revv.Stage
 	r := quiet(t, server, &announced)
+	client, err := revv.NewClient(revv.FromTokenSource(oauth2.StaticTokenSource(&oauth2.Token{AccessToken: "token\n"})), revv.WithBaseURL(server.URL()))
+	require.NoError(t, err)
+	r.documents = client.Documents
 	require.NoError(t, r.inbox.put(t.Context(), event(t, "evt_1", `"id":14`)))
-	require.NoError(t, r.inbox.put(t.Context(), event(t, "evt_2", `"doc_no":"DOC-000041"`)))
-	ctx, stop := context.WithCancel(t.Context())
-	count, changed := 0, r.changed
-	r.changed = func(ctx context.Context, doc *revv.Document) error {
-		if count++; count == 2 {
-			stop()
+	require.NoError(t, r.inbox.put(t.Context(), event(t, "evt_2", `"doc_no":"DOC-000040"`)))
+	for range 2 {
+		_, err := r.handle(t.Context())
+		require.ErrorIs(t, err, revv.ErrInvalidArgument)
+	}
+	_, waiting, _ := r.inbox.counts()
+	assert.Equal(t, 2, waiting)
+}
+
+// refused is a service that shows some documents, and of others that nobody may see them.
+func refused(asked revv.EventDocument) (*revv.Document, error) {
+	if asked.ID > 1000 {
+		return nil, revv.ErrForbidden
+	}
+	return allSigned(asked)
+}
+
+func TestWork_manyEventsFailForGood_holdNoOthersUp(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "inbox")
+	synctest.Test(t, func(t *testing.T) {
+		var announced []string
+		r := reader(t, path, refused, &announced)
+		stop := begin(t, r)
+		for i := range 20 {
+			require.NoError(t, r.inbox.put(t.Context(), event(t, fmt.Sprintf("bad_%d", i), fmt.Sprintf(`"id":%d`, 1001+i))))
 		}
-		return changed(ctx, doc)
-	}
-	r.work(ctx)
-	assert.Len(t, announced, 2)
-	var order []string
-	for _, request := range server.Requests() {
-		order = append(order, request.Operation)
-	}
-	assert.Equal(t, []string{"Documents.Get", "Documents.GetByNumber", "Documents.Get"}, order)
+		for i := range 10 {
+			require.NoError(t, r.inbox.put(t.Context(), event(t, fmt.Sprintf("good_%d", i), fmt.Sprintf(`"id":%d`, 1+i))))
+		}
+		synctest.Wait()
+		assert.Len(t, announced, 10, "at once")
+		pass(time.Hour)
+		require.NoError(t, r.inbox.put(t.Context(), event(t, "good_late", `"id":11`)))
+		synctest.Wait()
+		assert.Len(t, announced, 11, "at once")
+		stop()
+	})
+}
+
+func TestWork_eventFailsForGood_isTriedMoreAndMoreSeldomAndThenSetAside(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "inbox")
+	synctest.Test(t, func(t *testing.T) {
+		var announced []string
+		var tries []time.Time
+		r := reader(t, path, func(asked revv.EventDocument) (*revv.Document, error) {
+			tries = append(tries, time.Now())
+			return refused(asked)
+		}, &announced)
+		var logged bytes.Buffer
+		r.log = slog.New(slog.NewTextHandler(&logged, nil))
+		require.NoError(t, r.inbox.put(t.Context(), event(t, "evt_1", `"id":1001`)))
+		stop := begin(t, r)
+		pass(48 * time.Hour)
+		stop()
+		require.Len(t, tries, mostFailures)
+		for i, want := range []time.Duration{5 * time.Second, 10 * time.Second, 20 * time.Second} {
+			assert.Equal(t, want, tries[i+1].Sub(tries[i]))
+		}
+		assert.Equal(t, longestPause, tries[mostFailures-1].Sub(tries[mostFailures-2]))
+		assert.InDelta(t, 24, tries[mostFailures-1].Sub(tries[0]).Hours(), 2)
+		assert.Equal(t, 1, strings.Count(logged.String(), `level=ERROR msg="an event is set aside until the next start" event=DOCUMENT_CLOSED key=id:evt_1`))
+		all, waiting, aside := r.inbox.counts()
+		assert.Equal(t, []int{1, 0, 1}, []int{all, waiting, aside})
+
+		again := reader(t, path, allSigned, &announced)
+		drain(t, again)
+		assert.Equal(t, []string{"1001 Signed"}, announced, "after a restart it is tried again")
+	})
+}
+
+func TestWork_actionFails_isTriedAgain(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "inbox")
+	synctest.Test(t, func(t *testing.T) {
+		var announced []string
+		r := reader(t, path, allSigned, &announced)
+		changed, failures := r.changed, 3
+		r.changed = func(ctx context.Context, doc *revv.Document) error {
+			if failures--; failures >= 0 {
+				return errors.New("the mail server is away")
+			}
+			return changed(ctx, doc)
+		}
+		require.NoError(t, r.inbox.put(t.Context(), event(t, "evt_1", `"id":14`)))
+		stop := begin(t, r)
+		pass(time.Minute)
+		stop()
+		assert.Equal(t, []string{"14 Signed"}, announced)
+		_, waiting, _ := r.inbox.counts()
+		assert.Zero(t, waiting)
+	})
 }
