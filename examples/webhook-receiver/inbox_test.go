@@ -19,10 +19,15 @@ import (
 	"github.com/revv-go/revv"
 )
 
-// event is one about a document.
+// event is one about a document that was closed.
 func event(t *testing.T, id, document string) *revv.Event {
 	t.Helper()
-	e, err := revv.ParseEvent([]byte(`{"id":"` + id + `","event":"DOCUMENT_CLOSED","document":{` + document + `}}`))
+	return parse(t, `{"id":"`+id+`","event":"DOCUMENT_CLOSED","document":{`+document+`}}`)
+}
+
+func parse(t *testing.T, body string) *revv.Event {
+	t.Helper()
+	e, err := revv.ParseEvent([]byte(body))
 	require.NoError(t, err)
 	return e
 }
@@ -195,8 +200,7 @@ func TestInbox_eventClaimsTheKeyOfAnother_keepsItsOwn(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "inbox")
 	box, honest := open(t, path), event(t, "", `"id":14`)
-	forged, err := revv.ParseEvent([]byte(`{"event":"DOCUMENT_CLOSED","revv_key":"` + honest.Key() + `"}`))
-	require.NoError(t, err)
+	forged := parse(t, `{"event":"DOCUMENT_CLOSED","revv_key":"`+honest.Key()+`"}`)
 	require.NoError(t, box.put(t.Context(), forged))
 	again := open(t, path)
 	require.NoError(t, again.put(t.Context(), honest))

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,12 +10,13 @@ import (
 	"github.com/revv-go/revv"
 )
 
-// An event that fails is tried again after 5 s, and after each further failure twice as
-// late, up to a quarter of an hour. The last of these tries is about a day later.
+// An event that cannot be handled yet is looked at again after 5 s, and each further time
+// after twice as long, up to a quarter of an hour. It is set aside about a day later.
 const (
 	firstPause   = 5 * time.Second
 	longestPause = 15 * time.Minute
 	mostFailures = 100
+	mostDoubts   = 6 // about five minutes; what is read after that is believed
 )
 
 // receiver works through the inbox, one event after the other.
@@ -30,16 +30,16 @@ type receiver struct {
 // handle deals with the event whose turn it is; ok is false if none is due. The error
 // says why the event has to wait; it is in the log, and the others go on.
 //
-// The event says where to look, and nothing else. What is done depends on the
-// document as the service shows it now: so it does not matter in which order the
-// events come, and whoever makes one up achieves nothing.
+// The event says where to look, and how far the document must have got. What is done
+// depends on the document as the service shows it: so it does not matter in which order
+// the events come, and whoever makes one up achieves nothing.
 func (r *receiver) handle(ctx context.Context) (ok bool, err error) {
 	next, ok := r.inbox.next(time.Now())
 	if !ok {
 		return false, nil
 	}
-	doc, err := r.read(ctx, next.event.Document)
-	if namesNone(err) {
+	doc, err := r.look(ctx, next)
+	if errors.Is(err, errNone) {
 		r.log.Warn("event about no document", "event", next.event.Type, "key", next.key)
 		r.done(next.key, "", "")
 		return true, nil
@@ -66,6 +66,9 @@ func (r *receiver) postpone(ctx context.Context, w waiting, err error) error {
 		return err
 	}
 	w.failures++
+	if errors.Is(err, errDoubt) {
+		w.doubts++
+	}
 	log := r.log.With("event", w.event.Type, "key", w.key, "failures", w.failures, "error", err)
 	if w.failures == mostFailures {
 		log.Error("an event is set aside until the next start")
@@ -88,38 +91,6 @@ func (r *receiver) done(key, about string, stage revv.Stage) {
 	if err := r.inbox.done(key, about, stage); err != nil {
 		r.log.Error("what was done is not on the disk yet", "key", key, "error", err)
 	}
-}
-
-// nameOf is what the inbox knows a document by: its number, for both calls of read
-// show that; else its id. One that the answer lacks is the one that was asked for.
-func nameOf(doc *revv.Document, asked revv.EventDocument) string {
-	number := doc.Number
-	if number == "" && asked.ID == 0 {
-		number = asked.Number
-	}
-	if number != "" {
-		return "number:" + string(number)
-	}
-	return fmt.Sprintf("id:%d", cmp.Or(doc.ID, asked.ID))
-}
-
-// read reads the document that an event names, by its id or by its number.
-func (r *receiver) read(ctx context.Context, about revv.EventDocument) (*revv.Document, error) {
-	if about.ID == 0 {
-		return r.documents.GetByNumber(ctx, about.Number)
-	}
-	return r.documents.Get(ctx, about.ID)
-}
-
-// namesNone reports whether err says that an event names no document that exists. A web
-// page in the place of the API does not say so. Nor does another argument that is refused,
-// as the token: that is a mistake of this program.
-func namesNone(err error) bool {
-	if errors.Is(err, revv.ErrNotFound) {
-		return !errors.Is(err, revv.ErrUnexpectedContent)
-	}
-	e, ok := errors.AsType[*revv.Error](err)
-	return ok && errors.Is(err, revv.ErrInvalidArgument) && (e.Argument == "id" || e.Argument == "number")
 }
 
 // work handles events until ctx ends.

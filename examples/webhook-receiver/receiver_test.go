@@ -8,7 +8,9 @@ import (
 	"log/slog"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -50,13 +52,29 @@ func allSigned(asked revv.EventDocument) (*revv.Document, error) {
 	return &revv.Document{ID: asked.ID, Number: asked.Number, Stage: revv.StageSigned}, nil
 }
 
+// notices are what a receiver has announced.
+type notices struct {
+	mu    sync.Mutex
+	texts []string
+}
+
+func (n *notices) add(_ context.Context, doc *revv.Document) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.texts = append(n.texts, fmt.Sprintf("%d%s %s", doc.ID, doc.Number, doc.Stage))
+	return nil
+}
+
+func (n *notices) list() []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Clone(n.texts)
+}
+
 // reader is a receiver of what a service shows.
-func reader(t *testing.T, path string, documents service, announced *[]string) *receiver {
+func reader(t *testing.T, path string, documents service, announced *notices) *receiver {
 	t.Helper()
-	return &receiver{inbox: open(t, path), documents: documents, log: slog.New(slog.DiscardHandler), changed: func(_ context.Context, doc *revv.Document) error {
-		*announced = append(*announced, fmt.Sprintf("%d%s %s", doc.ID, doc.Number, doc.Stage))
-		return nil
-	}}
+	return &receiver{inbox: open(t, path), documents: documents, log: slog.New(slog.DiscardHandler), changed: announced.add}
 }
 
 // drain handles what is due.
@@ -95,25 +113,25 @@ func pass(d time.Duration) {
 func TestHandle_diskIsFull_actsOnceAndOnceMoreAfterARestart(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "inbox")
-	var announced []string
+	var announced notices
 	r := reader(t, path, allSigned, &announced)
 	require.NoError(t, r.inbox.put(t.Context(), event(t, "evt_1", `"id":14`)))
 	require.NoError(t, r.inbox.put(t.Context(), event(t, "evt_2", `"id":14`)))
 	free := fill(t, r.inbox)
 	drain(t, r)
 	drain(t, r)
-	assert.Equal(t, []string{"14 Signed"}, announced)
+	assert.Equal(t, []string{"14 Signed"}, announced.list())
 
 	killed := reader(t, path, allSigned, &announced)
 	drain(t, killed)
-	assert.Equal(t, []string{"14 Signed", "14 Signed"}, announced, "nothing on the disk says that it was done")
+	assert.Equal(t, []string{"14 Signed", "14 Signed"}, announced.list(), "nothing on the disk says that it was done")
 
 	free()
 	require.NoError(t, r.inbox.put(t.Context(), event(t, "evt_3", `"id":14`)))
 	drain(t, r)
 	again := reader(t, path, allSigned, &announced)
 	drain(t, again)
-	assert.Len(t, announced, 2)
+	assert.Len(t, announced.list(), 2)
 	all, waiting, _ := again.inbox.counts()
 	assert.Equal(t, []int{3, 0}, []int{all, waiting})
 }
@@ -122,7 +140,7 @@ func TestWork_roomAgainOnTheDisk_isNoticedWithoutAnotherEvent(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "inbox")
 	synctest.Test(t, func(t *testing.T) {
-		var announced []string
+		var announced notices
 		r := reader(t, path, allSigned, &announced)
 		require.NoError(t, r.inbox.put(t.Context(), event(t, "evt_1", `"id":14`)))
 		free := fill(t, r.inbox)
@@ -131,7 +149,7 @@ func TestWork_roomAgainOnTheDisk_isNoticedWithoutAnotherEvent(t *testing.T) {
 		free()
 		pass(2 * time.Minute)
 		stop()
-		assert.Equal(t, []string{"14 Signed"}, announced)
+		assert.Equal(t, []string{"14 Signed"}, announced.list())
 		_, waiting, _ := open(t, path).counts()
 		assert.Zero(t, waiting)
 	})
@@ -139,7 +157,7 @@ func TestWork_roomAgainOnTheDisk_isNoticedWithoutAnotherEvent(t *testing.T) {
 
 func TestHandle_answersWithoutAnID_areOfDifferentDocuments(t *testing.T) {
 	t.Parallel()
-	var announced []string
+	var announced notices
 	r := reader(t, filepath.Join(t.TempDir(), "inbox"), func(asked revv.EventDocument) (*revv.Document, error) {
 		return &revv.Document{Title: "no ids at all", Stage: revv.StageSigned}, nil
 	}, &announced)
@@ -147,14 +165,14 @@ func TestHandle_answersWithoutAnID_areOfDifferentDocuments(t *testing.T) {
 		require.NoError(t, r.inbox.put(t.Context(), event(t, fmt.Sprintf("evt_%d", i), document)))
 	}
 	drain(t, r)
-	assert.Len(t, announced, 5)
+	assert.Len(t, announced.list(), 5)
 }
 
 // A document is the same one whether it is asked for by its id or by its number.
 func TestHandle_answersWithBothIDs_areOfOneDocument(t *testing.T) {
 	t.Parallel()
 	for name, number := range map[string]revv.DocumentNumber{"by id and number": "DOC-000040", "by id alone": ""} {
-		var announced []string
+		var announced notices
 		r := reader(t, filepath.Join(t.TempDir(), "inbox"), func(asked revv.EventDocument) (*revv.Document, error) {
 			return &revv.Document{ID: 14, Number: number, Stage: revv.StageSigned}, nil
 		}, &announced)
@@ -164,25 +182,30 @@ func TestHandle_answersWithBothIDs_areOfOneDocument(t *testing.T) {
 		}
 		require.NoError(t, r.inbox.put(t.Context(), event(t, "evt_3", `"id":14`)))
 		drain(t, r)
-		assert.Len(t, announced, 1, name)
+		assert.Len(t, announced.list(), 1, name)
 	}
 }
 
-func TestHandle_eventAboutNoDocument_isDoneWith(t *testing.T) {
+func TestWork_eventAboutNoDocument_isDoneWith(t *testing.T) {
 	t.Parallel()
-	var announced []revv.Stage
-	r := quiet(t, revvtest.NewServer(t), &announced)
-	for id, document := range map[string]string{"evt_1": `"id":99`, "evt_2": ``, "evt_3": `"doc_no":"DOC-000099"`} {
-		require.NoError(t, r.inbox.put(t.Context(), event(t, id, document)))
-	}
-	for range 3 {
-		ok, err := r.handle(t.Context())
-		require.NoError(t, err)
-		assert.True(t, ok)
-	}
-	_, waiting, _ := r.inbox.counts()
-	assert.Zero(t, waiting)
-	assert.Empty(t, announced)
+	path := filepath.Join(t.TempDir(), "inbox")
+	synctest.Test(t, func(t *testing.T) {
+		var announced []revv.Stage
+		r := quiet(t, revvtest.NewServer(t, revvtest.WithoutNetwork()), &announced)
+		r.inbox = open(t, path)
+		for i, document := range []string{`"id":99`, `"doc_no":"DOC-000099"`, ``, `"id":-1`, `"doc_no":".."`, `"object_id":"DOC-aB3dE5gH7jK9"`} {
+			require.NoError(t, r.inbox.put(t.Context(), event(t, fmt.Sprintf("evt_%d", i), document)))
+		}
+		stop := begin(t, r)
+		synctest.Wait()
+		_, waiting, _ := r.inbox.counts()
+		assert.Equal(t, 2, waiting, "of those there may be one soon")
+		pass(6 * time.Minute)
+		stop()
+		all, waiting, aside := open(t, path).counts()
+		assert.Equal(t, []int{6, 0, 0}, []int{all, waiting, aside})
+		assert.Empty(t, announced)
+	})
 }
 
 // The vendor's hosts answer every path with a page. That says nothing of a document.
@@ -212,8 +235,8 @@ func TestWork_documentCannotBeRead_comesAgainBehindTheOthers(t *testing.T) {
 		var announced []revv.Stage
 		r := quiet(t, server, &announced)
 		r.inbox = open(t, path)
-		require.NoError(t, r.inbox.put(t.Context(), event(t, "evt_1", `"id":14`)))
-		require.NoError(t, r.inbox.put(t.Context(), event(t, "evt_2", `"doc_no":"DOC-000041"`)))
+		require.NoError(t, r.inbox.put(t.Context(), parse(t, `{"event":"DOCUMENT_STAGE_CHANGED","document":{"id":14}}`)))
+		require.NoError(t, r.inbox.put(t.Context(), parse(t, `{"event":"DOCUMENT_STAGE_CHANGED","document":{"doc_no":"DOC-000041"}}`)))
 		stop := begin(t, r)
 		pass(10 * time.Second)
 		stop()
@@ -246,8 +269,8 @@ func TestHandle_ownTokenIsRefused_keepsTheEvent(t *testing.T) {
 	assert.Equal(t, 2, waiting)
 }
 
-// refused is a service that shows some documents, and of others that nobody may see them.
-func refused(asked revv.EventDocument) (*revv.Document, error) {
+// forbidden is a service that shows some documents, and of others that nobody may see them.
+func forbidden(asked revv.EventDocument) (*revv.Document, error) {
 	if asked.ID > 1000 {
 		return nil, revv.ErrForbidden
 	}
@@ -258,8 +281,8 @@ func TestWork_manyEventsFailForGood_holdNoOthersUp(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "inbox")
 	synctest.Test(t, func(t *testing.T) {
-		var announced []string
-		r := reader(t, path, refused, &announced)
+		var announced notices
+		r := reader(t, path, forbidden, &announced)
 		stop := begin(t, r)
 		for i := range 20 {
 			require.NoError(t, r.inbox.put(t.Context(), event(t, fmt.Sprintf("bad_%d", i), fmt.Sprintf(`"id":%d`, 1001+i))))
@@ -268,11 +291,11 @@ func TestWork_manyEventsFailForGood_holdNoOthersUp(t *testing.T) {
 			require.NoError(t, r.inbox.put(t.Context(), event(t, fmt.Sprintf("good_%d", i), fmt.Sprintf(`"id":%d`, 1+i))))
 		}
 		synctest.Wait()
-		assert.Len(t, announced, 10, "at once")
+		assert.Len(t, announced.list(), 10, "at once")
 		pass(time.Hour)
 		require.NoError(t, r.inbox.put(t.Context(), event(t, "good_late", `"id":11`)))
 		synctest.Wait()
-		assert.Len(t, announced, 11, "at once")
+		assert.Len(t, announced.list(), 11, "at once")
 		stop()
 	})
 }
@@ -281,11 +304,11 @@ func TestWork_eventFailsForGood_isTriedMoreAndMoreSeldomAndThenSetAside(t *testi
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "inbox")
 	synctest.Test(t, func(t *testing.T) {
-		var announced []string
+		var announced notices
 		var tries []time.Time
 		r := reader(t, path, func(asked revv.EventDocument) (*revv.Document, error) {
 			tries = append(tries, time.Now())
-			return refused(asked)
+			return forbidden(asked)
 		}, &announced)
 		var logged bytes.Buffer
 		r.log = slog.New(slog.NewTextHandler(&logged, nil))
@@ -305,7 +328,7 @@ func TestWork_eventFailsForGood_isTriedMoreAndMoreSeldomAndThenSetAside(t *testi
 
 		again := reader(t, path, allSigned, &announced)
 		drain(t, again)
-		assert.Equal(t, []string{"1001 Signed"}, announced, "after a restart it is tried again")
+		assert.Equal(t, []string{"1001 Signed"}, announced.list(), "after a restart it is tried again")
 	})
 }
 
@@ -313,7 +336,7 @@ func TestWork_actionFails_isTriedAgain(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "inbox")
 	synctest.Test(t, func(t *testing.T) {
-		var announced []string
+		var announced notices
 		r := reader(t, path, allSigned, &announced)
 		changed, failures := r.changed, 3
 		r.changed = func(ctx context.Context, doc *revv.Document) error {
@@ -326,7 +349,7 @@ func TestWork_actionFails_isTriedAgain(t *testing.T) {
 		stop := begin(t, r)
 		pass(time.Minute)
 		stop()
-		assert.Equal(t, []string{"14 Signed"}, announced)
+		assert.Equal(t, []string{"14 Signed"}, announced.list())
 		_, waiting, _ := r.inbox.counts()
 		assert.Zero(t, waiting)
 	})
