@@ -127,13 +127,17 @@ func TestInbox_halfALineWasWritten_isCutOffBeforeTheNext(t *testing.T) {
 	_, err := box.file.WriteString(`{"key":"id:evt_2","event":{"id":"evt`)
 	require.NoError(t, err)
 	require.NoError(t, box.put(t.Context(), second), "it comes again, and there is room")
-	require.NoError(t, box.done(first.Key(), "id:14", revv.StageSigned))
+	all, waiting, _ := open(t, path).counts()
+	assert.Equal(t, []int{2, 2}, []int{all, waiting})
 
+	free = fill(t, box)
+	require.Error(t, box.done(first.Key(), "id:14", revv.StageSigned))
+	free()
+	require.NoError(t, box.close(), "the last chance to write what was done")
 	again := open(t, path)
-	all, waiting, _ := again.counts()
-	assert.Equal(t, []int{2, 1}, []int{all, waiting})
 	next, _ := again.next(time.Now())
 	assert.Equal(t, second.Key(), next.key)
+	assert.Equal(t, revv.StageSigned, again.stage("id:14"))
 }
 
 func TestInbox_next_takesNewEventsFirstAndThenWhatIsDueTheLongest(t *testing.T) {
@@ -205,9 +209,12 @@ func TestInbox_eventClaimsTheKeyOfAnother_keepsItsOwn(t *testing.T) {
 	again := open(t, path)
 	require.NoError(t, again.put(t.Context(), honest))
 	require.NoError(t, again.done(forged.Key(), "", ""))
-	next, ok := open(t, path).next(time.Now())
-	assert.True(t, ok)
-	assert.Equal(t, honest.Key(), next.key)
+	for _, box := range []*inbox{again, open(t, path)} {
+		all, waiting, _ := box.counts()
+		assert.Equal(t, []int{2, 1}, []int{all, waiting})
+		next, _ := box.next(time.Now())
+		assert.Equal(t, honest.Key(), next.key)
+	}
 }
 
 func TestInbox_damagedLines_areToldAndLoseNothingElse(t *testing.T) {

@@ -90,6 +90,12 @@ func TestWork_whatIsReadIsBehindTheEvent_waitsUntilItCatchesUp(t *testing.T) {
 	}
 }
 
+func TestCompare_saysWhichStageIsMissing(t *testing.T) {
+	t.Parallel()
+	e := about(t, "evt_1", revv.EventClosed, revv.StageSent)
+	require.ErrorContains(t, compare(e, "", revv.StageSent), "it is Sent and not Signed")
+}
+
 // Three events of one document overtake what is read.
 func TestWork_signatureIsReadTooLate_isAnnouncedAllTheSame(t *testing.T) {
 	t.Parallel()
@@ -234,9 +240,12 @@ func TestWork_documentIsNotThereYet_isLookedAtAgain(t *testing.T) {
 		r := reader(t, path, now.read, &announced)
 		require.NoError(t, r.inbox.put(t.Context(), event(t, "evt_1", `"id":14`)))
 		stop := begin(t, r)
-		pass(time.Minute)
+		pass(4 * time.Minute)
+		now.change(revv.StageSent)
+		pass(time.Hour)
+		assert.Empty(t, announced.list(), "it is there, but not closed")
 		now.change(revv.StageSigned)
-		pass(2 * time.Minute)
+		pass(longestPause)
 		stop()
 		assert.Equal(t, []string{"14 Signed"}, announced.list())
 	})

@@ -209,19 +209,43 @@ func TestWork_eventAboutNoDocument_isDoneWith(t *testing.T) {
 }
 
 // The vendor's hosts answer every path with a page. That says nothing of a document.
-func TestHandle_pageInThePlaceOfTheAPI_keepsTheEvent(t *testing.T) {
+func TestWork_pageInThePlaceOfTheAPI_keepsTheEvent(t *testing.T) {
 	t.Parallel()
-	server := revvtest.NewServer(t)
-	var announced []revv.Stage
-	r := quiet(t, server, &announced)
+	path := filepath.Join(t.TempDir(), "inbox")
+	synctest.Test(t, func(t *testing.T) {
+		server := revvtest.NewServer(t, revvtest.WithoutNetwork())
+		var announced []revv.Stage
+		r := quiet(t, server, &announced)
+		r.inbox = open(t, path)
+		require.NoError(t, r.inbox.put(t.Context(), event(t, "evt_1", `"id":14`)))
+		server.Fail(revvtest.Fault{Operation: "Documents.Get", Status: http.StatusNotFound, Body: "<!doctype html><title>Revv</title>", ContentType: "text/html"})
+		stop := begin(t, r)
+		pass(time.Hour)
+		stop()
+		_, waiting, _ := r.inbox.counts()
+		assert.Equal(t, 1, waiting)
+		assert.Empty(t, announced)
+	})
+}
+
+func TestHandle_programEnds_isNoFaultOfTheEvent(t *testing.T) {
+	t.Parallel()
+	var (
+		announced notices
+		logged    bytes.Buffer
+	)
+	ctx, stop := context.WithCancel(t.Context())
+	r := reader(t, filepath.Join(t.TempDir(), "inbox"), func(revv.EventDocument) (*revv.Document, error) {
+		stop()
+		return nil, ctx.Err()
+	}, &announced)
+	r.log = slog.New(slog.NewTextHandler(&logged, nil))
 	require.NoError(t, r.inbox.put(t.Context(), event(t, "evt_1", `"id":14`)))
-	server.Fail(revvtest.Fault{Operation: "Documents.Get", Status: http.StatusNotFound, Body: "<!doctype html><title>Revv</title>", ContentType: "text/html"})
-	ok, err := r.handle(t.Context())
-	require.ErrorIs(t, err, revv.ErrUnexpectedContent)
-	assert.True(t, ok)
-	_, waiting, _ := r.inbox.counts()
-	assert.Equal(t, 1, waiting)
-	assert.Empty(t, announced)
+	_, err := r.handle(ctx)
+	require.ErrorIs(t, err, context.Canceled)
+	_, due := r.inbox.next(time.Now())
+	assert.True(t, due)
+	assert.Empty(t, logged.String())
 }
 
 func TestWork_documentCannotBeRead_comesAgainBehindTheOthers(t *testing.T) {
