@@ -5,21 +5,30 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/revv-go/revv"
 )
 
 var (
-	errNone   = errors.New("the event names no document that exists")
-	errBehind = errors.New("the document has not got as far as the event claims")
-	errDoubt  = errors.New("what was read may be older than the event")
+	errNone     = errors.New("the event names no document that exists")
+	errNameless = errors.New("the event has neither the id nor the number of a document")
+	errOther    = errors.New("the document that was read is another one than the event names")
+	errBehind   = errors.New("the document has not got as far as the event claims")
+	errDoubt    = errors.New("what was read may be older than the event")
 )
 
 // look reads the document of an event. An event can be faster than what is read: then the
 // error says that it has to wait. That is [errBehind] if the document has to get further
-// before anything is done, and [errDoubt], for some time only, if nobody can tell.
+// before anything is done, and [errDoubt], for some time only, if nobody can tell. An event
+// that names its document in a way that is not understood waits, too: a program that has
+// learned it will find the event in the file.
 func (r *receiver) look(ctx context.Context, w waiting) (*revv.Document, error) {
-	doc, err := r.read(ctx, w.event.Document)
+	about := w.event.Document
+	if about.ID == 0 && about.Number == "" {
+		return nil, errNameless
+	}
+	doc, err := r.read(ctx, about)
 	if refused(err) {
 		return nil, fmt.Errorf("%w: %w", errNone, err)
 	}
@@ -32,7 +41,10 @@ func (r *receiver) look(ctx context.Context, w waiting) (*revv.Document, error) 
 	if err != nil {
 		return nil, err
 	}
-	name := nameOf(doc, w.event.Document)
+	name := nameOf(doc, about)
+	if isOther(about, doc) {
+		return nil, fmt.Errorf("%w: %s", errOther, name)
+	}
 	err = compare(w.event, r.inbox.stage(name), doc.Stage)
 	if err == nil || errors.Is(err, errDoubt) && w.doubts >= mostDoubts {
 		return doc, nil
@@ -53,6 +65,14 @@ func (r *receiver) read(ctx context.Context, about revv.EventDocument) (*revv.Do
 func refused(err error) bool {
 	e, ok := errors.AsType[*revv.Error](err)
 	return ok && errors.Is(err, revv.ErrInvalidArgument) && (e.Argument == "id" || e.Argument == "number")
+}
+
+// isOther reports whether a document has another name than an event gives it, whose id may
+// be that of something else.
+func isOther(named revv.EventDocument, doc *revv.Document) bool {
+	differ := func(a, b string) bool { return a != "" && b != "" && !strings.EqualFold(a, b) }
+	return named.ID != 0 && doc.ID != 0 && named.ID != doc.ID ||
+		differ(string(named.Number), string(doc.Number)) || differ(string(named.ObjectID), string(doc.ObjectID))
 }
 
 // compare says why the stage that a document shows now may be out of date, considering

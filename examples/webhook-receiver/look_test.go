@@ -250,3 +250,37 @@ func TestWork_documentIsNotThereYet_isLookedAtAgain(t *testing.T) {
 		assert.Equal(t, []string{"14 Signed"}, announced.list())
 	})
 }
+
+// The shape of the payload is a stand-in. What is not understood is not done with.
+func TestWork_documentIsNotTheOneThatIsMeant_setsTheEventAside(t *testing.T) {
+	t.Parallel()
+	for name, document := range map[string]string{
+		"no names":          ``,
+		"an object id only": `"object_id":"DOC-aB3dE5gH7jK9"`,
+		"another number":    `"id":14,"doc_no":"DOC-000041"`,
+		"another object id": `"id":14,"object_id":"DOC-000000000000"`,
+		"another id":        `"id":15`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "inbox")
+			synctest.Test(t, func(t *testing.T) {
+				var announced notices
+				r := reader(t, path, func(revv.EventDocument) (*revv.Document, error) {
+					return &revv.Document{ID: 14, Number: "DOC-000040", ObjectID: "DOC-aB3dE5gH7jK9", Stage: revv.StageSigned}, nil
+				}, &announced)
+				require.NoError(t, r.inbox.put(t.Context(), event(t, "evt_1", document)))
+				require.NoError(t, r.inbox.put(t.Context(), event(t, "evt_2", `"id":14,"doc_no":"doc-000040","object_id":"DOC-aB3dE5gH7jK9"`)))
+				stop := begin(t, r)
+				synctest.Wait()
+				assert.Equal(t, []string{"14DOC-000040 Signed"}, announced.list())
+				pass(48 * time.Hour)
+				stop()
+				all, waiting, aside := r.inbox.counts()
+				assert.Equal(t, []int{2, 0, 1}, []int{all, waiting, aside})
+				_, waiting, _ = open(t, path).counts()
+				assert.Equal(t, 1, waiting)
+			})
+		})
+	}
+}
