@@ -185,6 +185,11 @@ func (w *walk) fields(ctx context.Context) error {
 	if doc, err = w.client.Documents.SetFields(ctx, w.doc.ID, values); err != nil {
 		return err
 	}
+	for _, want := range values { // a wrong shape can be a success that has written nothing
+		if doc.Field(want.Name).Value != want.Value {
+			return fmt.Errorf("%s does not hold %q in the field %q: nothing is sent", doc.Number, want.Value, want.Name)
+		}
+	}
 	for _, field := range doc.Fields {
 		mark := ""
 		if field.Required {

@@ -50,7 +50,9 @@ func (p *person) Write(text []byte) (int, error) {
 	return len(text), nil
 }
 
-func TestRun_againstAServer_logsInWithABrowserAndSendsToTheSignersOfTheEnvironment(t *testing.T) {
+// against sets the environment for a server with another route.
+func against(t *testing.T) *revvtest.Server {
+	t.Helper()
 	server := revvtest.NewServer(t, revvtest.WithRoutes(revv.Routes{SetFields: "PUT /api/v2/docs/{id}/fields"}))
 	config := server.OAuthConfig()
 	t.Chdir(t.TempDir())
@@ -62,7 +64,20 @@ func TestRun_againstAServer_logsInWithABrowserAndSendsToTheSignersOfTheEnvironme
 	} {
 		t.Setenv(name, value)
 	}
-	p := &person{t: t, server: server}
+	return server
+}
+
+// What is sent is what was to be written, or nothing is.
+func TestRun_fieldsWereNotWritten_sendsNothing(t *testing.T) {
+	server := against(t)
+	server.Fail(revvtest.Fault{Operation: "Documents.SetFields", Members: map[string]string{"fields": `[]`}})
+	err := run(t.Context(), &person{t: t, server: server})
+	require.ErrorContains(t, err, "nothing is sent")
+	assert.Empty(t, server.Outbox())
+}
+
+func TestRun_againstAServer_logsInWithABrowserAndSendsToTheSignersOfTheEnvironment(t *testing.T) {
+	p := &person{t: t, server: against(t)}
 	require.NoError(t, run(t.Context(), p))
 	assert.Contains(t, p.read.String(), "Offer letter for Example Ltd")
 	assert.Contains(t, p.read.String(), "done: ")
