@@ -46,7 +46,7 @@ func connect(ctx context.Context, config revv.OAuthConfig) (*revv.Client, error)
 func connectCustomers(config revv.OAuthConfig, store revv.TokenStore, customerOf func(*http.Request) string) error {
 	start, callback, err := config.Handlers(func(w http.ResponseWriter, r *http.Request, token *oauth2.Token, err error) {
 		if err == nil {
-			err = revv.SaveToken(r.Context(), store, customerOf(r), token) // of who is signed in
+			err = revv.SaveToken(r.Context(), store, customerOf(r), token) // of your customer who is signed in
 		}
 		if err != nil {
 			http.Error(w, "Revv is not connected.", http.StatusBadGateway)
@@ -90,7 +90,7 @@ func serveWebhooks(client *revv.Client) error {
 		return nil // an error asks the service to deliver again
 	}, revv.WithReadBack(client.Documents), revv.WithWebhookObserver(func(r revv.WebhookResult) {
 		if r.Err != nil || r.Status >= 400 {
-			log.Println("not taken:", r.Status, r.Reason, r.Err) // nothing else tells of a wrong secret
+			log.Println("not taken:", r.Status, r.Reason, r.Err) // nothing else reports a wrong secret
 		}
 	}))
 	if err != nil {
@@ -155,7 +155,7 @@ func send(ctx context.Context, client *revv.Client, doc *revv.Document, people [
 		now, readErr := client.Documents.Get(ctx, doc.ID) // look, and do not send again
 		if readErr == nil && now.Stage.Reached(revv.StageSent) {
 			return nil // it was sent
-		} // a draft proves nothing yet: the request may be on its way
+		} // still a draft: that proves nothing yet, the request may be on its way
 	case errors.Is(err, revv.ErrReauthorizationRequired):
 		return fmt.Errorf("please connect Revv again: %w", err)
 	}
@@ -180,7 +180,7 @@ func TestContractIsSent(t *testing.T) {
 	_, err = client.Documents.SetFields(t.Context(), doc.ID, []revv.FieldValue{{Name: "Rent", Value: "1200"}})
 	require.NoError(t, err)
 
-	server.Fail(revvtest.Fault{Operation: "Documents.SendForESign", CutAfter: -1, Commit: true, Times: 1}) // the worst day
+	server.Fail(revvtest.Fault{Operation: "Documents.SendForESign", CutAfter: -1, Commit: true, Times: 1}) // carried out, but the answer is lost
 	require.NoError(t, send(t.Context(), client, doc, []revv.Person{{Email: "tenant@example.com"}}))
 
 	require.Len(t, server.Outbox(), 1) // sent once, although the answer was lost
