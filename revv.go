@@ -1,15 +1,15 @@
-// Package revv is a client for the Revv Public API: documents from templates,
-// fields, sending for Fill & eSign, acceptance and approval, magic links,
-// folders, contacts, activities, webhooks and OAuth 2.0. It is unofficial: not
-// affiliated with, endorsed by or supported by Revv or its owners.
+// Package revv is a client for the Revv Public API: documents from templates, fields,
+// sending for Fill & eSign, acceptance and approval, magic links, folders, contacts,
+// activities, webhooks and OAuth 2.0. It is unofficial: not affiliated with, endorsed by
+// or supported by Revv or its owners.
 //
-// The vendor publishes no API reference any more. The comments of [Routes] say
-// of each call how it is known, and [WithRoutes] repairs one that is not right.
+// The vendor no longer publishes an API reference. The comments of [Routes] say how each
+// call is known, and [WithRoutes] repairs one that is wrong.
 //
 // # Start
 //
-// [NewClient] makes a [Client] from an [Authenticator] and the base URL of the
-// account, which has no default:
+// [NewClient] makes a [Client] from an [Authenticator] and the base URL of the account,
+// which has no default:
 //
 //	client, err := revv.NewClient(revv.StaticToken(token), revv.WithSubdomain("acme"))
 //	…
@@ -21,54 +21,53 @@
 //
 // Each resource has its service: [Client.Documents], [Client.Templates],
 // [Client.Folders], [Client.Contacts] and [Client.Webhooks]. [Client.Do] and
-// [Client.HTTPClient] reach what is not modelled. A client may be used by any
-// number of goroutines; make one for each account and keep it.
+// [Client.HTTPClient] reach what is not modelled. A client is safe for concurrent use;
+// make one for each account and keep it.
 //
-// A document has four ids with sequences of their own, and none can stand for another:
-// a [DocumentID] for most calls, a [DocumentNumber] that people see, an [ObjectID] for
-// its activities and its magic link, and the [EntryID] of its entry in a folder.
-// [Document] has the first three, [DocumentEntry] the number and the last; the types
-// keep them apart.
+// A document has four ids. They are counted separately, and none can replace another: a
+// [DocumentID] for most calls, a [DocumentNumber] that people see, an [ObjectID] for its
+// activities and its magic link, and the [EntryID] of its entry in a folder. [Document]
+// has the first three, [DocumentEntry] the number and the entry id; the types keep them
+// apart.
 //
 // # Authentication
 //
-// [OAuthConfig.Connect] asks a person for permission the first time a program
-// runs, and keeps the token pair in a [TokenStore]; web applications use
-// [OAuthConfig.Handlers], [SaveToken] and [OAuthConfig.Authenticator]. The pair is
-// renewed when the service rejects it, and saved before it is used. [NewFileStore]
-// shares the pair among the processes of a machine, a TokenStore of your own among
-// machines, and [NewEncryptedStore] seals either. [ErrReauthorizationRequired]
-// means that a person has to be asked again. [StaticToken] and [FromTokenSource]
-// serve simpler needs.
+// [OAuthConfig.Connect] asks a person for permission the first time a program runs, and
+// keeps the token pair in a [TokenStore]; web applications use [OAuthConfig.Handlers],
+// [SaveToken] and [OAuthConfig.Authenticator]. The pair is renewed when it is about to
+// expire or the service rejects it, and the new pair is saved before it is used.
+// [NewFileStore] shares the pair among the processes of a machine, a TokenStore of your
+// own among machines, and [NewEncryptedStore] encrypts either.
+// [ErrReauthorizationRequired] means that a person has to authorize the application
+// again. [StaticToken] and [FromTokenSource] serve simpler needs.
 //
 // # Errors
 //
-// Every failed call returns an [*Error] with the operation, the status and the
-// service's own words; errors.Is tells its kind, and [MaybeApplied] whether the call
-// may have been carried out:
+// Every failed call returns an [*Error] with the operation, the status and the service's
+// own words. errors.Is tells its kind, and [MaybeApplied] whether the call may have been
+// carried out:
 //
 //	switch {
 //	case errors.Is(err, revv.ErrNotFound): // there is none
 //	case revv.MaybeApplied(err): // look before sending again
 //	}
 //
-// Nothing secret is in an error, however it is printed; the errors of
-// [Client.HTTPClient] alone are those of net/http, with the URL.
+// An error shows no secret, however it is printed. The only exception are the errors of
+// [Client.HTTPClient], which are those of net/http, with the URL.
 //
 // # Retries
 //
-// Reads and idempotent writes are repeated, writes with consequences only if it is
-// certain that they were not received: a document is never sent twice because an
-// answer was lost. If nobody knows what became of such a write, the call returns
-// [ErrOutcomeUnknown]: read the state back before you do anything else. The comment of
-// each method says which of the three classes it is in. [WithRetry] sets how often and
-// how patiently calls are repeated, [WithAttemptTimeout] bounds each attempt, and the
-// context of the call bounds all of them together.
+// There are three classes of calls, and the comment of each method names its class. Reads
+// and idempotent writes are repeated. A write with consequences is repeated only if it is
+// certain that it was not carried out: a lost answer never makes the client send a
+// document twice. If nobody knows what became of such a write, the call returns
+// [ErrOutcomeUnknown]: read the state back before you do anything else. [WithRetry] sets
+// how often and how patiently calls are repeated, [WithAttemptTimeout] bounds each
+// attempt, and the context of the call bounds all of them together.
 //
 // # Paging
 //
-// All methods range over a whole list and read some pages ahead; an error ends the
-// range:
+// All methods range over a whole list and read some pages ahead; an error ends the range:
 //
 //	for entry, err := range client.Documents.All(ctx, revv.ListDocumentsParams{}) {
 //		if err != nil {
@@ -81,15 +80,15 @@
 //
 // # Webhooks
 //
-// [WebhooksService.Subscribe] registers a URL, [NewWebhookHandler] receives events
-// there, [ParseEvent] reads one. An event is a hint: [WithReadBack] reads the
-// document before the event is handed on. Deliveries repeat and overtake one
-// another; [Event.Key] tells one that was seen already.
+// [WebhooksService.Subscribe] registers a URL, [NewWebhookHandler] receives events there,
+// [ParseEvent] reads one. An event is only a hint: [WithReadBack] reads the document
+// before the event is handed on. Deliveries can repeat and overtake one another;
+// [Event.Key] recognises one that was seen already.
 //
 // # Testing
 //
-// Package [github.com/revv-go/revv/revvtest] is a Revv in memory: it keeps
-// documents, collects the mails, signs on behalf of people, and fails on demand.
+// Package [github.com/revv-go/revv/revvtest] is a Revv in memory: it keeps documents,
+// collects the mails, signs on behalf of people, and fails on demand.
 package revv
 
 import (
@@ -152,7 +151,7 @@ func (n *DocumentNumber) UnmarshalJSON(data []byte) error { return unmarshalText
 // UnmarshalJSON accepts a text or a number.
 func (id *ObjectID) UnmarshalJSON(data []byte) error { return unmarshalTextID(data, id) }
 
-// unmarshalTextID keeps a text or a number as it came. null means that there is no id.
+// unmarshalTextID keeps a text or a number as it came. null leaves the id empty.
 func unmarshalTextID[T ~string](data []byte, id *T) error {
 	text, ok := scalarText(data)
 	if !ok || data[0] == 't' || data[0] == 'f' {
@@ -162,8 +161,8 @@ func unmarshalTextID[T ~string](data []byte, id *T) error {
 	return nil
 }
 
-// unmarshalID reads 14 and "14" exactly, over the whole range of an int64. null
-// and "" mean that there is no id.
+// unmarshalID reads 14 and "14" exactly, over the whole range of an int64. null and ""
+// give 0, no id.
 func unmarshalID[T ~int64](data []byte, id *T) error {
 	digits := data
 	if len(data) > 0 && data[0] == '"' || string(data) == "null" {
@@ -185,8 +184,8 @@ func unmarshalID[T ~int64](data []byte, id *T) error {
 	return nil
 }
 
-// misfit is the error for a value that out, a pointer, cannot hold. The name of the
-// member is added where it is known.
+// misfit is the error for a value that out, a pointer, cannot hold. [within] adds the
+// name of the member later.
 func misfit(data []byte, out any) error {
 	kind := "number"
 	if len(data) > 0 {
@@ -225,8 +224,8 @@ func scalarText(data []byte) (text string, ok bool) {
 	return string(data), true
 }
 
-// isPlainText reports whether the inside of a JSON string stands for itself, as
-// nearly all of them do: then there is nothing to decode.
+// isPlainText reports whether the inside of a JSON string needs no decoding, as nearly
+// all do not.
 func isPlainText(inner []byte) bool {
 	for _, c := range inner {
 		if c < ' ' || c >= 0x7f || c == '"' || c == '\\' {
@@ -240,7 +239,7 @@ func isPlainText(inner []byte) bool {
 // other name, since an account can define stages of its own.
 type Stage string
 
-// The stages that were seen. An account may have others.
+// The stages that were observed. An account may have others.
 const (
 	StageDraft     Stage = "Draft"
 	StageSent      Stage = "Sent"
@@ -248,8 +247,8 @@ const (
 	StageCompleted Stage = "Completed"
 )
 
-// Is reports whether two stages are the same, without regard to case: the
-// service was seen to be compared with in that way.
+// Is reports whether two stages are the same, ignoring case, as a program that worked
+// against the service compared them.
 func (s Stage) Is(other Stage) bool { return strings.EqualFold(string(s), string(other)) }
 
 // Reached reports whether a document in stage s has come as far as other: whether s is
@@ -292,10 +291,10 @@ func nameOf(data []byte) (name string, ok bool) {
 	return scalarText(data)
 }
 
-// Time is a time of the service. The layout was observed once, as RFC 3339 in
-// UTC with microseconds. Other fractions and other zones are read as well, and a text
-// without a zone (taken for UTC) or with a space for the T. Any other text is no error: it
-// leaves the time zero and stays readable through [Time.Text].
+// Time is a time of the service. One layout was observed, once: RFC 3339 in UTC with
+// microseconds. Other fractions and zones are accepted as well, and so is a text without
+// a zone (taken for UTC) or with a space for the T. Any other text is no error: it leaves
+// the time zero and stays readable through [Time.Text].
 type Time struct {
 	time.Time
 
@@ -305,8 +304,8 @@ type Time struct {
 // Text returns the time as the service wrote it, "" if it wrote none.
 func (t Time) Text() string { return t.text }
 
-// timeLayouts are tried in turn. Only the first was observed; the others are
-// what a service moves to when it drops the zone or the T.
+// timeLayouts are tried in turn. Only the first was observed; the others are what
+// services write that drop the zone or the T.
 //
 //nolint:gochecknoglobals // a constant list; Go has no constant slices
 var timeLayouts = []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999", "2006-01-02 15:04:05.999999999Z07:00", "2006-01-02 15:04:05.999999999"}
@@ -327,7 +326,7 @@ func (t *Time) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// MarshalJSON writes the time in the observed layout, a zero time as the text
+// MarshalJSON writes the time in the observed layout. A zero time is written as the text
 // that was read, or as null.
 func (t Time) MarshalJSON() ([]byte, error) {
 	switch {
@@ -342,14 +341,14 @@ func (t Time) MarshalJSON() ([]byte, error) {
 // wireTime formats a time in the observed layout.
 func wireTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000000Z") }
 
-// Person is somebody a document goes to: a signer, an acceptor, an approver or
-// a reader.
+// Person is somebody a document is sent to: a signer, an acceptor, an approver or a
+// reader.
 type Person struct {
 	Email     string `json:"user_email"` // required; a bare address, of 254 bytes at most
 	FirstName string `json:"first_name"`
 	LastName  string `json:"last_name"`
-	// Order is the place in the signing sequence, from 1; 0 leaves the sequence
-	// to the service. Only SendForESign knows an order, which is a stand-in: elsewhere
+	// Order is the place in the signing sequence, from 1; 0 leaves the sequence to the
+	// service. Only SendForESign takes an order, which is a stand-in; in other calls
 	// anything but 0 is ErrInvalidArgument.
 	Order int `json:"order,omitzero"`
 }
