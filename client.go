@@ -27,8 +27,8 @@ import (
 // Version is the version of this package, as it stands in the user agent.
 const Version = "0.1.0"
 
-// Client calls the Revv Public API. It is made by [NewClient], does not change
-// afterwards and may be used by any number of goroutines at once.
+// Client calls the Revv Public API. [NewClient] makes it. It does not change afterwards
+// and is safe for concurrent use.
 type Client struct {
 	Documents *DocumentsService
 	Templates *TemplatesService
@@ -44,8 +44,8 @@ type core struct {
 	routes routeTable
 	base   *url.URL
 	auth   Authenticator
-	// network is the transport of the caller, or our own. It is kept like a secret, for
-	// the buffers of its idle connections hold what was sent.
+	// network is the transport of the caller, or our own. It is kept like a secret,
+	// because the buffers of its idle connections hold what was sent.
 	network secret.Value[http.RoundTripper]
 	chain   http.RoundTripper // middleware → credentials → network, nil without middleware
 	limiter limiter
@@ -67,8 +67,9 @@ type core struct {
 const retryBudget = 20
 
 // NewClient returns a client that takes its access tokens from auth. [WithBaseURL] or
-// [WithSubdomain] is required: there is no default host. It does not use the network. The
-// error is [ErrInvalidArgument] and joins one *[Error] for each rule that is broken.
+// [WithSubdomain] is required, because there is no default host. NewClient does not use
+// the network. The error is [ErrInvalidArgument] and joins one *[Error] for each rule
+// that is broken.
 func NewClient(auth Authenticator, opts ...Option) (*Client, error) {
 	const op = "NewClient"
 	s := settings{callSettings: callSettings{refusals: refusals{op: op}}}
@@ -126,8 +127,8 @@ func newCore(s *settings, auth Authenticator, base *url.URL, routes routeTable) 
 	return c
 }
 
-// chained puts middleware around the network, the first one outermost. It returns
-// nil if one of them does.
+// chained puts middleware around the network, the first one outermost. It returns nil if
+// one of the middlewares does.
 func chained(chain []Middleware, network http.RoundTripper) http.RoundTripper {
 	for _, wrap := range slices.Backward(chain) {
 		if network = wrap(network); isNil(network) {
@@ -140,7 +141,7 @@ func chained(chain []Middleware, network http.RoundTripper) http.RoundTripper {
 const dialTimeout = 10 * time.Second
 
 // newTransport sets the limits that net/http leaves open, and keeps as many idle
-// connections as a busy program uses: http.DefaultTransport keeps two per host.
+// connections as a busy program needs; http.DefaultTransport keeps two per host.
 func newTransport() *http.Transport {
 	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
 	return &http.Transport{
@@ -165,19 +166,21 @@ func (c *Client) BaseURL() string {
 	return c.core.base.String()
 }
 
-// Settle is for the end of a program, when nothing calls the service any more, and for
-// every moment at which it may be frozen, as behind an answer of a serverless function. (A
-// connection that was idle meanwhile may be dead: a write with consequences over it is
-// [ErrOutcomeUnknown]. A transport with DisableKeepAlives has none.) It waits
-// until all renewals of tokens in the client's store have ended, of any account and by
-// any client of the process, and saves the pairs that the store had failed to save. A
-// renewal goes on behind a call that has given up, for example because its context has
+// Settle waits until the token renewals of the client's store have ended, for every
+// account and for every client in this process, and saves the pairs that the store had
+// failed to save. Call it when nothing calls the service any more: before a program ends,
+// and before it may be frozen, as a serverless function is after each answer. A renewal
+// goes on after the call that began it has given up, for example because its context has
 // ended; if the process ends before the new pair is saved, the pair is lost. A renewal
-// takes 30 s at most; those that begin later are not waited for.
+// takes 30 s at most. Renewals that begin after Settle are not waited for.
 //
-// The error of ctx if that ends first, [ErrTokenNotPersisted] if the store still fails.
-// With an [Authenticator] that keeps no pair in a store there is nothing to save, and
-// with one of your own nothing to wait for.
+// A connection that was idle while the process was frozen may be dead, and a write with
+// consequences over it is [ErrOutcomeUnknown]. A transport with DisableKeepAlives keeps
+// no idle connections.
+//
+// The error is that of ctx if ctx ends first, and [ErrTokenNotPersisted] if the store
+// still fails. With an [Authenticator] that has no store there is nothing to save; one of
+// your own is not waited for.
 func (c *Client) Settle(ctx context.Context) error {
 	const op = "Settle"
 	if c.root() == nil {
@@ -204,11 +207,11 @@ func (c *Client) Settle(ctx context.Context) error {
 // idempotent writes, every other method as a write with consequences; so is any call that is
 // given [WithConsequences].
 //
-// [ErrInvalidArgument], before anything is sent, if method and path are no route, if
-// in is a reader that does not encode itself, or if out is no pointer or a nil one.
-// Where out is given, an empty answer is [ErrEmptyResponse], and null for a struct
+// The error is [ErrInvalidArgument], before anything is sent, if method and path are no
+// route, if in is a reader that does not encode itself, or if out is not a pointer or is
+// nil. If out is given, an empty answer is [ErrEmptyResponse], and null for a struct
 // [ErrMalformedResponse]. A DELETE that is answered with 404 after an attempt whose
-// outcome is not known has succeeded, and leaves out as it was.
+// outcome is not known has succeeded, and leaves out unchanged.
 func (c *Client) Do(ctx context.Context, method, path string, in, out any, opts ...CallOption) error {
 	call := &call{name: opDo, class: classOf(method), input: input{body: in}}
 	decode := ignored
@@ -239,7 +242,7 @@ func isTarget(out any) bool {
 	return target.Kind() == reflect.Pointer && !target.IsNil()
 }
 
-// isStream reports a reader that encoding/json would make {} of.
+// isStream reports a reader, of which encoding/json would make {}.
 func isStream(in any) bool {
 	_, reads := in.(io.Reader)
 	_, encodes := in.(json.Marshaler)
@@ -277,16 +280,16 @@ func classOf(method string) retry.Class {
 	return retry.Consequences
 }
 
-// HTTPClient returns a client for requests that the SDK does not model. It adds
-// the access token, renews it after a 401 and repeats the request, twice at most, if
-// its body can be had again ([http.Request.GetBody]). A URL that is not the base URL
-// or below it is [ErrInvalidArgument]. It follows no redirects, and repeats nothing
-// else. Other credentials, cookies and idempotency keys of a request are left out.
-// Middleware, limiter, logger, timeouts, headers and queries of the client's options
-// are not applied.
+// HTTPClient returns a client for requests that the SDK does not model. It adds the
+// access token. After a 401 it renews the token and repeats the request, twice at most,
+// if it can get the body again ([http.Request.GetBody]). It repeats nothing else and
+// follows no redirects. A URL that is not the base URL or below it is
+// [ErrInvalidArgument]. Other credentials, cookies and idempotency keys of a request are
+// removed. The client's middleware, limiter, logger, timeouts, headers and query
+// parameters are not applied.
 //
-// If a renewal fails, the request that began it returns the 401 with a nil error, and the
-// next ones return the error of the renewal. As with any [http.Client], errors are a
+// If a renewal fails, the request that began it returns the 401 with a nil error, and
+// later requests return the error of the renewal. As with any [http.Client], errors are a
 // [url.Error] and print the whole URL with its query.
 func (c *Client) HTTPClient() *http.Client {
 	return &http.Client{
@@ -350,7 +353,8 @@ func (c *core) covers(u *url.URL) bool {
 	return !slices.ContainsFunc(strings.Split(rest, "/"), wire.IsDots)
 }
 
-// send puts the body and the credentials on a copy: the request is the caller's.
+// send puts the body and the credentials on a copy, because the request belongs to the
+// caller.
 func (p pinned) send(req *http.Request, body io.ReadCloser, token string) (*http.Response, error) {
 	out := ownCopy(req)
 	out.Body = body
@@ -368,7 +372,7 @@ func (p pinned) send(req *http.Request, body io.ReadCloser, token string) (*http
 	return resp, concealed(err, token)
 }
 
-// CloseIdleConnections is found by http.Client.CloseIdleConnections.
+// CloseIdleConnections is called by http.Client.CloseIdleConnections.
 func (p pinned) CloseIdleConnections() {
 	if p.core == nil {
 		return
