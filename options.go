@@ -16,15 +16,16 @@ import (
 	"github.com/revv-go/revv/internal/secret"
 )
 
-// Option configures a [Client]. The order of options does not matter, but for a
-// [SharedOption] that is given twice, with the same key if it has one: the later wins.
+// Option configures a [Client]. The order of options does not matter, except for a
+// [SharedOption] that is given twice, with the same key if it has one: then the later one
+// wins.
 type Option interface{ applyClient(*settings) }
 
 // CallOption configures a single call.
 type CallOption interface{ applyCall(*callSettings) }
 
-// SharedOption configures a client, as the default of all its calls, or a
-// single call, where it wins over the client's.
+// SharedOption configures a client, as the default of all its calls, or a single call,
+// where it overrides the client's.
 type SharedOption interface {
 	Option
 	CallOption
@@ -41,23 +42,23 @@ func (f callOption) applyCall(s *callSettings)   { f(s) }
 func (f sharedOption) applyClient(s *settings)   { f(&s.callSettings) }
 func (f sharedOption) applyCall(s *callSettings) { f(s) }
 
-// refusals are the rules that the options or arguments of an operation break. Where
-// there is one, whatever else the options have set is of no use to anybody.
+// refusals collects the rules that the options or arguments of an operation break. If
+// there is one, the values that the options have set are not used.
 type refusals struct {
 	op       string
 	given    map[string]bool
 	problems []error
 }
 
-// reject is not inlined into its forty places, as argument is not.
+// reject is kept from being inlined in its forty callers, as argument is.
 //
 //go:noinline
 func (r *refusals) reject(option, rule string) {
 	r.problems = append(r.problems, argument(r.op, option, rule))
 }
 
-// once records an option that can be given a single time: with two, their order
-// would decide.
+// once records an option and refuses it the second time, when the order would decide
+// which one wins.
 func (r *refusals) once(option string) {
 	if r.given[option] {
 		r.reject(option, "must not be given twice")
@@ -68,7 +69,7 @@ func (r *refusals) once(option string) {
 	r.given[option] = true
 }
 
-// settings collects what options say.
+// settings is what the options set.
 type settings struct {
 	callSettings
 
@@ -83,7 +84,7 @@ type settings struct {
 	bearer    bool
 }
 
-// callSettings is what a single call can set for itself.
+// callSettings is the part of the settings that a single call can override.
 type callSettings struct {
 	refusals
 
@@ -103,9 +104,9 @@ type limiter interface {
 	Wait(ctx context.Context) error
 }
 
-// WithBaseURL sets where the API is: an https URL, or an http one on loopback,
-// without user, query or fragment. There is no default: the hosts of 2020 may
-// one day be a stranger's, and no token must go there by omission.
+// WithBaseURL sets where the API is: an https URL, or an http one on loopback, without
+// user, query or fragment. There is no default: the hosts of 2020 may one day belong to a
+// stranger, and a forgotten option must not send a token there.
 func WithBaseURL(base string) Option {
 	return clientOption(func(s *settings) {
 		s.once("WithBaseURL")
@@ -113,8 +114,8 @@ func WithBaseURL(base string) Option {
 	})
 }
 
-// WithSubdomain sets the base URL to https://{subdomain}.revv.so, where accounts
-// live since 2021. That the API is served there is inferred.
+// WithSubdomain sets the base URL to https://{subdomain}.revv.so, where accounts have
+// lived since 2021. That the API is served there is inferred.
 func WithSubdomain(subdomain string) Option {
 	return clientOption(func(s *settings) {
 		s.once("WithSubdomain")
@@ -163,7 +164,8 @@ func WithUserAgent(text string) Option {
 
 // WithLogger logs each attempt at debug level, with the keys operation, route, attempt,
 // status, took and request_id. Headers, queries and bodies are not logged. Renewals of
-// tokens, which do not go through middleware either, are logged by OAuthConfig.Logger.
+// tokens are logged by OAuthConfig.Logger instead; they do not go through middleware
+// either.
 func WithLogger(logger *slog.Logger) Option {
 	return clientOption(func(s *settings) {
 		s.once("WithLogger")
@@ -174,14 +176,15 @@ func WithLogger(logger *slog.Logger) Option {
 	})
 }
 
-// Middleware wraps the sending of every attempt. It sees no credentials, they
-// are added behind it, and finds what is sent in [CallInfoFrom]. [NewClient] calls it
-// once; it must not return nil. What it passes on has to keep the context of the
-// request and the origin of the API, else the call is [ErrInvalidArgument];
-// credentials, cookies and idempotency keys that it adds are left out. It does not
-// see the requests of a download that was redirected to another host. It must not
-// repeat writes with consequences. Middleware that replaces the body of a request sends
-// a clone of it with Body, ContentLength and GetBody set.
+// Middleware wraps the sending of every attempt. [CallInfoFrom] tells it which call a
+// request belongs to. It sees no credentials: they are added after it. It does not see
+// the requests of a download that was redirected to another host. [NewClient] calls it
+// once; it must not return nil.
+//
+// What it passes on must keep the context of the request and the origin of the API, else
+// the call is [ErrInvalidArgument]; credentials, cookies and idempotency keys that it
+// adds are removed. To replace the body of a request, send a clone of it with Body,
+// ContentLength and GetBody set. Middleware must not repeat writes with consequences.
 type Middleware func(next http.RoundTripper) http.RoundTripper
 
 // WithMiddleware adds middleware, the first one outermost.
@@ -197,10 +200,10 @@ func WithMiddleware(chain ...Middleware) Option {
 	})
 }
 
-// WithRateLimiter makes every attempt wait for the limiter first, for example
-// for a rate.Limiter of golang.org/x/time, with some 10 % less than the service allows, for
-// the two do not count alike. An error of Wait ends the call, as its cause,
-// before the attempt is sent.
+// WithRateLimiter makes every attempt wait for the limiter first, for example a
+// rate.Limiter of golang.org/x/time. Set it some 10 % below what the service allows,
+// because the two do not count alike. An error of Wait ends the call before the attempt
+// is sent, and is the cause of its error.
 func WithRateLimiter(limiter interface {
 	Wait(ctx context.Context) error
 },
@@ -214,23 +217,23 @@ func WithRateLimiter(limiter interface {
 	})
 }
 
-// WithBearerHeader sends the token as "Authorization: Bearer" in the place of
-// the AccessToken header that was observed.
+// WithBearerHeader sends the token as "Authorization: Bearer" instead of in the
+// AccessToken header that was observed.
 func WithBearerHeader() Option {
 	return clientOption(func(s *settings) { s.bearer = true })
 }
 
-// RetryPolicy says how often and how patiently calls are repeated. What may be
-// repeated at all depends on the call and on the failure, not on the policy. For a field
-// of zero, a call takes the client's, and a client the default.
+// RetryPolicy says how often and how patiently calls are repeated. What may be repeated
+// at all depends on the call and on the failure, not on the policy. A field that is zero
+// takes the client's value in a call, and the default in a client.
 type RetryPolicy struct {
-	MaxAttempts   int           // per call, 1 to 10, default 3; 1 repeats nothing. Those after a 401 and a new token are not counted
+	MaxAttempts   int           // per call, 1 to 10, default 3; 1 repeats nothing. A repetition with a new token after a 401 is not counted
 	BaseDelay     time.Duration // bounds the first wait, which is random; the bound doubles each time; default 200 ms
 	MaxDelay      time.Duration // bounds every random wait; default 10 s
-	MaxRetryAfter time.Duration // the longest Retry-After that is waited for, default 60 s; a longer one is ErrRateLimited at once, and holds no other call back
+	MaxRetryAfter time.Duration // the longest Retry-After that is waited for, default 60 s; a longer one is ErrRateLimited at once, and does not hold back other calls
 }
 
-// The defaults, as the table in the README has them.
+// The defaults, as the README states them.
 const (
 	defaultAttempts       = 3
 	defaultBaseDelay      = 200 * time.Millisecond
@@ -266,11 +269,11 @@ func WithRetry(policy RetryPolicy) SharedOption {
 // WithAttemptTimeout bounds each attempt, from dialling to the last byte of the answer,
 // by default to 60 s. Waits for the rate limiter, for a token or for the next attempt do
 // not count. The client's own transport gives up earlier: after 10 s of dialling, 10 s of
-// TLS handshake, or 30 s without the headers of the answer. To wait longer for those, pass
-// a transport with another ResponseHeaderTimeout to [WithHTTPClient]. What took too long is
-// [context.DeadlineExceeded], and for a write with consequences [ErrOutcomeUnknown], too, if
-// bytes may have left.
-// Downloads are bounded by 30 s without a byte instead.
+// TLS handshake, or 30 s without the headers of the answer. To wait longer for those,
+// pass a transport with another ResponseHeaderTimeout to [WithHTTPClient]. An attempt
+// that takes too long is [context.DeadlineExceeded]; for a write with consequences it is
+// also [ErrOutcomeUnknown] if bytes may have left. Downloads are bounded by 30 s without
+// a byte instead.
 func WithAttemptTimeout(timeout time.Duration) SharedOption {
 	return sharedOption(func(s *callSettings) {
 		if timeout <= 0 {
@@ -290,8 +293,9 @@ var ownHeaders = []string{
 	"Transfer-Encoding", "Upgrade", "User-Agent", "X-Idempotency-Key",
 }
 
-// WithHeader adds a header to requests: value is printable ASCII on one line. The headers
-// that the client sets itself are refused, the credentials and Idempotency-Key among them.
+// WithHeader adds a header to requests. value is printable ASCII on one line. Headers
+// that the client sets itself are refused, among them the credentials and
+// Idempotency-Key.
 func WithHeader(key, value string) SharedOption {
 	return sharedOption(func(s *callSettings) {
 		name := http.CanonicalHeaderKey(key)
@@ -308,8 +312,8 @@ func WithHeader(key, value string) SharedOption {
 	})
 }
 
-// with returns a copy of a map with one more entry: the map of the client is shared by
-// all calls.
+// with returns a copy of a map with one more entry, because all calls share the map of
+// the client.
 func with[M ~map[string]V, V any](old secret.Value[M], key string, value V) secret.Value[M] {
 	entries := make(M)
 	maps.Copy(entries, old.Reveal())
@@ -317,8 +321,8 @@ func with[M ~map[string]V, V any](old secret.Value[M], key string, value V) secr
 	return secret.New(entries)
 }
 
-// WithQuery adds a parameter to the query of requests, or replaces one that the
-// call sets itself. Given to a client, it goes to every operation.
+// WithQuery adds a parameter to the query of requests, or replaces one that the call sets
+// itself. Given to a client, it applies to every operation.
 func WithQuery(key, value string) SharedOption {
 	return sharedOption(func(s *callSettings) {
 		switch {
@@ -331,9 +335,9 @@ func WithQuery(key, value string) SharedOption {
 	})
 }
 
-// WithPathValue puts a value in the place of the placeholder {name} in a path of
-// [Client.Do]: as one segment, escaped. Logs, errors and [CallInfo] show the placeholder
-// and not the value. The other methods fill their paths themselves: there it is
+// WithPathValue fills the placeholder {name} in a path of [Client.Do] with a value,
+// escaped, as one segment. Logs, errors and [CallInfo] show the placeholder and not the
+// value. Calls other than Do fill their paths themselves and refuse it with
 // [ErrInvalidArgument].
 func WithPathValue(name, value string) CallOption {
 	return callOption(func(s *callSettings) { s.path = with(s.path, name, value) })
@@ -354,18 +358,18 @@ func WithConsequences() CallOption {
 
 // Response is what a call leaves behind beside its result; see [CaptureResponse].
 type Response struct {
-	// StatusCode is that of the last attempt, or of the one before if the context has
-	// ended the last; 0 if that was not answered.
+	// StatusCode is the status of the last attempt, or of the one before if the context
+	// ended the last one; 0 if that got no answer.
 	StatusCode int
 	Header     http.Header // of the same attempt, without cookies and Location
 	RequestID  string      // of the same attempt, "" if the service gave none
-	Attempts   int         // how many were made, with those that found no connection
+	Attempts   int         // how many were made, including those that found no connection
 }
 
-// CaptureResponse has *into filled when the call ends, whether it succeeds or fails; it
-// is left empty if no attempt was made. Secrets in headers are replaced. For an All
-// method it holds the page that ended last: read it when the range is over. Calls that
-// may run at the same time need a Response each.
+// CaptureResponse fills *into when the call ends, whether it succeeds or fails; *into is
+// left empty if no attempt was made. Secrets in headers are replaced. For an All method
+// it holds the page that ended last: read it after the range. Calls that may run at the
+// same time need a Response each.
 func CaptureResponse(into *Response) CallOption {
 	var mu sync.Mutex // an All method has several calls under way with the same option
 	set := func(r Response) {
@@ -383,9 +387,9 @@ func CaptureResponse(into *Response) CallOption {
 	})
 }
 
-// WithProgress reports the progress of a download in bytes. total is -1 while
-// the length is not known. The function is called from the goroutine of the
-// call and should return soon. Calls that download nothing ignore it.
+// WithProgress reports the progress of a download in bytes. total is -1 while the length
+// is not known. report is called in the goroutine of the call and should return soon.
+// Calls that download nothing ignore the option.
 func WithProgress(report func(done, total int64)) CallOption {
 	return callOption(func(s *callSettings) {
 		if report == nil {
