@@ -14,37 +14,39 @@ import (
 	"unicode/utf8"
 )
 
-// The kinds of failure, for [errors.Is]. An error can be of several kinds: a 404
-// answered to a send is ErrNotFound alone, an HTML page answered to a send is
+// The kinds of failure, for [errors.Is]. One error can be of several kinds: a 404
+// answered to a send is ErrNotFound alone, but an HTML page with status 200 is both
 // ErrUnexpectedContent and ErrAppliedResponseUnreadable.
 var (
 	// ErrInvalidArgument: an argument or an option broke a rule that the error
 	// names. No request was sent.
 	ErrInvalidArgument = errors.New("invalid argument")
 
-	// ErrUnreachable: no connection to the service could be made, for want of a name, a
-	// network, a listener or a certificate that is trusted. Nothing was sent.
+	// ErrUnreachable: no connection to the service could be made: the name does not
+	// exist, the network fails, nothing listens, or the certificate is not trusted.
+	// Nothing was sent.
 	ErrUnreachable = errors.New("unreachable")
 
 	// ErrInvalid: the service refused the content of the request (400, 415, 422). With an HTML
 	// page it is ErrUnexpectedContent, too.
 	ErrInvalid = errors.New("refused as invalid")
-	// ErrUnauthorized: the service does not accept the access token, even after
-	// a refresh where one was possible (401), or the token endpoint refused the refresh with
-	// a 4xx other than 408 and 429. One that it refused because a person has to authorize the
-	// application again is ErrReauthorizationRequired.
+	// ErrUnauthorized: the service does not accept the access token (401), even after a
+	// renewal where one was possible, or the token endpoint refused the renewal with a
+	// 4xx other than 408 and 429. If a person has to authorize the application again, it
+	// is ErrReauthorizationRequired instead.
 	ErrUnauthorized = errors.New("unauthorized")
 	// ErrForbidden: the account may not do this (403), or a person declined to
 	// authorize the application.
 	ErrForbidden = errors.New("forbidden")
-	// ErrNotFound: there is no such object (404, 410). With an HTML page it is
-	// ErrUnexpectedContent, too: then it is the host that has no such path.
+	// ErrNotFound: there is no such object (404, 410). If the answer is an HTML page, it
+	// is also ErrUnexpectedContent: the host has no such path, and nothing is known of
+	// the object.
 	ErrNotFound = errors.New("not found")
-	// ErrConflict: the state of the object does not allow this (409), the answer is
-	// ambiguous where one object is due, or a token store was changed behind its lock.
+	// ErrConflict: the state of the object does not allow this (409), several objects
+	// match where one is expected, or a token store was changed without its lock.
 	ErrConflict = errors.New("conflict")
-	// ErrRateLimited: the service asked to wait longer than the policy or the
-	// deadline allows, or again and again (429).
+	// ErrRateLimited: the service asked to wait longer than the policy or the deadline
+	// allows, or still answered with 429 at the last attempt.
 	ErrRateLimited = errors.New("rate limited")
 	// ErrServer: the service failed (5xx).
 	ErrServer = errors.New("server error")
@@ -55,12 +57,12 @@ var (
 	// ErrAppliedResponseUnreadable: the service reported success, but its answer
 	// could not be read. The request has most likely been applied; do not repeat it.
 	ErrAppliedResponseUnreadable = errors.New("reported as applied, but the response could not be read")
-	// ErrUnexpectedContent: the answer is something else altogether, as the HTML
+	// ErrUnexpectedContent: the answer is something else altogether, such as the HTML
 	// page that the vendor's hosts give today on every path; also with a 404.
 	ErrUnexpectedContent = errors.New("unexpected content")
-	// ErrMalformedResponse: the answer is not the JSON that is due.
+	// ErrMalformedResponse: the answer is not the expected JSON.
 	ErrMalformedResponse = errors.New("malformed response")
-	// ErrEmptyResponse: the answer is empty where JSON or a PDF is due.
+	// ErrEmptyResponse: the answer is empty where JSON or a PDF is expected.
 	ErrEmptyResponse = errors.New("empty response")
 	// ErrResponseTooLarge: the answer exceeds a stated limit.
 	ErrResponseTooLarge = errors.New("response too large")
@@ -70,43 +72,47 @@ var (
 	// between its attempts.
 	ErrTruncated = errors.New("truncated")
 
-	// ErrReauthorizationRequired: the refresh token is spent or revoked; a person
-	// has to authorize the application again.
+	// ErrReauthorizationRequired: the refresh token or the authorization code is spent,
+	// expired or revoked, or there is no refresh token. A person has to authorize the
+	// application again.
 	ErrReauthorizationRequired = errors.New("reauthorization required")
-	// ErrTokenNotPersisted: the store failed to save a new token pair. That of a
-	// renewal is held in memory, and saved after 1 s, 2 s, 4 s … 128 s, or first by the
-	// next call; that of SaveToken or OAuthConfig.Connect is lost.
+	// ErrTokenNotPersisted: the store failed to save a new token pair. A pair from a
+	// renewal is kept in memory: the next call saves it first, or it is saved without a
+	// call after 1 s, 2 s, 4 s … 128 s. A pair of SaveToken or OAuthConfig.Connect is
+	// lost.
 	ErrTokenNotPersisted = errors.New("token not persisted")
 	// ErrNoToken: the store holds no token for the account.
 	ErrNoToken = errors.New("no token")
-	// ErrTokenStoreCorrupt: what the store holds for the account is no token. It
-	// is left as it is.
+	// ErrTokenStoreCorrupt: what the store holds for the account is not a token. It is
+	// left as it is.
 	ErrTokenStoreCorrupt = errors.New("token store corrupt")
-	// ErrPageLoop: a list gave a page that it had given before.
+	// ErrPageLoop: a list returned a page that it had returned before.
 	ErrPageLoop = errors.New("page loop")
 )
 
 // MaybeApplied reports whether a write that failed, or a failed exchange of a code, may
-// have taken effect all the same: whether err is [ErrOutcomeUnknown] or
-// [ErrAppliedResponseUnreadable], or the [ErrRedirected] of a write with consequences, unless
-// the status is 307 or 308: many servers redirect once they have done what was asked. Of a
-// write with consequences read the state back, and do not repeat the call.
-// An idempotent write is never ErrOutcomeUnknown, and can always be repeated.
+// still have taken effect. That is so if err is [ErrOutcomeUnknown] or
+// [ErrAppliedResponseUnreadable]. It is also so if err is the [ErrRedirected] of a write
+// with consequences, except with status 307 or 308, because many servers redirect once
+// they have done what was asked.
+//
+// After a write with consequences, read the state back and do not repeat the call. An
+// idempotent write is never ErrOutcomeUnknown, and can always be repeated.
 func MaybeApplied(err error) bool {
 	return errors.Is(err, ErrOutcomeUnknown) || errors.Is(err, ErrAppliedResponseUnreadable) || errors.Is(err, errDone)
 }
 
-// errDone is a kind of ErrRedirected without a name of its own, see MaybeApplied.
+// errDone marks the ErrRedirected errors that are MaybeApplied.
 var errDone = errors.New("which can mean that the request was applied")
 
-// Error is the error of every call. Compare it with errors.Is and the Err…
-// variables; read its fields through errors.As. Nothing in it is secret: the
-// texts of the service are escaped, shortened, and rid of the access token, of what
-// [WithHeader] and [WithQuery] brought, and of the URL of a webhook.
+// Error is the error of every call. Compare it with errors.Is and the Err… variables;
+// read its fields through errors.As. Nothing in it is secret: texts of the service are
+// escaped and shortened, and the access token, the values of [WithHeader] and
+// [WithQuery], and the URL of a webhook are removed.
 type Error struct {
-	Op         string        // the operation, as "Documents.Create" (both downloads are "Documents.Download"), else the function, as "NewClient", "Do" or "OAuth.Exchange"
+	Op         string        // the operation, such as "Documents.Create" (both downloads are "Documents.Download"), else the function, such as "NewClient", "Do" or "OAuth.Exchange"
 	Argument   string        // the argument or option at fault, "" if none is
-	StatusCode int           // the HTTP status of the last attempt, or of the one before if the context has ended the last; 0 if that was not answered
+	StatusCode int           // the HTTP status of the last attempt, or of the one before if the context ended the last one; 0 if that got no answer
 	Code       string        // the service's own code, "" if it gave none
 	Message    string        // the service's text, or this package's reason
 	RequestID  string        // the service's id of the request, "" if it gave none
@@ -188,10 +194,10 @@ func (e *Error) Unwrap() []error {
 	return all
 }
 
-// statusKind is the sentinel of the status, if it speaks of the call. The 401 of a storage
-// does not: a new token is no use there. And what the token endpoint says of a renewal that
-// a call was waiting for is no answer to the call: after its 404 it must not look as if a
-// document were not there.
+// statusKind is the sentinel of the status, unless the status is not about the call. The
+// 401 of a storage is not: a new token is no use there. Nor is the answer of the token
+// endpoint to a renewal that a call was waiting for: its 404 must not look as if a
+// document did not exist.
 func (e *Error) statusKind() error {
 	kind := statusKind(e.StatusCode)
 	switch {
@@ -205,8 +211,8 @@ func (e *Error) statusKind() error {
 	return ErrUnauthorized
 }
 
-// statusKind is the table status → sentinel, nil for a status without one. It is
-// no map, which every program would have to fill before it starts.
+// statusKind is the table of statuses and sentinels, nil for a status without one. A map
+// would have to be filled before every program starts.
 func statusKind(status int) error {
 	switch status {
 	case http.StatusBadRequest, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity:
@@ -228,8 +234,8 @@ func statusKind(status int) error {
 	return nil
 }
 
-// Format prints the text of the error for every verb: %+v and %#v would
-// otherwise walk into the cause.
+// Format prints the text of the error for every verb. Without it, %+v and %#v would print
+// the cause with all its fields.
 func (e *Error) Format(f fmt.State, verb rune) {
 	if verb == 'q' {
 		_, _ = io.WriteString(f, strconv.Quote(e.Error()))
@@ -253,8 +259,9 @@ func (e *Error) LogValue() slog.Value {
 	)
 }
 
-// argument says that an argument of op breaks a rule. No request was sent. Inlined into
-// its hundred places, it would make every program larger by some thousand bytes.
+// argument is the error for an argument of op that breaks a rule. No request was sent. It
+// has about a hundred callers; inlining it would make every program some thousand bytes
+// larger.
 //
 //go:noinline
 func argument(op, name, rule string) error {
