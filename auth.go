@@ -18,23 +18,22 @@ import (
 )
 
 // Authenticator hands out access tokens. [StaticToken], [FromTokenSource] and
-// [OAuthConfig.Authenticator] make one; programs can bring their own. Both methods are
-// called by any number of goroutines at once.
+// [OAuthConfig.Authenticator] make one; programs can bring their own. Both methods must
+// be safe for concurrent use.
 type Authenticator interface {
-	// Token returns the token to send with the next request, and does not wait
-	// longer than ctx. The caller must not modify the token. An error ends the call,
-	// which wraps it, before anything more is sent. So does a token without
-	// AccessToken: that is ErrInvalidArgument if nothing was sent before.
+	// Token returns the token to send with the next request, and does not wait longer
+	// than ctx. The caller must not modify the token. An error ends the call, which wraps
+	// it, before anything more is sent. A token without AccessToken ends the call, too:
+	// that is ErrInvalidArgument if nothing was sent before.
 	Token(ctx context.Context) (*oauth2.Token, error)
-	// Reject says that the service answered 401 to a token. The next call of Token
+	// Reject says that the service answered 401 to the token bad. The next call of Token
 	// should return another one, if there is one. If bad has been replaced in the
-	// meantime, Reject must change nothing. It must return at once: only Token may
-	// wait.
+	// meantime, Reject must change nothing. It must return at once: only Token may wait.
 	Reject(ctx context.Context, bad *oauth2.Token)
 }
 
-// validateAuth says what is wrong with an authenticator, as far as it can be
-// known before it is used.
+// validateAuth says what is wrong with an authenticator, as far as that shows before it
+// is used.
 func validateAuth(auth Authenticator) error {
 	if isNil(auth) {
 		return errors.New("must not be nil")
@@ -78,14 +77,14 @@ func (s staticToken) check() error {
 }
 
 // FromTokenSource returns an authenticator that takes its tokens from an
-// [oauth2.TokenSource]. A token is used until it is about to expire or the
-// service rejects it; then the source is asked again, once for all callers that
-// wait, and each caller waits no longer than its own context. The error of a call wraps
-// that of the source. An [oauth2.RetrieveError] is wrapped without its body: it is
+// [oauth2.TokenSource]. A token is used until it is about to expire or the service
+// rejects it. Then the source is asked again, once for all callers that wait, and each
+// caller waits no longer than its own context allows. The error of a call wraps that of
+// the source. An [oauth2.RetrieveError] is wrapped without its body: it is
 // [ErrReauthorizationRequired] for invalid_grant, else what its status says.
 //
-// The sources of golang.org/x/oauth2 renew by the clock alone and keep a rotated
-// refresh token to themselves: prefer [OAuthConfig.Authenticator].
+// The sources of golang.org/x/oauth2 renew by the clock alone and do not save a rotated
+// refresh token: prefer [OAuthConfig.Authenticator].
 func FromTokenSource(source oauth2.TokenSource) Authenticator {
 	return &sourceAuth{source: secret.New(source)}
 }
@@ -136,25 +135,26 @@ func withoutBody(err error) error {
 	return withoutURL(err)
 }
 
-// keeper holds the token of an authenticator and has it renewed, once for all
-// callers that wait.
+// keeper holds the token of an authenticator and renews it, once for all callers that
+// wait.
 type keeper struct {
-	unprintable // a store or a source of the program's own may show what it holds
+	unprintable // because a store or a source of the program may not hide what it holds
 
 	mu       sync.Mutex
 	current  secret.Value[*oauth2.Token]
 	rejected digest // the access token that the service answered 401 to
-	early    digest // the access token that is not renewed ahead of time (any more)
+	early    digest // the access token that is not renewed ahead of time (again)
 	pending  bool   // a new pair waits to be saved; until then no token goes out
 	flight   *flight
 }
 
-// renewal fetches a token other than the rejected one. With an error it can return a
-// spare one, to be used for the time being.
+// renewal fetches a token other than the rejected one. If it fails, it can return a spare
+// token with the error, to be used for the time being.
 type renewal func(rejected digest) (fresh, spare *oauth2.Token, err error)
 
-// token returns the token at hand if it will do, and a renewed one otherwise. Only the
-// caller that begins a renewal ahead of time waits for it.
+// token returns the current token if that is good, and a renewed one otherwise. If the
+// current token is only about to expire, the caller that begins the renewal waits for it,
+// and the others go on with the current token.
 func (k *keeper) token(ctx context.Context, renew renewal) (*oauth2.Token, error) {
 	if err := checkContext(ctx, "Authenticator.Token"); err != nil {
 		return nil, err
@@ -177,11 +177,12 @@ func (k *keeper) token(ctx context.Context, renew renewal) (*oauth2.Token, error
 	return k.wait(ctx, f)
 }
 
-// patience is how long a caller waits for a renewal that it could do without.
+// patience is how long a caller waits for a renewal while the current token is still
+// good.
 const patience = 5 * time.Second
 
-// wait waits until the flight has landed or ctx is done. While the token at hand is
-// good, it does not wait for a flight that takes long.
+// wait waits until the flight has landed or ctx is done. If the flight takes long, it
+// returns the current token as long as that is good.
 func (k *keeper) wait(ctx context.Context, f *flight) (*oauth2.Token, error) {
 	limit := patience
 	if deadline, ok := ctx.Deadline(); ok {
@@ -220,9 +221,9 @@ func (k *keeper) underWay() *flight {
 	return k.flight
 }
 
-// fly runs a renewal in a goroutine of its own, and lands. If a store or a source of the
-// program panics, the program must not end, for it could not recover here, and no
-// caller must be left waiting.
+// fly runs a renewal in a goroutine of its own, and lands. It recovers a panic of the
+// program's own store or source: the program could not recover it here, and callers would
+// be left waiting.
 func (k *keeper) fly(f *flight, renew renewal) {
 	var token, spare *oauth2.Token
 	err := abandoned()
@@ -236,18 +237,18 @@ func (k *keeper) fly(f *flight, renew renewal) {
 	token, spare, err = renew(rejected)
 }
 
-// abandoned is the error of a renewal that has not returned.
+// abandoned is the error of a renewal that did not return.
 func abandoned() error {
 	return &Error{Op: opRefresh, Message: "the token store or the token source has panicked, or ended its goroutine"}
 }
 
-// land ends a flight with what the renewal has returned.
+// land ends a flight with the result of the renewal.
 func (k *keeper) land(f *flight, token, spare *oauth2.Token, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.pending = errors.Is(err, ErrTokenNotPersisted)
 	if err != nil && !k.pending {
-		// A token that could not be renewed ahead of time is used until its end.
+		// A token that could not be renewed ahead of time is used until it expires.
 		for _, old := range []*oauth2.Token{spare, k.current.Reveal()} {
 			if k.accepted(old) && remaining(old) != night {
 				token, err, k.early = old, nil, digestOf(old.AccessToken)
@@ -269,8 +270,8 @@ func (k *keeper) land(f *flight, token, spare *oauth2.Token, err error) {
 	close(f.done)
 }
 
-// offer makes a token the one at hand if there is no better one, until its successor
-// comes.
+// offer makes a token the current one while its successor is fetched, if there is no
+// better one.
 func (k *keeper) offer(token *oauth2.Token) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -296,7 +297,7 @@ func (k *keeper) Reject(_ context.Context, bad *oauth2.Token) {
 	}
 }
 
-// flight is one renewal that any number of callers wait for.
+// flight is one renewal, which any number of callers wait for.
 type flight struct {
 	done  chan struct{}
 	token secret.Value[*oauth2.Token]
@@ -324,32 +325,37 @@ func Endpoint(baseURL string) oauth2.Endpoint {
 	return oauth2.Endpoint{AuthURL: base + "/oauth/authorize", TokenURL: base + "/oauth/token", AuthStyle: oauth2.AuthStyleInParams}
 }
 
-// OAuthConfig is an OAuth application, as the settings of an account show it.
-// It holds the client secret, so it prints as a placeholder. fmt does see into an
-// unexported field of another struct, so keep a pointer there.
+// OAuthConfig is an OAuth application, as the settings of an account show it. It holds
+// the client secret, so it prints as a placeholder. In an unexported field of another
+// struct fmt prints the secret, because it cannot call methods there: keep a pointer in
+// such a field.
 type OAuthConfig struct { //nolint:recvcheck // the embedded methods have their own receivers
 	unprintable
 
 	ClientID     string
 	ClientSecret string
 	RedirectURL  string          // exactly as registered
-	Endpoint     oauth2.Endpoint // from the function Endpoint, or as the account shows it
+	Endpoint     oauth2.Endpoint // from the function Endpoint, or as the settings of the account show it
 	HTTPClient   *http.Client    // for the token endpoint; nil means a default with timeouts
 
-	// Logger is told what no call returns: that a token was renewed, or a callback of
-	// Handlers refused (info level), that a renewal has failed, or the service has refused
-	// the fresh token (warn), that its pair could not be saved (error), and that a token was
-	// read from the store (debug). Of failures that go on one in a minute is told, and the
-	// others at debug level. The keys are account, took, expiry, error and reason, without a
-	// secret in them. nil means no log.
+	// Logger receives what no call returns:
+	//
+	//   - info: a token was renewed, or a callback of Handlers was refused;
+	//   - warn: a renewal failed, or the service refused a fresh token;
+	//   - error: a new pair could not be saved;
+	//   - debug: a token was read from the store.
+	//
+	// A failure that goes on is logged once a minute at its level, and at debug level in
+	// between. The keys are account, took, expiry, error and reason; none shows a secret.
+	// nil means no log.
 	Logger *slog.Logger
 }
 
-// AuthCodeURL returns the URL where a person authorizes the application. state
-// comes back to RedirectURL and must be compared there; verifier is a PKCE code
-// verifier ([oauth2.GenerateVerifier]) that [OAuthConfig.Exchange] needs again.
-// Both must be new and unguessable for every authorization. An empty verifier means no
-// PKCE. Nothing is checked here: without ClientID or Endpoint the URL is of no use.
+// AuthCodeURL returns the URL where a person authorizes the application. state comes back
+// to RedirectURL and must be compared there. verifier is a PKCE code verifier
+// ([oauth2.GenerateVerifier]) that [OAuthConfig.Exchange] needs again; an empty one means
+// no PKCE. Both must be new and unguessable for every authorization. Nothing is checked
+// here: without ClientID or Endpoint the URL does not work.
 func (c OAuthConfig) AuthCodeURL(state, verifier string) string {
 	var opts []oauth2.AuthCodeOption
 	if verifier != "" {
@@ -358,12 +364,12 @@ func (c OAuthConfig) AuthCodeURL(state, verifier string) string {
 	return (&oauth2.Config{ClientID: c.ClientID, RedirectURL: c.RedirectURL, Endpoint: c.Endpoint}).AuthCodeURL(state, opts...)
 }
 
-// Exchange trades an authorization code for a token pair. A code can be used once. If
-// the connection is lost after the code was sent, or the answer is unreadable, 408 or 5xx
-// (but 501 and 505, which are refusals, and 503 with Retry-After, after which the code is
-// sent again), the error is [ErrOutcomeUnknown] and the authorization has to be started
-// again. A code that is refused is [ErrReauthorizationRequired]. The caller saves the
-// pair, for example with [SaveToken].
+// Exchange trades an authorization code for a token pair, which the caller saves, for
+// example with [SaveToken]. A code can be used once. The error is [ErrOutcomeUnknown],
+// and the authorization has to be started again, if the connection is lost after the code
+// was sent, or if the answer is unreadable, 408 or 5xx. Exceptions are 501 and 505, which
+// are refusals, and 503 with Retry-After, after which the code is sent again. A code that
+// is refused is [ErrReauthorizationRequired].
 func (c OAuthConfig) Exchange(ctx context.Context, code, verifier string) (*oauth2.Token, error) {
 	const op = "OAuth.Exchange"
 	if err := checkContext(ctx, op); err != nil {
@@ -407,33 +413,35 @@ func (c OAuthConfig) Exchange(ctx context.Context, code, verifier string) (*oaut
 	}
 }
 
-// Authenticator returns an authenticator that keeps the token pair of account
-// in store, renews it when it is about to expire or the service rejects it, and saves
-// a new pair before it is used. Any number of clients, programs and machines may share
-// the store, if the store supports that. A pair that the store has failed to save waits
-// in memory, for all authenticators of the process with the same store and account: the
-// next call saves it first, and for some minutes it is tried without one. Pass the store
-// as a pointer, so that it can be seen to be the same.
+// Authenticator returns an authenticator that keeps the token pair of account in store,
+// renews it when it is about to expire or the service rejects it, and saves a new pair
+// before it is used. Any number of clients, programs and machines may share the store, if
+// the store supports that.
 //
 // account is a name of your choice. Put the first pair there with [SaveToken], after
 // [OAuthConfig.Exchange] or [OAuthConfig.Login]. If a later pair belongs to another
 // account of Revv, a client goes on with the old pair as long as it is accepted, and then
 // with the new one, even in the middle of a call. So if another account can be connected,
-// give each connection a name of its own, as "acme/7": then nothing that was begun in one
+// give each connection its own name, such as "acme/7": then nothing that was begun in one
 // account goes on in another.
 //
 // A pair is renewed 30 s before its access token expires, or in the last tenth of its
 // life if that is shorter. While the old token is good, the call that begins the renewal
-// waits for it 5 s at most, and no more than half of the time that its context has left. A
-// renewal may take 30 s, and goes on when the calls that wait for it have ended:
-// [Client.Settle] waits for it before a program ends. Client credentials are put into the
-// form only after the endpoint has demanded them; Endpoint.AuthStyle is not used. When the
-// service refuses the fresh token as well, the call ends with [ErrUnauthorized], and for
-// 30 s no other token is asked for.
+// waits for it 5 s at most, and no more than half of the time that its context has left.
+// A renewal may take 30 s, and goes on after the calls that wait for it have ended;
+// [Client.Settle] waits for it before a program ends. The client id and secret are sent
+// only after the endpoint has demanded them; Endpoint.AuthStyle is not used. When the
+// service refuses the new token as well, the call ends with [ErrUnauthorized], and for 30
+// s no other token is fetched.
 //
-// [ErrInvalidArgument] if something is missing. Calls of a client that is made with it
-// can be [ErrNoToken], [ErrReauthorizationRequired], [ErrTokenNotPersisted] or
-// [ErrTokenStoreCorrupt].
+// A pair that the store fails to save is kept in memory, for all authenticators of the
+// process with the same store and account. The next call saves it first; without a call,
+// saving is tried again for some minutes. Pass the store as a pointer, so that it can be
+// recognised as the same one.
+//
+// The error is [ErrInvalidArgument] if something is missing. Calls of a client with this
+// authenticator can be [ErrNoToken], [ErrReauthorizationRequired], [ErrTokenNotPersisted]
+// or [ErrTokenStoreCorrupt].
 func (c OAuthConfig) Authenticator(store TokenStore, account string) (Authenticator, error) {
 	const op = "OAuthConfig.Authenticator"
 	r := refusals{op: op}
