@@ -28,14 +28,14 @@ import (
 // loginLimit is how long a person may take to authorize in a web application.
 const loginLimit = 10 * time.Minute
 
-// maxClockSkew is how far ahead the clock of the replica that began a login may be.
+// maxClockSkew is how far the clock of the replica that began a login may be ahead.
 const maxClockSkew = 5 * time.Minute
 
-// errProbe ends an Update that only asks whether the store could save.
+// errProbe ends an Update that only tests whether the store could save.
 var errProbe = errors.New("probe")
 
-// checkStore reports a store that cannot save, as far as that can be known before
-// there is something to save.
+// checkStore reports a store that cannot save, as far as that shows before there is
+// something to save.
 func checkStore(ctx context.Context, store TokenStore, account string) error {
 	_, err := store.Update(ctx, account, func(*oauth2.Token) (*oauth2.Token, error) { return nil, errProbe })
 	switch {
@@ -48,11 +48,11 @@ func checkStore(ctx context.Context, store TokenStore, account string) error {
 }
 
 // Connect returns an authenticator for the pair of account in store, as
-// [OAuthConfig.Authenticator] does. If the store has none ([ErrNoToken]) and could
-// save one, a person is asked first, as by [OAuthConfig.Login], and the pair is saved
-// before Connect returns; if that fails, the error is [ErrTokenNotPersisted]. Connect does
-// not replace a pair that has become useless: a call then fails with
-// [ErrReauthorizationRequired], and Login asks anew.
+// [OAuthConfig.Authenticator] does. If the store has no pair ([ErrNoToken]) but could
+// save one, Connect first asks a person, as [OAuthConfig.Login] does, and saves the pair
+// before it returns; if saving fails, the error is [ErrTokenNotPersisted]. Connect does
+// not replace a pair that has become useless: calls then fail with
+// [ErrReauthorizationRequired], and a new pair comes from Login.
 func (c OAuthConfig) Connect(ctx context.Context, store TokenStore, account string, open func(authURL string) error) (Authenticator, error) {
 	const op = "OAuth.Connect"
 	if err := checkContext(ctx, op); err != nil {
@@ -89,16 +89,17 @@ func (c OAuthConfig) Connect(ctx context.Context, store TokenStore, account stri
 	}
 }
 
-// Login authorizes a program that runs on a person's own machine. It listens for
-// the callback on the loopback address of RedirectURL (on 127.0.0.1 alone if that says
-// localhost, so register 127.0.0.1: RFC 8252, section 8.3), hands the URL to open, which
-// shows it to the person or starts a browser and returns, waits for the callback with the
-// right state, and returns the token pair, which the caller saves ([SaveToken]).
+// Login authorizes a program that runs on a person's own machine. It listens for the
+// callback on the loopback address of RedirectURL, and hands the URL of the authorization
+// page to open, which shows it to the person or starts a browser and returns. Login waits
+// for the callback with the right state and returns the token pair, which the caller
+// saves ([SaveToken]).
 //
-// RedirectURL must be an http URL on loopback, as it is registered. If it has no
-// port, or is empty, a free port is taken, for services that do not compare
-// ports (RFC 8252, section 7.3). ctx bounds the wait. A person who declines
-// gives an error that is [ErrForbidden].
+// RedirectURL must be an http URL on loopback, as it is registered. If it says localhost,
+// Login listens on 127.0.0.1 alone, so register 127.0.0.1 (RFC 8252, section 8.3). If it
+// has no port, or is empty, a free port is taken, for services that do not compare ports
+// (RFC 8252, section 7.3). ctx bounds the wait. The error is [ErrForbidden] if the person
+// declines.
 func (c OAuthConfig) Login(ctx context.Context, open func(authURL string) error) (*oauth2.Token, error) {
 	const op = "OAuth.Login"
 	if err := checkContext(ctx, op); err != nil {
@@ -116,15 +117,15 @@ func (c OAuthConfig) Login(ctx context.Context, open func(authURL string) error)
 		return nil, err
 	}
 	l := &loopback{config: c, state: rand.Text(), verifier: oauth2.GenerateVerifier(), path: path, done: make(chan loginResult, 1)}
-	// The exchange ends with ctx, not with the request: a browser may have closed
-	// the page before the code is exchanged.
+	// The exchange ends with ctx, not with the request: the browser may close the page
+	// before the code is exchanged.
 	answer := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { l.answer(ctx, w, r) })
 	server := &http.Server{Handler: answer, ReadTimeout: 10 * time.Second, IdleTimeout: 10 * time.Second, ErrorLog: log.New(io.Discard, "", 0)}
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = server.Serve(listener) })
 	defer serving.Wait()
 	defer func() {
-		// The page that tells the person how it went is still on its way.
+		// The page that tells the person the result is still being sent.
 		ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
 		if server.Shutdown(ending) != nil {
@@ -132,7 +133,7 @@ func (c OAuthConfig) Login(ctx context.Context, open func(authURL string) error)
 		}
 	}()
 
-	// If the callback has come already, it does not matter what open says.
+	// If the callback has already come, an error of open does not matter.
 	if err := open(c.AuthCodeURL(l.state, l.verifier)); err != nil && l.take() {
 		return nil, &Error{Op: op, Message: "the browser could not be opened", cause: concealed(withoutURL(err), l.state)} // it may quote the URL
 	}
@@ -148,7 +149,7 @@ func (c OAuthConfig) Login(ctx context.Context, open func(authURL string) error)
 	}
 }
 
-// checkLogin checks what every way of logging in needs.
+// checkLogin checks what both Login and Handlers need.
 func (c OAuthConfig) checkLogin(r *refusals) {
 	for _, arg := range []struct{ name, value string }{{"ClientID", c.ClientID}, {"ClientSecret", c.ClientSecret}} {
 		if arg.value == "" {
@@ -166,8 +167,8 @@ func (c OAuthConfig) checkLogin(r *refusals) {
 	}
 }
 
-// listen opens the port of the redirect URL, on 127.0.0.1 where it says
-// localhost, and puts a free port into it where it has none.
+// listen opens the port of the redirect URL, on 127.0.0.1 if that says localhost. If the
+// URL has no port, it takes a free one and puts it into the URL.
 func (c *OAuthConfig) listen(ctx context.Context, op string) (listener net.Listener, path string, err error) {
 	redirect := &url.URL{Scheme: "http", Host: "127.0.0.1", Path: "/callback"}
 	if c.RedirectURL != "" {
@@ -191,8 +192,8 @@ func (c *OAuthConfig) listen(ctx context.Context, op string) (listener net.Liste
 	return listener, cmp.Or(redirect.Path, "/"), nil
 }
 
-// loopback answers the browser during Login. Only functions hold it, so that printing
-// shows nothing of it.
+// loopback answers the browser during Login. Only function values refer to it, so
+// printing a handler does not show it.
 type loopback struct {
 	config          OAuthConfig
 	state, verifier string
@@ -206,8 +207,8 @@ type loginResult struct {
 	err   error
 }
 
-// answer answers a request. One with another state is not ours: it is refused, and the
-// wait goes on.
+// answer answers a request. One with another state is not ours: it is refused, and Login
+// waits on.
 func (l *loopback) answer(ctx context.Context, w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path != l.path {
 		page(w, http.StatusNotFound, "There is nothing here.")
@@ -235,7 +236,7 @@ func (l *loopback) answer(ctx context.Context, w http.ResponseWriter, r *http.Re
 	l.done <- loginResult{token, err}
 }
 
-// take reports whether this is the first use of the state, and the last.
+// take marks the state as used, and reports whether this is its first use.
 func (l *loopback) take() bool { return !l.used.Swap(true) }
 
 // callbackAnswer is what the authorization server sends through the browser.
@@ -243,8 +244,8 @@ type callbackAnswer struct {
 	state, code, failure string
 }
 
-// readCallback reads the query of a callback. One with a parameter twice is taken for an
-// attack.
+// readCallback reads the query of a callback. A query with a parameter twice is refused
+// as an attack.
 func readCallback(rawQuery string) (a callbackAnswer, ok bool) {
 	query, err := url.ParseQuery(rawQuery)
 	a = callbackAnswer{query.Get("state"), query.Get("code"), query.Get("error")}
@@ -264,14 +265,14 @@ func (a callbackAnswer) exchange(ctx context.Context, c OAuthConfig, verifier st
 	return c.Exchange(ctx, a.code, verifier)
 }
 
-// discreet keeps an answer, and the URL that it answers, to the browser that asked.
+// discreet keeps caches and referrers from passing on an answer and its URL.
 func discreet(h http.Header) {
 	h.Set("Referrer-Policy", "no-referrer") // the query holds the code
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store")
 }
 
-// page writes a page of fixed text. Nothing of the request gets into it.
+// page writes a page of fixed text, without anything from the request.
 func page(w http.ResponseWriter, status int, text string) {
 	discreet(w.Header())
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -280,32 +281,31 @@ func page(w http.ResponseWriter, status int, text string) {
 	_, _ = io.WriteString(w, "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>Revv</title><p>"+text+"</p></html>\n")
 }
 
-// Handlers returns the two handlers of a web application whose users authorize
-// it: start sends the browser to the service, callback belongs at RedirectURL.
+// Handlers returns the two handlers of a web application whose users authorize it. start
+// sends the browser to the service. callback belongs at RedirectURL.
 //
 // done is called after a callback with the right state, and writes the answer. It gets
-// the token pair, which it saves ([SaveToken]) under the account of its own user, or the
-// error: [ErrForbidden] with StatusCode 0 if the person declined, one with the Code that
-// came if something else came in the place of an authorization code, else that of
-// [OAuthConfig.Exchange]. The exchange goes on if the browser leaves, for the code is
-// spent by then. Where another account of Revv can have been connected, see
+// the token pair, which it saves ([SaveToken]) under the account of its own user, or an
+// error: [ErrForbidden] with StatusCode 0 if the person declined; an error with the code
+// of the authorization server if that sent one in place of an authorization code; else
+// that of [OAuthConfig.Exchange]. The exchange goes on if the browser leaves, because the
+// code is spent by then. If another account of Revv can be connected, see
 // [OAuthConfig.Authenticator].
 //
 // The authorization belongs to the browser that began it, and not to a user of the
-// application: where another user can have signed in meanwhile, remember who called
-// start, and compare in done.
+// application. If another user can sign in in the meantime, remember who called start,
+// and compare in done.
 //
-// The state belongs to a cookie: the browser has to open start at the host name of
-// RedirectURL, and a second start takes the place of the first. A callback whose state is
-// missing, wrong, used or more than ten minutes old is answered with 400 and does not
-// reach done, and so is that of an authorization that was begun elsewhere, or before
-// another.
+// The state is bound to a cookie. The browser has to open start at the host name of
+// RedirectURL, and a second start replaces the first. A callback is answered with 400,
+// and does not reach done, if its state is missing, wrong, used or more than ten minutes
+// old, or if its authorization was begun elsewhere or has been replaced by another.
 //
-// The server keeps only the states that were used, so any number of replicas can serve
-// the two handlers: state and PKCE verifier are derived from a random cookie and the
-// client secret. A replica does not know which states were used at another; there, the
-// code protects, which is good for a single use. The clock of the replica that starts may
-// be ahead by five minutes at most.
+// Any number of replicas can serve the two handlers: state and PKCE verifier are derived
+// from a random cookie and the client secret, and a server keeps only the states that
+// were used. A replica does not know which states were used at another; there, the
+// authorization code protects, which is good for a single use. The clock of the replica
+// that starts may be at most five minutes ahead.
 //
 // The error is [ErrInvalidArgument] and joins all problems of the configuration.
 func (c OAuthConfig) Handlers(done func(w http.ResponseWriter, r *http.Request, token *oauth2.Token, err error)) (start, callback http.Handler, err error) {
@@ -323,18 +323,20 @@ func (c OAuthConfig) Handlers(done func(w http.ResponseWriter, r *http.Request, 
 	}
 	w := &webLogin{config: c, done: done, name: "revv_login", path: cmp.Or(redirect.Path, "/"), used: make(map[string]time.Time)}
 	if redirect.Scheme == "https" {
-		// Browsers take a cookie with this prefix from this very host alone: another host of
-		// the same domain cannot put its own in its place. The prefix demands the other two.
+		// Browsers accept a cookie with this prefix only from this very host: another
+		// host of the same domain cannot replace it. The prefix requires Path=/ and
+		// Secure.
 		w.name, w.path, w.secure = "__Host-"+w.name, "/", true
 	}
 	return http.HandlerFunc(w.start), http.HandlerFunc(w.callback), nil
 }
 
-// maxUsedStates bounds the memory that somebody can fill by one authorization after the
-// other. Beyond it some states are forgotten; their codes are spent all the same.
+// maxUsedStates bounds the memory that somebody can fill by beginning one authorization
+// after another. Beyond it some states are forgotten, but their codes are spent anyway.
 const maxUsedStates = 100_000
 
-// webLogin serves the handlers of a web application. Only functions hold it, as loopback.
+// webLogin serves the handlers of a web application. Only function values refer to it, as
+// with loopback.
 type webLogin struct {
 	config OAuthConfig
 	done   func(w http.ResponseWriter, r *http.Request, token *oauth2.Token, err error)
@@ -353,7 +355,7 @@ func (l *webLogin) cookie(value string, age int) *http.Cookie {
 	}
 }
 
-// derive makes a secret of the cookie for one purpose.
+// derive derives a secret from the cookie, for one purpose.
 func (l *webLogin) derive(purpose, cookie string) string {
 	mac := hmac.New(sha256.New, []byte(l.config.ClientSecret))
 	_, _ = io.WriteString(mac, "revv login "+purpose+"\x00"+cookie)
@@ -409,15 +411,15 @@ func (l *webLogin) callback(w http.ResponseWriter, r *http.Request) {
 	l.done(w, r, token, err)
 }
 
-// refuse logs why a callback is refused. Whoever has sent it is not told.
+// refuse logs why a callback is refused. Whoever sent it is not told.
 func (l *webLogin) refuse(r *http.Request, reason string) {
 	if l.config.Logger != nil {
 		l.config.Logger.LogAttrs(r.Context(), slog.LevelInfo, "revv: callback refused", slog.String("reason", reason))
 	}
 }
 
-// misplaced says why a state is refused: it was not made with the cookie, or too long ago,
-// or was used before. It returns "" for a state that is good, which then counts as used.
+// misplaced says why a state is refused: it was not made with the cookie, or too long
+// ago, or was used before. It returns "" for a good state, and marks it as used.
 func (l *webLogin) misplaced(cookie, state string) string {
 	nonce, err := base64.RawURLEncoding.DecodeString(cookie)
 	if err != nil || len(nonce) != 24 || !hmac.Equal([]byte(l.derive("state", cookie)), []byte(state)) {
