@@ -17,54 +17,54 @@ import (
 	"github.com/revv-go/revv/internal/secret"
 )
 
-// TokenStore keeps the token pair of each account, so that a program stays
-// authorized when it restarts and several processes can share one authorization.
+// TokenStore keeps the token pair of each account, so that a program stays authorized
+// when it restarts and several processes can share one authorization.
 //
-// A service that rotates accepts a refresh token once, and nobody knows whether this
-// service rotates. Whoever refreshes without saving the answer, or while another process
-// refreshes, too, may lose the authorization of the account. Update exists to make
-// that impossible, so an implementation has to keep every promise below;
-// revvtest.TestTokenStore and revvtest.TestSharedTokenStore check all of them that one
-// process can see.
+// Some services rotate refresh tokens: they accept each one only once. Nobody knows
+// whether this service does. If it does, a program that refreshes without saving the
+// answer, or while another process refreshes too, can lose the authorization of the
+// account. Update exists to make that impossible, so an implementation has to keep every
+// promise below. revvtest.TestTokenStore and revvtest.TestSharedTokenStore check all of
+// them that can be seen in one process.
 //
-// An account is any text but the empty one; two accounts that differ in a single
-// byte are two accounts. Tokens never share memory with the store: it gives away and
-// takes copies, with the fields AccessToken, TokenType, RefreshToken and Expiry, and
-// with ExpiresIn where the store has a place for it. All methods are safe for
-// concurrent use.
+// An account is any text that is not empty; two accounts that differ in a single byte are
+// two accounts. Tokens never share memory with the store: it takes and returns copies,
+// with the fields AccessToken, TokenType, RefreshToken and Expiry, and with ExpiresIn if
+// the store has a place for it. All methods must be safe for concurrent use.
 //
 // [MemoryStore] and [FileStore] implement TokenStore; [EncryptedStore] wraps any
 // implementation.
 type TokenStore interface {
-	// Load returns the token of the account, or an error that Is ErrNoToken when
-	// there is none. It does not wait for an Update in progress: it returns what
-	// was saved last.
+	// Load returns the token of the account, or an error that Is ErrNoToken if there is
+	// none. It does not wait for an Update in progress: it returns what was saved last.
 	Load(ctx context.Context, account string) (*oauth2.Token, error)
 
-	// Update replaces the token of the account by what fn makes of it:
+	// Update replaces the token of the account by what fn returns:
 	//
-	//   - It locks the account, in every process that shares the store. Waiting
-	//     for the lock ends with ctx and not before, and if ctx is done by the time the
+	//   - It locks the account, in every process that shares the store. It waits for
+	//     the lock until ctx ends, and not less. If ctx has ended by the time the
 	//     account is locked, fn is not called. Accounts do not wait for one another.
 	//   - If saving could not succeed, because the disk is full or the database
 	//     read-only, it returns an error without calling fn, which would spend the
 	//     refresh token.
-	//   - It calls fn, once, with the stored token, nil when there is none. When
-	//     fn fails, nothing is saved and Update returns the error of fn. A nil
-	//     token without an error is an error. fn can take half a minute: a lock that is a
-	//     lease has to last longer than that and the saving, and what saves must not
-	//     need a connection that those who wait for the lock have taken. A renewal gives
-	//     Update 30 s; who waits for the lease of a dead holder needs its end on record,
-	//     for the next Update does not remember when the wait began.
+	//   - It calls fn, once, with the stored token, or nil if there is none. If fn
+	//     fails, nothing is saved and Update returns the error of fn. A nil token
+	//     without an error is an error.
 	//   - It saves what fn returned, even if ctx has ended in the meantime, and
-	//     returns only when that is durable. When fn returns the very pointer that
-	//     it was handed, with the token unchanged, nothing needs to be saved.
+	//     returns only when that is durable. If fn returns the very pointer that it
+	//     was given, with the token unchanged, nothing needs to be saved.
 	//   - It unlocks the account, also when fn panics and when the process dies.
 	//
-	// If saving fails, Update returns an error and the store holds either the old
-	// token or the new one, whole. A store that finds at this point that somebody
-	// replaced the token without the lock keeps the replacement and returns an error
-	// that Is ErrConflict. fn must not call Update for the same account.
+	// fn can take half a minute, and a renewal gives Update 30 s. A lock that is a lease
+	// must therefore last longer than fn and the saving together, and its end must be
+	// stored: a caller that waits for the lease of a dead process may give up and call
+	// Update again, which does not know when the wait began. Saving must not need a
+	// connection that callers waiting for the lock can occupy.
+	//
+	// If saving fails, Update returns an error and the store holds either the old token
+	// or the new one, whole. A store that finds at this point that the token was replaced
+	// without the lock keeps the replacement and returns an error that Is ErrConflict. fn
+	// must not call Update for the same account.
 	Update(
 		ctx context.Context, account string, fn func(current *oauth2.Token) (*oauth2.Token, error),
 	) (*oauth2.Token, error)
@@ -73,24 +73,24 @@ type TokenStore interface {
 // saveLimit is how long a store may take for the pair of [SaveToken].
 const saveLimit = 30 * time.Second
 
-// saveTime is how long a save that fails is tried again, as while a database restarts, and
-// maxSaveDelay how long it waits in between: somebody waits for the answer.
+// saveTime is how long a failed save is tried again, for example while a database
+// restarts. maxSaveDelay bounds the wait between two tries, because somebody waits for
+// the answer.
 const (
 	saveTime     = 5 * time.Second
 	maxSaveDelay = 2 * time.Second
 )
 
-// SaveToken puts a pair into a store as the pair of account, in the place of the
-// one that is there: after [OAuthConfig.Exchange] or [OAuthConfig.Login]. Nobody else has
-// the pair, so a save that fails is tried again for 5 s, and goes on when ctx ends, for
-// 30 s at most.
+// SaveToken saves a pair from [OAuthConfig.Exchange] or [OAuthConfig.Login] as the pair
+// of account, and replaces the one that is there. Nobody else has the pair, so a save
+// that fails is tried again for 5 s, and goes on when ctx ends, for 30 s at most.
 //
-// A client whose token is still accepted goes on with it, and one that was told
-// [ErrReauthorizationRequired] takes the new pair with its next call. Another account of
-// Revv may have been connected, so make a new client after a reconnection.
+// After a reconnection, a client keeps its old token as long as that is accepted; if it
+// was told [ErrReauthorizationRequired], it takes the new pair with its next call. The
+// new pair may belong to another account of Revv, so make a new client.
 //
-// The error is [ErrInvalidArgument] without ctx, store, account or access token, and if
-// the store refuses the account, and [ErrTokenNotPersisted] if the store still fails:
+// The error is [ErrInvalidArgument] without ctx, store, account or access token, or if
+// the store refuses the account. It is [ErrTokenNotPersisted] if the store still fails:
 // then the pair is lost, and a person has to authorize again.
 func SaveToken(ctx context.Context, store TokenStore, account string, token *oauth2.Token) error {
 	const op = "SaveToken"
@@ -131,9 +131,9 @@ func save(ctx context.Context, op string, store TokenStore, account string, toke
 	}
 }
 
-// MemoryStore keeps tokens in the memory of one process: for tests, and for
-// programs that authorize anew at each start. Formatting, logging or encoding a
-// MemoryStore shows no token. NewMemoryStore makes one.
+// MemoryStore keeps tokens in the memory of one process: for tests, and for programs that
+// authorize anew at each start. Formatting, logging or encoding a MemoryStore shows no
+// token. [NewMemoryStore] makes one.
 type MemoryStore struct {
 	locks  accountLocks
 	mu     sync.RWMutex
@@ -185,8 +185,8 @@ func (s *MemoryStore) Update(
 	return next, nil
 }
 
-// Forget removes the token of the account, if it has one, once no Update is under way.
-// A client that has an access token at hand goes on with it.
+// Forget removes the token of the account, if it has one, after any Update that is under
+// way. A client that already has an access token goes on using it.
 func (s *MemoryStore) Forget(ctx context.Context, account string) error {
 	const op = "MemoryStore.Forget"
 	if err := s.check(ctx, op, account); err != nil {
@@ -216,8 +216,8 @@ func (s *MemoryStore) stored(account string) *oauth2.Token {
 	return cloneToken(s.tokens[account].Reveal())
 }
 
-// accountLocks is a lock for each account, which serves those who wait in order. Only
-// accounts in use take memory. The zero value is ready.
+// accountLocks is a lock for each account. Waiters get it in order. Only accounts in use
+// take memory. The zero value is ready to use.
 type accountLocks struct {
 	mu    sync.Mutex
 	inUse map[string]*accountLock
@@ -258,17 +258,17 @@ func (l *accountLocks) lock(ctx context.Context, account string) (unlock func(),
 	}
 }
 
-// rotate is the part of Update that every store shares: it hands fn a copy of the
-// stored token and judges the answer. It returns a copy of the token that the
-// account has from now on, and whether that has to be saved.
+// rotate is the part of Update that every store shares: it hands fn a copy of the stored
+// token and checks what fn returns. It returns a copy of the token that the account has
+// from now on, and whether that has to be saved.
 func rotate(
 	ctx context.Context, op string, stored *oauth2.Token, fn func(*oauth2.Token) (*oauth2.Token, error),
 ) (next *oauth2.Token, changed bool, err error) {
 	if fn == nil {
 		return nil, false, argument(op, "fn", "must not be nil")
 	}
-	// ctx may have ended at the moment when the lock was free. From here on it is not
-	// asked again: what fn returns is saved whatever happens.
+	// ctx may have ended at the moment when the lock became free. From here on it is not
+	// checked again: what fn returns is saved whatever happens.
 	if err := ctx.Err(); err != nil {
 		return nil, false, storeError(op, err)
 	}
@@ -281,7 +281,7 @@ func rotate(
 		return nil, false, argument(op, "fn", rule)
 	}
 	next = cloneToken(returned)
-	// A function that changes the token in place returns the same pointer, too, and its
+	// A function that changes the token in place also returns the same pointer, and its
 	// change must not be lost.
 	changed = returned != handed || !sameToken(next, stored)
 	return next, changed, nil
@@ -300,8 +300,8 @@ func tokenFault(t *oauth2.Token) string {
 	return ""
 }
 
-// cloneToken copies what a store keeps of a token. The expiry gets the form that it has
-// after it was kept as JSON, so that all stores give the same answer.
+// cloneToken copies what a store keeps of a token. The expiry gets the precision and zone
+// that it has after JSON, so that all stores return the same.
 func cloneToken(t *oauth2.Token) *oauth2.Token {
 	if t == nil {
 		return nil
@@ -337,7 +337,7 @@ func checkStoreCall(ctx context.Context, op, account string) error {
 
 func noToken(op string) error { return &Error{Op: op, kinds: []error{ErrNoToken}} }
 
-// storeError adds the operation to what made it fail.
+// storeError adds the operation to an error.
 func storeError(op string, err error) error { return &Error{Op: op, cause: err} }
 
 // storedToken is the form in which a token is kept outside of memory.
@@ -358,8 +358,8 @@ const (
 	maxStoredToken = 64 << 10
 )
 
-// accountID stands for an account where not every text is possible: 64 lower-case
-// hexadecimal digits, safe as a file name on every system.
+// accountID stands for an account where not every text is allowed, as in a file name: 64
+// lower-case hexadecimal digits.
 func accountID(account string) string { return hexSHA256([]byte(account)) }
 
 func encodeToken(op, account, replaces string, t *oauth2.Token) ([]byte, error) {
