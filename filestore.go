@@ -16,28 +16,27 @@ import (
 	"github.com/revv-go/revv/internal/filelock"
 )
 
-// FileStore keeps the token of each account in a file of its own that only the
-// owner may read. Processes on one machine can share the directory: a lock, which
-// the operating system releases if its holder dies, admits one Update of an account
-// at a time. Files are replaced, never rewritten, so that a crash leaves the old
-// token or the new one, whole. NewFileStore makes a FileStore.
+// FileStore keeps the token of each account in its own file, which only the owner may
+// read. Processes on one machine can share the directory: a lock admits one Update of an
+// account at a time, and the operating system releases it if its holder dies. Files are
+// replaced, never rewritten, so that a crash leaves the old token or the new one, whole.
+// [NewFileStore] makes a FileStore.
 //
 // The name of a file is the SHA-256 of the account, in hexadecimal digits. The .lock
-// files are empty and stay. A .tmp file is left by a crash alone, until the next Update
-// of the account, which puts it in its place if it is whole.
+// files are empty and stay. Only a crash leaves a .tmp file behind; the next Update of
+// the account puts it in its place if it is whole.
 //
-// A file that holds no token of its account gives an error that Is
-// ErrTokenStoreCorrupt, from Load and Update alike, and is left for a person to look
-// at. Wrap the store in an [EncryptedStore] where a copy of the directory, as a
-// backup, must not give access.
+// A file that holds no token of its account gives an error that Is ErrTokenStoreCorrupt,
+// from Load and Update alike, and is left for a person to look at. Wrap the store in an
+// [EncryptedStore] if a copy of the directory, such as a backup, must not give access.
 type FileStore struct {
 	dir   string
 	locks accountLocks
 }
 
-// NewFileStore returns a store that keeps its files in dir, which is created for
-// the owner alone if it does not exist. A directory that exists keeps its mode: make sure
-// that nobody else can write there, for that is not checked. The error is
+// NewFileStore returns a store that keeps its files in dir, which is created for the
+// owner alone if it does not exist. An existing directory keeps its mode: make sure that
+// nobody else can write there, because that is not checked. The error is
 // [ErrInvalidArgument] if dir is empty, [errors.ErrUnsupported] on systems without file
 // locks, else that of the operating system.
 func NewFileStore(dir string) (*FileStore, error) {
@@ -66,7 +65,7 @@ func NewFileStore(dir string) (*FileStore, error) {
 }
 
 // shares reports whether two stores keep their files in one directory, which can have
-// several names: symbolic links, mounts, file systems that do not tell cases apart.
+// several names because of symbolic links, mounts, and file systems that ignore case.
 func (s *FileStore) shares(other *FileStore) bool {
 	if s.dir == other.dir {
 		return true
@@ -102,7 +101,8 @@ func (s *FileStore) Load(ctx context.Context, account string) (*oauth2.Token, er
 }
 
 // firstSave looks for the very first token of an account, which a crash may have left as
-// a draft. Nobody would call Update for an account that seems to have none.
+// a draft. Nobody would call Update for an account that seems to have none, so Load has
+// to recover it.
 func (s *FileStore) firstSave(ctx context.Context, files tokenFiles, none tokenFile) (tokenFile, error) {
 	if draft, err := files.readDraft(none); err != nil || draft == nil {
 		return none, err
@@ -115,11 +115,10 @@ func (s *FileStore) firstSave(ctx context.Context, files tokenFiles, none tokenF
 	return files.current()
 }
 
-// Update saves what fn makes of the token of the account, one call at a time in all
-// processes that share the directory. Before it calls fn it claims the room on the
-// disk that saving can need. An error Is ErrTokenStoreCorrupt when the file holds no
-// token, and ErrConflict when somebody replaced the file while fn ran; both leave
-// the file as it is. See [TokenStore].
+// Update saves what fn returns, one call at a time for each account in all processes that
+// share the directory. Before it calls fn it claims the disk space that saving can need.
+// An error Is ErrTokenStoreCorrupt if the file holds no token, and ErrConflict if the
+// file was replaced while fn ran; both leave the file as it is. See [TokenStore].
 func (s *FileStore) Update(
 	ctx context.Context, account string, fn func(current *oauth2.Token) (*oauth2.Token, error),
 ) (*oauth2.Token, error) {
@@ -158,9 +157,9 @@ func (s *FileStore) Update(
 	return next, nil
 }
 
-// Forget removes the file of the account, if there is one, whatever is in it, once no
-// Update is under way in any process. A client that has an access token at hand goes on
-// with it.
+// Forget removes the file of the account, if there is one, whatever it contains, after
+// any Update that is under way in any process. A client that already has an access token
+// goes on using it.
 func (s *FileStore) Forget(ctx context.Context, account string) error {
 	const op = "FileStore.Forget"
 	if err := s.check(ctx, op, account); err != nil {
@@ -190,8 +189,8 @@ func (s *FileStore) check(ctx context.Context, op, account string) error {
 	return checkStoreCall(ctx, op, account)
 }
 
-// lock queues up within the process first, so that only one goroutine of each process
-// asks for the lock file.
+// lock takes the lock within the process first, so that only one goroutine of each
+// process waits for the lock file.
 func (s *FileStore) lock(ctx context.Context, files tokenFiles) (unlock func(), err error) {
 	leave, err := s.locks.lock(ctx, files.account)
 	if err != nil {
@@ -220,8 +219,8 @@ type tokenFile struct {
 	sum   string // of the content
 }
 
-// current reads the file of an account that is locked, and finishes first what a
-// crash has interrupted.
+// current reads the file of an account, which must be locked. It first finishes a save
+// that a crash has interrupted.
 func (f tokenFiles) current() (tokenFile, error) {
 	stored, err := f.read()
 	if err != nil {
@@ -237,10 +236,10 @@ func (f tokenFiles) current() (tokenFile, error) {
 	return f.read()
 }
 
-// readDraft returns a draft that a crash has left, if it is whole and was to take the
-// place of exactly what is stored: then the stored token is spent, and only that of the
-// draft is good. It returns nil if there is none. A draft that cannot be read is an
-// error: it must not be cleared away.
+// readDraft returns a draft that a crash has left, or nil if there is none. The draft
+// counts if it is whole and was to replace exactly what is stored: then the stored token
+// is spent, and only that of the draft is good. A draft that cannot be read is an error,
+// because it must not be removed.
 func (f tokenFiles) readDraft(stored tokenFile) (data []byte, err error) {
 	if _, err := os.Lstat(f.temp); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil // as nearly always; patiently would wait for it on Windows
@@ -262,7 +261,7 @@ func (f tokenFiles) readDraft(stored tokenFile) (data []byte, err error) {
 	return data, nil
 }
 
-// finishSave puts a draft in its place.
+// finishSave makes a draft the token file.
 func (f tokenFiles) finishSave(stored tokenFile, data []byte) error {
 	file, err := os.OpenFile(f.temp, os.O_WRONLY, 0)
 	if err != nil {
@@ -280,8 +279,8 @@ func (f tokenFiles) read() (stored tokenFile, err error) {
 		return failed
 	})
 	if errors.Is(err, fs.ErrNotExist) {
-		// A directory that has gone, as with a volume that is not mounted, does not
-		// mean that nobody ever authorized the account.
+		// A missing directory, such as a volume that is not mounted, does not mean that
+		// nobody ever authorized the account.
 		_, err = os.Stat(f.dir)
 		return tokenFile{sum: hexSHA256(nil)}, err
 	}
@@ -296,8 +295,8 @@ func (f tokenFiles) read() (stored tokenFile, err error) {
 }
 
 // readPrivate reads a file, or enough of it to see that it is too large for a token. It
-// opens nothing but regular files: reading a pipe would never end, and a symbolic link
-// would let whoever can write to the directory choose what is read.
+// opens only regular files: reading a pipe would never end, and a symbolic link would let
+// whoever can write to the directory choose what is read.
 func readPrivate(path string) ([]byte, fs.FileInfo, error) {
 	info, err := os.Lstat(path)
 	if err != nil {
@@ -321,18 +320,18 @@ func readPrivate(path string) ([]byte, fs.FileInfo, error) {
 	return data, info, err
 }
 
-// tokenDraft is the file that will take the place of a token file. While the
-// account is locked nobody else uses its name.
+// tokenDraft is the file that will replace a token file. While the account is locked
+// nobody else uses its name.
 type tokenDraft struct {
 	files  tokenFiles
 	file   *os.File
 	before fs.FileInfo // the token file that is to be replaced, nil when there is none
-	whole  bool        // the new token is durable, and only the file's name is still to be changed
+	whole  bool        // the new token is durable, and only the rename is left
 }
 
-// newTokenDraft does all of saving that can fail and does not need the token: it creates
-// a file, fills as much of the disk as the largest token takes, and waits until that is
-// durable. It also clears away what a crash left.
+// newTokenDraft does everything in saving that can fail and does not need the token: it
+// creates a file, fills it to the size of the largest token, and waits until that is
+// durable. It also removes what a crash left.
 func newTokenDraft(files tokenFiles, before fs.FileInfo) (*tokenDraft, error) {
 	if err := os.Remove(files.temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
@@ -362,7 +361,7 @@ func (d *tokenDraft) write(data []byte) error {
 	return d.file.Sync()
 }
 
-// save puts data in the place of the token file.
+// save replaces the token file by one with data.
 func (d *tokenDraft) save(data []byte) error {
 	if err := d.write(data); err != nil {
 		return err
@@ -389,8 +388,8 @@ func (d *tokenDraft) save(data []byte) error {
 	return syncDir(d.files.dir)
 }
 
-// discard removes what save has not put in place. A whole token that could not be renamed
-// stays: the next Update puts it in its place, in whatever process.
+// discard removes the draft unless save has put it in place. A whole draft that could not
+// be renamed stays: the next Update, in whatever process, puts it in place.
 func (d *tokenDraft) discard() {
 	_ = d.file.Close()
 	if !d.whole {
@@ -398,10 +397,10 @@ func (d *tokenDraft) discard() {
 	}
 }
 
-// checkUntouched notices a change by somebody who does not respect the lock: a person who
-// restores a backup, or a process whose lock file was removed. before is nil if there was
-// no file. A system can give the number of a removed file to the next one; size and time
-// tell such files apart.
+// checkUntouched notices a change by somebody who ignored the lock: a person who restored
+// a backup, or a process whose lock file was removed. before is nil if there was no file.
+// Size and time are compared because a system can give the inode number of a removed file
+// to the next one.
 func checkUntouched(path string, before fs.FileInfo) error {
 	now, err := os.Lstat(path)
 	switch {

@@ -15,14 +15,14 @@ import (
 	"github.com/revv-go/revv/internal/secret"
 )
 
-// EncryptedStore encrypts tokens before another store keeps them, so that whoever
-// reads that store's files, rows or backups has no access to any account. It uses
-// AES-256-GCM and binds each token to its account: one that was tampered with, or
-// copied from another account, is noticed. NewEncryptedStore makes one.
+// EncryptedStore encrypts tokens before another store keeps them, so that whoever reads
+// that store's files, rows or backups has no access to any account. It uses AES-256-GCM
+// and binds each token to its account: a token that was tampered with, or copied from
+// another account, is noticed. [NewEncryptedStore] makes one.
 //
 // The inner store keeps a token of type "sealed", with the cipher text as its access
-// token, without a refresh token or an expiry. Somebody who can write to the inner store
-// can still put an earlier token of the same account back.
+// token, and without a refresh token or an expiry. Somebody who can write to the inner
+// store can still put an earlier token of the same account back.
 type EncryptedStore struct {
 	inner TokenStore
 	keys  secret.Value[[]cipher.AEAD] // the first one seals, all of them open
@@ -34,17 +34,17 @@ const (
 	sealedType   = "sealed"
 )
 
-// NewEncryptedStore returns a store that encrypts with key, 32 random bytes that the
-// caller keeps elsewhere than the tokens, and lets inner store the result.
+// NewEncryptedStore returns a store that encrypts with key, and lets inner store the
+// result. key is 32 random bytes; keep it elsewhere than the tokens.
 //
-// To change the key, pass the new one as key and the former ones as oldKeys, which
-// are used for reading only. An old key can go once each account was saved anew: by a
-// refresh, or by an Update whose function returns a copy of the token. Where several
-// programs share inner, first add the new key to the oldKeys of all of them, and only
-// then make it their key: a program without it gets [ErrTokenStoreCorrupt] for what
+// To change the key, pass the new one as key and the former ones as oldKeys, which are
+// used for reading only. An old key can be dropped once each account has been saved
+// again: by a refresh, or by an Update whose function returns a copy of the token. If
+// several programs share inner, first add the new key to the oldKeys of all of them, and
+// only then make it their key: a program without it gets [ErrTokenStoreCorrupt] for what
 // another one has saved.
 //
-// The error Is ErrInvalidArgument when inner is nil, or a key is not of 32 bytes or all
+// The error Is ErrInvalidArgument if inner is nil, or a key is not 32 bytes long or all
 // zeros.
 func NewEncryptedStore(inner TokenStore, key []byte, oldKeys ...[]byte) (*EncryptedStore, error) {
 	const op = "NewEncryptedStore"
@@ -84,8 +84,8 @@ func newSealer(op, name string, key []byte) (cipher.AEAD, error) {
 	return sealer, nil
 }
 
-// Load returns the token of the account. The error Is ErrNoToken when there is none,
-// and ErrTokenStoreCorrupt when no key opens it. See [TokenStore].
+// Load returns the token of the account. The error Is ErrNoToken if there is none, and
+// ErrTokenStoreCorrupt if no key opens it. See [TokenStore].
 func (s *EncryptedStore) Load(ctx context.Context, account string) (*oauth2.Token, error) {
 	const op = "EncryptedStore.Load"
 	if err := s.check(ctx, op, account); err != nil {
@@ -105,9 +105,9 @@ func (s *EncryptedStore) Load(ctx context.Context, account string) (*oauth2.Toke
 	return token, nil
 }
 
-// Update saves what fn makes of the token of the account, under the lock of the
-// inner store. The error Is ErrTokenStoreCorrupt when no key opens the stored token,
-// which is then left as it is. See [TokenStore].
+// Update saves what fn returns, under the lock of the inner store. The error Is
+// ErrTokenStoreCorrupt if no key opens the stored token, which is then left as it is. See
+// [TokenStore].
 func (s *EncryptedStore) Update(
 	ctx context.Context, account string, fn func(current *oauth2.Token) (*oauth2.Token, error),
 ) (*oauth2.Token, error) {
@@ -199,7 +199,7 @@ func (s *EncryptedStore) open(account string, token *oauth2.Token) (*oauth2.Toke
 	return nil, corrupt("was sealed with another key or for another account, or was changed")
 }
 
-// sealedFor is what binds a sealed token to its use and its account.
+// sealedFor is the additional data that binds a sealed token to its use and its account.
 func sealedFor(account string) []byte {
 	sum := sha256.Sum256([]byte(account))
 	return append([]byte(sealedPrefix), sum[:]...)

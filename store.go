@@ -158,8 +158,7 @@ func (s *MemoryStore) Load(ctx context.Context, account string) (*oauth2.Token, 
 	return nil, noToken(op)
 }
 
-// Update saves what fn makes of the token of the account, one call at a time for
-// each account. See [TokenStore].
+// Update saves what fn returns, one call at a time for each account. See [TokenStore].
 func (s *MemoryStore) Update(
 	ctx context.Context, account string, fn func(current *oauth2.Token) (*oauth2.Token, error),
 ) (*oauth2.Token, error) {
