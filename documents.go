@@ -33,8 +33,8 @@ type Document struct {
 	Raw json.RawMessage `json:"-"`
 }
 
-// UnmarshalJSON decodes a document and keeps it in Raw. An object without any
-// identifier is no document.
+// UnmarshalJSON decodes a document and keeps it in Raw. An object without any identifier
+// is refused.
 func (d *Document) UnmarshalJSON(data []byte) error { return unmarshalModel(data, d) }
 
 func (d *Document) decodeScanned(object []byte) error {
@@ -82,10 +82,10 @@ func (f *Field) decodeScanned(object []byte) error {
 		member{"name", &f.Name}, member{"type", &f.Type}, member{"required", (*mark)(&f.Required)}, member{"value", (*loose)(&f.Value)})
 }
 
-// loose is a text in whatever form it comes.
+// loose is a text that may come as any JSON value.
 type loose string
 
-// UnmarshalJSON takes what is no scalar as the JSON that it is.
+// UnmarshalJSON keeps an object or array as its JSON.
 func (l *loose) UnmarshalJSON(data []byte) error {
 	text, ok := scalarText(data)
 	if !ok {
@@ -95,11 +95,11 @@ func (l *loose) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// mark is a boolean in whatever form it comes.
+// mark is a boolean that may come as any JSON value.
 type mark bool
 
-// UnmarshalJSON takes what is not known to be true for false: a document must not be
-// lost for it.
+// UnmarshalJSON reads anything that is not known to mean true as false: an odd value must
+// not make the whole document unreadable.
 func (m *mark) UnmarshalJSON(data []byte) error {
 	switch string(data) {
 	case "true", `"true"`, "1", `"1"`:
@@ -110,8 +110,8 @@ func (m *mark) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// DocumentEntry is a document in a list. It carries the document's number, not
-// its id: [DocumentsService.GetByNumber] leads on.
+// DocumentEntry is a document in a list. It has the document's number but not its id:
+// read the document with [DocumentsService.GetByNumber].
 type DocumentEntry struct {
 	EntryID EntryID        `json:"id"`   // of the entry; not the id of the document
 	Name    string         `json:"name"` // the title of the document
@@ -149,7 +149,7 @@ func (t *Tag) UnmarshalJSON(data []byte) error {
 type CreateDocumentParams struct {
 	TemplateID TemplateID `json:"template_id"`        // required
 	Title      string     `json:"title,omitzero"`     // "" leaves it to the service
-	FolderID   FolderID   `json:"folder_id,omitzero"` // 0 leaves it to the service; that this is the main folder is a stand-in
+	FolderID   FolderID   `json:"folder_id,omitzero"` // 0 leaves it to the service, which is taken to use the main folder (a stand-in)
 }
 
 func (p CreateDocumentParams) validate() (name, rule string) {
@@ -162,14 +162,14 @@ func (p CreateDocumentParams) validate() (name, rule string) {
 	return validateTexts("Title", p.Title)
 }
 
-// Create makes a document from an active template. Its fields are in the answer; no
-// call shows those of a template. In the sandbox [ErrNotFound] if there is no such
-// template or folder, [ErrConflict] if the template is not active. Observed in eight
-// clients.
+// Create makes a document from an active template. Its fields are in the answer; no known
+// call shows the fields of a template. Observed in eight clients. In the sandbox it is
+// [ErrNotFound] if there is no such template or folder, and [ErrConflict] if the template
+// is not active.
 //
 // A write with consequences: it is not repeated when its outcome is unknown
-// ([ErrOutcomeUnknown], [MaybeApplied]). Then look for its title in
-// [DocumentsService.All], which is why an id of your own belongs into it.
+// ([ErrOutcomeUnknown], [MaybeApplied]). Then look for the document by its title in
+// [DocumentsService.All]; so put an id of your own into the title.
 func (s *DocumentsService) Create(ctx context.Context, params CreateDocumentParams, opts ...CallOption) (*Document, error) {
 	return fetch[Document](ctx, s.root(), opCreateDocument, input{body: params}, "Document", opts)
 }
@@ -189,8 +189,8 @@ func (s *DocumentsService) GetByNumber(ctx context.Context, number DocumentNumbe
 // [DocumentsService.All].
 type ListDocumentsParams struct {
 	Page         int      `url:"page_num"`                  // from 1; 0 means 1
-	SortByNumber bool     `url:"sort_by_doc_num,omitempty"` // as the service sorts by it
-	FolderID     FolderID `url:"-"`                         // 0 lists the account, another id the content of a folder (a stand-in)
+	SortByNumber bool     `url:"sort_by_doc_num,omitempty"` // sorts by document number; in which direction is not known
+	FolderID     FolderID `url:"-"`                         // 0 lists the account, any other id the content of that folder (a stand-in)
 	Prefetch     int      `url:"-"`                         // pages All reads ahead, 32 at most: 0 means 4, negative means none
 }
 
@@ -205,9 +205,9 @@ func (p ListDocumentsParams) validate() (name, rule string) {
 // observed, and of folders none is known that has a number.
 func isDocument(kind string, number DocumentNumber) bool { return kind == "f" || number != "" }
 
-// List returns one page of the documents of the account or of a folder. A page
-// can be empty of documents and still not be the last: folders stand in the
-// same listing; see [Page.Last]. A read.
+// List returns one page of the documents of the account or of a folder. A page can have
+// no documents and still not be the last, because the listing also contains folders; see
+// [Page.Last]. A read.
 func (s *DocumentsService) List(ctx context.Context, params ListDocumentsParams, opts ...CallOption) (*Page[DocumentEntry], error) {
 	params.Page = cmp.Or(params.Page, 1)
 	op, in := opListDocuments, input{query: params}
@@ -219,19 +219,23 @@ func (s *DocumentsService) List(ctx context.Context, params ListDocumentsParams,
 	return fetchEntries(ctx, s.root(), op, in, params.Page, id, isOther, opts)
 }
 
-// All ranges over the documents of the account or of a folder, page by page,
-// some pages ahead. The second value is an error, which ends the range; [ErrPageLoop]
-// if a page comes again. A read.
+// All ranges over the documents of the account or of a folder, page by page, reading some
+// pages ahead. The second value is an error, which ends the range; it is [ErrPageLoop] if
+// a page comes again. A read.
 //
-// Pages are counted by the service. An entry in front that goes away while the list is
-// read, as a document that is moved, shifts those behind it, and one of them can be
-// missed without an error; and when entries are added behind the last page, which was not
-// full, while the page after it is read, those that fill it are missed. Entries that are
-// added in front come twice, and a whole page of them looks like [ErrPageLoop].
-// SortByNumber at least keeps other changes from reordering them (the parameter was
+// The service counts pages, so changes during the range can disturb it:
+//
+//   - If an earlier entry goes away, for example because a document is moved, the
+//     later ones shift, and one of them can be missed without an error.
+//   - If entries are added at the end, while the page after the last one is being
+//     read, those that fill up the last page are missed.
+//   - If entries are added at the front, some come twice; a whole page of them looks
+//     like [ErrPageLoop].
+//
+// SortByNumber at least keeps other changes from reordering the list (the parameter was
 // observed; which way it sorts was not). Read the list again before you create something
-// because it was not there, and do not take the last entry for a mark up to which all
-// were seen.
+// because it was not there, and do not assume that everything up to the last entry has
+// been seen.
 func (s *DocumentsService) All(ctx context.Context, params ListDocumentsParams, opts ...CallOption) iter.Seq2[DocumentEntry, error] {
 	return allPages(ctx, operations[opListDocuments].name, params.Page, params.Prefetch, func(ctx context.Context, number int) (*Page[DocumentEntry], error) {
 		params := params // pages are fetched at the same time
@@ -320,30 +324,29 @@ func (s *DocumentsService) Move(ctx context.Context, id DocumentID, folder Folde
 	return fetch[Document](ctx, s.root(), opMoveDocument, input{id: numeric("id", id), body: moveBody{folder}}, "Document", opts)
 }
 
-// Download writes the PDF of a document to w as it comes. See [Download] for
-// what is verified. If it fails, what was written so far is of no use: [ErrTruncated]
-// if it ended early in every attempt or became another file between two of them,
-// [ErrUnexpectedContent] if it is no PDF. An attempt ends after 30 s without a byte;
-// nothing else but ctx bounds the whole. Look at
-// [Document].Stage first: what a document gives that is not signed yet is not known
-// (the article says "Download signed documents", the sandbox gives a PDF). A read. The
-// route is a stand-in.
+// Download writes the PDF of a document to w as it arrives. See [Download] for what is
+// verified. If it fails, discard what was written so far. It is [ErrTruncated] if the
+// file ended early in every attempt or changed between two of them, and
+// [ErrUnexpectedContent] if it is no PDF. An attempt ends after 30 s without a byte; only
+// ctx bounds the whole download.
+//
+// Look at [Document].Stage first: it is not known what the service returns for a document
+// that is not signed yet (the article says "Download signed documents", the sandbox
+// returns a PDF). A read. The route is a stand-in.
 func (s *DocumentsService) Download(ctx context.Context, id DocumentID, w io.Writer, opts ...CallOption) (*Download, error) {
 	return s.root().download(ctx, id, w, opts)
 }
 
-// DownloadFile writes the PDF of a document to a file with mode 0600. The file
-// appears under its path when it is whole and verified, not before; an existing
-// file is kept, with an error that is [io/fs.ErrExist], unless [WithOverwrite]
-// is given. Until then it is a file .revv-*.part beside its path, which a program that
-// is killed leaves there: nothing resumes it, and it can be removed. File and folder are
-// synchronized, which takes longer than a small file; [DocumentsService.Download] does not
-// do that. [ErrTruncated] if it ended early in every attempt or became another file between two of them,
-// [ErrUnexpectedContent] if it is no PDF. An attempt ends after 30 s without a byte;
-// nothing else but ctx bounds the whole. Look at
-// [Document].Stage first: what a document gives that is not signed yet is not known
-// (the article says "Download signed documents", the sandbox gives a PDF). A read. The
-// route is a stand-in.
+// DownloadFile writes the PDF of a document to a file with mode 0600. The file appears at
+// path only when it is whole and verified. An existing file is kept, with an error that
+// is [io/fs.ErrExist], unless [WithOverwrite] is given. Until then the data is in a file
+// .revv-*.part in the same folder. A program that is killed leaves that file behind:
+// nothing resumes it, and it can be removed. File and folder are synced to disk, which
+// takes longer than writing a small file; [DocumentsService.Download] does not do that.
+//
+// Errors, limits and what to check first are those of [DocumentsService.Download]:
+// [ErrTruncated], [ErrUnexpectedContent], 30 s without a byte for each attempt, and the
+// stage of the document. A read. The route is a stand-in.
 func (s *DocumentsService) DownloadFile(ctx context.Context, id DocumentID, path string, opts ...CallOption) (*Download, error) {
 	return s.root().downloadFile(ctx, id, path, opts)
 }

@@ -67,9 +67,9 @@ func (b approversBody) validate() (name, rule string) {
 // less the angle brackets).
 const maxAddress = 254
 
-// validateSending names the first recipient that breaks a rule, or the message. An
-// empty list is refused everywhere: to send for approval without approvers approves
-// the document at once, and nobody should do that by accident.
+// validateSending names the first recipient that breaks a rule, or the message. Every
+// call refuses an empty list, because sending for approval without approvers approves the
+// document at once, and nobody should do that by accident.
 func validateSending(people []Person, ordered bool, message string) (name, rule string) {
 	if len(people) == 0 {
 		return "Recipients", "must not be empty"
@@ -122,18 +122,18 @@ func addressRule(address string) string {
 // The request was observed in one client.
 //
 // A write with consequences: it is not repeated when its outcome is unknown
-// ([ErrOutcomeUnknown], [MaybeApplied]). The stage of the document does not change, so
-// it tells nothing then: [DocumentsService.AllActivities] may (in the sandbox
-// DOCUMENT_SHARED, a stand-in).
+// ([ErrOutcomeUnknown], [MaybeApplied]). The stage of the document does not change, so it
+// does not tell whether the document was shared. [DocumentsService.AllActivities] may (in
+// the sandbox by DOCUMENT_SHARED, a stand-in).
 func (s *DocumentsService) Share(ctx context.Context, id DocumentID, params ShareParams, opts ...CallOption) error {
 	return send(ctx, s.root(), opShareDocument, input{id: numeric("id", id), body: shareBody{params.Recipients, params.Review, params.Message}}, opts)
 }
 
-// SendForESign sends a document to be filled and signed. Recipients with different
-// Orders sign one after the other, those with the same one are asked together (a
-// stand-in). [ErrInvalidArgument] for what breaks a rule of [SendParams], [ErrNotFound]
-// if there is no such document; in the sandbox [ErrConflict] if it is no draft, or waits
-// for approval, or was refused it. The route is a stand-in.
+// SendForESign sends a document to be filled and signed. Recipients with different Orders
+// sign one after the other; those with the same Order are asked together (a stand-in).
+// [ErrInvalidArgument] for what breaks a rule of [SendParams], [ErrNotFound] if there is
+// no such document. In the sandbox it is [ErrConflict] if the document is no draft, waits
+// for approval, or was refused approval. The route is a stand-in.
 //
 // A write with consequences: it is not repeated when its outcome is unknown
 // ([ErrOutcomeUnknown], [MaybeApplied]). Then read the document: if it has reached
@@ -146,15 +146,16 @@ func (s *DocumentsService) Share(ctx context.Context, id DocumentID, params Shar
 // the call may wait before it sends, as after a 429.
 //
 // A nil error means only that the service reported success; the form of its answer is not
-// known. What counts is the stage that the document shows then.
+// known. Rely on the stage that the document shows afterwards.
 func (s *DocumentsService) SendForESign(ctx context.Context, id DocumentID, params SendParams, opts ...CallOption) error {
 	return send(ctx, s.root(), opSendForESign, input{id: numeric("id", id), body: signersBody{params.Recipients, params.Message}}, opts)
 }
 
-// SendForAcceptance sends a document to be accepted or rejected. Its errors and its
-// class are those of [DocumentsService.SendForESign], and so is what to do when its
-// outcome is unknown; in the sandbox it is [ErrInvalid] as long as required fields are
-// empty, for those who accept cannot fill them. The request was observed in three clients.
+// SendForAcceptance sends a document to be accepted or rejected. Its errors, its class
+// and what to do when its outcome is unknown are those of
+// [DocumentsService.SendForESign]. In the sandbox it is also [ErrInvalid] while required
+// fields are empty, because those who accept cannot fill them. The request was observed
+// in three clients.
 func (s *DocumentsService) SendForAcceptance(ctx context.Context, id DocumentID, params SendParams, opts ...CallOption) error {
 	return send(ctx, s.root(), opSendForAcceptance, input{id: numeric("id", id), body: acceptorsBody{params.Recipients, params.Message}}, opts)
 }
@@ -169,16 +170,16 @@ func (s *DocumentsService) SendForAcceptance(ctx context.Context, id DocumentID,
 //
 // A write with consequences: it is not repeated when its outcome is unknown
 // ([ErrOutcomeUnknown], [MaybeApplied]). In the sandbox the document stays a draft, so
-// that its stage tells neither whether it was sent nor whether it was approved:
-// [DocumentsService.AllActivities] may (in the sandbox DOCUMENT_SENT_FOR_APPROVAL and
+// its stage tells neither whether it was sent nor whether it was approved.
+// [DocumentsService.AllActivities] may (in the sandbox by DOCUMENT_SENT_FOR_APPROVAL and
 // DOCUMENT_APPROVED, stand-ins).
 func (s *DocumentsService) SendForApproval(ctx context.Context, id DocumentID, params SendParams, opts ...CallOption) error {
 	return send(ctx, s.root(), opSendForApproval, input{id: numeric("id", id), body: approversBody{params.Recipients, params.Message}}, opts)
 }
 
-// Link is a magic link: permanent, public, and good for everybody who has it. Printed,
-// logged, encoded as JSON or put into a template it is "[redacted]", and from that it
-// cannot be read back: use [Link.URL] where the address is really needed.
+// Link is a magic link: permanent, public, and usable by everybody who has it. Printed,
+// logged, encoded as JSON or put into a template it is "[redacted]", and cannot be read
+// back from that: use [Link.URL] where the address is really needed.
 //
 //nolint:recvcheck // what decodes it takes a pointer
 type Link struct {
@@ -187,7 +188,7 @@ type Link struct {
 	url secret.Value[string]
 }
 
-// unprintable keeps a struct from being printed, logged or encoded.
+// unprintable keeps the struct that embeds it from being printed, logged or encoded.
 type unprintable = secret.Opaque
 
 // URL returns the link.
@@ -220,11 +221,11 @@ func (b magicLinkBody) validate() (name, rule string) {
 	return "", ""
 }
 
-// MagicLink makes the public link of a document: whoever has it can read the
-// document, for good. No call is known that takes a link back, nor whether a second call
-// makes a second link (the sandbox gives the same one). [ErrNotFound] if there is no such
-// document. A write with consequences: it is not repeated when its outcome is unknown
-// ([ErrOutcomeUnknown]). Observed in four clients.
+// MagicLink makes the public link of a document: whoever has it can read the document,
+// permanently. No call is known that revokes a link, and it is not known whether a second
+// call makes a second link (the sandbox returns the same one). [ErrNotFound] if there is
+// no such document. A write with consequences: it is not repeated when its outcome is
+// unknown ([ErrOutcomeUnknown]). Observed in four clients.
 func (s *DocumentsService) MagicLink(ctx context.Context, id ObjectID, opts ...CallOption) (Link, error) {
 	var link Link
 	in := input{body: magicLinkBody{id, "DOC"}}
