@@ -11,7 +11,7 @@ import (
 
 // Activity is something that happened to a document.
 type Activity struct {
-	Event     string    `json:"event"` // as DOCUMENT_CREATED; an open set
+	Event     string    `json:"event"` // such as DOCUMENT_CREATED; an open set
 	Timestamp Time      `json:"timestamp"`
 	Actor     Actor     `json:"actor"`
 	Subjects  []Subject `json:"subjects"`
@@ -50,8 +50,8 @@ func (s *Subject) decodeScanned(object []byte) error {
 // ListActivitiesParams are the arguments of [DocumentsService.Activities] and
 // [DocumentsService.AllActivities].
 type ListActivitiesParams struct {
-	After time.Time // only what happened later; inferred
-	Limit int       // at most so many in an answer; 0 leaves it to the service, and AllActivities asks for 40; inferred
+	After time.Time // only what happened later (inferred)
+	Limit int       // the most activities in one answer (inferred); with 0 the service decides, and AllActivities asks for 40
 }
 
 type activitiesQuery struct {
@@ -66,8 +66,8 @@ func (q activitiesQuery) validate() (name, rule string) {
 	return "", ""
 }
 
-// Activities returns what happened to a document, or a part of it: without a Limit it
-// is not known how much the service gives, and the sandbox gives 40. A read.
+// Activities returns what happened to a document, or a part of it: how many activities
+// the service returns without a Limit is not known, and the sandbox returns 40. A read.
 func (s *DocumentsService) Activities(ctx context.Context, id ObjectID, params ListActivitiesParams, opts ...CallOption) ([]Activity, error) {
 	q := activitiesQuery{Limit: params.Limit}
 	if !params.After.IsZero() {
@@ -77,12 +77,12 @@ func (s *DocumentsService) Activities(ctx context.Context, id ObjectID, params L
 }
 
 // AllActivities ranges over everything that happened to a document, the oldest first. It
-// asks again and again for what came after the last activity that it has: that the
-// service understands this is inferred, and that it answers with the oldest first, as the
-// sandbox does, is a stand-in. The second value is an error, which ends the range;
-// [ErrPageLoop] if the service does not go on in that way: then there may be more than was
-// ranged over. A Limit of 1 is [ErrInvalidArgument], for each answer begins with the last
-// activity of the one before. A read.
+// repeatedly asks for what came after the last activity that it has: that the service
+// supports this is inferred, and that it returns the oldest first, as the sandbox does,
+// is a stand-in. The second value is an error, which ends the range. It is [ErrPageLoop]
+// if the service does not continue in this way: then there may be more activities than
+// those yielded. A Limit of 1 is [ErrInvalidArgument], because each answer begins with
+// the last activity of the one before. A read.
 func (s *DocumentsService) AllActivities(ctx context.Context, id ObjectID, params ListActivitiesParams, opts ...CallOption) iter.Seq2[Activity, error] {
 	return func(yield func(Activity, error) bool) {
 		const usual = 40           // as in docs/wire.md, where the query is inferred
@@ -127,8 +127,8 @@ func (s *DocumentsService) AllActivities(ctx context.Context, id ObjectID, param
 // history is how far a range over activities has come.
 type history struct {
 	next  ListActivitiesParams
-	known map[string]int // how often each activity of the last moment comes again
-	count int            // how many those are together
+	known map[string]int // how often each activity of the last moment will come again
+	count int            // how many those are in all
 }
 
 // stuck is the error of a range that cannot go on.
@@ -136,7 +136,8 @@ func stuck(why string) error {
 	return &Error{Op: operations[opListActivities].name, Message: why, kinds: []error{ErrPageLoop}}
 }
 
-// ignored reports a part that has what was not asked for.
+// ignored reports a part with activities from before the time asked for: the service
+// ignores the parameter after.
 func (h *history) ignored(part []Activity) bool {
 	return h.known != nil && slices.ContainsFunc(part, func(a Activity) bool { return a.Timestamp.Before(h.next.After) })
 }
@@ -159,9 +160,9 @@ func (h *history) fresh(part []Activity) (fresh []Activity) {
 	return fresh
 }
 
-// goOn sets what to ask for after a part. What happened at the same moment as its last
-// activity must not be missed, so that moment is asked for again. A moment is as long as
-// the unit of the wire.
+// goOn sets the next query after a part. Other activities of the same moment as the last
+// one must not be missed, so that moment is asked for again. A moment is one microsecond,
+// the unit of times on the wire.
 func (h *history) goOn(part []Activity, fresh int) error {
 	sorted := slices.IsSortedFunc(part, func(a, b Activity) int { return a.Timestamp.Compare(b.Timestamp.Time) })
 	switch {
@@ -187,8 +188,8 @@ func (h *history) goOn(part []Activity, fresh int) error {
 	return nil
 }
 
-// sameness tells activities apart by what stays the same from answer to answer: the URL of
-// an image may be signed anew each time.
+// sameness identifies an activity by what stays the same from answer to answer, without
+// the URL of the image, which may be signed anew each time.
 func sameness(a *Activity) string {
 	return fmt.Sprintf("%q %q %q %q %q", a.Event, a.Timestamp.Text(), a.Actor.Name, a.Actor.Email, a.Subjects)
 }

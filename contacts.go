@@ -52,12 +52,12 @@ func (c *Contact) decodeScanned(object []byte) error {
 		member{"instagram", &c.Instagram}, member{"twitter", &c.Twitter}, member{"notes", &c.Notes})
 }
 
-// UpsertContactParams are the arguments of [ContactsService.Upsert]. A nil
-// member is not sent, new("") clears what is there. The clients that were
-// observed sent all members, blank ones as "".
+// UpsertContactParams are the arguments of [ContactsService.Upsert]. A nil member is not
+// sent; new("") clears the value. The clients that were observed sent all members, blank
+// ones as "".
 type UpsertContactParams struct {
 	Name        string      `json:"name"`  // required
-	Email       string      `json:"email"` // required; inferred to be what tells an update from an addition
+	Email       string      `json:"email"` // required; inferred to decide between adding and updating
 	Title       *string     `json:"title,omitzero"`
 	Description *string     `json:"description,omitzero"`
 	Phone       *string     `json:"phone,omitzero"`
@@ -85,11 +85,11 @@ func (p UpsertContactParams) validate() (name, rule string) {
 		"LinkedIn", given(p.LinkedIn), "Instagram", given(p.Instagram), "Twitter", given(p.Twitter), "Notes", given(p.Notes))
 }
 
-// Upsert adds a contact, or updates the one with the same address: that the address
-// decides is inferred. [ErrInvalidArgument] for what breaks a rule of
-// [UpsertContactParams]. A write with consequences: it is not repeated when its outcome
-// is unknown ([ErrOutcomeUnknown]), for an address can occur twice. The request was
-// observed in two clients.
+// Upsert adds a contact, or updates the one with the same address (that the address
+// decides is inferred). [ErrInvalidArgument] for what breaks a rule of
+// [UpsertContactParams]. A write with consequences, because repeating it could add the
+// contact twice: it is not repeated when its outcome is unknown ([ErrOutcomeUnknown]).
+// The request was observed in two clients.
 func (s *ContactsService) Upsert(ctx context.Context, params UpsertContactParams, opts ...CallOption) (*Contact, error) {
 	return fetch[Contact](ctx, s.root(), opUpsertContact, input{body: params}, "Contact", opts)
 }
@@ -110,9 +110,9 @@ func (s *ContactsService) List(ctx context.Context, params ListContactsParams, o
 	return fetchPage(ctx, s.root(), opListContacts, input{query: params}, params.Page, "Contacts", id, opts)
 }
 
-// All ranges over the contacts, page by page, some pages ahead. The second value
-// is an error, which ends the range; [ErrPageLoop] if a page comes again. A contact can
-// be missed if the list changes meanwhile, see [DocumentsService.All]. A read.
+// All ranges over the contacts, page by page, reading some pages ahead. The second value
+// is an error, which ends the range; it is [ErrPageLoop] if a page comes again. A contact
+// can be missed if the list changes meanwhile, see [DocumentsService.All]. A read.
 func (s *ContactsService) All(ctx context.Context, params ListContactsParams, opts ...CallOption) iter.Seq2[Contact, error] {
 	return allPages(ctx, operations[opListContacts].name, params.Page, params.Prefetch, func(ctx context.Context, number int) (*Page[Contact], error) {
 		params := params // pages are fetched at the same time
@@ -144,8 +144,7 @@ func (s *ContactsService) GetByEmail(ctx context.Context, email string, opts ...
 		return nil, err
 	}
 	op := operations[opGetContactByEmail].name
-	// The filter is a stand-in: a service that does not know it answers with
-	// everybody.
+	// The filter is a stand-in: a service that does not know it returns everybody.
 	matches := slices.DeleteFunc(found, func(c Contact) bool { return !strings.EqualFold(c.Email, email) })
 	if len(matches) < len(found) { // this was the first page of everybody, at best
 		matches = nil

@@ -22,14 +22,14 @@ import (
 	"github.com/revv-go/revv/internal/retry"
 )
 
-// Download describes a PDF that has arrived whole: its length is the declared
-// one where one was declared, it begins with %PDF- and ends with %%EOF.
+// Download describes a PDF that has arrived whole: it has the declared length, if one was
+// declared, begins with %PDF- and has %%EOF at its end.
 type Download struct {
 	Size        int64  // bytes
 	SHA256      string // in hexadecimal
 	ContentType string // as declared
-	// FileName is the name that the service suggests, "" if it suggests none. It
-	// is a bare name without any directory; nothing is ever stored under it.
+	// FileName is the name that the service suggests, "" if it suggests none. It is a
+	// bare name without any directory. Nothing is stored under it.
 	FileName string
 }
 
@@ -46,7 +46,7 @@ var (
 	errNoEnd   = errors.New("the PDF has no end (%%EOF)")
 )
 
-// stream is a download across its attempts.
+// stream is a download over all its attempts.
 type stream struct {
 	sink     io.Writer
 	rewind   func() error // empties the sink; nil if that cannot be done
@@ -83,8 +83,8 @@ func (c *core) stream(ctx context.Context, p *prepared, s *stream) (*Download, e
 	return &whole, nil
 }
 
-// streamAttempt sends one request and copies what comes, from where the last
-// attempt was cut if the service can continue there.
+// streamAttempt sends one request and copies what arrives. If the service can, it
+// continues where the last attempt was cut.
 func (c *core) streamAttempt(ctx context.Context, p *prepared, a *attempt, s *stream) result {
 	bounded, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -133,8 +133,8 @@ func (c *core) streamAttempt(ctx context.Context, p *prepared, a *attempt, s *st
 	return r
 }
 
-// watched is a body under a watchdog. The watchdog runs only while bytes are waited
-// for: how long the sink takes does not matter.
+// watched is a body with a watchdog, which runs only while bytes are waited for: how long
+// the sink takes does not matter.
 type watched struct {
 	body     io.Reader
 	watchdog *time.Timer
@@ -164,7 +164,7 @@ func (s *stream) receive(resp *http.Response, body io.Reader) (retry.Outcome, er
 	return s.copy(body)
 }
 
-// align makes sure that what comes belongs behind the bytes that are here already.
+// align makes sure that the body continues the bytes that have already arrived.
 func (s *stream) align(resp *http.Response, body io.Reader) (retry.Outcome, error) {
 	if resp.StatusCode == http.StatusPartialContent {
 		if !s.continues(resp) {
@@ -235,7 +235,7 @@ func (s *stream) copy(body io.Reader) (retry.Outcome, error) {
 	}
 }
 
-// take writes bytes to the sink and keeps account of them.
+// take writes bytes to the sink, and updates the checksum, the tail and the progress.
 func (s *stream) take(b []byte) (retry.Outcome, error) {
 	n, err := s.sink.Write(b)
 	if err == nil && n != len(b) {
@@ -256,10 +256,10 @@ func (s *stream) take(b []byte) (retry.Outcome, error) {
 	return retry.Success, nil
 }
 
-// continues reports whether a 206 goes on exactly where the stream was cut, in
-// the same version of the file. RFC 9110, section 15.3.7, obliges a 206 to carry
-// the tag that a 200 would have had: one without it may be a part of any version,
-// as from a server that does not know If-Range.
+// continues reports whether a 206 continues exactly where the stream was cut, in the same
+// version of the file. RFC 9110, section 15.3.7, requires a 206 to carry the tag that a
+// 200 would have had. A 206 without it, as from a server that does not know If-Range, may
+// be a part of any version.
 func (s *stream) continues(resp *http.Response) bool {
 	if s.validator == "" || resp.Header.Get("Etag") != s.validator {
 		return false
@@ -282,9 +282,9 @@ func (s *stream) continues(resp *http.Response) bool {
 	return end == whole-1
 }
 
-// again prepares for a file that comes from its beginning although a part of it is
-// here already. A sink that can be emptied is emptied. For any other, the part that is
-// here is compared with what comes, by SHA-256: if they are equal, the rest is appended;
+// again handles a file that is sent from its beginning although a part of it is here
+// already. If the sink can be emptied, it is emptied. Otherwise the part that is here is
+// compared by SHA-256 with what arrives, and only if they are equal the rest is appended:
 // two versions are never spliced.
 func (s *stream) again(body io.Reader) (retry.Outcome, error) {
 	if s.rewind != nil {
@@ -308,7 +308,7 @@ func (s *stream) again(body io.Reader) (retry.Outcome, error) {
 	return retry.Success, nil
 }
 
-// strongETag returns the entity tag that a range can be bound to, "" without one.
+// strongETag returns the entity tag that a range request can rely on, "" without one.
 func strongETag(header http.Header) string {
 	if tag := header.Get("Etag"); strings.HasPrefix(tag, `"`) && len(tag) > 1 && strings.HasSuffix(tag, `"`) {
 		return tag
@@ -381,9 +381,9 @@ func (c *core) downloadFile(ctx context.Context, id DocumentID, path string, opt
 	return done, nil
 }
 
-// publish gives a whole file its name. Without overwrite the name is taken with
-// a hard link, which fails if somebody else has taken it in the meantime; file
-// systems without links get a check and a rename.
+// publish gives a finished file its name. Without overwrite it uses a hard link, which
+// fails if somebody has taken the name in the meantime. File systems without links get a
+// check and a rename.
 func publish(temp, path string, overwrite bool) error {
 	if overwrite {
 		return os.Rename(temp, path)

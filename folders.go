@@ -38,7 +38,7 @@ func (f *Folder) decodeScanned(object []byte) error {
 // CreateFolderParams are the arguments of [FoldersService.Create].
 type CreateFolderParams struct {
 	Name     string   `json:"name"`               // required
-	ParentID FolderID `json:"parent_id,omitzero"` // 0 leaves it out, which means the main folder (a stand-in)
+	ParentID FolderID `json:"parent_id,omitzero"` // 0 is not sent, which means the main folder (a stand-in)
 }
 
 func (p CreateFolderParams) validate() (name, rule string) {
@@ -77,9 +77,8 @@ type ListFoldersParams struct {
 
 func (p ListFoldersParams) validate() (name, rule string) { return validatePaging(p.Page, p.Prefetch) }
 
-// List returns one page of the folders. A page can be empty of folders and
-// still not be the last: documents stand in the same listing; see [Page.Last].
-// A read.
+// List returns one page of the folders. A page can have no folders and still not be the
+// last, because the listing also contains documents; see [Page.Last]. A read.
 func (s *FoldersService) List(ctx context.Context, params ListFoldersParams, opts ...CallOption) (*Page[Folder], error) {
 	params.Page = cmp.Or(params.Page, 1)
 	id := func(f *Folder) int64 { return int64(f.ID) }
@@ -90,9 +89,9 @@ func (s *FoldersService) List(ctx context.Context, params ListFoldersParams, opt
 	return fetchEntries(ctx, s.root(), opListFolders, input{query: params}, params.Page, id, isOther, opts)
 }
 
-// All ranges over the folders, page by page, some pages ahead. The second value
-// is an error, which ends the range; [ErrPageLoop] if a page comes again. A folder can
-// be missed if the list changes meanwhile, see [DocumentsService.All]. A read.
+// All ranges over the folders, page by page, reading some pages ahead. The second value
+// is an error, which ends the range; it is [ErrPageLoop] if a page comes again. A folder
+// can be missed if the list changes meanwhile, see [DocumentsService.All]. A read.
 func (s *FoldersService) All(ctx context.Context, params ListFoldersParams, opts ...CallOption) iter.Seq2[Folder, error] {
 	return allPages(ctx, operations[opListFolders].name, params.Page, params.Prefetch, func(ctx context.Context, number int) (*Page[Folder], error) {
 		params := params // pages are fetched at the same time
@@ -101,11 +100,11 @@ func (s *FoldersService) All(ctx context.Context, params ListFoldersParams, opts
 	})
 }
 
-// Delete removes a folder. What becomes of the documents in it is not known (the sandbox
-// moves them to its parent, and answers [ErrConflict] for the main folder): try it with a
-// draft first. [ErrNotFound] if there is no such folder, but success if an earlier attempt
-// of the same call was cut, or answered with 408 or 5xx. An idempotent write. The route is
-// a stand-in.
+// Delete removes a folder. What happens to the documents in it is not known, so try it
+// with a draft first. (The sandbox moves them to the parent folder, and answers
+// [ErrConflict] for the main folder.) [ErrNotFound] if there is no such folder, but
+// success if an earlier attempt of the same call was cut, or answered with 408 or 5xx. An
+// idempotent write. The route is a stand-in.
 func (s *FoldersService) Delete(ctx context.Context, id FolderID, opts ...CallOption) error {
 	return send(ctx, s.root(), opDeleteFolder, input{id: numeric("id", id)}, opts)
 }

@@ -18,19 +18,18 @@ import (
 type Page[T any] struct {
 	Items  []T
 	Number int // the page's number, from 1
-	// Entries is how many entries the service sent for this page. It can be more
-	// than len(Items): documents and folders stand in one listing.
+	// Entries is how many entries the service sent for this page. It can be more than
+	// len(Items), because documents and folders are in one listing.
 	Entries int
-	// Count is the page.count of a folder listing, 0 elsewhere. One client took
-	// it for the number of pages; what it means is not known, and nothing here
-	// depends on it.
+	// Count is the page.count of a folder listing, 0 elsewhere. One client took it for
+	// the number of pages; its meaning is not known, and nothing here depends on it.
 	Count int
 
 	digest uint64 // of what is on the page, to recognise one that comes again
 }
 
-// Last reports whether the list ends here: the service sent no entries. That an
-// empty page is the end was observed; other counters are not known.
+// Last reports whether the list ends here: the service sent no entries. That an empty
+// page is the end was observed; nothing else is known to mark it.
 func (p *Page[T]) Last() bool { return p == nil || p.Entries == 0 }
 
 // defaultPrefetch is how many pages a range reads ahead.
@@ -50,7 +49,7 @@ func validatePaging(page, prefetch int) (name, rule string) {
 }
 
 // fetchEntries runs an operation that answers with a folder listing, and removes the
-// entries of another kind.
+// entries that isOther reports.
 func fetchEntries[T any](ctx context.Context, c *core, op opID, in input, number int, id func(*T) int64, isOther func(T) bool, opts []CallOption) (*Page[T], error) {
 	page := &Page[T]{Number: number}
 	err := c.runOp(ctx, op, in, opts, func(body []byte) error {
@@ -66,8 +65,8 @@ func fetchEntries[T any](ctx context.Context, c *core, op opID, in input, number
 	return page, nil
 }
 
-// decodeListing decodes a folder listing into the slice that entries points to,
-// and returns its list as it came and what the service calls the count of entries.
+// decodeListing decodes a folder listing into the slice that entries points to. It
+// returns the list as it came, and the service's count.
 func decodeListing(body []byte, entries any) (list []byte, count int, err error) {
 	listing, err := memberOf(body, "page")
 	if err != nil {
@@ -101,10 +100,10 @@ func fetchPage[T any](ctx context.Context, c *core, op opID, in input, number in
 	return page, nil
 }
 
-// pageDigest tells pages apart by the ids of their items, in order: the same items
-// can come with a new signature in the URL of a thumbnail, beside a new number of
-// the page, and would never be recognised by their bytes. Where an item has no id,
-// the bytes of the list are all there is.
+// pageDigest tells pages apart by the ids of their items, in order. Their bytes would not
+// do: the same items can come again with a new signature in the URL of a thumbnail, or
+// with a new page number. If an item has no id, the bytes of the list are used all the
+// same.
 func pageDigest[T any](seed maphash.Seed, list []byte, items []T, id func(*T) int64) uint64 {
 	var digest maphash.Hash
 	digest.SetSeed(seed)
@@ -118,7 +117,7 @@ func pageDigest[T any](seed maphash.Seed, list []byte, items []T, id func(*T) in
 	return digest.Sum64()
 }
 
-// anyPage is a *Page of any items, as far as eachPage has to know it.
+// anyPage is a *Page of any items, with what eachPage needs to know of it.
 type anyPage interface {
 	Last() bool
 	fingerprint() uint64
@@ -155,8 +154,8 @@ type fetched struct {
 	panicked any
 }
 
-// fetchInto runs list, and sends a result whatever that does: a panic, of middleware say,
-// is for the one who ranges over the list, and must not end the whole program.
+// fetchInto runs list and sends its result, even if list panics: a panic, of middleware
+// for example, must reach the caller that ranges over the list, and not end the program.
 func fetchInto(done chan<- fetched, op string, list func() (anyPage, error)) {
 	var got fetched
 	ended := false
@@ -173,11 +172,11 @@ func fetchInto(done chan<- fetched, op string, list func() (anyPage, error)) {
 
 var errGoexit = errors.New("the goroutine that fetched a page was ended by runtime.Goexit")
 
-// eachPage passes the pages of a list to yield, until that returns false. Pages
-// are fetched ahead, the more the longer the list turns out to be, so that a list
-// of one page costs no more requests than without. It ends at the first page
-// without entries, at the first error, which it yields once, and at a page that
-// came before. When it returns, no request of it is under way.
+// eachPage passes the pages of a list to yield, until that returns false. It ends at the
+// first page without entries, at the first error, which it yields once, and at a page
+// that came before. Pages are fetched ahead, more of them the longer the list turns out
+// to be; a list of one page costs no extra requests. When eachPage returns, none of its
+// requests is under way.
 func eachPage(ctx context.Context, op string, first, prefetch int, list func(context.Context, int) (anyPage, error), yield func(anyPage, error) bool) {
 	if ctx == nil {
 		yield(nil, argument(op, "ctx", "must not be nil")) // one that is done is seen by the first call

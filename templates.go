@@ -57,9 +57,10 @@ func (s *TemplatesService) List(ctx context.Context, params ListTemplatesParams,
 	return fetchPage(ctx, s.root(), opListTemplates, input{query: params}, params.Page, "Templates", id, opts)
 }
 
-// All ranges over the templates, page by page, some pages ahead. The second
-// value is an error, which ends the range; [ErrPageLoop] if a page comes again. A template
-// can be missed if the list changes meanwhile, see [DocumentsService.All]. A read.
+// All ranges over the templates, page by page, reading some pages ahead. The second value
+// is an error, which ends the range; it is [ErrPageLoop] if a page comes again. A
+// template can be missed if the list changes meanwhile, see [DocumentsService.All]. A
+// read.
 func (s *TemplatesService) All(ctx context.Context, params ListTemplatesParams, opts ...CallOption) iter.Seq2[Template, error] {
 	return allPages(ctx, operations[opListTemplates].name, params.Page, params.Prefetch, func(ctx context.Context, number int) (*Page[Template], error) {
 		params := params // pages are fetched at the same time
