@@ -17,9 +17,9 @@ import (
 // maxEvent is the largest payload of a webhook that is accepted, in bytes.
 const maxEvent = 1 << 20
 
-// eventLimits are stricter than those of an answer: an event comes from a sender
-// that nothing authenticates, and a repeated member could show one value to a
-// gateway that checks events, and another one here.
+// eventLimits are stricter than those of an answer. An event comes from an
+// unauthenticated sender, and a repeated member could show one value to a gateway that
+// checks events, and another one here.
 //
 //nolint:gochecknoglobals // a constant; Go has no constant structs
 var eventLimits = wire.Limits{Depth: wire.DefaultDepth, DuplicateKeys: true}
@@ -27,9 +27,9 @@ var eventLimits = wire.Limits{Depth: wire.DefaultDepth, DuplicateKeys: true}
 // EventType is what happened: [EventStageChanged] and so on, or any other name.
 type EventType string
 
-// The types of events. It was observed that the service reports these four moments, but
-// their names on the wire are not known. The values are stand-ins, shaped after the
-// events that [Activity] shows.
+// The types of events. That the service reports these four was observed; their names on
+// the wire are not known. The values are stand-ins, shaped after the events that
+// [Activity] shows.
 const (
 	// EventStageChanged: the document has moved to another stage.
 	EventStageChanged EventType = "DOCUMENT_STAGE_CHANGED"
@@ -41,15 +41,15 @@ const (
 	EventAccepted EventType = "DOCUMENT_ACCEPTED"
 )
 
-// Event is what a webhook delivers. The payload of the service is not known: its
-// shape is a stand-in, and members that are missing leave their fields zero.
+// Event is what a webhook delivers. The payload of the service is not known: its shape is
+// a stand-in, and missing members leave their fields zero.
 //
 // An event is a hint, not a fact. No signature is documented, so whoever knows the
 // address of a handler and its secret can make one up: read the document back before
 // anything depends on it, as [WithReadBack] does. An event that was stored as JSON and
-// loaded again has the same [Event.Key], and no more in Raw than in its other fields.
+// loaded again has the same [Event.Key], but its Raw holds no more than its other fields.
 //
-//nolint:recvcheck // MarshalJSON takes a value, for an event is stored as a value, too; what changes it takes a pointer
+//nolint:recvcheck // MarshalJSON has a value receiver, because events are also stored as values; what changes an event takes a pointer
 type Event struct {
 	ID            string          `json:"id"` // "" if the sender gave none; see Event.Key
 	Type          EventType       `json:"event"`
@@ -59,7 +59,7 @@ type Event struct {
 	Recipient     Person          `json:"recipient"`       // of EventSigned and EventAccepted
 	Raw           json.RawMessage `json:"-"`               // the event as it came
 
-	key string // of an event without an id that was stored: what the key was made of was not
+	key string // of a stored event without an id: the content that the key was made of was not stored
 }
 
 // EventDocument is what an event says about its document.
@@ -97,9 +97,9 @@ type storedEvent struct {
 	Key string `json:"revv_key,omitempty"`
 }
 
-// UnmarshalJSON reads an event that is known to be good, as one that was stored in a
-// queue, with its member "revv_key"; see [Event.Key]. What comes from outside is for
-// [ParseEvent], which is strict and takes no key from anybody.
+// UnmarshalJSON reads an event from a trusted place, for example from a queue that
+// MarshalJSON has written to, with its member "revv_key"; see [Event.Key]. For events
+// from outside use [ParseEvent], which is strict and ignores that member.
 func (e *Event) UnmarshalJSON(data []byte) error {
 	if err := wire.Scan(data, jsonLimits); err != nil {
 		return malformed(err)
@@ -122,9 +122,9 @@ func (e *Event) UnmarshalJSON(data []byte) error {
 // no event. A timestamp, a title, a stage or a recipient that does not fit counts as missing.
 // The event keeps nothing of body.
 //
-// The error is [ErrInvalidArgument], and [ErrMalformedResponse] or, for a body
-// that is too large, [ErrResponseTooLarge]. It names the member that does not
-// fit and quotes nothing of the body.
+// The error is [ErrInvalidArgument], and also [ErrMalformedResponse] or, for a body that
+// is too large, [ErrResponseTooLarge]. It names the member that does not fit and quotes
+// nothing of the body.
 func ParseEvent(body []byte) (*Event, error) {
 	event := new(Event)
 	if err := event.parse(body); err != nil {
@@ -149,9 +149,9 @@ func (e *Event) parse(body []byte) error {
 	return nil
 }
 
-// decodeScanned decodes JSON that has been scanned, member by member: not every version of
-// encoding/json tells which member does not fit if that has a type that decodes itself,
-// as an id or a time.
+// decodeScanned decodes JSON that has been scanned, member by member. Not every version
+// of encoding/json names the member that does not fit if its type, such as an id or a
+// time, has an UnmarshalJSON.
 func (e *Event) decodeScanned(data []byte) error {
 	if wire.Kind(data) != '{' {
 		return malformed(wire.ErrNotObject)
@@ -180,11 +180,11 @@ func (p *Person) decodeScanned(object []byte) error {
 		member{"last_name", &p.LastName}, member{"order", (*turn)(&p.Order)})
 }
 
-// turn is the place in a sequence in whatever form it comes.
+// turn is a place in a sequence that may come as any JSON value.
 type turn int
 
-// UnmarshalJSON reads anything but a whole number as 0, "not known": an event must not be
-// lost for it.
+// UnmarshalJSON reads anything but a whole number as 0, "not known": an odd value must
+// not make the whole event unreadable.
 func (n *turn) UnmarshalJSON(data []byte) error {
 	text, _ := scalarText(data)
 	if place, err := strconv.ParseFloat(text, 64); err == nil && place >= 0 && place <= math.MaxInt32 && place == math.Trunc(place) {
@@ -195,7 +195,7 @@ func (n *turn) UnmarshalJSON(data []byte) error {
 
 const (
 	maxPlainKey   = 128            // the longest id, in bytes, that stands in a key as it is
-	contentKey    = "body-sha256:" // how a key begins that is made of the content
+	contentKey    = "body-sha256:" // the beginning of a key that is made of the content
 	contentKeyLen = len(contentKey) + 2*sha256.Size
 )
 

@@ -34,16 +34,17 @@ type webhookOption func(*webhookHandler)
 
 func (f webhookOption) applyWebhook(h *webhookHandler) { f(h) }
 
-// WebhookResult is how the handling of one request ended.
+// WebhookResult is how the handling of one request ended; see [WithWebhookObserver].
 type WebhookResult struct {
 	Status int // the status that was answered, 0 if the function panicked
-	// Reason is a fixed word: "method", "content type", "size", "secret",
-	// "timeout", "body", "event", "unconfirmed" or "handler" for what a request
-	// failed at, else "ok". An "unconfirmed" event with status 204 was acknowledged
-	// but not handed on; with 503 it could not be read back and should come again.
+	// Reason is a fixed word. It is "ok", or it names what the request failed at:
+	// "method", "content type", "size", "secret", "timeout", "body", "event",
+	// "unconfirmed" or "handler". An "unconfirmed" event with status 204 was acknowledged
+	// but not passed to the function; with 503 it could not be confirmed and should come
+	// again. See [WithReadBack].
 	Reason   string
-	Event    *Event        // nil as long as there was none
-	Err      error         // the cause, nil if Reason says all; the sender never sees it
+	Event    *Event        // nil if the request failed before it was read
+	Err      error         // the cause, nil if Reason says it all; never shown to the sender
 	Duration time.Duration // of the handling, until the answer was written
 }
 
@@ -53,8 +54,8 @@ type DocumentReader interface {
 	GetByNumber(ctx context.Context, number DocumentNumber, opts ...CallOption) (*Document, error)
 }
 
-// WithWebhookMaxBytes sets how large a body may be, from 1 byte to the default
-// of 1 MiB.
+// WithWebhookMaxBytes sets how large a body may be, from 1 byte to 1 MiB, which is the
+// default.
 func WithWebhookMaxBytes(n int64) WebhookOption {
 	return webhookOption(func(h *webhookHandler) {
 		h.once("WithWebhookMaxBytes")
@@ -65,11 +66,10 @@ func WithWebhookMaxBytes(n int64) WebhookOption {
 	})
 }
 
-// WithWebhookReadTimeout sets how long a sender may take to send the body, by
-// default 10 s. It takes the place of the ReadTimeout of the server. Where the
-// ResponseWriter is wrapped by one without an Unwrap method, no deadline can be
-// set on the connection: then a slow body is still cut off, but only the server's own
-// ReadTimeout ends one that stalls.
+// WithWebhookReadTimeout sets how long a sender may take to send the body, by default 10
+// s. It replaces the ReadTimeout of the server. If the ResponseWriter is wrapped by one
+// without an Unwrap method, no deadline can be set on the connection: then a slow body is
+// still cut off, but one that stalls ends only with the server's own ReadTimeout.
 func WithWebhookReadTimeout(d time.Duration) WebhookOption {
 	return webhookOption(func(h *webhookHandler) {
 		h.once("WithWebhookReadTimeout")
@@ -98,9 +98,10 @@ func WithWebhookObserver(fn func(WebhookResult)) WebhookOption {
 // an event is a hint that anybody who learns the secret can forge, the document
 // is the truth. Its Timestamp, PreviousStage and Recipient stay hints.
 //
-// Some events are acknowledged (204) but not handed on: those that name no document that
-// exists, and an [EventStageChanged] with a stage that the document has left behind. If
-// that one is honest, a later change has overtaken it, which has an event of its own.
+// Some events are acknowledged (204) but not handed on: those that name no existing
+// document, and an [EventStageChanged] with a stage that the document has left behind. If
+// such an event is honest, a later change has overtaken it, and that has an event of its
+// own.
 //
 // For others the sender is asked to come back (503 with Retry-After), so that an honest
 // event is not lost when what is read lags behind it, or when the payload has another shape
@@ -123,7 +124,7 @@ func WithReadBack(reader DocumentReader) WebhookOption {
 	})
 }
 
-// webhookHandler is the handler, immutable once it is made.
+// webhookHandler is the handler. It does not change after it is made.
 type webhookHandler struct {
 	refusals
 
@@ -135,19 +136,17 @@ type webhookHandler struct {
 	reader      DocumentReader
 }
 
-// NewWebhookHandler makes a handler that receives events from the service and
-// calls fn with each. A request is refused, in this order, for its method (405),
-// its content type or an encoding (415), its declared size (413) and the secret
-// (401), all before a byte of the body is read; then for a body that is too large
-// (413), too slow (408) or no event (400; see [ParseEvent]). [WithReadBack] has some
-// answered with 503.
+// NewWebhookHandler makes a handler that receives events from the service and calls fn
+// with each. It refuses a request, in this order, for its method (405), its content type
+// or an encoding (415), its declared size (413) and the secret (401), all before it reads
+// a byte of the body; then for a body that is too large (413), too slow (408) or no event
+// (400; see [ParseEvent]). [WithReadBack] answers some events with 503.
 //
-// When fn returns nil, the answer is 204. When it returns an error, the answer is
-// 500 without any detail, so that the sender may deliver again: deliveries repeat
-// and overtake each other, so recognise them by [Event.Key]. fn gets the context
-// of the request. Senders do not wait long, so fn should do no more than store the event.
-// A panic of fn is not recovered. fn must be safe for concurrent use. No URL in an event
-// is ever fetched.
+// If fn returns nil, the answer is 204. If it returns an error, the answer is 500 without
+// any detail, so that the sender may deliver again. Deliveries can repeat and overtake
+// each other: recognise them by [Event.Key]. fn gets the context of the request and must
+// be safe for concurrent use. Senders do not wait long, so fn should do no more than
+// store the event. A panic of fn is not recovered. No URL in an event is ever fetched.
 //
 // The error is [ErrInvalidArgument] and joins all problems of secret, fn and opts.
 func NewWebhookHandler(secret WebhookSecret, fn func(context.Context, *Event) error, opts ...WebhookOption) (http.Handler, error) {
@@ -185,14 +184,14 @@ func (h *webhookHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.handle(w, r, &result)
 }
 
-// handle takes a request through all stages. It fills result step by step, so
-// that a panic of the user's function finds in it what was known by then.
+// handle takes a request through all steps. It fills result as it goes, so that after a
+// panic of the user's function the observer gets what was known by then.
 func (h *webhookHandler) handle(w http.ResponseWriter, r *http.Request, result *WebhookResult) {
 	deadline := time.Now().Add(h.readTimeout)
 	conn := http.NewResponseController(w)
-	// The deadline also holds for the body of a request that is refused: net/http
-	// reads on for a while before it closes. An error means that the writer knows
-	// no deadlines; then timedBody alone is left.
+	// The deadline also holds for the body of a request that is refused: net/http reads
+	// some of it before it closes. An error means that the writer does not support
+	// deadlines; then only timedBody limits the time.
 	_ = conn.SetReadDeadline(deadline)
 	if status, reason := h.admit(r); status != 0 {
 		h.refuseUnread(w, r, result, status, reason, nil)
@@ -231,8 +230,8 @@ func (h *webhookHandler) handle(w http.ResponseWriter, r *http.Request, result *
 	answer(w, result, http.StatusNoContent, "ok", nil)
 }
 
-// admit checks all that can be checked before the body. A status of 0 lets the
-// request pass.
+// admit checks everything that can be checked before the body is read. A status of 0 lets
+// the request pass.
 func (h *webhookHandler) admit(r *http.Request) (status int, reason string) {
 	switch {
 	case r.Method != http.MethodPost:
@@ -247,8 +246,8 @@ func (h *webhookHandler) admit(r *http.Request) (status int, reason string) {
 	return 0, ""
 }
 
-// isPlainJSON reports whether a body is declared as JSON in UTF-8, and neither
-// compressed nor otherwise encoded: what is small on the wire stays small.
+// isPlainJSON reports whether a body is declared as JSON in UTF-8, without compression or
+// other encoding, so that it cannot grow when it is decoded.
 func isPlainJSON(header http.Header) bool {
 	for _, encoding := range header.Values("Content-Encoding") {
 		if encoding != "" && !strings.EqualFold(encoding, "identity") {
@@ -269,7 +268,7 @@ func (h *webhookHandler) read(w http.ResponseWriter, r *http.Request, deadline t
 		return nil, nil
 	}
 	// MaxBytesReader makes net/http close the connection after a body that is too large,
-	// where it would else read on to reuse it.
+	// instead of reading the rest to reuse the connection.
 	body := http.MaxBytesReader(w, r.Body, h.maxBytes)
 	return wire.ReadInto(nil, timedBody{body, deadline}, min(r.ContentLength, believed), h.maxBytes)
 }
@@ -302,20 +301,20 @@ func classifyBody(err error) (status int, reason string) {
 // refuseUnread refuses a request whose body was not read, or not to its end.
 func (h *webhookHandler) refuseUnread(w http.ResponseWriter, r *http.Request, result *WebhookResult, status int, reason string, err error) {
 	if r.ProtoMajor == 1 {
-		w.Header().Set("Connection", "close") // the rest of the body is in the way of the next request
+		w.Header().Set("Connection", "close") // the rest of the body would be taken for the next request
 	}
 	switch status {
 	case http.StatusMethodNotAllowed:
 		w.Header().Set("Allow", http.MethodPost)
 	case http.StatusUnauthorized:
-		if h.secret.kind == basicSecret { // some senders show their password only when they are asked
+		if h.secret.kind == basicSecret { // some senders send their password only when asked
 			w.Header().Set("WWW-Authenticate", `Basic realm="webhook", charset="UTF-8"`)
 		}
 	}
 	answer(w, result, status, reason, err)
 }
 
-// answer writes a status, without any detail, and notes it down.
+// answer writes a status, without any detail, and records it in result.
 func answer(w http.ResponseWriter, result *WebhookResult, status int, reason string, err error) {
 	result.Status, result.Reason, result.Err = status, reason, err
 	if status == http.StatusNoContent {
@@ -343,8 +342,8 @@ var (
 	errOtherNames = errors.New("the document that was read is another one than the event names")
 )
 
-// confirm reads the document back and puts it into the event. It returns why
-// the event must not be handed on.
+// confirm reads the document back and puts it into the event. The error is why the event
+// must not be handed on.
 func (h *webhookHandler) confirm(ctx context.Context, event *Event) error {
 	ctx, cancel := context.WithTimeout(ctx, readBackTimeout)
 	defer cancel()
@@ -423,8 +422,9 @@ func contradiction(event *Event, stage Stage) error {
 	return nil
 }
 
-// mayBeAhead reports whether the stage that an event claims, if it claims one, is later
-// than that of the document. Of two stages that are not both known, it may be.
+// mayBeAhead reports whether the stage that an event claims, if it claims one, is or may
+// be later than that of the document. If the two stages differ and one is not known, it
+// may be.
 func mayBeAhead(claimed, stage Stage) bool {
 	if claimed == "" || claimed.Is(stage) {
 		return false
@@ -434,7 +434,7 @@ func mayBeAhead(claimed, stage Stage) bool {
 }
 
 // answerUnconfirmed acknowledges an event that is not true, and asks the sender to repeat
-// one that may be true.
+// one that may become true.
 func answerUnconfirmed(w http.ResponseWriter, result *WebhookResult, err error) {
 	if errors.Is(err, errNoSuchDocument) || errors.Is(err, errOtherStage) {
 		answer(w, result, http.StatusNoContent, "unconfirmed", err)

@@ -8,14 +8,14 @@ import (
 )
 
 // WebhooksService registers URLs that the service reports events to. It is known that
-// this can be done, but not how: all three routes are stand-ins. [ParseEvent] and
-// [NewWebhookHandler] read what the service posts.
+// this is possible, but not how: all three routes are stand-ins. [NewWebhookHandler] and
+// [ParseEvent] read what the service posts.
 type WebhooksService service
 
 func (s *WebhooksService) root() *core { return (*service)(s).root() }
 
-// Webhook is a subscription. It prints its URL, in which a [PathSecret] or a password may
-// stand: do not log it.
+// Webhook is a subscription. Printing it shows its URL, which may contain a [PathSecret]
+// or a password: do not log it.
 type Webhook struct {
 	ID    WebhookID `json:"id"`
 	Event EventType `json:"event"`
@@ -31,8 +31,8 @@ func (w *Webhook) decodeScanned(object []byte) error {
 	return decodeModel(object, w, &w.Raw, member{"id", &w.ID}, member{"event", (*string)(&w.Event)}, member{"url", &w.URL})
 }
 
-// SubscribeParams are the arguments of [WebhooksService.Subscribe]. They print the URL,
-// in which a [PathSecret] or a password may stand: do not log them.
+// SubscribeParams are the arguments of [WebhooksService.Subscribe]. Printing them shows
+// the URL, which may contain a [PathSecret] or a password: do not log them.
 type SubscribeParams struct {
 	Event EventType `json:"event"` // required
 	URL   string    `json:"url"`   // required; https, or http on loopback
@@ -66,7 +66,7 @@ func (p SubscribeParams) secrets() []string {
 }
 
 // Subscribe registers a URL for one type of event. It is not known whether the service
-// refuses the same subscription a second time: look into [WebhooksService.List] first. A
+// refuses the same subscription a second time: check [WebhooksService.List] first. A
 // write with consequences: it is not repeated when its outcome is unknown
 // ([ErrOutcomeUnknown]).
 func (s *WebhooksService) Subscribe(ctx context.Context, params SubscribeParams, opts ...CallOption) (*Webhook, error) {

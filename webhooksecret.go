@@ -16,16 +16,15 @@ import (
 // minWebhookSecret is the shortest secret of a webhook that is accepted, in bytes.
 const minWebhookSecret = 16
 
-// WebhookSecret is what a sender of webhooks shows to prove who it is. Make one
-// with [HeaderSecret], [BasicSecret] or [PathSecret]; they report nothing
-// themselves, [NewWebhookHandler] does. The zero value is refused there, so that
-// a handler is never open by omission.
+// WebhookSecret is what a sender of webhooks shows to prove who it is. Make one with
+// [HeaderSecret], [BasicSecret] or [PathSecret]. These return no error;
+// [NewWebhookHandler] reports what is wrong. It also refuses the zero value, so that a
+// handler is never open by omission.
 //
-// Each takes the secret that is valid, and a second one while the secret is changed:
-// accept both, [WebhooksService.Subscribe] with the new URL,
-// [WebhooksService.Unsubscribe] the old one, and accept the old secret until its
-// retries have ended. A secret is at least 16 bytes long. Only digests of secrets are
-// kept, and nothing prints them.
+// Each takes the valid secret, and a second one while the secret is changed: accept both,
+// [WebhooksService.Subscribe] with the new URL, [WebhooksService.Unsubscribe] the old
+// one, and accept the old secret until the retries that use it have ended. A secret is at
+// least 16 bytes long. Only digests of secrets are kept, and nothing prints them.
 type WebhookSecret struct {
 	kind    secretKind
 	header  string // of headerSecret
@@ -33,7 +32,7 @@ type WebhookSecret struct {
 	broken  []string // the rules that the values break
 }
 
-// secretKind is where a secret stands in a request.
+// secretKind is where a secret is in a request.
 type secretKind int
 
 const (
@@ -45,7 +44,7 @@ const (
 
 // HeaderSecret expects one of values in the header name, for senders that can set a
 // header. The values are printable ASCII. The name must not be one that describes the
-// message or the connection, as Content-Type, Host or Expect.
+// message or the connection, such as Content-Type, Host or Expect.
 func HeaderSecret(name string, values ...string) WebhookSecret {
 	s := WebhookSecret{kind: headerSecret, header: http.CanonicalHeaderKey(name)}
 	switch {
@@ -72,9 +71,8 @@ var deliveryHeaders = []string{
 	"Content-Encoding", "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate", "Proxy-Authorization", "Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto",
 }
 
-// BasicSecret expects Basic authentication (RFC 7617) with user and one of
-// passwords, as "https://user:password@…" in a subscription gives. The user can
-// be empty.
+// BasicSecret expects Basic authentication (RFC 7617) with user and one of passwords, as
+// a subscription with the URL "https://user:password@…" gives. The user can be empty.
 func BasicSecret(user string, passwords ...string) WebhookSecret {
 	s := WebhookSecret{kind: basicSecret}
 	if strings.Contains(user, ":") || strings.ContainsFunc(user, unicode.IsControl) {
@@ -117,12 +115,12 @@ func spaces(value string) string {
 }
 
 // InsecureNoSecret lets everybody in. It is for a handler that something else protects,
-// as a gateway that authenticates the sender: whoever can reach the handler can make up
-// events that never happened.
+// such as a gateway that authenticates the sender: whoever can reach the handler can make
+// up events that never happened.
 func InsecureNoSecret() WebhookSecret { return WebhookSecret{kind: openToAll} }
 
-// take keeps the digests of values with prefix before them, and notes which of
-// them break a rule. It names them by their place and never quotes them.
+// take keeps the digests of the values, each with prefix before it, and records which of
+// them break a rule. It names them by their index and never quotes them.
 func (s *WebhookSecret) take(name, prefix string, values []string, rule func(value string) string) {
 	if len(values) == 0 {
 		s.broken = append(s.broken, name+" must not be empty: it holds the secret")
@@ -149,9 +147,9 @@ func (s *WebhookSecret) validate() []string {
 	return s.broken
 }
 
-// admits reports whether a request shows the secret. A secret that is missing
-// costs the same work as a wrong one, and the time does not depend on how much
-// of a secret is right or on which of several it is.
+// admits reports whether a request shows the secret. A missing secret costs the same work
+// as a wrong one, and the time does not depend on how much of a secret is right or on
+// which of several it is.
 func (s *WebhookSecret) admits(r *http.Request) bool {
 	if s.kind == openToAll {
 		return true
