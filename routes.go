@@ -18,9 +18,9 @@ import (
 //     calling it.
 //   - Inferred: deduced from what was observed; the reason is given.
 //   - Stand-in: nothing is known. The route is this project's proposal, shaped
-//     after the nearest observed sibling, and may well be wrong on a live account.
+//     after the most similar observed route, and may well be wrong on a live account.
 //
-// To repair a route, start from [DefaultRoutes], set the field and hand the
+// To repair a route, start from [DefaultRoutes], set its field and pass the
 // value to [WithRoutes]. A field that is left empty keeps its default. The
 // placeholder in braces must stay; [NewClient] refuses a route it cannot expand.
 type Routes struct {
@@ -117,8 +117,8 @@ type Routes struct {
 	UnsubscribeWebhook string
 }
 
-// DefaultRoutes returns the best that is known of each route. The comments of
-// [Routes] say how well each one is known.
+// DefaultRoutes returns the best known guess for each route. The comments of [Routes] say
+// how each one is known.
 func DefaultRoutes() Routes {
 	return Routes{
 		CreateDocument:      "POST /api/docs",
