@@ -12,12 +12,12 @@ import (
 // clientAccount is the account that [Server.Client] keeps its tokens under.
 const clientAccount = "revvtest"
 
-// Client returns a client of the server with a fresh token pair, which it renews
-// by itself. A bad option ends the test.
+// Client returns a client of the server with a fresh token pair, which it renews by
+// itself. A bad option ends the test.
 //
-// Options come on top of [revv.WithBaseURL] and, on a server without a network,
-// [revv.WithHTTPClient]; neither can be given a second time. A test that needs
-// another of them calls [revv.NewClient] with [Server.URL].
+// The options are added to [revv.WithBaseURL] and, on a server without a network,
+// [revv.WithHTTPClient]. Neither of these can be given a second time: a test that needs
+// another value calls [revv.NewClient] with [Server.URL].
 func (s *Server) Client(opts ...revv.Option) *revv.Client {
 	store := revv.NewMemoryStore()
 	if err := revv.SaveToken(context.Background(), store, clientAccount, s.Token()); err != nil {
@@ -38,7 +38,7 @@ func (s *Server) Client(opts ...revv.Option) *revv.Client {
 	return client
 }
 
-// OAuthConfig is the application that is registered on the server.
+// OAuthConfig returns the application that is registered on the server.
 func (s *Server) OAuthConfig() revv.OAuthConfig {
 	app := s.sandbox.App()
 	c := revv.OAuthConfig{ClientID: app.ClientID, ClientSecret: app.ClientSecret, Endpoint: revv.Endpoint(s.URL())}
@@ -51,9 +51,9 @@ func (s *Server) OAuthConfig() revv.OAuthConfig {
 	return c
 }
 
-// Token is a fresh pair, as if the user had just authorized the application. Its
-// expiry is by the clock of the system, as the clients compare it; the server
-// goes by its own clock.
+// Token returns a fresh pair, as if the user had just authorized the application. Its
+// expiry goes by the clock of the system, because clients compare it with that; the
+// server goes by its own clock.
 func (s *Server) Token() *oauth2.Token {
 	pair := s.sandbox.IssueTokens()
 	t := &oauth2.Token{AccessToken: pair.AccessToken, RefreshToken: pair.RefreshToken, TokenType: "Bearer"}

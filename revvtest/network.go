@@ -72,17 +72,17 @@ func (n *network) close() {
 // memoryHost is the only host of a network in memory.
 const memoryHost = "localhost"
 
-// memoryListener is a network of one host. Its connections are pipes, which a
-// test with a fake clock may wait on.
+// memoryListener is a network of one host. Its connections are pipes, which a test with a
+// fake clock can wait on.
 type memoryListener struct {
 	conns  chan net.Conn
 	closed chan struct{}
 	once   sync.Once
 }
 
-// dial reaches the server under its own address alone. If it answered under every
-// name, a client that asks the wrong host, or takes its token to a stranger behind a
-// redirect, would pass its test.
+// dial reaches the server only under its own address. If it answered under every name, a
+// test would not notice a client that asks the wrong host, or sends its token to another
+// host after a redirect.
 func (l *memoryListener) dial(ctx context.Context, _, address string) (net.Conn, error) {
 	refused := &net.OpError{Op: "dial", Net: "memory", Addr: memoryAddr(address), Err: errors.New("connection refused")}
 	if !strings.EqualFold(address, l.Addr().String()) {

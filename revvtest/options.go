@@ -19,15 +19,15 @@ type config struct {
 	problems []error // with the arguments of options
 }
 
-// WithClock gives the server another clock than the system's, which nil stands for.
-// [Server.SetTime] and [Server.Advance] move any clock.
+// WithClock sets the clock of the server; nil means the system's. [Server.SetTime] and
+// [Server.Advance] move any clock.
 func WithClock(now func() time.Time) Option {
 	return func(c *config) { c.sandbox.Clock = now }
 }
 
-// WithTokenLifetime sets how long access tokens live, an hour by default. With 0
-// they do not expire, and the token endpoint does not send expires_in. A negative lifetime
-// ends the test: [Server.ExpireTokens] makes tokens expire.
+// WithTokenLifetime sets how long access tokens live, an hour by default. With 0 they do
+// not expire, and the token endpoint does not send expires_in. A negative lifetime ends
+// the test; use [Server.ExpireTokens] to make tokens expire.
 func WithTokenLifetime(d time.Duration) Option {
 	return func(c *config) {
 		if c.sandbox.TokenLifetime = d; d == 0 {
@@ -45,8 +45,8 @@ func WithRoutes(routes revv.Routes) Option {
 	return func(c *config) { c.sandbox.Routes = routes }
 }
 
-// WithSeed draws other ids and tokens. The same seed draws the same ones, as
-// does a server without this option.
+// WithSeed makes the server generate other ids and tokens. The same seed always gives the
+// same ones, as does leaving the option out.
 func WithSeed(seed uint64) Option {
 	return func(c *config) { c.sandbox.Seed = &seed }
 }
@@ -56,21 +56,20 @@ func WithoutSeedData() Option {
 	return func(c *config) { c.sandbox.NoSeedData = true }
 }
 
-// WithRotation says whether a refresh answers with a new refresh token and
-// spends the old one, as it does by default. Without rotation the answer has no
-// refresh token at all.
+// WithRotation sets whether a refresh returns a new refresh token and spends the old one,
+// as it does by default. Without rotation the answer has no refresh token at all.
 func WithRotation(on bool) Option {
 	return func(c *config) { c.sandbox.NoRotation = !on }
 }
 
-// WithReuseDetection says whether a spent refresh token that comes back revokes
-// all tokens of its family, as it does by default.
+// WithReuseDetection sets whether using a spent refresh token again revokes all tokens of
+// its family, as it does by default.
 func WithReuseDetection(on bool) Option {
 	return func(c *config) { c.sandbox.NoReuseDetection = !on }
 }
 
-// WithClientAuthRequired lets the token endpoint refuse a refresh that has no
-// client_id and client_secret with invalid_client.
+// WithClientAuthRequired makes the token endpoint refuse a refresh without client_id and
+// client_secret, with invalid_client.
 func WithClientAuthRequired() Option {
 	return func(c *config) { c.sandbox.ClientAuthRequired = true }
 }
@@ -81,19 +80,21 @@ func WithRateLimit(n int, per time.Duration) Option {
 	return func(c *config) { c.sandbox.RateLimit = sandbox.RateLimit{Requests: n, Per: per} }
 }
 
-// WithLenientBodies accepts what the live service was seen to accept, unknown
-// members and ids as text, and what it may have accepted: other content types, query
-// parameters that are unknown or come twice (not those of the consent page), a number as the
-// value of a field, a body where none is due, unknown fields of OAuth, acceptance before the required fields are filled. By default all of that
-// is refused, so that a slip is seen.
+// WithLenientBodies accepts what the live service was seen to accept (unknown members,
+// and ids as text) and what it may have accepted: other content types, query parameters
+// that are unknown or come twice (except on the consent page), a number as the value of a
+// field, a body where none is expected, unknown fields of OAuth, and acceptance before
+// the required fields are filled. By default all of that is refused, so that a mistake is
+// seen.
 func WithLenientBodies() Option {
 	return func(c *config) { c.sandbox.Lenient = true }
 }
 
 // WithRepeatedSends sends a document again that is out for signature, acceptance or
-// approval, and mails everybody once more; once it is signed, accepted or approved, a send
-// is refused with 409 all the same. By default a second send is refused with 409, which hides a program that sends
-// twice from a test that counts mails. What the live service does is not known.
+// approval, and mails everybody once more. Once it is signed, accepted or approved, a
+// send is still refused with 409. By default every second send is refused with 409, and
+// then a test that counts mails does not notice a program that sends twice. What the live
+// service does is not known.
 func WithRepeatedSends() Option {
 	return func(c *config) { c.sandbox.RepeatedSends = true }
 }
@@ -108,8 +109,8 @@ func WithPageSize(n int) Option {
 	}
 }
 
-// WithRedirectURLs registers other redirect URLs than http://127.0.0.1/callback, at
-// least one. Any port is accepted for a redirect URL on 127.0.0.1.
+// WithRedirectURLs registers redirect URLs, at least one, in place of
+// http://127.0.0.1/callback. Any port is accepted for a redirect URL on 127.0.0.1.
 func WithRedirectURLs(urls ...string) Option {
 	return func(c *config) {
 		if c.sandbox.RedirectURLs = urls; len(urls) == 0 {
@@ -119,15 +120,15 @@ func WithRedirectURLs(urls ...string) Option {
 	}
 }
 
-// WithWebhookClient delivers webhooks through the client; nil stands for the server's own.
+// WithWebhookClient delivers webhooks through client; nil means the server's own.
 func WithWebhookClient(client *http.Client) Option {
 	return func(c *config) { c.sandbox.WebhookClient = client }
 }
 
-// WithoutNetwork serves a network in memory instead of a port on 127.0.0.1, which
-// works inside [testing/synctest]. Only [Server.HTTPClient], and so
-// [Server.Client], reaches it, and it reaches nothing else: every host but that of
-// [Server.URL] refuses the connection.
+// WithoutNetwork serves a network in memory instead of a port on 127.0.0.1, which works
+// inside [testing/synctest]. Only [Server.HTTPClient], and so [Server.Client], reaches
+// the server. It reaches nothing else: every host except that of [Server.URL] refuses the
+// connection.
 func WithoutNetwork() Option {
 	return func(c *config) { c.inMemory = true }
 }

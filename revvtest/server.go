@@ -1,18 +1,18 @@
-// Package revvtest is a Revv for tests: a server in memory that keeps documents,
-// sends mails into an outbox, lets people sign, accept and approve, delivers
-// webhooks, and fails on demand. It is strict about what a client sends, so that
-// a slip is seen in a test and not on a live account.
+// Package revvtest is a Revv for tests: a server in memory that keeps documents, puts
+// mails into an outbox, lets people sign, accept and approve, delivers webhooks, and
+// fails on demand. It is strict about what a client sends, so that a mistake is seen in a
+// test and not on a live account.
 //
 //	server := revvtest.NewServer(t)
 //	client := server.Client()
 //	// … create and send a document with the client, then:
 //	err := server.Sign(document.ID, "first.signer@example.com")
 //
-// What the service does has been observed in part only; where it is not known,
-// the server does what this module proposes. docs/wire.md tells one from the other.
+// Only a part of what the service does has been observed; where it is not known, the
+// server does what this module proposes. docs/wire.md tells one from the other.
 //
-// Everything is reproducible: two servers that are asked for the same things
-// give the same ids and tokens, which are therefore no secrets.
+// Everything is reproducible: two servers that get the same requests give the same ids
+// and tokens, which are therefore no secrets.
 package revvtest
 
 import (
@@ -98,40 +98,39 @@ func (s *Server) Close() {
 // URL is the base URL of the server, as http://127.0.0.1:40000.
 func (s *Server) URL() string { return s.network.url }
 
-// Handler serves requests without a connection, for a test that brings its own
-// server. A fault that ends the connection panics with [http.ErrAbortHandler].
+// Handler serves requests without a connection, for a test that brings its own server. A
+// fault that ends the connection panics with [http.ErrAbortHandler].
 //
-// [Server.Close] waits for the requests in the handler and cannot end the connections
-// of another server: as long as such a server reads a body that does not come, or
-// writes to a client that does not read, Close does not return. End its connections
-// first, as [net/http/httptest.Server.CloseClientConnections] does, which ends answers
-// that hang on purpose as well.
+// [Server.Close] waits for the requests in the handler but cannot end the connections of
+// another server: it does not return while that server reads a body that does not come,
+// or writes to a client that does not read. End its connections first, for example with
+// [net/http/httptest.Server.CloseClientConnections]; that also ends answers that hang on
+// purpose.
 func (s *Server) Handler() http.Handler { return s.sandbox.Handler() }
 
 // HTTPClient reaches the server, also when it has no network. It adds no
 // credentials and follows redirects as [http.DefaultClient] does.
 func (s *Server) HTTPClient() *http.Client { return s.network.client }
 
-// Authorize does what a user does who opens authURL and clicks Authorize. It
-// returns where the browser ends up: the redirect URL with a code and the state,
-// or with an error if the application asked in a wrong way. An error of Authorize
-// itself means that the user sees a page that leads nowhere, as for a redirect URL
-// that is not registered.
+// Authorize acts as a user who opens authURL and clicks Authorize. It returns where the
+// browser ends up: the redirect URL with a code and the state, or with an error if the
+// application asked in a wrong way. An error of Authorize itself means that the user sees
+// an error page instead, for example because the redirect URL is not registered.
 //
-// No request is made: neither is one in [Server.Requests], nor does it meet a fault on
-// OAuth.Authorize or OAuth.Consent. Those are for a browser, or for a test that opens
-// authURL with [Server.HTTPClient] and posts the form of the page.
+// It makes no request, so nothing is in [Server.Requests], and no fault on
+// OAuth.Authorize or OAuth.Consent is met. Those are for a browser, or for a test that
+// opens authURL with [Server.HTTPClient] and posts the form of the page.
 func (s *Server) Authorize(authURL string) (redirectURL string, err error) {
 	return s.sandbox.Authorize(authURL, true)
 }
 
-// Deny does what a user does who clicks Cancel instead, and like [Server.Authorize]
-// it makes no request.
+// Deny acts as a user who clicks Cancel instead. Like [Server.Authorize] it makes no
+// request.
 func (s *Server) Deny(authURL string) (redirectURL string, err error) {
 	return s.sandbox.Authorize(authURL, false)
 }
 
-// ExpireTokens makes all access tokens expire now. Refresh tokens live on.
+// ExpireTokens makes all access tokens expire now. Refresh tokens stay valid.
 func (s *Server) ExpireTokens() { s.sandbox.ExpireTokens() }
 
 // RevokeTokens ends all access and refresh tokens: the user has to authorize the
@@ -147,13 +146,13 @@ func (s *Server) SetTime(t time.Time) { s.sandbox.SetTime(t) }
 // Advance moves the clock of the server forward by d.
 func (s *Server) Advance(d time.Duration) { s.sandbox.Advance(d) }
 
-// Sign signs as the signer with the address would, filling fields on the way.
+// Sign signs as the signer with the address, filling in fields first.
 //
-// It returns an error, and changes nothing, if the document does not exist, if it was
-// not sent to the address for signing, if it is not Sent any more, if another signer
-// has to sign before, if this one has signed already, if a required field stays empty,
-// or if a field does not exist, or its type does not fit the value, or it was filled before
-// somebody signed and is changed.
+// It returns an error, and changes nothing, if the document does not exist, was not sent
+// to the address for signing, or is no longer Sent; if another signer has to sign first,
+// or this one has signed already; if a required field stays empty; or if a field does not
+// exist, its type does not fit the value, or it was filled before somebody signed and
+// would change.
 func (s *Server) Sign(id revv.DocumentID, email string, fields ...FieldValue) error {
 	values := make([]sandbox.FieldValue, len(fields))
 	for i, f := range fields {
@@ -162,44 +161,42 @@ func (s *Server) Sign(id revv.DocumentID, email string, fields ...FieldValue) er
 	return s.sandbox.Sign(id, email, values)
 }
 
-// Accept accepts as the acceptor with the address would.
+// Accept accepts as the acceptor with the address.
 //
-// It returns an error, and changes nothing, if the document does not exist, if it was
-// not sent to the address for acceptance, if it is not Sent any more, if the acceptor
-// has answered already, or if a required field is empty, which [WithLenientBodies]
-// tolerates.
+// It returns an error, and changes nothing, if the document does not exist, was not sent
+// to the address for acceptance, or is no longer Sent; if the acceptor has answered
+// already; or if a required field is empty, unless [WithLenientBodies] is given.
 func (s *Server) Accept(id revv.DocumentID, email string) error { return s.sandbox.Accept(id, email) }
 
-// Approve approves as the approver with the address would.
+// Approve approves as the approver with the address.
 //
-// It returns an error, and changes nothing, if the document does not exist, if it was
-// not sent to the address for approval, if it does not wait for approval any more, or
-// if the approver has answered already.
+// It returns an error, and changes nothing, if the document does not exist, was not sent
+// to the address for approval, or no longer waits for approval, or if the approver has
+// answered already.
 func (s *Server) Approve(id revv.DocumentID, email string) error {
 	return s.sandbox.Approve(id, email)
 }
 
-// Reject refuses as somebody would whom the document waits for: an approver, an
-// acceptor or a signer. After the refusal of an acceptor or a signer the document is a
-// draft again; after that of an approver its stage is as it was, and Approval rejected.
+// Reject refuses as an approver, an acceptor or a signer whom the document waits for.
+// After the refusal of an acceptor or a signer the document is a draft again. After that
+// of an approver its stage is unchanged, and its Approval is rejected.
 //
 // It returns an error, and changes nothing, if the document does not exist, if it does
-// not wait for an answer of the address, as when it was not sent there or is answered
-// already, or if another signer has to sign before.
+// not wait for an answer from the address (because it was not sent there, or is answered
+// already), or if another signer has to sign first.
 func (s *Server) Reject(id revv.DocumentID, email, reason string) error {
 	return s.sandbox.Reject(id, email, reason)
 }
 
-// Resend delivers the event of a delivery to the same URL once more, with the same
-// id of the event: a receiver has to cope with that. An error if no delivery has
-// the id.
+// Resend delivers the event of a delivery to the same URL once more, with the same event
+// id: a receiver has to cope with that. It returns an error if no delivery has the id.
 func (s *Server) Resend(deliveryID int64) error { return s.sandbox.Resend(deliveryID) }
 
 // WaitDeliveries waits until every webhook has been delivered or given up.
 func (s *Server) WaitDeliveries(ctx context.Context) error { return s.sandbox.WaitDeliveries(ctx) }
 
-// Fail adds faults, behind those that are there. A fault that makes no sense
-// ends the test. [Server.Faults] has how often each was met.
+// Fail adds faults after those that are already there. A fault that makes no sense ends
+// the test. [Server.Faults] shows how often each was met.
 func (s *Server) Fail(faults ...Fault) {
 	all := make([]sandbox.Fault, len(faults))
 	for i, f := range faults {
@@ -210,11 +207,11 @@ func (s *Server) Fail(faults ...Fault) {
 	}
 }
 
-// ClearFaults removes all faults, and what is known of how often they were met.
+// ClearFaults removes all faults, and the record of how often they were met.
 func (s *Server) ClearFaults() { s.sandbox.ClearFaults() }
 
-// AddTemplate adds a template, an active one unless it says otherwise. A field
-// without a type is text. A bad argument ends the test, as in all Add methods.
+// AddTemplate adds a template, which is active unless Inactive is set. A field without a
+// type is text. A bad argument ends the test, as in all Add methods.
 func (s *Server) AddTemplate(t Template) revv.TemplateID {
 	fields := make([]sandbox.Field, len(t.Fields))
 	for i, f := range t.Fields {
@@ -236,8 +233,8 @@ func (s *Server) AddFolder(name string, parent revv.FolderID) revv.FolderID {
 	return id
 }
 
-// AddContact adds a contact, even if there is one with the same address: the
-// live service was seen to have such pairs.
+// AddContact adds a contact, even if there is one with the same address, as was observed
+// on the live service.
 func (s *Server) AddContact(c Contact) revv.ContactID {
 	id, err := s.sandbox.AddContact(sandbox.Contact{
 		Name: c.Name, Title: c.Title, Description: c.Description, Email: c.Email, Phone: c.Phone, Type: c.Type,

@@ -15,9 +15,9 @@ import (
 	"github.com/revv-go/revv"
 )
 
-// TestTokenStore checks that a store of your own keeps the promises of
-// [revv.TokenStore]. It calls newStore once for each promise, as a subtest; every
-// store that newStore returns has to be empty and independent of the others:
+// TestTokenStore checks that a store of your own keeps the promises of [revv.TokenStore].
+// It calls newStore once for each promise, as a subtest; every store that newStore
+// returns has to be empty and independent of the others:
 //
 //	func TestStore(t *testing.T) {
 //		revvtest.TestTokenStore(t, func(t *testing.T) revv.TokenStore {
@@ -26,10 +26,12 @@ import (
 //	}
 //
 // A store that programs share needs [TestSharedTokenStore] as well. A store that hangs
-// fails the test after some seconds. What needs a second process or a failing disk is not
-// checked: that the lock ends with its holder's death, that a store which cannot save says
-// so before fn runs, and that one which was changed behind the lock is [revv.ErrConflict].
-// ExpiresIn is not compared either: a store may leave it out.
+// fails the test after some seconds.
+//
+// What needs a second process or a failing disk is not checked: that the lock is released
+// when its holder dies, that a store which cannot save returns an error before fn runs,
+// and that a token which was changed without the lock is [revv.ErrConflict]. ExpiresIn is
+// not compared either, because a store may leave it out.
 func TestTokenStore(t *testing.T, newStore func(t *testing.T) revv.TokenStore) {
 	t.Helper()
 	for _, promise := range tokenStorePromises() {
@@ -41,8 +43,9 @@ func TestTokenStore(t *testing.T, newStore func(t *testing.T) revv.TokenStore) {
 }
 
 // TestSharedTokenStore checks that a store keeps the promises of [revv.TokenStore] for
-// two programs that share it. newStores opens the same, empty tokens twice, as two
-// replicas of an application do, with nothing in common that replicas have not:
+// two programs that share it. newStores opens the same tokens twice, empty, as two
+// replicas of an application do: the two stores must have nothing in common that replicas
+// do not have.
 //
 //	func TestSharedStore(t *testing.T) {
 //		revvtest.TestSharedTokenStore(t, func(t *testing.T) (one, another revv.TokenStore) {
@@ -51,10 +54,11 @@ func TestTokenStore(t *testing.T, newStore func(t *testing.T) revv.TokenStore) {
 //		})
 //	}
 //
-// What is written through one is read through the other, and what waits, waits for the
-// other. It finds locks and caches that end at the border of a process, which
-// [TestTokenStore] cannot see, and leases and limits of up to three seconds (fn can take
-// half a minute); two replicas with such a store spend a refresh token twice.
+// What is written through one store is read through the other, and an Update of one waits
+// for the lock of the other. The test finds what [TestTokenStore] cannot: locks and
+// caches that work within one process only, and leases and time limits of up to three
+// seconds (fn can take half a minute). Two replicas with such a store spend a refresh
+// token twice.
 func TestSharedTokenStore(t *testing.T, newStores func(t *testing.T) (one, another revv.TokenStore)) {
 	t.Helper()
 	for _, promise := range append(tokenStorePromises(), sharedPromises()...) {
@@ -101,8 +105,9 @@ func tokenStorePromises() []tokenStorePromise {
 	}
 }
 
-// storeCheck checks one promise of a store. beside is another way to its tokens, or the
-// store itself: what store has saved is read there, and what waits for store waits there.
+// storeCheck checks one promise of a store. beside is another store on the same tokens,
+// or store itself: what store has saved is read there, and what waits for store waits
+// there.
 type storeCheck struct {
 	testing.TB
 
@@ -128,7 +133,7 @@ func begin(call func() (*oauth2.Token, error)) <-chan outcome {
 	return done
 }
 
-// end waits for a call, and for one that ignores its context not for ever.
+// end waits for a call, but not for ever if it ignores its context.
 func (c *storeCheck) end(what string, call <-chan outcome) (*oauth2.Token, error) {
 	c.Helper()
 	select {
@@ -168,9 +173,9 @@ func (c *storeCheck) save(account string, token *oauth2.Token) {
 	c.wantToken("Update", got, token)
 }
 
-// replace stores next in the place of the sample's token, or the same again if next is nil,
-// and returns what fn was handed. fn gives no verdict itself, for a broken store may call it
-// when the test is over.
+// replace stores next in place of the sample's token, or the same token again if next is
+// nil, and returns what fn was given. fn does not fail the test itself, because a broken
+// store may call it after the test is over.
 func (c *storeCheck) replace(next *oauth2.Token) (handed *oauth2.Token) {
 	c.Helper()
 	var seen atomic.Pointer[oauth2.Token]

@@ -57,13 +57,13 @@ func checkSerial(c *storeCheck) {
 	c.stored(sampleAccount, &oauth2.Token{AccessToken: "access", RefreshToken: strconv.Itoa(callers * rounds)})
 }
 
-// otherwise is the check from the other side.
-func (c *storeCheck) otherwise() *storeCheck {
+// swapped returns the check with the two stores swapped.
+func (c *storeCheck) swapped() *storeCheck {
 	return &storeCheck{TB: c.TB, store: c.beside, beside: c.store, patience: c.patience}
 }
 
-// holding runs do, from the other side, while an Update of sampleAccount has its lock,
-// and then lets that Update save.
+// holding runs do, from the other side, while an Update of sampleAccount holds the lock.
+// Then it lets that Update save.
 func (c *storeCheck) holding(do func(other *storeCheck)) {
 	c.Helper()
 	ctx, cancel := context.WithTimeout(c.Context(), 4*c.patience)
@@ -83,7 +83,7 @@ func (c *storeCheck) holding(do func(other *storeCheck)) {
 	case <-time.After(c.patience):
 		c.Fatalf("Update does not call fn")
 	}
-	do(c.otherwise())
+	do(c.swapped())
 	leave()
 	if _, err := c.end("Update", holder); err != nil {
 		c.Errorf("Update: %v", err)
@@ -130,8 +130,8 @@ func checkSlowRenewal(c *storeCheck) {
 	}
 }
 
-// checkManyAccounts finds stores that take two connections of a pool for an Update: when
-// each of them has got one, nobody gets a second.
+// checkManyAccounts finds stores that need two connections of a pool for one Update: once
+// every Update has taken its first, nobody gets a second.
 func checkManyAccounts(c *storeCheck) {
 	const accounts = 50
 	ctx, cancel := context.WithTimeout(c.Context(), c.patience)
@@ -228,10 +228,10 @@ func checkPanicUnlocks(c *storeCheck) {
 		c.Errorf("Update succeeds although fn panicked")
 	}
 	c.stored(sampleAccount, before)
-	c.otherwise().save(sampleAccount, samplePair("later"))
+	c.swapped().save(sampleAccount, samplePair("later"))
 }
 
-// checkBothSides writes through one side and then the other: one that remembers what it
+// checkBothSides writes through one side and then the other. A side that caches what it
 // has read or written would spend a refresh token that the other has replaced.
 func checkBothSides(c *storeCheck) {
 	side := c
@@ -240,7 +240,7 @@ func checkBothSides(c *storeCheck) {
 		next := samplePair(strconv.Itoa(i))
 		c.wantToken("the argument of fn", side.replace(next), before)
 		side.stored(sampleAccount, next)
-		side.otherwise().stored(sampleAccount, next)
-		side, before = side.otherwise(), next
+		side.swapped().stored(sampleAccount, next)
+		side, before = side.swapped(), next
 	}
 }

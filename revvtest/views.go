@@ -22,7 +22,7 @@ type Template struct {
 type Field struct {
 	Name     string
 	Type     string // text, date as 2021-06-18, or number as 1500.50
-	Required bool   // must be filled when the document is signed, and when it is sent for acceptance
+	Required bool   // must be filled before the document is signed or sent for acceptance
 	Value    string
 }
 
@@ -85,8 +85,8 @@ func (s *Server) Document(id revv.DocumentID) (d Document, ok bool) {
 	return documentOf(from), true
 }
 
-// Documents lists the documents as they are now, the oldest first. A test that
-// counts them sees what a client has created twice.
+// Documents lists the documents as they are now, the oldest first. A test that counts
+// them notices a document that a client has created twice.
 func (s *Server) Documents() []Document {
 	from := s.sandbox.Documents() // the newest first
 	documents := make([]Document, 0, len(from))
@@ -144,13 +144,13 @@ func (s *Server) Outbox() []Mail {
 }
 
 // Request is a request that the server received. Secrets in it are replaced by their
-// [Fingerprint]: the same secret has the same one. Secrets are tokens, passwords and
-// cookies, what the links of mails and magic links end in, and of the URL of a
-// webhook the user, the last segment of the path and the query.
+// [Fingerprint], which is the same for the same secret. Secrets are tokens, passwords and
+// cookies, the ends of links in mails and of magic links, and in the URL of a webhook the
+// user, the last segment of the path and the query.
 type Request struct {
 	ID        int64
 	At        time.Time
-	Operation string // as "Documents.Create" or "OAuth.Token", the first of those that share a route; "" for an unknown path
+	Operation string // such as "Documents.Create" or "OAuth.Token", the first of those that share a route; "" for an unknown path
 	Method    string
 	Path      string
 	RawQuery  string
@@ -160,15 +160,15 @@ type Request struct {
 	Problem   string // why it was refused, or which fault it met
 }
 
-// Requests lists the requests, the oldest first. With names of operations, only
-// requests for these are listed; one for a route that operations share, as
-// Documents.List and Folders.List do, is listed for each of them. At least the
-// last 9,000 are kept, or fewer if they are larger than 64 MiB.
+// Requests lists the requests, the oldest first. With names of operations, it lists only
+// requests for these; a request for a route that operations share, such as Documents.List
+// and Folders.List, is listed for each of them. At least the last 9,000 are kept, or
+// fewer if they are larger than 64 MiB.
 //
-// The names are those of [Fault].Operation (an exchange and a renewal are OAuth.Token
-// both), CORS.Preflight for the question that a
-// browser asks first, and "" for an unknown path. Any other name ends the test: no
-// request would ever be listed for it, and a test that wants none would pass.
+// The names are those of [Fault].Operation (an exchange and a renewal are both
+// OAuth.Token), CORS.Preflight for the preflight request of a browser, and "" for an
+// unknown path. Any other name ends the test: a misspelt name would have no requests, and
+// a test that expects none would pass.
 func (s *Server) Requests(operations ...string) []Request {
 	for _, name := range operations {
 		if name != "" && name != sandbox.PreflightOperation && !slices.Contains(sandbox.Operations(), name) {
@@ -184,7 +184,7 @@ func (s *Server) Requests(operations ...string) []Request {
 	return requests
 }
 
-// Fingerprint is what a [Request] has in the place of a secret, so that a test can tell
+// Fingerprint returns what a [Request] has in place of a secret, so that a test can tell
 // which token came. In the header Authorization, the scheme stands before it.
 func Fingerprint(secret string) string { return sandbox.Fingerprint(secret) }
 
@@ -203,7 +203,7 @@ type Delivery struct {
 type Attempt struct {
 	At     time.Time
 	Status int    // 0 without an answer
-	Error  string // empty if it was a success
+	Error  string // empty after a success
 }
 
 // Deliveries lists the webhooks that were sent, the oldest first. At least the
