@@ -22,7 +22,7 @@ type purchase struct {
 	Tell     func(string)  // what a person who waits should know
 }
 
-// step is where a purchase stands.
+// step is how far a purchase has got.
 type step string
 
 const (
@@ -36,10 +36,11 @@ const (
 var (
 	errRefused  = errors.New("it was not approved")
 	errDeclined = errors.New("the supplier has had it, and it is a draft again")
-	// The activities may have other names than here. Then the next call would ask again.
+	// The activities may have other names than those below. Then the next call would ask
+	// again.
 	errUnseen    = errors.New("it was sent for approval, or may have been, but no activity " + sentForApproval + " shows that: stop, and correct the names of the activities")
 	errUnchecked = errors.New("it was sent for approval, but its activities could not be read: see that one is " + sentForApproval + " before the next run, which would ask again otherwise")
-	// It was not this program, or the names are others.
+	// Somebody else sent it, or the names are others.
 	errUnapproved = errors.New("it is no draft any more, and its activities do not show that all have approved it: see who has sent it, and to whom")
 )
 
@@ -115,7 +116,7 @@ type view struct {
 	activities int
 }
 
-// look says where the purchase stands.
+// look finds out how far the purchase has got.
 func (p purchase) look(ctx context.Context, documents *revv.DocumentsService) (view, error) {
 	doc, err := documents.GetByNumber(ctx, p.Number)
 	if err != nil {
@@ -129,7 +130,7 @@ func (p purchase) look(ctx context.Context, documents *revv.DocumentsService) (v
 	return view{now, doc.ID, len(history)}, err
 }
 
-// stepOf concludes from the stage and from the activities.
+// stepOf derives the step from the stage and the activities.
 func (p purchase) stepOf(stage revv.Stage, approval approval) (step, error) {
 	all := approval.asked && approval.refusedBy == "" && len(approval.by) >= len(p.Approvers)
 	switch {
@@ -155,8 +156,8 @@ func (p purchase) stepOf(stage revv.Stage, approval approval) (step, error) {
 	return agreed, nil
 }
 
-// The activities that tell of an approval. A document has no member that does,
-// as far as is known, and these names are stand-ins: correct them here.
+// The activities that show an approval. As far as is known, no member of a document does.
+// These names are stand-ins: correct them here.
 const (
 	sentForApproval = "DOCUMENT_SENT_FOR_APPROVAL"
 	approved        = "DOCUMENT_APPROVED" // by one approver
@@ -164,7 +165,7 @@ const (
 	sentForSign     = "DOCUMENT_SENT_FOR_SIGN"
 )
 
-// approval is what became of the last time that a document was sent for approval.
+// approval is the result of the last time that a document was sent for approval.
 type approval struct {
 	asked     bool
 	by        map[string]bool // who has approved

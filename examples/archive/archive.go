@@ -20,8 +20,8 @@ import (
 
 const manifestName = "manifest.jsonl"
 
-// record is a line of the manifest. It is written when both files of a document
-// are whole and on the disk: what has no line is not archived yet.
+// record is a line of the manifest. It is written when both files of a document are whole
+// and on the disk; a document without a line is not archived yet.
 type record struct {
 	Number     revv.DocumentNumber `json:"number"`
 	ID         revv.DocumentID     `json:"id"`
@@ -33,7 +33,7 @@ type record struct {
 	ArchivedAt time.Time           `json:"archived_at"`
 }
 
-// checksum says what the content of a file has to be.
+// checksum is the size and the hash that a file must have.
 type checksum struct {
 	Size   int64  `json:"size"`
 	SHA256 string `json:"sha256"` // in hexadecimal
@@ -54,9 +54,9 @@ type archive struct {
 	torn     int // lines that cannot be read
 }
 
-// openArchive opens the directory, makes it if there is none, and reads the
-// manifest. A line that cannot be read is what a crash has left of it. It counts
-// as none, so that its document is archived again.
+// openArchive opens the directory, or creates it, and reads the manifest. A line that
+// cannot be read was torn by a crash. It is ignored, so that its document is archived
+// again.
 func openArchive(dir string) (_ *archive, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
@@ -95,8 +95,8 @@ func openArchive(dir string) (_ *archive, err error) {
 
 func (a *archive) close() error { return errors.Join(a.manifest.Close(), a.root.Close()) }
 
-// isFileName reports whether a number can be a part of a file name on every
-// system. The number is the service's: it must not choose a directory.
+// isFileName reports whether a number can be part of a file name on every system. The
+// number comes from the service, which must not choose a directory.
 func isFileName(number revv.DocumentNumber) bool {
 	return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$`).MatchString(string(number))
 }
@@ -108,9 +108,8 @@ func (a *archive) pdfPath(number revv.DocumentNumber) string {
 	return filepath.Join(a.dir, pdfName(number))
 }
 
-// verify compares every file with its checksum. A document with a file of another
-// content is left alone, for a person to look at. One with a missing file counts
-// as not archived.
+// verify compares every file with its checksum. A document with changed content is left
+// alone, for a person to look at. One with a missing file counts as not archived.
 func (a *archive) verify() (whole int, damaged []error) {
 	for number, r := range a.records {
 		pdf, activities := a.compare(pdfName(number), r.PDF), a.compare(activitiesName(number), r.Activities)
@@ -146,7 +145,7 @@ func (a *archive) compare(name string, want checksum) error {
 	return nil
 }
 
-// sum reads a file.
+// sum returns the checksum of a file.
 func (a *archive) sum(name string) (checksum, error) {
 	file, err := a.root.Open(name)
 	if err != nil {
@@ -158,9 +157,9 @@ func (a *archive) sum(name string) (checksum, error) {
 	return checksum{size, hex.EncodeToString(hash.Sum(nil))}, err
 }
 
-// keepActivities writes what happened to a document, as the service sent it. A
-// file that is there was written by a run that ended too early to note it down,
-// and stays.
+// keepActivities writes what happened to a document, as the service sent it. If the file
+// exists already, a run wrote it that ended before it could record that, and the file
+// stays.
 func (a *archive) keepActivities(number revv.DocumentNumber, activities []revv.Activity) (checksum, error) {
 	raw := make([]json.RawMessage, len(activities))
 	for i, activity := range activities {
@@ -178,8 +177,8 @@ func (a *archive) keepActivities(number revv.DocumentNumber, activities []revv.A
 	return checksumOf(content), err
 }
 
-// create makes a file that appears under its name when it is whole, and that
-// takes the place of no other.
+// create makes a file that appears under its name only when it is whole, and never
+// replaces another.
 func (a *archive) create(name string, content []byte) error {
 	temp := ".archive-" + rand.Text() + ".part"
 	file, err := a.root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
@@ -197,7 +196,7 @@ func (a *archive) create(name string, content []byte) error {
 	return a.root.Link(temp, name)
 }
 
-// commit notes a document down as archived, for good when it returns.
+// commit records a document as archived; the record is durable when it returns.
 func (a *archive) commit(r record) error {
 	line, err := json.Marshal(r)
 	if err != nil {

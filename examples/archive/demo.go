@@ -14,8 +14,8 @@ import (
 	"github.com/revv-go/revv/revvtest"
 )
 
-// threeNights archives a sandbox: the first night ends in a power failure, the
-// second goes on from there, the third has nothing to do.
+// threeNights archives a sandbox: the first night ends in a power failure, the second
+// continues from there, the third has nothing to do.
 func threeNights(ctx context.Context, out io.Writer) error {
 	const drafts, signed, powerFailsAt = 3, 9, 5
 	server := revvtest.NewServer(nil)
@@ -91,8 +91,7 @@ type roundTripFunc func(*http.Request) (*http.Response, error)
 
 func (f roundTripFunc) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
-// tearLine leaves behind what a power failure leaves of a line that was being
-// written.
+// tearLine leaves what a power failure leaves of a line that is being written.
 func tearLine(dir string) error {
 	manifest, err := os.OpenFile(filepath.Join(dir, manifestName), os.O_WRONLY|os.O_APPEND, 0o600) //nolint:gosec // the directory is our own
 	if err != nil {

@@ -84,8 +84,8 @@ func oneNight(ctx context.Context, client *revv.Client, dir string) (night, erro
 	return n, errors.Join(err, a.close())
 }
 
-// archiveSigned verifies what is archived, and archives what is signed and not
-// there yet. A document that fails is reported and does not keep the others.
+// archiveSigned verifies what is archived, and archives signed documents that are
+// missing. A document that fails is reported and does not stop the others.
 func archiveSigned(ctx context.Context, client *revv.Client, a *archive) (night, error) {
 	n := night{torn: a.torn}
 	whole, problems := a.verify()
@@ -110,8 +110,8 @@ func archiveSigned(ctx context.Context, client *revv.Client, a *archive) (night,
 	return n, errors.Join(problems...)
 }
 
-// archiveOne brings the two files of a document, and then its line in the
-// manifest. Wherever it is interrupted, the next run goes on from there.
+// archiveOne writes the two files of a document, and then its line in the manifest. If it
+// is interrupted, the next run continues from there.
 func archiveOne(ctx context.Context, client *revv.Client, a *archive, number revv.DocumentNumber) error {
 	if !isFileName(number) {
 		return errors.New("the number cannot be the name of a file")
@@ -144,8 +144,8 @@ func archiveOne(ctx context.Context, client *revv.Client, a *archive, number rev
 	})
 }
 
-// adopt takes a PDF that is there without a line in the manifest, if it is what
-// the service has: an earlier run was interrupted between the two.
+// adopt accepts a PDF without a line in the manifest, if it is what the service has: an
+// earlier run was interrupted before it could write the line.
 func adopt(ctx context.Context, client *revv.Client, a *archive, id revv.DocumentID, number revv.DocumentNumber) (*revv.Download, error) {
 	pdf, err := client.Documents.Download(ctx, id, io.Discard)
 	if err != nil {

@@ -19,8 +19,8 @@ import (
 	"github.com/revv-go/revv"
 )
 
-// app is one replica of the web application. What its customers leave behind is in
-// the store and in their cookies, so that any replica can serve any request.
+// app is one replica of the web application. All state of its customers is in the store
+// and in their cookies, so that any replica can serve any request.
 type app struct {
 	config    revv.OAuthConfig
 	baseURL   string
@@ -35,8 +35,8 @@ type app struct {
 	clients map[string]customerClient
 }
 
-// customerClient is the client of a customer, and the digest of the access token
-// that was stored when it was made.
+// customerClient is the client of a customer, with the digest of the access token that
+// was stored when it was made.
 type customerClient struct {
 	*revv.Client
 
@@ -72,8 +72,8 @@ func newApp(ctx context.Context, config revv.OAuthConfig, baseURL, databasePath 
 	}, nil
 }
 
-// settle waits for the renewals that are under way, whoever has begun them: one client
-// does so for all of a store.
+// settle waits for the renewals that are under way, whichever client began them: one
+// client does so for all of a store.
 func (a *app) settle(ctx context.Context) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -105,9 +105,9 @@ func (a *app) handler() (http.Handler, error) {
 	return http.NewCrossOriginProtection().Handler(mux), nil
 }
 
-// connected is called when a customer comes back from the consent page. The pair
-// is saved as that of the customer who has begun, and who still has to be signed in:
-// the SDK knows browsers, and not who uses them.
+// connected is called when a customer comes back from the consent page. The pair is saved
+// for the customer who began, and who must still be signed in: the SDK knows browsers,
+// but not who uses them.
 func (a *app) connected(w http.ResponseWriter, r *http.Request, token *oauth2.Token, err error) {
 	customer, ok := a.customer(r)
 	began, known := a.named(r, connectingCookie)
@@ -129,11 +129,10 @@ func (a *app) connected(w http.ResponseWriter, r *http.Request, token *oauth2.To
 	}
 }
 
-// clientOf returns the client of a customer's own account. It is kept, so that what
-// several requests need at the same time is renewed for all, but not for longer than
-// the token in the store: a client uses a token as long as the service accepts it,
-// and would not notice that the customer has disconnected, or connected another
-// account, at another replica.
+// clientOf returns the client of a customer's own account. The client is kept, so that
+// requests at the same time share one renewal, but only while its token is the one in the
+// store. A client uses a token as long as the service accepts it, and would not notice
+// that the customer has disconnected, or connected another account, at another replica.
 func (a *app) clientOf(ctx context.Context, customer string) (*revv.Client, error) {
 	token, err := a.store.Load(ctx, customer)
 	if err != nil {
@@ -199,7 +198,7 @@ func (a *app) home(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// fail tells the customer what to do, and the log what has happened.
+// fail tells the customer what to do, and logs what has happened.
 func (a *app) fail(w http.ResponseWriter, customer string, err error) {
 	a.logger.Warn("request failed", "customer", customer, "error", err)
 	if errors.Is(err, revv.ErrNoToken) || errors.Is(err, revv.ErrReauthorizationRequired) {
@@ -214,8 +213,7 @@ const (
 	connectingCookie = "connecting" // who has begun to connect an account
 )
 
-// signIn stands in for the login that an application has anyway: it believes the
-// name that it is told.
+// signIn takes the place of the application's own login: it accepts any name.
 func (a *app) signIn(w http.ResponseWriter, r *http.Request) {
 	customer := r.PostFormValue("customer")
 	if customer == "" || len(customer) > 100 {

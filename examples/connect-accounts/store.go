@@ -18,13 +18,13 @@ import (
 	"github.com/revv-go/revv"
 )
 
-// sqliteStore is a [revv.TokenStore] in a SQLite database, which any number of
-// replicas on one machine can share. What it asks of the database is ordinary SQL:
-// it is a model for a store in another one.
+// sqliteStore is a [revv.TokenStore] in a SQLite database, which any number of replicas
+// on one machine can share. It uses ordinary SQL, so it is a model for a store in another
+// database.
 //
-// A row of the table locks says who may replace the token of an account. Nothing
-// waits in a transaction, so accounts do not wait for one another, and reading
-// waits for nobody. The row of a holder that has died runs out.
+// A row of the table locks says who may replace the token of an account. Nothing waits
+// inside a transaction, so accounts do not wait for one another, and reading waits for
+// nobody. The row of a holder that has died expires.
 type sqliteStore struct{ db *sql.DB }
 
 const (
@@ -32,8 +32,8 @@ const (
 	lockLease = time.Minute
 	// lockPoll is how often a taken lock is tried.
 	lockPoll = 20 * time.Millisecond
-	// saveLimit is how long saving and unlocking may take when nobody waits for
-	// it any more.
+	// saveLimit is how long saving and unlocking may take after the context of the caller
+	// has ended.
 	saveLimit = 15 * time.Second
 )
 
@@ -125,9 +125,9 @@ func (s *sqliteStore) Forget(ctx context.Context, account string) error {
 	return err
 }
 
-// lock waits until the account is free or its holder's time is up. It writes, so
-// a database that cannot be written to is noticed before a refresh token is spent.
-// The clock is the database's, which is the same for all.
+// lock waits until the account is free or its lock has expired. It writes to the
+// database, so that a database which cannot be written to is noticed before a refresh
+// token is spent. It uses the clock of the database, which is the same for all replicas.
 func (s *sqliteStore) lock(ctx context.Context, account string) (holder string, err error) {
 	if account == "" {
 		return "", errNoAccount()
@@ -155,8 +155,7 @@ func (s *sqliteStore) lock(ctx context.Context, account string) (holder string, 
 	}
 }
 
-// unlock frees the account if it is still held by holder. If that fails, the time
-// of the lock runs out.
+// unlock releases the account if holder still holds it. If that fails, the lock expires.
 func (s *sqliteStore) unlock(ctx context.Context, account, holder string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveLimit)
 	defer cancel()

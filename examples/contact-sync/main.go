@@ -1,11 +1,10 @@
-// Contact-sync brings the contacts of a CRM, exported as CSV, into the address
-// book of an account, and counts what was created, updated and unchanged. All rows
-// are checked before the first request; contacts that are not in the file are left
-// alone.
+// Contact-sync copies the contacts of a CRM, exported as CSV, into the address book of an
+// account, and counts what was created, updated and unchanged. All rows are checked
+// before the first request; contacts that are not in the file are left alone.
 //
-// With no environment set it runs against a sandbox in its own process, with a
-// file of its own. With REVV_BASE_URL and REVV_ACCESS_TOKEN set it brings the file
-// that is given into that account.
+// With no environment set it runs against a sandbox in its own process, with a file of
+// its own. With REVV_BASE_URL and REVV_ACCESS_TOKEN set it copies the given file into
+// that account.
 package main
 
 import (
@@ -105,8 +104,8 @@ func (t tally) String() string {
 	return text
 }
 
-// syncContacts compares the rows with the address book, which it reads once, and
-// sends what differs. A row that fails is reported and does not keep the others.
+// syncContacts compares the rows with the address book, which it reads once, and sends
+// what differs. A row that fails is reported and does not stop the others.
 func syncContacts(ctx context.Context, client *revv.Client, rows []row, dryRun bool, out io.Writer) (tally, error) {
 	t := tally{dryRun: dryRun}
 	book, err := readAddressBook(ctx, client)
@@ -156,8 +155,8 @@ func readAddressBook(ctx context.Context, client *revv.Client) (map[string][]rev
 	return book, nil
 }
 
-// sendContact adds or updates a contact. When the answer is lost it looks whether
-// the contact has become what it should be, and sends nothing twice.
+// sendContact adds or updates a contact. When the answer is lost, it checks whether the
+// contact is now as it should be, and sends nothing twice.
 func sendContact(ctx context.Context, client *revv.Client, want revv.UpsertContactParams, known int, dryRun bool) error {
 	if known > 1 {
 		return fmt.Errorf("%d contacts have the address %s; merge them first", known, want.Email)

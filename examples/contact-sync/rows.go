@@ -21,8 +21,8 @@ type row struct {
 	want revv.UpsertContactParams
 }
 
-// readRows reads a CSV file and checks all of it: the error names every line that
-// breaks a rule, and there are no rows if there is one.
+// readRows reads a CSV file and checks all of it: the error names every line that breaks
+// a rule, and if there is one, no rows are returned.
 func readRows(file io.Reader, name string) ([]row, error) {
 	buffered := bufio.NewReader(file)
 	if mark, _ := buffered.Peek(3); bytes.Equal(mark, []byte("\xef\xbb\xbf")) {
@@ -112,8 +112,8 @@ func (r *row) fill(header, record []string) (problems []error) {
 	return problems
 }
 
-// set puts the value of a column into its place and reports whether there is one.
-// An empty value clears what the contact has, but a type, which cannot be cleared.
+// set sets the value of a column and reports whether there is such a column. An empty
+// value clears what the contact has, except for a type, which cannot be cleared.
 func set(want *revv.UpsertContactParams, column, value string) bool {
 	switch column {
 	case "name":
@@ -142,8 +142,8 @@ func set(want *revv.UpsertContactParams, column, value string) bool {
 	return true
 }
 
-// differences names the members of a contact that are not as the CRM wants them.
-// Members that the file does not have are the service's own business.
+// differences names the members of a contact that differ from the CRM. Members that the
+// file does not have are ignored.
 func differences(have revv.Contact, want revv.UpsertContactParams) []string {
 	var names []string
 	for _, member := range []struct {

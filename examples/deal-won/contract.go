@@ -10,10 +10,10 @@ import (
 	"github.com/revv-go/revv"
 )
 
-// sendContract sends the contract of a won deal to its two signers, in order. It
-// may be called any number of times, after any failure: it decides by what the
-// deal remembers and by the stage that the service shows, and sends once. While a
-// request whose answer was lost may still be on its way, it is errUnsettled.
+// sendContract sends the contract of a won deal to its two signers, in order, once. It
+// may be called any number of times, after any failure: it decides by what is saved with
+// the deal and by the stage that the service shows. The error is errUnsettled while a
+// request whose answer was lost may still be on its way.
 func sendContract(ctx context.Context, documents *revv.DocumentsService, deal *record) (*revv.Document, error) {
 	defer deal.lock()()
 	looked := time.Now() // what is read from here on was true then or later, however long the answer takes
@@ -31,8 +31,8 @@ func sendContract(ctx context.Context, documents *revv.DocumentsService, deal *r
 	if err != nil {
 		return nil, err
 	}
-	// The intention is written down first: whatever happens to this program now, the
-	// next call knows that a request may be on its way.
+	// The intention is saved first: whatever happens to this program now, the next call
+	// knows that a request may be on its way.
 	bounded, cancel, err := deal.ask(ctx, sending, doc.Number)
 	if err != nil {
 		return nil, err
@@ -55,8 +55,8 @@ func sendContract(ctx context.Context, documents *revv.DocumentsService, deal *r
 	return documents.Get(ctx, doc.ID)
 }
 
-// sentBefore reports whether an earlier call has sent the document. It is an error if that
-// is not certain, or a person has to decide what happens now.
+// sentBefore reports whether an earlier call has sent the document. It is an error if
+// that is not certain, or if a person has to decide what happens now.
 func sentBefore(ctx context.Context, documents *revv.DocumentsService, deal *record, doc *revv.Document, looked time.Time) (bool, error) {
 	if doc.Title != "" && doc.Title != deal.title() { // that a document shows its title is inferred
 		return false, fmt.Errorf("%s is titled %q: it is not the contract of this deal; is another account connected?", doc.Number, doc.Title)
@@ -85,8 +85,8 @@ func sentBefore(ctx context.Context, documents *revv.DocumentsService, deal *rec
 	return false, nil
 }
 
-// contractOf returns the document of the deal: the one that it remembers, one
-// that an earlier call has made without learning its number, or a new one.
+// contractOf returns the document of the deal: the one that is saved with it, one that an
+// earlier call made without learning its number, or a new one.
 func contractOf(ctx context.Context, documents *revv.DocumentsService, deal *record) (*revv.Document, error) {
 	switch deal.Contract.State {
 	case created, sending, sent:
@@ -122,13 +122,14 @@ func contractOf(ctx context.Context, documents *revv.DocumentsService, deal *rec
 	return doc, deal.remember(created, doc.Number)
 }
 
-// adopt searches the account for the document of the deal, by its title, which
-// holds the id of the deal. It returns nil if it sees none.
+// adopt searches the account for the document of the deal, by its title, which contains
+// the id of the deal. It returns nil if it finds none.
 //
-// The pages of a list are counted from its beginning. What is removed there while the list
-// is read moves the rest, and one entry slips into the page that was read already. In the
-// order of the numbers, nothing moves because somebody works on it, and what is new is not
-// in front. Who would create a document because there is none still looks twice.
+// Pages of a list are counted from its beginning. If an entry there is removed while the
+// list is read, the later ones move up, and one of them moves to the page that was read
+// already, unseen. Sorting by number helps: changes to a document do not move it, and new
+// documents are not at the front. So before a document is created because none was found,
+// the caller looks twice.
 func adopt(ctx context.Context, documents *revv.DocumentsService, deal *record) (*revv.Document, error) {
 	var number revv.DocumentNumber
 	for entry, err := range documents.All(ctx, revv.ListDocumentsParams{SortByNumber: true}) {

@@ -1,10 +1,10 @@
-// Deal-won turns a deal that was won into a contract that two people sign, one
-// after the other. It may be run again for the same deal, after a crash or a lost
-// answer too: the contract goes out once.
+// Deal-won turns a deal that was won into a contract that two people sign, one after the
+// other. It may be run again for the same deal, even after a crash or a lost answer: the
+// contract goes out once.
 //
-// With no environment set it starts a sandbox in its own process, and loses two
-// answers on purpose. With REVV_BASE_URL and REVV_ACCESS_TOKEN set, it sends the
-// contract of the deal in the file that it is given.
+// With no environment set it starts a sandbox in its own process, and loses two answers
+// on purpose. With REVV_BASE_URL and REVV_ACCESS_TOKEN set, it sends the contract of the
+// deal in the given file.
 package main
 
 import (
@@ -65,8 +65,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	return nil
 }
 
-// demonstrate sends the sample in a sandbox: the first call loses two answers,
-// the later ones start from what the file remembers, as a new process does.
+// demonstrate sends the sample in a sandbox. The first call loses two answers; the later
+// ones start from what is saved in the file, as a new process does.
 func demonstrate(ctx context.Context, out io.Writer) error {
 	dir, err := os.MkdirTemp("", "revv-deal-won-")
 	if err != nil {
@@ -105,7 +105,7 @@ func demonstrate(ctx context.Context, out io.Writer) error {
 	return signInOrder(server, doc, out)
 }
 
-// signInOrder has the two signers sign, and checks what they saw.
+// signInOrder lets the two signers sign, and checks what they saw.
 func signInOrder(server *revvtest.Server, doc *revv.Document, out io.Writer) error {
 	inside, _ := server.Document(doc.ID)
 	for _, party := range inside.Signers {
@@ -124,7 +124,7 @@ func signInOrder(server *revvtest.Server, doc *revv.Document, out io.Writer) err
 	return nil
 }
 
-// answer says what became of a request.
+// answer describes how a request ended.
 func answer(request revvtest.Request) string {
 	if request.Problem != "" {
 		return "carried out, but the answer is lost"

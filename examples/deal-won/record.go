@@ -15,7 +15,7 @@ import (
 	"github.com/revv-go/revv"
 )
 
-// state is how far the contract of a deal has got, as the CRM remembers it.
+// state is how far the contract of a deal has got, as saved with the deal.
 type state string
 
 const (
@@ -25,19 +25,19 @@ const (
 	sent     state = "sent"
 )
 
-// onItsWay is how long a request whose answer was lost may take to arrive. What has
-// not shown its effect by then is taken for lost.
+// onItsWay is how long a request whose answer was lost may take to arrive. If it has had
+// no effect by then, it is taken for lost.
 const onItsWay = time.Minute
 
-// askLimit is how long a call may take whose answer can be lost. The client may wait in it,
-// because the service has asked for that, and send its request at the very end.
+// askLimit bounds a call whose answer can be lost. If the service asks the client to
+// wait, the client may send its request only at the very end of that time.
 const askLimit = time.Minute
 
 var errUnsettled = errors.New("the last request may still be on its way")
 
-// record is a deal in the CRM, which here is a JSON file. Of a real CRM it is a
-// record with three fields of its own: the state of the contract, its number, and
-// until when a request could leave whose answer is missing.
+// record is a deal in the CRM, which here is a JSON file. In a real CRM three fields have
+// to be added to the deal: the state of the contract, its number, and the time until
+// which a request whose answer is missing could leave.
 type record struct {
 	ID         string          `json:"id"`
 	Customer   string          `json:"customer"`
@@ -60,12 +60,12 @@ type signer struct {
 type contract struct {
 	State  state               `json:"state"`
 	Number revv.DocumentNumber `json:"number,omitzero"`
-	Until  time.Time           `json:"until,omitzero"` // when the request of creating or sending has left, at the latest
+	Until  time.Time           `json:"until,omitzero"` // the latest time at which the request of creating or sending has left
 }
 
-// settled says that what was asked for had happened at that time, or never will. The
-// time is that before the read whose answer is judged: while a slow answer is on its way,
-// the request can still arrive.
+// settled is nil if a request whose answer was lost had arrived by the time at, or
+// never will. at is the time before the read that found no effect, because the
+// request can still arrive while the answer of that read is on its way.
 func (d *record) settled(at time.Time) error {
 	if left := onItsWay - at.Sub(d.Contract.Until); left > 0 {
 		return fmt.Errorf("%w: run again in %s", errUnsettled, left.Round(time.Second))
@@ -73,7 +73,7 @@ func (d *record) settled(at time.Time) error {
 	return nil
 }
 
-// load reads a deal and checks all of it before anything is asked of the service.
+// load reads a deal and checks all of it before any request is made.
 func load(path string) (*record, error) {
 	data, err := os.ReadFile(path) //nolint:gosec // the user names the file
 	if err != nil {
@@ -119,15 +119,15 @@ func (d *record) check() error {
 	return errors.Join(problems...)
 }
 
-// lock lets one call at a time work on the deal. Where several processes do, lock
-// the row of the database instead.
+// lock lets one call at a time work on the deal. If several processes do, lock the row of
+// the database instead.
 func (d *record) lock() (unlock func()) {
 	d.mu.Lock()
 	return d.mu.Unlock
 }
 
-// ask writes down that something is asked for, and bounds the call that does it: if this
-// program is killed, the next one knows how long it has to wait.
+// ask saves that a request is about to be made, and bounds the call that makes it: if
+// this program is killed, the next one knows how long it has to wait.
 func (d *record) ask(ctx context.Context, now state, number revv.DocumentNumber) (context.Context, context.CancelFunc, error) {
 	until := time.Now().Add(askLimit)
 	if err := d.write(contract{State: now, Number: number, Until: until.UTC()}); err != nil {
@@ -137,7 +137,7 @@ func (d *record) ask(ctx context.Context, now state, number revv.DocumentNumber)
 	return ctx, cancel, nil
 }
 
-// remember writes down how far the contract has got, when no call is under way.
+// remember saves how far the contract has got, when no call is under way.
 func (d *record) remember(now state, number revv.DocumentNumber) error {
 	next := contract{State: now, Number: number}
 	if now == creating || now == sending {
@@ -179,8 +179,8 @@ func (d *record) fields() []revv.FieldValue {
 	return []revv.FieldValue{{Name: "Client", Value: d.Customer}, {Name: "Start date", Value: d.StartDate}, {Name: "Fee", Value: d.Fee}}
 }
 
-// checkFields compares what the document holds with what it should. A service that does not
-// know the shape of a request may tolerate it, and leave the contract empty.
+// checkFields compares the fields of the document with what they should be. If the shape
+// of a request is wrong, the service may tolerate it and leave the contract empty.
 func (d *record) checkFields(doc *revv.Document) error {
 	for _, want := range d.fields() {
 		if doc.Field(want.Name).Value != want.Value {
@@ -190,7 +190,7 @@ func (d *record) checkFields(doc *revv.Document) error {
 	return nil
 }
 
-// people are the signers, each with a place in the sequence.
+// people are the signers, in order.
 func (d *record) people() []revv.Person {
 	people := make([]revv.Person, len(d.Signers))
 	for i, s := range d.Signers {

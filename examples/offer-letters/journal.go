@@ -19,22 +19,22 @@ type entry struct {
 	ID     string              `json:"id"`
 	Number revv.DocumentNumber `json:"number"`
 	Sent   bool                `json:"sent,omitzero"`
-	Until  time.Time           `json:"until,omitzero"` // when a request has left, at the latest, whose answer is missing: to create, or to send what has a number
+	Until  time.Time           `json:"until,omitzero"` // the latest time at which a request whose answer is missing has left: to send if there is a number, else to create
 }
 
-// onItsWay is how long a request whose answer was lost may take to arrive. What has
-// not shown its effect by then is taken for lost.
+// onItsWay is how long a request whose answer was lost may take to arrive. If it has had
+// no effect by then, it is taken for lost.
 const onItsWay = time.Minute
 
-// askLimit is how long a call may take whose answer can be lost. The client may wait in it,
-// because the service has asked for that, and send its request at the very end.
+// askLimit bounds a call whose answer can be lost. If the service asks the client to
+// wait, the client may send its request only at the very end of that time.
 const askLimit = time.Minute
 
 var errUnsettled = errors.New("the last request may still be on its way")
 
-// settled says that what was asked for had happened at that time, or never will. The
-// time is that before the read whose answer is judged: while a slow answer is on its way,
-// the request can still arrive.
+// settled is nil if a request whose answer was lost had arrived by the time at, or
+// never will. at is the time before the read that found no effect, because the
+// request can still arrive while the answer of that read is on its way.
 func (e entry) settled(at time.Time) error {
 	if left := onItsWay - at.Sub(e.Until); left > 0 && !e.Until.IsZero() {
 		return fmt.Errorf("%w: run again in %s", errUnsettled, left.Round(time.Second))
@@ -44,9 +44,9 @@ func (e entry) settled(at time.Time) error {
 
 var errLocked = errors.New("another run is at work with it")
 
-// journal remembers on disk what is asked for and what has been done. A line is there for good before
-// the next step begins, so that a run can end at any moment: a line that was cut
-// off is no line, and what it would have said is found out from the service.
+// journal records on disk each request and what has been done. A line is durable before
+// the next step begins, so a run can end at any moment. A line that was cut off is
+// ignored; what it would have said is found out from the service.
 type journal struct {
 	lock io.Closer
 
@@ -56,8 +56,7 @@ type journal struct {
 	failed error
 }
 
-// openJournal reads the journal, and keeps others from working on the same one:
-// two runs at once would send letters twice.
+// openJournal reads the journal and locks it: two runs at once would send letters twice.
 func openJournal(path string) (_ *journal, err error) {
 	lock, err := lockFile(path + ".lock")
 	if err != nil {
@@ -100,8 +99,8 @@ func (j *journal) of(id string) entry {
 	return j.state[id]
 }
 
-// write adds a line. After a failure it writes nothing more, for the last line
-// may be a half one.
+// write adds a line. After a failure it writes nothing more, because the last line may be
+// incomplete.
 func (j *journal) write(e entry) error {
 	line, err := json.Marshal(e)
 	if err != nil {
@@ -120,8 +119,8 @@ func (j *journal) write(e entry) error {
 	return nil
 }
 
-// ask notes down that something is asked for, and bounds the call that does it: if this run
-// is killed, the next one knows how long it has to wait.
+// ask records that a request is about to be made, and bounds the call that makes it: if
+// this run is killed, the next one knows how long it has to wait.
 func (j *journal) ask(ctx context.Context, e entry) (context.Context, context.CancelFunc, error) {
 	until := time.Now().Add(askLimit)
 	e.Until = until.UTC()
@@ -132,7 +131,7 @@ func (j *journal) ask(ctx context.Context, e entry) (context.Context, context.Ca
 	return ctx, cancel, nil
 }
 
-// writeLost notes down that the answer to a call is lost, which is over.
+// writeLost records that a call has ended without its answer.
 func (j *journal) writeLost(e entry) error {
 	e.Until = time.Now().UTC()
 	return j.write(e)

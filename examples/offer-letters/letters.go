@@ -47,8 +47,8 @@ func (l letter) fields() []revv.FieldValue {
 	}
 }
 
-// readLetters reads all rows and checks all of them: nobody gets a letter as long
-// as a single one is wrong.
+// readLetters reads all rows and checks all of them: nobody gets a letter if a single row
+// is wrong.
 func readLetters(path string) ([]letter, error) {
 	data, err := os.ReadFile(path) //nolint:gosec // the user names the file
 	if err != nil {
@@ -131,7 +131,7 @@ func (l letter) broken() []string {
 	return rules
 }
 
-// problems are told all at once, so that a file is corrected in one go.
+// problems are reported all at once, so that a file is corrected in one go.
 type problems []string
 
 func (p *problems) add(format string, args ...any) { *p = append(*p, fmt.Sprintf(format, args...)) }

@@ -9,8 +9,8 @@ import (
 	"syscall"
 )
 
-// heldLock is a lock that ends when it is closed, and not when the last process has closed
-// the file that was begun while it was open.
+// heldLock is released when it is closed. Closing the file alone would not do if a
+// process that was started meanwhile has inherited it.
 type heldLock struct{ file *os.File }
 
 // Close implements io.Closer.
@@ -18,9 +18,8 @@ func (l heldLock) Close() error {
 	return errors.Join(syscall.Flock(int(l.file.Fd()), syscall.LOCK_UN), l.file.Close())
 }
 
-// lockFile takes the lock that has this path, until it is closed: errLocked if another run
-// holds it. The system gives it back however its holder ends, so that no lock is left
-// behind; the file stays.
+// lockFile takes the lock at path until it is closed, or returns errLocked if another run
+// holds it. The system releases the lock however its holder ends; the file stays.
 func lockFile(path string) (io.Closer, error) {
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // beside the file that the user names
 	if err != nil {

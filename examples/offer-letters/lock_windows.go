@@ -7,9 +7,8 @@ import (
 	"syscall"
 )
 
-// lockFile takes the lock that has this path, until it is closed: errLocked if another run
-// holds it. The system gives it back however its holder ends, so that no lock
-// is left behind; the file stays.
+// lockFile takes the lock at path until it is closed, or returns errLocked if another run
+// holds it. The system releases the lock however its holder ends; the file stays.
 func lockFile(path string) (io.Closer, error) {
 	const (
 		shareWithNobody  = 0

@@ -12,8 +12,8 @@ import (
 	"github.com/revv-go/revv"
 )
 
-// mailing sends letters. The journal says what earlier runs did; the account
-// says what they did without learning of it.
+// mailing sends letters. The journal says what earlier runs did; the account also shows
+// what they did without learning that it succeeded.
 type mailing struct {
 	documents *revv.DocumentsService
 	template  revv.TemplateID
@@ -22,9 +22,9 @@ type mailing struct {
 	surveyed  time.Time                        // when existing was true
 }
 
-// sendLetter brings a letter to its recipient, from wherever an earlier run has
-// left it. again is true if that had sent it already. What has consequences is written
-// down before it is asked for, so that a crash is no different from a lost answer.
+// sendLetter sends a letter, starting from wherever an earlier run left it. again is true
+// if that run had already sent it. Each request with consequences is recorded before it
+// is made, so a crash is no different from a lost answer.
 func (m *mailing) sendLetter(ctx context.Context, l letter) (e entry, again bool, err error) {
 	e = m.journal.of(l.ID)
 	if e.Sent {
@@ -77,8 +77,8 @@ func (m *mailing) sendLetter(ctx context.Context, l letter) (e entry, again bool
 	return sent, false, m.journal.write(sent)
 }
 
-// neverSent is an error if a draft may have been sent: it may be about to be, or be a draft
-// again because it was declined or taken back.
+// neverSent returns an error if a draft may have been sent: its request may still be on
+// its way, or it was sent and is a draft again because it was declined or taken back.
 func (m *mailing) neverSent(ctx context.Context, doc *revv.Document, e entry, looked time.Time) error {
 	if err := e.settled(looked); err != nil && e.Number != "" {
 		return err
@@ -94,8 +94,8 @@ func (m *mailing) neverSent(ctx context.Context, doc *revv.Document, e entry, lo
 	return nil
 }
 
-// document returns the document of a letter: the one that the journal names, the
-// one in the account that has its title, or a new one.
+// document returns the document of a letter: the one that the journal names, the one in
+// the account with its title, or a new one.
 func (m *mailing) document(ctx context.Context, l letter, e entry) (*revv.Document, error) {
 	number := e.Number
 	if found := m.existing[l.title()]; number == "" && len(found) > 0 {
@@ -127,14 +127,14 @@ func (m *mailing) document(ctx context.Context, l letter, e entry) (*revv.Docume
 
 var errAmbiguous = errors.New("a person has to remove all but one")
 
-// survey lists the account, for letters that were created although the run never learnt
-// of it.
+// survey lists the account, to find letters that were created although the run never
+// learnt of it.
 //
-// The pages of a list are counted from its beginning. What is removed there while the list
-// is read moves the rest, and one entry slips into the page that was read already. In the
-// order of the numbers, nothing moves because somebody works on it, and what is new is not
-// in front. A letter that is passed over all the same would be made again, so the account
-// is listed twice.
+// Pages of a list are counted from its beginning. If an entry there is removed while the
+// list is read, the later ones move up, and one of them moves to the page that was read
+// already, unseen. Sorting by number helps: changes to a document do not move it, and new
+// documents are not at the front. Still, a letter that is missed would be made again, so
+// the account is listed twice.
 func (m *mailing) survey(ctx context.Context) error {
 	m.existing, m.surveyed = make(map[string][]revv.DocumentNumber), time.Now()
 	for range 2 {
@@ -150,7 +150,7 @@ func (m *mailing) survey(ctx context.Context) error {
 	return nil
 }
 
-// result is what became of a letter in this run.
+// result is how a letter ended in this run.
 type result struct {
 	tried  bool
 	again  bool // sent by an earlier run
@@ -158,11 +158,11 @@ type result struct {
 	err    error
 }
 
-// maxFailures is how many letters may fail one after the other: then it is not
-// the letters.
+// maxFailures is how many letters in a row may fail; after that, the letters are not the
+// cause.
 const maxFailures = 5
 
-// sendAll sends the letters with so many workers. When ctx ends, no further
+// sendAll sends the letters with the given number of workers. When ctx ends, no further
 // letter is begun; those under way are finished, so that their outcome is known.
 func (m *mailing) sendAll(ctx context.Context, letters []letter, workers int, done func()) []result {
 	ctx, stop := context.WithCancel(ctx)

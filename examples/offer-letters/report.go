@@ -12,7 +12,7 @@ import (
 	"github.com/revv-go/revv"
 )
 
-// report says what became of all letters.
+// report says how all letters ended.
 type report struct {
 	sent, before, unclear, failed, untried int
 }
@@ -77,7 +77,7 @@ type bar struct {
 	done     int
 }
 
-// newBar looks what out is.
+// newBar finds out whether out is a terminal.
 func newBar(out io.Writer, total int) *bar {
 	b := &bar{out: out, total: total}
 	if file, ok := out.(*os.File); ok {
@@ -100,7 +100,7 @@ func (b *bar) step() {
 	}
 }
 
-// end leaves the line of the bar.
+// end ends the line of the bar.
 func (b *bar) end() {
 	if b.terminal && b.done > 0 {
 		fmt.Fprintln(b.out)

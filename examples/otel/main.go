@@ -132,8 +132,8 @@ func listTemplates(ctx context.Context, t *telemetry, token, base string) (calls
 	}
 }
 
-// observedClient is a client whose calls are observed, and the renewal of its
-// token, which goes another way.
+// observedClient returns a client whose calls are observed, as are the renewals of its
+// token, which do not go through middleware.
 func observedClient(ctx context.Context, t *telemetry, server *revvtest.Server) (*revv.Client, error) {
 	config, store := server.OAuthConfig(), revv.NewMemoryStore()
 	network := &http.Transport{Proxy: http.ProxyFromEnvironment, TLSHandshakeTimeout: 10 * time.Second, ResponseHeaderTimeout: 30 * time.Second}

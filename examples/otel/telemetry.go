@@ -22,10 +22,10 @@ import (
 
 const scope = "github.com/revv-go/revv/examples/otel"
 
-// telemetry makes a span and a measurement of every attempt: a request that is
-// repeated is as many spans. Names and metrics hold the route, as
-// "GET /api/docs/{id}", and so neither ids nor queries; headers and bodies, where
-// the secrets are, are not looked at.
+// telemetry makes a span and a measurement for every attempt: a request that is repeated
+// gives several spans. Names and metrics contain the route, such as "GET /api/docs/{id}",
+// and therefore neither ids nor queries. Headers and bodies, which contain secrets, are
+// not recorded.
 type telemetry struct {
 	tracer   trace.Tracer
 	duration httpconv.ClientRequestDuration
@@ -42,8 +42,8 @@ func (t *telemetry) middleware(next http.RoundTripper) http.RoundTripper {
 	return t.transport(next, "")
 }
 
-// transport observes what goes through next. route is that of requests which the
-// SDK says nothing about, as those to the token endpoint.
+// transport observes the requests that go through next. route is used for requests that
+// the SDK says nothing about, such as those to the token endpoint.
 func (t *telemetry) transport(next http.RoundTripper, route string) http.RoundTripper {
 	return roundTripFunc(func(req *http.Request) (*http.Response, error) { return t.observe(next, req, route) })
 }
@@ -99,7 +99,7 @@ func (o *observation) add(attributes ...attribute.KeyValue) {
 	o.result = append(o.result, attributes...)
 }
 
-// fail marks the span, without the text of the error, which may quote anything.
+// fail marks the span as failed, without the text of the error, which may quote anything.
 func (o *observation) fail(kind attribute.KeyValue) {
 	o.add(kind)
 	o.span.SetStatus(codes.Error, "")
@@ -160,8 +160,7 @@ func requestAttributes(req *http.Request, route string, info revv.CallInfo) []at
 	return attributes
 }
 
-// redacted is a URL in which the values of the query are replaced: they can be
-// mail addresses.
+// redacted replaces the values in the query of a URL, because they can be mail addresses.
 func redacted(u *url.URL) string {
 	query := u.Query()
 	for name := range query {

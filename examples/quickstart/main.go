@@ -1,12 +1,10 @@
-// Quickstart walks the whole life of a contract: it authorizes, makes a document
-// from a template, fills it, sends it to two people who sign one after the
-// other, receives the webhooks, downloads and verifies the PDF, files it away,
-// and tidies up.
+// Quickstart walks through the whole life of a contract: it authorizes, makes a document
+// from a template, fills it, sends it to two people who sign one after the other,
+// receives the webhooks, downloads and verifies the PDF, files it away, and tidies up.
 //
-// With no environment set it starts a sandbox in its own process, and the two
-// people are played by the program. With REVV_BASE_URL, REVV_CLIENT_ID and
-// REVV_CLIENT_SECRET set, the same steps run against that server: see the
-// README for what that does to real data.
+// With no environment set it starts a sandbox in its own process, and plays the two
+// people. With REVV_BASE_URL, REVV_CLIENT_ID and REVV_CLIENT_SECRET set, the same steps
+// run against that server: see the README for what that does to real data.
 package main
 
 import (
@@ -95,8 +93,8 @@ type walk struct {
 	size     int64
 }
 
-// authorize asks a person for the permission, with state and PKCE, and exchanges
-// the code for a token pair, which goes into a store before it is used.
+// authorize asks a person for permission, with state and PKCE, and exchanges the code for
+// a token pair, which is stored before it is used.
 func (w *walk) authorize(ctx context.Context) error {
 	config := w.place.config
 	token, err := config.Login(ctx, w.place.browse)
@@ -214,7 +212,7 @@ func (w *walk) send(ctx context.Context) error {
 	return nil
 }
 
-// sign has everybody sign, and waits until the service says so.
+// sign lets everybody sign, and waits until the service shows it.
 func (w *walk) sign(ctx context.Context) error {
 	if err := w.place.sign(ctx, w.doc.ID, w.people); err != nil {
 		return err
@@ -238,8 +236,8 @@ func (w *walk) sign(ctx context.Context) error {
 	}
 }
 
-// events waits for what the webhook handler must have received by now: the two
-// changes of stage, a signature of each person, and the end.
+// events waits for what the webhook handler must have received by now: two changes of
+// stage, a signature of each person, and the end.
 func (w *walk) events(ctx context.Context) error {
 	if w.hooks == nil {
 		w.report.say(w.step, "none")

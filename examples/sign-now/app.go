@@ -12,9 +12,9 @@ import (
 	"github.com/revv-go/revv"
 )
 
-// app is a web application whose customer has contracts to sign. It keeps the
-// object ids of their documents, and no link: whoever has a magic link can read
-// the document, for good.
+// app is a web application whose customer has contracts to sign. It stores the object ids
+// of their documents but no links, because whoever has a magic link can read the document
+// permanently.
 type app struct {
 	documents *revv.DocumentsService
 	contracts []contract
@@ -29,11 +29,11 @@ type contract struct {
 	Object revv.ObjectID
 }
 
-// patience is how long a click may take: somebody sits there and waits.
+// patience is how long a click may take: somebody is waiting.
 const patience = 10 * time.Second
 
-// signNow answers the click: it mints the link and hands it to the browser of the
-// one who clicked, in a redirect that nobody keeps.
+// signNow answers the click: it makes the link and sends it to the browser that clicked,
+// in a redirect that is not stored.
 func (a *app) signNow(w http.ResponseWriter, r *http.Request) {
 	contract, ok := a.find(revv.DocumentNumber(r.PathValue("number")))
 	if !ok {
@@ -51,8 +51,8 @@ func (a *app) signNow(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, link.URL(), http.StatusSeeOther)
 }
 
-// find looks among the contracts of the customer only: the number in the path is
-// a wish of the browser.
+// find looks only among the customer's own contracts: the number in the path comes from
+// the browser and cannot be trusted.
 func (a *app) find(number revv.DocumentNumber) (contract, bool) {
 	for _, c := range a.contracts {
 		if c.Number == number {
@@ -62,9 +62,9 @@ func (a *app) find(number revv.DocumentNumber) (contract, bool) {
 	return contract{}, false
 }
 
-// handler puts the application together: a log that knows no answers, headers
-// that keep answers out of caches and addresses out of other sites, no form of
-// another site, and nothing for strangers.
+// handler puts the application together: a log without answers, headers that keep answers
+// out of caches and addresses away from other sites, and protection against forms of
+// other sites and users who are not signed in.
 func (a *app) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", a.page)
@@ -72,7 +72,7 @@ func (a *app) handler() http.Handler {
 	return a.logged(private(http.NewCrossOriginProtection().Handler(a.signedIn(mux))))
 }
 
-// private is for every answer, since each is for one person.
+// private sets the headers of every answer, because each is for one person.
 func private(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
@@ -100,8 +100,8 @@ func (a *app) signedIn(next http.Handler) http.Handler {
 // customer is the name of the only user.
 const customer = "customer"
 
-// logged notes what was asked for and how it ended. Never log the headers of an
-// answer here: Location is the link.
+// logged logs what was requested and how it ended. Never log the headers of an answer
+// here: Location is the link.
 func (a *app) logged(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		status := &statusWriter{ResponseWriter: w, status: http.StatusOK}
@@ -124,8 +124,9 @@ func (w *statusWriter) WriteHeader(status int) {
 // Unwrap is for [http.ResponseController].
 func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// page lists the contracts, each with a button. It is a form and no link: nothing
-// that runs ahead of the user, as a mail scanner or a prefetch, posts a form.
+// page lists the contracts, each with a button. The button is a form and not a link,
+// because what follows links ahead of the user, such as a mail scanner or a prefetch,
+// does not post forms.
 func (a *app) page(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	if err := pageTemplate.Execute(w, a.contracts); err != nil {

@@ -1,9 +1,9 @@
-// Sign-now is a web application with a button that opens a contract. The link to
-// it is made at the click, and never stored, cached or logged.
+// Sign-now is a web application with a button that opens a contract. The link to it is
+// made when the button is clicked, and is never stored, cached or logged.
 //
-// By default the program clicks the button itself, against a sandbox in its own
-// process. With -serve it waits for your browser, with that sandbox or with the
-// account that the environment names.
+// By default the program clicks the button itself, against a sandbox in its own process.
+// With -serve it waits for your browser, with that sandbox or with the account in the
+// environment.
 package main
 
 import (
@@ -78,8 +78,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	return serve(ctx, *listen, client, strings.Split(*numbers, ","), password, out)
 }
 
-// newApp reads which documents there are. It learns their object ids, and makes
-// no link.
+// newApp reads the documents to learn their object ids. It makes no link.
 func newApp(ctx context.Context, client *revv.Client, numbers []string, password string, log io.Writer) (*app, error) {
 	a := &app{documents: client.Documents, password: sha256.Sum256([]byte(password)), log: slog.New(slog.NewTextHandler(log, nil))}
 	for _, number := range numbers {
@@ -105,9 +104,9 @@ func serve(ctx context.Context, listen string, client *revv.Client, numbers []st
 	return nil
 }
 
-// serveOn is serve behind an open listener, which it closes. However it ends, it settles
-// last: a call that was given up leaves its renewal behind, and a process that ends before
-// the new pair is saved has lost it.
+// serveOn is serve with an open listener, which it closes. It settles last, however it
+// ends: a call that was given up leaves its renewal behind, and if the process ends
+// before the new pair is saved, the pair is lost.
 func serveOn(ctx context.Context, listener net.Listener, client *revv.Client, numbers []string, password string, out io.Writer) (err error) {
 	defer func() { err = errors.Join(err, settle(ctx, client)) }()
 	defer listener.Close() //nolint:errcheck // the server closes it as well
@@ -136,8 +135,8 @@ func serveOn(ctx context.Context, listener net.Listener, client *revv.Client, nu
 	return nil
 }
 
-// settle waits for the renewal that is under way, if one is. It has a time of its own: the
-// end of the server may have used up what it had.
+// settle waits for the renewal that is under way, if there is one. It has its own time
+// limit, because stopping the server may have used up the other one.
 func settle(ctx context.Context, client *revv.Client) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 35*time.Second) // a renewal has 30 s
 	defer cancel()

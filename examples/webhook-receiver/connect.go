@@ -12,9 +12,9 @@ import (
 	"github.com/revv-go/revv"
 )
 
-// connect returns a client of the server that the environment names. The first
-// start asks a person for the permission, in a browser; from then on the token
-// pair is in a directory, where it is renewed for as long as the program runs.
+// connect returns a client for the server in the environment. The first start asks a
+// person for permission, in a browser; from then on the token pair is kept in a
+// directory, and renewed for as long as the program runs.
 func connect(ctx context.Context, out io.Writer, logger *slog.Logger) (*revv.Client, error) {
 	var missing []error
 	for _, name := range []string{"REVV_BASE_URL", "REVV_CLIENT_ID", "REVV_CLIENT_SECRET"} {

@@ -16,9 +16,9 @@ import (
 	"github.com/revv-go/revv"
 )
 
-// inbox keeps events on disk: an event that was acknowledged is not lost when the
-// program dies, and one that comes again is recognised, after a restart too. One
-// process at a time uses a file.
+// inbox keeps events on disk: an event that was acknowledged is not lost when the program
+// dies, and one that comes again is recognised, even after a restart. Only one process at
+// a time may use the file.
 type inbox struct {
 	mu      sync.Mutex
 	file    *os.File

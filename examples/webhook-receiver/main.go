@@ -96,10 +96,10 @@ func serve(ctx context.Context, listen, public, path string, out io.Writer) (err
 	return nil
 }
 
-// serveOn receives and handles events until ctx ends, behind an open listener, which it
-// closes. However it ends, it settles last, when nothing calls the service any more: a call
-// that was given up leaves its renewal behind, and a process that ends before the new pair
-// is saved has lost it.
+// serveOn receives and handles events until ctx ends, on an open listener, which it
+// closes. It settles last, when nothing calls the service any more, however it ends: a
+// call that was given up leaves its renewal behind, and if the process ends before the
+// new pair is saved, the pair is lost.
 func serveOn(ctx context.Context, listener net.Listener, handler http.Handler, r *receiver, client *revv.Client, public string, out io.Writer) (err error) {
 	defer func() { err = errors.Join(err, settle(ctx, client)) }()
 	mux := http.NewServeMux()
@@ -130,15 +130,15 @@ func serveOn(ctx context.Context, listener net.Listener, handler http.Handler, r
 	return err
 }
 
-// settle waits for the renewal that is under way, if one is. It has a time of its own: the
-// end of the server may have used up what it had.
+// settle waits for the renewal that is under way, if there is one. It has its own time
+// limit, because stopping the server may have used up the other one.
 func settle(ctx context.Context, client *revv.Client) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 35*time.Second) // a renewal has 30 s
 	defer cancel()
 	return client.Settle(ctx)
 }
 
-// subscribe asks for the events, unless that was done before.
+// subscribe subscribes to the events, unless that was done before.
 func subscribe(ctx context.Context, webhooks *revv.WebhooksService, url string) error {
 	have, err := webhooks.List(ctx)
 	if err != nil {
@@ -161,8 +161,8 @@ func subscribe(ctx context.Context, webhooks *revv.WebhooksService, url string) 
 	return nil
 }
 
-// announce is what this program does when a document has got into a new stage.
-// It can be called again for the same stage if the program dies in the middle.
+// announce is what this program does when a document has reached a new stage. It can be
+// called again for the same stage if the program dies in the middle.
 func announce(out io.Writer) func(context.Context, *revv.Document) error {
 	return func(_ context.Context, doc *revv.Document) error {
 		_, err := fmt.Fprintf(out, "%s %q is %s\n", doc.Number, doc.Title, doc.Stage)

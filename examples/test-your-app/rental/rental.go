@@ -15,30 +15,30 @@ import (
 	"github.com/revv-go/revv"
 )
 
-// What the people in the office can do about a lease that could not be sent. In
-// either case it is called again: that is safe at any time, and useful when a minute
-// has passed, or Revv is connected.
+// What the people in the office can do about a lease that could not be sent. After
+// ErrReconnect, call SendLease again when Revv is connected; after ErrTryLater, when a
+// minute has passed. Calling it again is safe at any time.
 var (
 	ErrReconnect = errors.New("connect Revv again")
 	ErrTryLater  = errors.New("try again later")
 	ErrDeclined  = errors.New("it was sent and is a draft again: ask the tenant")
 )
 
-// errNone says that no document has a title. It is no error of the service, whose 404 may
-// mean something else.
+// errNone says that no document has the title. It is not an error of the service, whose
+// 404 may mean something else.
 var errNone = errors.New("there is no such document")
 
 // Lease is what a tenant signs.
 type Lease struct {
-	Number string // as "2026-17", the office's own
+	Number string // the office's own number, such as "2026-17"
 	Tenant revv.Person
-	Rent   string // a month, as "1200.00"
+	Rent   string // per month, such as "1200.00"
 }
 
 // Office sends leases. It is safe for concurrent use.
 type Office struct {
-	// Patience is how long a request whose answer was lost may take to arrive. What has
-	// not shown its effect by then is taken for lost.
+	// Patience is how long a request whose answer was lost may take to arrive. If it has
+	// had no effect by then, it is taken for lost.
 	Patience time.Duration
 
 	client   *revv.Client
@@ -51,9 +51,9 @@ type Office struct {
 	leases  map[string]*entry // by number; a database in real life
 }
 
-// entry is what the office knows of a lease.
+// entry is what the office knows about a lease.
 type entry struct {
-	asked    time.Time // when a request has left, at the latest, whose outcome is not known: to make the document, or to send it
+	asked    time.Time // the latest time at which a request whose outcome is not known has left: to make the document, or to send it
 	document revv.DocumentID
 	keysOut  bool
 }
@@ -64,8 +64,7 @@ func New(client *revv.Client, template revv.TemplateID, keys func(leaseNumber st
 	return &Office{Patience: time.Minute, client: client, template: template, keys: keys, leases: make(map[string]*entry)}
 }
 
-// SendLease sends a lease to its tenant, once: when it fails, and whatever it
-// fails at, it can be called again.
+// SendLease sends a lease to its tenant, once. It can be called again after any failure.
 func (o *Office) SendLease(ctx context.Context, lease Lease) error {
 	o.sending.Lock()
 	defer o.sending.Unlock()
@@ -104,12 +103,12 @@ func (o *Office) SendLease(ctx context.Context, lease Lease) error {
 		}
 		err = nil
 	}
-	o.note(lease.Number, func(e *entry) { e.asked = time.Time{} }) // it is known what became of it
+	o.note(lease.Number, func(e *entry) { e.asked = time.Time{} }) // its outcome is known
 	return advise(err)
 }
 
-// document returns the document of a lease, which it makes if there is none. That
-// it is asked for is noted down first: if the answer is lost, this call or a later one
+// document returns the document of a lease, and makes it if there is none. It records
+// first that it is going to make it: if the answer is lost, this call or a later one
 // looks for the document instead of making a second one.
 func (o *Office) document(ctx context.Context, lease Lease) (*revv.Document, error) {
 	title := "Lease " + lease.Number
@@ -147,10 +146,11 @@ func (o *Office) document(ctx context.Context, lease Lease) (*revv.Document, err
 
 // find looks through the account for a title, which is unique to a lease.
 //
-// The pages of a list are counted from its beginning. What is removed there while the list
-// is read moves the rest, and one entry slips into the page that was read already. In the
-// order of the numbers, nothing moves because somebody works on it, and what is new is not
-// in front. Who would make a document because there is none still looks twice.
+// Pages of a list are counted from its beginning. If an entry there is removed while the
+// list is read, the later ones move up, and one of them moves to the page that was read
+// already, unseen. Sorting by number helps: changes to a document do not move it, and new
+// documents are not at the front. So before a document is made because none was found,
+// the caller looks twice.
 func (o *Office) find(ctx context.Context, title string) (*revv.Document, error) {
 	for found, err := range o.client.Documents.All(ctx, revv.ListDocumentsParams{SortByNumber: true}) {
 		if err != nil {
@@ -163,18 +163,18 @@ func (o *Office) find(ctx context.Context, title string) (*revv.Document, error)
 	return nil, errNone
 }
 
-// askLimit is how long a call may take whose answer can be lost. The client may wait in it,
-// because the service has asked for that, and send its request at the very end.
+// askLimit bounds a call whose answer can be lost. If the service asks the client to
+// wait, the client may send its request only at the very end of that time.
 const askLimit = time.Minute
 
-// ask notes down that something is asked for, and bounds the call that does it.
+// ask records that a request is about to be made, and bounds the call that makes it.
 func (o *Office) ask(ctx context.Context, number string) (context.Context, context.CancelFunc) {
 	until := time.Now().Add(askLimit)
 	o.note(number, func(e *entry) { e.asked = until })
 	return context.WithDeadline(ctx, until)
 }
 
-// note changes what is known of a lease, and returns it.
+// note changes what is known about a lease, and returns it.
 func (o *Office) note(number string, change func(*entry)) entry {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -187,7 +187,7 @@ func (o *Office) note(number string, change func(*entry)) entry {
 	return *o.leases[number]
 }
 
-// remember notes down that the document of a lease is known.
+// remember records the document of a lease.
 func (o *Office) remember(number string, doc *revv.Document, err error) (*revv.Document, error) {
 	if err != nil {
 		return nil, err
@@ -196,9 +196,9 @@ func (o *Office) remember(number string, doc *revv.Document, err error) (*revv.D
 	return doc, nil
 }
 
-// settled says that what was asked for had happened at that time, or never will. The
-// time is that before the read whose answer is judged: while a slow answer is on its way,
-// the request can still arrive.
+// settled is nil if a request whose answer was lost had arrived by the time at, or never
+// will. at is the time before the read that found no effect, because the request can
+// still arrive while the answer of that read is on its way.
 func (o *Office) settled(number string, at time.Time) error {
 	asked := o.note(number, nil).asked
 	if left := o.Patience - at.Sub(asked); left > 0 {
@@ -207,8 +207,8 @@ func (o *Office) settled(number string, at time.Time) error {
 	return nil
 }
 
-// neverSent is an error if a draft may have been sent: it may be about to be, or be a draft
-// again because the tenant has declined.
+// neverSent returns an error if a draft may have been sent: its request may still be on
+// its way, or it was sent and is a draft again because the tenant has declined.
 func (o *Office) neverSent(ctx context.Context, number string, doc *revv.Document, looked time.Time) error {
 	if err := o.settled(number, looked); err != nil {
 		return err
@@ -224,13 +224,13 @@ func (o *Office) neverSent(ctx context.Context, number string, doc *revv.Documen
 	return nil
 }
 
-// Webhooks returns the handler of the service's events.
+// Webhooks returns the handler for the service's events.
 func (o *Office) Webhooks(secret revv.WebhookSecret) (http.Handler, error) {
 	return revv.NewWebhookHandler(secret, o.onEvent, revv.WithReadBack(o.client.Documents))
 }
 
-// onEvent hands out the keys of a lease that everybody has signed. Events come
-// twice and out of order; what was done already is done.
+// onEvent hands out the keys of a lease that everybody has signed. Events come twice and
+// out of order; keys are handed out once.
 func (o *Office) onEvent(_ context.Context, event *revv.Event) error {
 	signed := event.Document.Stage.Reached(revv.StageSigned)
 	if event.Type != revv.EventClosed || !signed { // whoever knows the secret can claim the first, and not the second
