@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// logRequests logs method, route and status. The route stands in the place of the
-// path, and the query is left out: links and codes are secrets.
+// logRequests logs method, route and status. It logs the route instead of the path, and
+// no query, because links and codes are secrets.
 func logRequests(next http.Handler, logger *log.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		begun := time.Now()
@@ -24,7 +24,7 @@ func logRequests(next http.Handler, logger *log.Logger) http.Handler {
 	})
 }
 
-// method is the method, if it is one: a client can send any word.
+// method is the method of the request if it is a known one: a client can send any word.
 func method(r *http.Request) string {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
@@ -45,15 +45,15 @@ func routeOf(r *http.Request) string {
 	return strings.TrimSuffix(route, "{$}")
 }
 
-// statusRecorder notes the status on its way out. Flushing and hijacking reach
-// the writer below by [http.ResponseController].
+// statusRecorder records the status. Flushing and hijacking reach the wrapped writer
+// through [http.ResponseController].
 type statusRecorder struct {
 	http.ResponseWriter
 
 	status int
 }
 
-// WriteHeader notes the first status that ends the headers.
+// WriteHeader records the first status that ends the headers.
 func (w *statusRecorder) WriteHeader(status int) {
 	if w.status == 0 && status >= http.StatusOK {
 		w.status = status

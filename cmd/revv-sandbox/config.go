@@ -15,7 +15,7 @@ import (
 	"github.com/revv-go/revv/internal/sandbox"
 )
 
-// config is what the flags and the environment ask for.
+// config is what the flags and the environment set.
 type config struct {
 	address     string
 	allowRemote bool
@@ -27,7 +27,7 @@ type config struct {
 	variables map[string]string // by the name of a setting that the environment gave, its variable
 }
 
-// named is what a setting was given by, for messages.
+// named is the flag or variable that a setting was given by, for messages.
 func (c *config) named(setting string) string {
 	if variable, ok := c.variables[setting]; ok {
 		return variable
@@ -77,7 +77,7 @@ func settings() []*setting {
 			func(c *config, value string) error { return parseHosts(c, splitList(value)) },
 		},
 		{
-			"base-url", "URL", "the address", "what the links in mails and answers begin with, if it is reached under another URL",
+			"base-url", "URL", "the address", "the URL that links in mails and answers begin with, if the sandbox is reached under another URL than its address",
 			func(c *config, value string) (err error) { c.baseURL, err = parseBaseURL(value); return err },
 		},
 		{
@@ -93,7 +93,7 @@ func settings() []*setting {
 			},
 		},
 		{
-			"seed", "N", "", "draw ids, tokens and the client secret from this number: the same each time, and guessable",
+			"seed", "N", "", "generate ids, tokens and the client secret from this number: the same each time, and guessable",
 			func(c *config, value string) error {
 				n, err := strconv.ParseUint(value, 10, 64)
 				if err != nil {
@@ -115,7 +115,7 @@ func settings() []*setting {
 			},
 		},
 		{
-			"token-lifetime", "DURATION", "1h", "how long access tokens live; 0 for ever",
+			"token-lifetime", "DURATION", "1h", "how long access tokens live; 0 means for ever",
 			func(c *config, value string) (err error) {
 				c.options.TokenLifetime, err = parseLifetime(value)
 				return err
@@ -129,7 +129,7 @@ func settings() []*setting {
 			},
 		},
 		{
-			"redirect-url", "URL,…", "", "register these redirect URLs beside " + callbackURL + "; any port is accepted for a redirect URL on 127.0.0.1",
+			"redirect-url", "URL,…", "", "register these redirect URLs in addition to " + callbackURL + "; any port is accepted for a redirect URL on 127.0.0.1",
 			func(c *config, value string) error { return parseRedirectURLs(c, splitList(value)) },
 		},
 		{
@@ -145,7 +145,7 @@ func settings() []*setting {
 			},
 		},
 		{
-			"repeated-sends", "", "", "send a document again that has been sent, with mails to everybody, and do not refuse it",
+			"repeated-sends", "", "", "send a document again that is already out, with mails to everybody, instead of refusing",
 			func(c *config, value string) (err error) {
 				c.options.RepeatedSends, err = parseSwitch(value)
 				return err
@@ -207,9 +207,9 @@ func readConfig(args, environment []string, help io.Writer) (*config, error) {
 	return c, errors.Join(problems...)
 }
 
-// checkVariables refuses a variable that would be ignored. What Kubernetes sets for
-// services whose names begin with revv-sandbox is not meant for this program, nor what the
-// project's own measurements are switched on with, and an empty variable is none.
+// checkVariables refuses a variable that would be ignored. Three kinds are allowed:
+// variables that Kubernetes sets for services whose names begin with revv-sandbox, the
+// one that switches on the project's own measurements, and empty ones.
 func checkVariables(environment []string, all []*setting) error {
 	known := make([]string, len(all))
 	for i, s := range all {
@@ -241,8 +241,8 @@ func lookup(environment []string, name string) (value string, ok bool) {
 	return "", false
 }
 
-// checkAddress refuses what other machines would reach. A name could be any
-// machine's, so that apart from localhost it takes the same permission.
+// checkAddress refuses an address that other machines could reach. A name could belong to
+// any machine, so every name except localhost needs the same permission.
 func checkAddress(address string, allowRemote bool) error {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
@@ -288,7 +288,7 @@ func parseOrigin(value string) (origin string, ok bool) {
 	return u.Scheme + "://" + u.Host, true
 }
 
-// isShellOrigin reports the origin of a page in another shell than a browser, as
+// isShellOrigin reports the origin of a page that does not run in a browser, such as
 // capacitor://localhost or chrome-extension://abc.
 func isShellOrigin(text string) bool {
 	u, err := url.Parse(text)
@@ -313,8 +313,8 @@ func hasEmptyLabel(name string) bool {
 	return slices.Contains(strings.Split(strings.TrimSuffix(name, "."), "."), "")
 }
 
-// parseOrigins writes each origin as a browser does, without the port that its scheme
-// has anyway.
+// parseOrigins writes each origin as a browser does, without the default port of its
+// scheme.
 func parseOrigins(c *config, list []string) error {
 	for _, text := range list {
 		origin, ok := parseOrigin(text)
@@ -333,8 +333,8 @@ func parseOrigins(c *config, list []string) error {
 	return nil
 }
 
-// parseLifetime translates to the options of the sandbox, where 0 is the default
-// and a negative lifetime has no end.
+// parseLifetime translates to the options of the sandbox, where 0 means the default and a
+// negative lifetime has no end.
 func parseLifetime(value string) (time.Duration, error) {
 	d, err := time.ParseDuration(value)
 	if err == nil && d == 0 {

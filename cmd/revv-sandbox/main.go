@@ -1,7 +1,7 @@
-// Revv-sandbox is a Revv on your own machine: the API and OAuth with a consent
-// page, templates, documents, mails, pages for signers, webhooks, and faults on
-// demand, for programs in any language. It listens on loopback, prints where it
-// is, and how the quickstart reaches it.
+// Revv-sandbox is a Revv on your own machine: the API and OAuth with a consent page,
+// templates, documents, mails, pages for signers, webhooks, and faults on demand, for
+// programs in any language. It listens on loopback, and prints its address and how to run
+// the quickstart against it.
 //
 //	go run github.com/revv-go/revv/cmd/revv-sandbox
 //
@@ -106,10 +106,10 @@ func run(ctx context.Context, args, environment []string, stdout, stderr io.Writ
 	return serve(ctx, listener, pages, logger)
 }
 
-// listen opens the port, and makes sure that localhost was what it says.
+// listen opens the port, and makes sure that localhost is a loopback address.
 func listen(ctx context.Context, c *config) (net.Listener, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.address)
-	// Its number is another one on each system, and not all have it in package syscall.
+	// The error number differs between systems, and package syscall does not have all of them.
 	if err != nil && (strings.Contains(err.Error(), "address already in use") || strings.Contains(err.Error(), "Only one usage of each socket address")) {
 		return nil, fmt.Errorf("%s: %w; -addr 127.0.0.1:0 takes a free port", c.named("addr"), err)
 	}
@@ -123,8 +123,8 @@ func listen(ctx context.Context, c *config) (net.Listener, error) {
 	return listener, nil
 }
 
-// reachable is the address for a browser on this machine: nobody can connect to
-// "all addresses".
+// reachable is the address for a browser on this machine, which cannot connect to "all
+// addresses".
 func reachable(address net.Addr) string {
 	tcp, ok := address.(*net.TCPAddr)
 	if !ok || !tcp.IP.IsUnspecified() {
@@ -142,8 +142,8 @@ const (
 	grace = 500 * time.Millisecond
 )
 
-// serve answers until ctx is done. A request has to arrive within a time; there is none
-// for its answer: events are a stream, and some faults take their time on purpose.
+// serve answers until ctx is done. There is a limit for the arrival of a request, but
+// none for its answer: events are a stream, and some faults take their time on purpose.
 func serve(ctx context.Context, listener net.Listener, pages *console.Console, logger *log.Logger) error {
 	server := &http.Server{
 		Handler:           logRequests(pages.Handler(), logger),
@@ -179,7 +179,8 @@ func serve(ctx context.Context, listener net.Listener, pages *console.Console, l
 	return nil
 }
 
-// announce says where the sandbox is. Its last line can be pasted into a shell.
+// announce prints the address of the sandbox and how to use it. Its last line can be
+// pasted into a shell.
 func announce(out io.Writer, box *sandbox.Sandbox, c *config, address string) {
 	app := box.App()
 	registered := strings.Replace(strings.Join(app.RedirectURLs, ", "), callbackURL, callbackURL+" (with any port)", 1)

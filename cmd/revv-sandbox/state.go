@@ -33,9 +33,9 @@ type stateFile struct {
 	failing bool   // so that a full disk is reported once
 }
 
-// openState loads the file into the sandbox, and writes it, so that a place where
-// it cannot be written is noticed at the start. A file that is not understood is
-// left as it is. An empty path keeps nothing.
+// openState loads the file into the sandbox and writes it back, so that a place where it
+// cannot be written is noticed at the start. A file that is not understood is left as it
+// is. With an empty path nothing is kept.
 func openState(ctx context.Context, name, path string, s *sandbox.Sandbox) (f *stateFile, err error) {
 	if path == "" {
 		return nil, nil //nolint:nilnil // nothing is to be kept, and nothing wrong
@@ -81,10 +81,11 @@ func (f *stateFile) load() error {
 	return nil
 }
 
-// draftPrefix is how the name of a file begins that is renamed to the state file.
+// draftPrefix begins the names of the temporary files that are renamed to the state file.
 func (f *stateFile) draftPrefix() string { return "." + filepath.Base(f.path) + "-" }
 
-// removeDrafts removes what a sandbox that was killed has left, which holds secrets.
+// removeDrafts removes the temporary files of a sandbox that was killed, because they
+// contain secrets.
 func (f *stateFile) removeDrafts() {
 	entries, _ := os.ReadDir(filepath.Dir(f.path)) // what is wrong with the folder, save finds out
 	for _, entry := range entries {
@@ -95,9 +96,9 @@ func (f *stateFile) removeDrafts() {
 	}
 }
 
-// save writes beside the file and renames, so that whoever is interrupted leaves
-// the old state or the new one. The secret of the application is in it: nobody
-// else may read it.
+// save writes a temporary file and renames it, so that an interruption leaves the old
+// state or the new one. Only the owner may read it, because it contains the client
+// secret.
 func (f *stateFile) save() error {
 	revision := f.sandbox.Revision() // before the export: what comes between is saved twice, not never
 	content, err := f.sandbox.Export()
@@ -147,7 +148,7 @@ func (f *stateFile) run(ctx context.Context, logger *log.Logger) {
 	}
 }
 
-// close saves the last changes and gives the file free.
+// close saves the last changes and releases the file.
 func (f *stateFile) close() error {
 	if f == nil {
 		return nil
