@@ -26,16 +26,16 @@ type result struct {
 	problem    problem
 	retryAfter time.Duration
 	told       bool // the answer had a Retry-After
-	// unreachable says that no connection could be made, in this attempt nor before.
+	// unreachable says that no connection could be made, in this attempt or before.
 	unreachable bool
-	elsewhere   bool // it came from where a download was redirected to
+	elsewhere   bool // the answer came from the storage that a download was redirected to
 	err         error
 }
 
-// carry is for an attempt that the context of the call ended before there was an
-// answer. It takes over the answer of the attempt before, which says why the call took
-// so long: not that of a 401, for the token has been renewed since, and not beside
-// ErrOutcomeUnknown, where it would mislead.
+// carry copies the answer of the attempt before into r, if the context of the call ended
+// this attempt before there was an answer: the earlier answer says why the call took so
+// long. Two answers are not copied: a 401, because the token has been renewed since, and
+// any answer beside ErrOutcomeUnknown, where it would mislead.
 func (r *result) carry(class retry.Class, earlier *result) {
 	unknown := class == retry.Consequences && r.sent
 	if r.outcome != retry.Done || r.status != 0 || unknown || earlier.outcome == retry.Unauthorized {
@@ -47,7 +47,8 @@ func (r *result) carry(class retry.Class, earlier *result) {
 	}
 }
 
-// judge reads what the status of an answer means, and a refusal's Retry-After.
+// judge sets the outcome from the status of an answer, and reads the Retry-After of a
+// refusal.
 func (r *result) judge(resp *http.Response) {
 	r.retryAfter, r.told = 0, false
 	if resp.StatusCode >= http.StatusBadRequest {
@@ -56,9 +57,9 @@ func (r *result) judge(resp *http.Response) {
 	r.outcome = retry.OfStatus(resp.StatusCode, r.told)
 }
 
-// doubt changes what an answer means if the same request was sent before, by an earlier
-// attempt, the transport or middleware, and nobody knows what became of it: a deletion
-// that finds nothing has succeeded, and a refusal does not prove that a write with
+// doubt corrects the outcome if the same request was sent before, by an earlier attempt,
+// the transport or middleware, and nobody knows what became of it. Then a deletion that
+// finds nothing has succeeded, and a refusal does not prove that a write with
 // consequences was not applied.
 func (r *result) doubt(class retry.Class) {
 	switch {
@@ -69,14 +70,14 @@ func (r *result) doubt(class retry.Class) {
 	}
 }
 
-// past is what is known of all attempts of a call so far. It changes what the last one
-// means.
+// past is what is known from all attempts of a call so far. It can change the outcome of
+// the last one.
 type past struct {
 	doubtful bool // a request may have been applied whose answer was not heard
 	arrived  bool // an attempt has found a connection
 }
 
-// weigh reads a result in the light of what came before.
+// weigh corrects the last result by what came before.
 func (past *past) weigh(a *attempt, last *result) {
 	madeUp := a.class == retry.Consequences && last.outcome.Refuses() && a.unheard()
 	past.doubtful = past.doubtful || a.doubts.Load() > 0 || madeUp
@@ -88,7 +89,7 @@ func (past *past) weigh(a *attempt, last *result) {
 	last.unreachable = !past.arrived
 }
 
-// run is the pipeline: prepare, then attempt until the table says stop.
+// run is the pipeline: prepare the call, then attempt it until retry.Decide says stop.
 func (c *core) run(ctx context.Context, call *call, opts []CallOption, decode decoder) error {
 	p, err := c.prepare(ctx, call, opts)
 	if err != nil {
@@ -97,8 +98,8 @@ func (c *core) run(ctx context.Context, call *call, opts []CallOption, decode de
 	return c.loop(ctx, p, func(ctx context.Context, a *attempt) result { return c.attempt(ctx, p, a, decode) })
 }
 
-// loop repeats try as the class of the call and the outcome allow. A download
-// brings a try of its own.
+// loop repeats try as the class of the call and the outcome allow. Downloads pass a try
+// of their own.
 func (c *core) loop(ctx context.Context, p *prepared, try func(context.Context, *attempt) result) error {
 	var (
 		last    result
@@ -146,7 +147,7 @@ func (c *core) loop(ctx context.Context, p *prepared, try func(context.Context, 
 			c.auth.Reject(ctx, token)
 			renewed++
 			if token, err = c.token(ctx, p.name); err == nil && token.AccessToken == p.token.AccessToken {
-				return p.fail(&last, sent) // nobody has a better one
+				return p.fail(&last, sent) // there is no other token
 			}
 			if err == nil {
 				err = c.turn(ctx, p)
@@ -165,7 +166,7 @@ func (c *core) loop(ctx context.Context, p *prepared, try func(context.Context, 
 	}
 }
 
-// admit waits for the turn of an attempt, and fetches the token.
+// admit waits until an attempt may be sent, and fetches the token.
 func (c *core) admit(ctx context.Context, p *prepared) (*oauth2.Token, error) {
 	if err := c.turn(ctx, p); err != nil {
 		return nil, err
@@ -177,8 +178,9 @@ func (c *core) admit(ctx context.Context, p *prepared) (*oauth2.Token, error) {
 	return token, c.pass(ctx, p) // the renewal of a token takes its time
 }
 
-// turn waits for the gate and the limiter. If the gate was shut in the meantime, it asks
-// both again: calls must not leave together when the gate opens.
+// turn waits for the gate and the limiter. If the gate was shut while it waited for the
+// limiter, it waits for both again, so that calls do not all leave at once when the gate
+// opens.
 func (c *core) turn(ctx context.Context, p *prepared) error {
 	for {
 		if err := c.pass(ctx, p); err != nil || c.limiter == nil {
@@ -211,8 +213,8 @@ func (c *core) pass(ctx context.Context, p *prepared) error {
 	return nil
 }
 
-// heed shuts the gate for all calls after a 429 that says for how long, whether
-// or not the call that was told so comes back itself.
+// heed shuts the gate for all calls after a 429 with a Retry-After, even if the call that
+// got it is not repeated itself.
 func (c *core) heed(p *prepared, last *result) {
 	if last.status == http.StatusTooManyRequests && last.told && !last.elsewhere && last.retryAfter <= p.settings.retry.MaxRetryAfter {
 		c.gate.Close(time.Now().Add(last.retryAfter))
@@ -234,19 +236,19 @@ func (c *core) token(ctx context.Context, op string) (*oauth2.Token, error) {
 	return token, nil
 }
 
-// replaceable reports whether another token may be asked for after a 401: once in a
-// call, and once more if the token that came then was not new but found in the store,
-// where another program may have put it long ago.
+// replaceable reports whether another token may be fetched after a 401: once in a call,
+// and once more if the first replacement was found in the store, where another program
+// may have put it long ago, and was not new.
 func (c *core) replaceable(token *oauth2.Token, replaced int) bool {
 	found, ok := c.auth.(interface{ found(*oauth2.Token) bool })
 	return replaced == 0 || replaced == 1 && ok && found.found(token)
 }
 
-// errBudgetSpent says in an error why there were no more attempts.
+// errBudgetSpent is the reason for an error when the retry budget is spent.
 var errBudgetSpent = errors.New("not repeated, for too many calls of this client have failed")
 
-// pause waits before the next attempt. It returns the kinds of the error to
-// stop with instead, nil to go on.
+// pause waits before the next attempt. It returns nil to go on, or the kinds of the error
+// to stop with.
 func (c *core) pause(ctx context.Context, p *prepared, last *result, tries int) []error {
 	policy := p.settings.retry
 	wait := retry.Backoff(tries, policy.BaseDelay, policy.MaxDelay)
@@ -262,7 +264,8 @@ func (c *core) pause(ctx context.Context, p *prepared, last *result, tries int) 
 		}
 		return []error{context.DeadlineExceeded}
 	}
-	// Coming back when the service said so is no storm; all else takes a token.
+	// Repeating when the service asked for it is no retry storm; every other repetition
+	// takes a token from the budget.
 	costs := !(last.told && last.status == http.StatusTooManyRequests && wait > 0)
 	if costs && !c.budget.Take() {
 		return []error{errBudgetSpent}
@@ -276,7 +279,7 @@ func (c *core) pause(ctx context.Context, p *prepared, last *result, tries int) 
 	return nil
 }
 
-// outlasts reports whether a wait ends behind the deadline of ctx.
+// outlasts reports whether a wait would end after the deadline of ctx.
 func outlasts(ctx context.Context, wait time.Duration) bool {
 	deadline, ok := ctx.Deadline()
 	return ok && wait > 0 && time.Until(deadline) < wait
@@ -296,8 +299,9 @@ func sleep(ctx context.Context, wait time.Duration) error {
 	}
 }
 
-// overdue is the error of ctx, also if its deadline has passed and its timer has not run
-// yet: when a process goes on that was frozen, nothing may go out that is too late.
+// overdue is the error of ctx, and also DeadlineExceeded if its deadline has passed but
+// its timer has not run yet: when a frozen process continues, nothing must be sent too
+// late.
 func overdue(ctx context.Context) error {
 	err := ctx.Err()
 	if deadline, ok := ctx.Deadline(); err == nil && ok && !time.Now().Before(deadline) {
@@ -335,7 +339,8 @@ func (c *core) attempt(ctx context.Context, p *prepared, a *attempt, decode deco
 	return r
 }
 
-// late says of an attempt whose own time is over that it was not the caller's context.
+// late says in the error of an attempt that its own time limit ended it, and not the
+// caller's context.
 func (p *prepared) late(ctx, bounded context.Context, err error) error {
 	if err == nil || ctx.Err() != nil || !errors.Is(err, bounded.Err()) {
 		return err
@@ -343,8 +348,8 @@ func (p *prepared) late(ctx, bounded context.Context, err error) error {
 	return fmt.Errorf("longer than %v, see WithAttemptTimeout: %w", p.settings.timeout, err)
 }
 
-// exchange sends one request. It returns the answer, if there is one, and the outcome of
-// its status; the caller reads and closes the body.
+// exchange sends one request. It returns the answer, if there is one, with the outcome of
+// its status. The caller reads and closes the body.
 func (c *core) exchange(ctx, bounded context.Context, p *prepared, a *attempt, extra http.Header) (*http.Response, result) {
 	resp, err := c.roundTrip(bounded, p, a, extra)
 	if err != nil {
@@ -368,8 +373,8 @@ func (c *core) exchange(ctx, bounded context.Context, p *prepared, a *attempt, e
 	return resp, r
 }
 
-// roundTrip builds the request anew for every attempt: the URL and the headers
-// may be changed by middleware, and must not change for the next attempt.
+// roundTrip builds a new request for every attempt, because middleware may change its URL
+// and headers.
 func (c *core) roundTrip(ctx context.Context, p *prepared, a *attempt, extra http.Header) (*http.Response, error) {
 	if p.class != retry.Read {
 		ctx = a.trace(ctx)
@@ -401,7 +406,7 @@ func (p *prepared) capture(last *result, sent int) {
 	for name, values := range r.Header {
 		hidden := everything
 		if name == "Content-Type" || name == "Content-Disposition" {
-			hidden = tokens // what else was sent is part of media types, as "application", and of file names
+			hidden = tokens // other values that were sent can be part of media types, such as "application", and of file names
 		}
 		for i, value := range values {
 			values[i] = hidden.Replace(value)
@@ -419,7 +424,7 @@ func (c *core) log(ctx context.Context, p *prepared, a *attempt, r *result, took
 		slog.Int("status", r.status), slog.Duration("took", took), slog.String("request_id", p.safe(requestID(r.header))))
 }
 
-// describe begins the error of a call with what its last attempt was answered.
+// describe makes an error from the answer to the last attempt.
 func (p *prepared) describe(last *result, sent int) *Error {
 	e := &Error{
 		Op: p.name, StatusCode: last.status, Attempts: sent, RetryAfter: last.retryAfter,
@@ -428,7 +433,7 @@ func (p *prepared) describe(last *result, sent int) *Error {
 	if kind := statusKind(last.status); last.problem.page && (errors.Is(kind, ErrNotFound) || errors.Is(kind, ErrInvalid)) {
 		e.kinds = append(e.kinds, ErrUnexpectedContent) // what a web server refuses says nothing of an object
 	}
-	// A storage knows no access token: its 401 must make nobody look for a new one.
+	// A storage knows no access token: its 401 must not make anybody fetch a new one.
 	if e.elsewhere = last.elsewhere && last.status != 0; e.elsewhere {
 		e.Message = strings.TrimSuffix("said by the storage that the download was redirected to: "+e.Message, ": ")
 	}
@@ -489,7 +494,7 @@ func (p *prepared) failBefore(ctx context.Context, last *result, sent int, err e
 	}
 	cause := withoutURL(err)
 	if sent > 0 && errors.Is(cause, ErrInvalidArgument) {
-		cause = errors.New(cause.Error()) // which would say that nothing was sent
+		cause = errors.New(cause.Error()) // ErrInvalidArgument would say that nothing was sent
 	}
 	if last.err != nil {
 		cause = errors.Join(cause, last.err)
