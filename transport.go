@@ -23,15 +23,15 @@ import (
 	"github.com/revv-go/revv/internal/secret"
 )
 
-// CallInfo describes the attempt that a request belongs to, for middleware.
+// CallInfo describes, for middleware, the attempt that a request belongs to.
 type CallInfo struct {
 	Operation string // as "Documents.Create"
 	Route     string // the path with its placeholder, as "/api/docs/{id}"
 	Attempt   int    // from 1
 }
 
-// CallInfoFrom returns what is known of the request with this context; ok is
-// false for requests that are not the SDK's own.
+// CallInfoFrom returns the CallInfo of the request with this context. ok is false for
+// requests that are not the SDK's own.
 func CallInfoFrom(ctx context.Context) (info CallInfo, ok bool) {
 	if ctx == nil {
 		return CallInfo{}, false
@@ -49,38 +49,41 @@ type attemptKey struct{}
 type attempt struct {
 	info  CallInfo
 	class retry.Class
-	token secret.Value[*oauth2.Token] // hidden, for middleware may print the context of the request, and with it the attempt
+	token secret.Value[*oauth2.Token] // hidden, because middleware may print the context of the request, and with it the attempt
 
 	// What the transport reported: that it looked for a connection, and how often it
-	// wrote the headers of the request. Only writes are traced, for reads can be repeated.
+	// wrote the headers of the request. Only writes are traced, because reads can always
+	// be repeated.
 	sought  atomic.Bool
 	written atomic.Int32
-	// doubts counts the requests that were sent, also by a transport or middleware that
-	// repeats them by itself, less those whose answer says that they were not applied.
+	// doubts counts the requests that were sent, including those that a transport or
+	// middleware repeated by itself, less those whose answer says that they were not
+	// applied.
 	doubts atomic.Int32
 	// reached says that middleware let the request through to the network.
 	reached atomic.Bool
 	passage atomic.Int32 // open, found or shut
 	heard   atomic.Bool  // the network has begun to answer
 	given   atomic.Bool  // the network has returned an answer, or a transport has made one up
-	under   atomic.Int32 // requests that were handed to the network, which has not returned yet
-	dry     atomic.Bool  // what is traced at the moment goes nowhere, see isDump
+	under   atomic.Int32 // requests that the network has not returned from yet
+	dry     atomic.Bool  // the request that is traced at the moment goes nowhere, see isDump
 	hooks   httptrace.ClientTrace
 }
 
 // unheard reports that an answer cannot have come from the network although a request is
-// on its way there: middleware or a transport has lost its patience, and has made up a
+// on its way there: a transport or middleware did not wait for the network, and made up a
 // refusal.
 func (a *attempt) unheard() bool {
-	shut := a.shut() // what has no connection yet gets none any more
+	shut := a.shut() // a request without a connection gets none any more
 	return !shut && !a.heard.Load() || a.under.Load() > 0 && !(shut && a.sought.Load())
 }
 
-// The passage from the transport to the network. A transport or middleware may return
-// while the request is still on its way, if it runs it in a goroutine and has lost its
-// patience. A request counts as unsent only if it cannot be sent later, either. So the
-// one excludes the other: once a connection was found, the request counts as sent; once
-// it was judged unsent, a connection that is found too late is closed.
+// The passage is the way from the transport to the network. A transport or middleware
+// that runs a request in a goroutine may give up and return while the request is still on
+// its way. A request may count as unsent only if it cannot be sent later, either. So the
+// passage has one of two ends: if a connection was found first, the request counts as
+// sent; if the request was judged unsent first, a connection that is found later is
+// closed.
 const (
 	passageOpen int32 = iota
 	passageFound
@@ -89,21 +92,21 @@ const (
 
 var errOver = errors.New("the attempt is over")
 
-// find is what the transport does with a connection. It reports whether the request
-// may still go.
+// find opens the passage, unless it is shut, when the transport has found a connection.
+// It reports whether the request may be sent.
 func (a *attempt) find() bool {
 	return a.passage.CompareAndSwap(passageOpen, passageFound) || a.passage.Load() == passageFound
 }
 
-// shut keeps the request from being sent from now on. It reports false if that is too
-// late.
+// shut keeps the request from being sent from now on. It reports false if it is too late
+// for that.
 func (a *attempt) shut() bool {
 	return a.passage.CompareAndSwap(passageOpen, passageShut) || a.passage.Load() == passageShut
 }
 
-// trace watches whether a connection was found. A request that never had one
-// was certainly not received. One that comes too late is closed before anything is
-// written: others that share it over HTTP/2 fail, and no request is applied twice.
+// trace watches whether a connection was found. A request that never had one was
+// certainly not received. A connection that is found too late is closed before anything
+// is written: requests that share it over HTTP/2 fail, but no request is applied twice.
 func (a *attempt) trace(ctx context.Context) context.Context {
 	a.hooks = httptrace.ClientTrace{
 		GetConn: func(string) { a.sought.Store(true) },
@@ -131,14 +134,14 @@ func (a *attempt) trace(ctx context.Context) context.Context {
 	return httptrace.WithClientTrace(ctx, &a.hooks)
 }
 
-// isDump reports the connection of [httputil.DumpRequestOut], which recorders and loggers
-// call with a request that is about to be sent. It is a connection to nobody.
+// isDump reports the connection of [httputil.DumpRequestOut], which leads nowhere.
+// Recorders and loggers call that function with a request that is about to be sent.
 func isDump(conn net.Conn) bool {
 	return conn != nil && conn.LocalAddr() == nil && conn.RemoteAddr() == nil
 }
 
-// credentialed adds the credentials of the attempt. It stands behind all
-// middleware, next to the network.
+// credentialed adds the credentials of the attempt. It runs after all middleware, next to
+// the network.
 type credentialed struct{ core *core }
 
 // RoundTrip implements [http.RoundTripper].
@@ -160,27 +163,27 @@ func (t credentialed) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// newRequest makes a request of parts that have been checked; http.NewRequest would
-// check and parse them anew. A body of nil is none.
+// newRequest makes a request from parts that have been checked; http.NewRequest would
+// check and parse them again. A nil body means none.
 func newRequest(ctx context.Context, method string, target *url.URL, header http.Header, body []byte) *http.Request {
 	req := new(http.Request).WithContext(ctx)
 	req.Method, req.URL, req.Host, req.Header = method, target, target.Host, header
 	req.Proto, req.ProtoMajor, req.ProtoMinor = "HTTP/1.1", 1, 1
 	if body != nil {
 		req.ContentLength = int64(len(body))
-		req.Body = io.NopCloser(bytes.NewReader(body)) // which net/http knows to be in memory
+		req.Body = io.NopCloser(bytes.NewReader(body)) // of this, net/http knows that it is in memory
 	}
 	return req
 }
 
-// owns reports whether a URL is on the origin of the API. An opaque one would be
-// written into the request as it is, whatever host stands beside it.
+// owns reports whether a URL is on the origin of the API. An opaque URL is not, because
+// it would be written into the request as it is, whatever its host.
 func (c *core) owns(u *url.URL) bool {
 	return u != nil && u.Opaque == "" && origin(u) == origin(c.base)
 }
 
-// ownCopy returns a copy of a request of somebody else's that the credentials can
-// be put on: without any that it brings, and for the host of its URL.
+// ownCopy returns a copy of somebody else's request that the credentials can be put on:
+// without the credentials that it has, and for the host of its URL.
 func ownCopy(req *http.Request) *http.Request {
 	out := req.Clone(req.Context())
 	if out.Header == nil {
@@ -195,8 +198,8 @@ func ownCopy(req *http.Request) *http.Request {
 	return out
 }
 
-// foreignHeaders are not for middleware to set: credentials are the client's,
-// and net/http repeats a POST with an idempotency key by itself.
+// foreignHeaders must not be set by middleware: credentials are the client's, and
+// net/http repeats a POST with an idempotency key by itself.
 //
 //nolint:gochecknoglobals // a constant list; Go has no constant slices
 var foreignHeaders = []string{"Authorization", "Accesstoken", "Cookie", "Idempotency-Key", "X-Idempotency-Key"}
@@ -232,7 +235,7 @@ func (c *core) transmit(req *http.Request, a *attempt) (*http.Response, error) {
 	return resp, err
 }
 
-// isRefusal reports an answer, or the failure to get one, that says that the request was
+// isRefusal reports an answer, or a failure to get one, that says that the request was
 // not applied.
 func isRefusal(resp *http.Response, err error) bool {
 	if err != nil {
@@ -243,9 +246,9 @@ func isRefusal(resp *http.Response, err error) bool {
 	return r.outcome.Refuses()
 }
 
-// answered makes what a transport or middleware returns fit for use. Those of the
-// caller may leave out the body, or return an answer beside an error, which net/http
-// never does: then the body is empty, and the error alone counts.
+// answered repairs what a transport or middleware returns. The caller's own may return no
+// body, or an answer together with an error, which net/http never does: then the body is
+// empty, and only the error counts.
 func answered(resp *http.Response, err error) (*http.Response, error) {
 	if resp != nil && resp.Body == nil {
 		resp.Body = http.NoBody
@@ -282,12 +285,12 @@ func (c *core) setCredentials(header http.Header, token string) {
 	header["AccessToken"] = []string{token}
 }
 
-// classify tells how an attempt ended that has no answer. sent is whether bytes
-// of the request may have left.
+// classify returns how an attempt without an answer ended. sent is whether bytes of the
+// request may have left.
 func (a *attempt) classify(err error) (outcome retry.Outcome, sent bool) {
-	shut := a.shut() // before all else: from here on, nothing changes any more
+	shut := a.shut() // first of all, so that nothing changes from here on
 	if !a.reached.Load() {
-		return retry.Hopeless, false // middleware has decided so
+		return retry.Hopeless, false // middleware has not let it through
 	}
 	sent = a.class == retry.Read || !a.provablyUnsent(err, shut)
 	switch {
@@ -299,19 +302,19 @@ func (a *attempt) classify(err error) (outcome retry.Outcome, sent bool) {
 	return retry.Unsent, false
 }
 
-// provablyUnsent: the transport looked for a connection and found none, or it
-// does not report that and failed while it dialled, or the server says that it has
-// not looked at the request. Anything else counts as sent, for a contract sent
-// twice is worse than an error.
+// provablyUnsent reports whether the request certainly was not processed: the transport
+// looked for a connection and found none; or it does not report that, and failed while it
+// dialled; or the server says that it has not looked at the request. Anything else counts
+// as sent, because a contract sent twice is worse than an error.
 func (a *attempt) provablyUnsent(err error, shut bool) bool {
 	if !shut {
-		return a.written.Load() <= 1 && isUnprocessed(err) // after two tries, the error speaks of the last one alone
+		return a.written.Load() <= 1 && isUnprocessed(err) // after two tries, the error is only about the last one
 	}
 	if a.sought.Load() {
 		return true
 	}
 	if a.given.Load() {
-		return false // the error is of middleware, and tells nothing of the network
+		return false // the error is from middleware, and says nothing about the network
 	}
 	if isAny(err, new(*net.DNSError), new(*tls.CertificateVerificationError)) {
 		return true
@@ -320,20 +323,19 @@ func (a *attempt) provablyUnsent(err error, shut bool) bool {
 	return ok && dial.Op == "dial"
 }
 
-// unreached reports an attempt for which no connection could be made, and whose error
-// says so.
+// unreached reports an attempt that could make no connection, and whose error says so.
 func (a *attempt) unreached(err error) bool {
 	return a.reached.Load() && a.shut() && (a.provablyUnsent(err, true) || a.class == retry.Read && !a.given.Load() && isHopeless(err))
 }
 
-// errUnprocessed replaces the error of net/http, which asks for a GetBody.
+// errUnprocessed replaces the error of net/http, which misleadingly asks for a GetBody.
 var errUnprocessed = errors.New("http2: the server has not processed the request")
 
-// isUnprocessed reports a request that an HTTP/2 server has certainly not looked
-// at (RFC 9113, section 8.7): it refused the stream, it began to shut down before
-// the stream, or the connection was closed before the stream began. net/http would
-// send the request again by itself, says that it cannot, and has no exported type
-// for that: only its texts tell.
+// isUnprocessed reports a request that an HTTP/2 server has certainly not looked at (RFC
+// 9113, section 8.7): it refused the stream, it began to shut down before the stream, or
+// the connection was closed before the stream began. net/http would repeat the request by
+// itself, but cannot (see unrepeatable), and reports that in an error without an exported
+// type: only its text tells.
 func isUnprocessed(err error) bool {
 	text := withoutURL(err).Error()
 	reason, refused := strings.CutPrefix(text, "http2: Transport: cannot retry err [")
@@ -342,8 +344,8 @@ func isUnprocessed(err error) bool {
 		refused && strings.Contains(reason, "; REFUSED_STREAM; received from peer]")
 }
 
-// isHopeless reports failures that another attempt would meet again: a name
-// that does not exist, a certificate that does not fit, a protocol refused.
+// isHopeless reports failures that another attempt would meet again: a name that does not
+// exist, a certificate that is not valid for it, a protocol that is refused.
 func isHopeless(err error) bool {
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
 		return dns.IsNotFound
@@ -355,16 +357,16 @@ func isHopeless(err error) bool {
 	)
 }
 
-// handshakeAlerts are the alerts of RFC 8446, section 6.2, by which a server
-// refuses a handshake for good: no common version or cipher, no certificate of
-// the client that it takes, no such name.
+// handshakeAlerts are the alerts of RFC 8446, section 6.2, by which a server refuses a
+// handshake permanently: no common version or cipher, no acceptable client certificate,
+// no such name.
 //
 //nolint:gochecknoglobals // a constant list; Go has no constant slices
 var handshakeAlerts = []tls.AlertError{40, 42, 43, 44, 45, 46, 48, 49, 70, 71, 112, 116, 120}
 
-// isTLSRefusal reports a handshake that one of the sides has ended on purpose.
-// crypto/tls has no exported type for alerts that come over a connection, and
-// none for what it finds wrong with a server by itself: only their texts tell.
+// isTLSRefusal reports a handshake that one of the sides has ended on purpose. crypto/tls
+// has no exported type for alerts that arrive, nor for what it finds wrong with a server
+// itself: only their texts tell.
 func isTLSRefusal(err error) bool {
 	remote, ok := errors.AsType[*net.OpError](err)
 	if ok && remote.Op == "remote error" && remote.Err != nil {
@@ -383,15 +385,16 @@ func isCorrupt(err error) bool {
 	return errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) || isAny(err, new(flate.CorruptInputError))
 }
 
-// areHeadersTooLarge reports an answer whose headers exceed the limit of the
-// transport. net/http says so in the text alone, HTTP/1 and HTTP/2 in turn.
+// areHeadersTooLarge reports an answer whose headers exceed the limit of the transport.
+// net/http says so only in the text of its error, in one way for HTTP/1 and in another
+// for HTTP/2.
 func areHeadersTooLarge(err error) bool {
 	text := err.Error()
 	return strings.Contains(text, "server response headers exceeded") || strings.Contains(text, "response header list larger than advertised limit")
 }
 
-// withoutURL removes the URL from the errors of clients that wrap themselves as
-// a transport: its query may hold what must not be printed.
+// withoutURL removes the URL from the errors of an http.Client that is used as a
+// transport: its query may contain secrets.
 func withoutURL(err error) error {
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		return withoutURL(u.Err)
