@@ -20,7 +20,7 @@ import (
 	"github.com/revv-go/revv/internal/wire"
 )
 
-// call is one operation on its way through the pipeline.
+// call is one operation in the pipeline.
 type call struct {
 	name  string
 	field string // of Routes, "" for Do
@@ -29,18 +29,18 @@ type call struct {
 	input input
 }
 
-// input is what a service method puts into a call.
+// input is what a service method passes to a call.
 type input struct {
 	id    segment // expands the route's placeholder
 	query any     // a struct for go-querystring
 	body  any     // a value for encoding/json
 	// refused is why the call cannot be made, if that is known from the start. prepare
-	// returns it, once it has applied the options: CaptureResponse has to empty its
-	// Response even then.
+	// returns it only after it has applied the options, because CaptureResponse has to
+	// empty its Response in any case.
 	refused error
 }
 
-// segment is an id on its way into a path, with the name of its argument.
+// segment is an id for a path, with the name of its argument.
 type segment struct {
 	name, text string
 	rule       string // why the id cannot be used, "" if it can
@@ -81,9 +81,9 @@ type prepared struct {
 	url      url.URL
 	body     []byte
 
-	// What the attempts have used, and no error must show.
+	// What the attempts have used, and what errors must not show.
 	token   *oauth2.Token   // that of the last attempt
-	before  []*oauth2.Token // those of earlier attempts, if they were others
+	before  []*oauth2.Token // those of earlier attempts, if they were different
 	targets []*url.URL      // where a download was redirected to
 }
 
@@ -126,11 +126,11 @@ func (c *core) prepare(ctx context.Context, call *call, opts []CallOption) (*pre
 			return nil, argument(call.name, "body", "cannot be encoded as JSON: "+printable(err.Error(), maxErrorText))
 		}
 	}
-	return p, checkContext(ctx, call.name) // last, for the options have to be applied even then
+	return p, checkContext(ctx, call.name) // last, because the options have to be applied even then
 }
 
-// path expands the route of a call: with its id, or for a call of Do with the values that
-// the options give.
+// path expands the route of a call with its id, or in a call of Do with the values of
+// WithPathValue.
 func (c *call) path(given map[string]string) (path, escaped string, err error) {
 	id := c.input.id
 	if id.rule != "" {
@@ -162,9 +162,9 @@ func (c *call) path(given map[string]string) (path, escaped string, err error) {
 	return path, escaped, nil
 }
 
-// header returns the headers of one attempt, all but the credentials, in a map of its
-// own; extra ones replace the others. The values are shared: a transport must not write
-// into them (see [http.RoundTripper]), and middleware, which may, gets a copy.
+// header returns the headers of one attempt, without the credentials, in a new map; extra
+// ones replace the others. The values are shared: a transport must not write into them
+// (see [http.RoundTripper]), and middleware, which may, gets a copy.
 func (c *core) header(p *prepared, extra http.Header) http.Header {
 	given := p.settings.header.Reveal()
 	header := make(http.Header, len(given)+len(extra)+4)
@@ -207,11 +207,11 @@ func encodeQuery(params any, extra url.Values) (string, error) {
 	return values.Encode(), nil
 }
 
-// encodeBody encodes without escaping <, > and &, which JSON does not ask for.
+// encodeBody encodes without escaping <, > and &, which JSON does not require.
 func encodeBody(body any) ([]byte, error) {
 	raw, ok := body.(json.RawMessage)
 	if !ok {
-		raw, ok = body.([]byte) // encoding/json would make a text in base 64 of it
+		raw, ok = body.([]byte) // encoding/json would encode it as base 64
 	}
 	if ok {
 		if !utf8.Valid(raw) {
@@ -264,7 +264,7 @@ func (c *core) fetchAny(ctx context.Context, op opID, in input, key string, out 
 	})
 }
 
-// send runs an operation of whose answer nothing is known.
+// send runs an operation whose answer is not known.
 func send(ctx context.Context, c *core, op opID, in input, opts []CallOption) error {
 	return c.runOp(ctx, op, in, opts, acknowledged)
 }
@@ -274,8 +274,8 @@ func (c *core) runOp(ctx context.Context, op opID, in input, opts []CallOption, 
 	return c.run(ctx, c.operation(op, in), opts, decode)
 }
 
-// operation makes a call of a row of the table. Without a client there are no routes;
-// prepare refuses the call for that.
+// operation makes a call from a row of the table. Without a client there are no routes;
+// prepare then refuses the call.
 func (c *core) operation(op opID, in input) *call {
 	row := &operations[op]
 	call := &call{name: row.name, field: row.field, class: row.class, input: in}
@@ -285,8 +285,8 @@ func (c *core) operation(op opID, in input) *call {
 	return call
 }
 
-// requestIDHeaders are tried in turn. None is known of the service; they are
-// the names in common use.
+// requestIDHeaders are tried in turn. Which header the service uses is not known; these
+// are common names.
 //
 //nolint:gochecknoglobals // a constant list; Go has no constant slices
 var requestIDHeaders = []string{"X-Request-Id", "X-Amzn-Requestid", "X-Correlation-Id"}

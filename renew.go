@@ -14,14 +14,14 @@ import (
 	"github.com/revv-go/revv/internal/secret"
 )
 
-// opRefresh is the renewal of a token pair, as errors have it.
+// opRefresh is the name of a renewal in errors.
 const opRefresh = "OAuth.Refresh"
 
 const (
 	// flightLimit is how long a renewal may take, whoever waits for it.
 	flightLimit = 30 * time.Second
-	// earliness is how long before its expiry a token is renewed, where its
-	// life is long enough for that.
+	// earliness is how long before its expiry a token is renewed, if its life is long
+	// enough for that.
 	earliness = 30 * time.Second
 	saveTries = 3
 )
@@ -33,23 +33,23 @@ type storeAuth struct {
 	store   TokenStore
 	account string
 
-	// What mu guards as well.
-	renewed      digest    // the access token that a renewal of this authenticator has brought
-	renewedAt    time.Time // when it has
+	// Also guarded by mu.
+	renewed      digest    // the access token from the last renewal of this authenticator
+	renewedAt    time.Time // when that was
 	refusedFresh digest    // the access token that was refused although it was fresh
-	pausedUntil  time.Time // when another one is fetched from the endpoint all the same
-	saving       bool      // the pair that could not be saved is tried again without a call
+	pausedUntil  time.Time // until then, no other token is fetched in its place
+	saving       bool      // a timer runs that will try again to save the pair
 
-	// What only the flight touches, and there is one at a time.
+	// Used only by the flight, of which there is one at a time.
 	dead      digest                        // the refresh token that the endpoint declared invalid
 	seen      []secret.Value[*oauth2.Token] // the pairs that the store has shown to this flight
-	saved     bool                          // this flight has saved a pair that the endpoint has given out
+	saved     bool                          // this flight has saved a pair that the endpoint has issued
 	told      slog.Level                    // of the failure that was logged last
 	toldAt    time.Time                     // zero if a renewal has succeeded since
 	refresher refresher
 }
 
-// digest stands for a token that is only compared.
+// digest replaces a token that is only compared.
 type digest [sha256.Size]byte
 
 func digestOf(text string) digest {
@@ -68,8 +68,8 @@ const (
 	night             // over
 )
 
-// remaining looks at the expiry. That is a hint, which leads to one renewal ahead of
-// time at most; the 401 of the service decides.
+// remaining looks at the expiry. That is only a hint, which leads to at most one renewal
+// ahead of time; the 401 of the service decides.
 func remaining(token *oauth2.Token) span {
 	if token.Expiry.IsZero() {
 		return life
@@ -90,7 +90,7 @@ func remaining(token *oauth2.Token) span {
 // Token implements [Authenticator].
 func (a *storeAuth) Token(ctx context.Context) (*oauth2.Token, error) { return a.token(ctx, a.renew) }
 
-// found reports whether a token was found in the store, and not brought by the last
+// found reports whether a token was found in the store, instead of brought by the last
 // renewal of this authenticator.
 func (a *storeAuth) found(token *oauth2.Token) bool {
 	a.mu.Lock()
@@ -98,8 +98,8 @@ func (a *storeAuth) found(token *oauth2.Token) bool {
 	return digestOf(token.AccessToken) != a.renewed
 }
 
-// renew returns the token in the store if that is usable, for somebody else may have put
-// it there, and replaces the pair otherwise.
+// renew returns the token in the store if it is usable, because somebody else may have
+// put it there. Otherwise it replaces the pair.
 func (a *storeAuth) renew(rejected digest) (fresh, spare *oauth2.Token, err error) {
 	a.note(true)
 	defer a.note(false)
@@ -140,8 +140,9 @@ func (a *storeAuth) renew(rejected digest) (fresh, spare *oauth2.Token, err erro
 		fresh, spent, err := a.replace(ctx, usable)
 		posted = posted || spent != nil
 		if spent != nil && errors.Is(err, ErrReauthorizationRequired) {
-			// That holds until the store changes. It may have changed already: another
-			// program may have used the refresh token first. So look again, once.
+			// The refresh token stays refused until the store changes. It may have
+			// changed already, because another program may have used the refresh token
+			// first. So look again, once.
 			a.dead = digestOf(spent.RefreshToken)
 			if refused == nil {
 				refused = err
@@ -152,10 +153,11 @@ func (a *storeAuth) renew(rejected digest) (fresh, spare *oauth2.Token, err erro
 	}
 }
 
-// reminding is how often failures are logged that go on.
+// reminding is how often a failure is logged that goes on.
 const reminding = time.Minute
 
-// log tells how a renewal has ended. What fails at every call is told once a minute.
+// log logs how a renewal ended. A failure that comes again with every call is logged once
+// a minute.
 func (a *storeAuth) log(fresh *oauth2.Token, posted bool, took time.Duration, err error) {
 	attrs := []slog.Attr{slog.Duration("took", took)}
 	if err != nil {
@@ -185,10 +187,10 @@ func (a *storeAuth) log(fresh *oauth2.Token, posted bool, took time.Duration, er
 	}
 }
 
-// loggerLimit is how long a logger is waited for.
+// loggerLimit is how long a call of the logger is waited for.
 const loggerLimit = time.Second
 
-// tell logs something about the account. A logger that panics or hangs must not keep the
+// tell logs a message with the account. A logger that panics or hangs must not keep the
 // token from those who wait for it.
 func (a *storeAuth) tell(level slog.Level, message string, attrs ...slog.Attr) {
 	logger := a.refresher.config.Reveal().Logger
@@ -208,15 +210,16 @@ func (a *storeAuth) tell(level slog.Level, message string, attrs ...slog.Attr) {
 }
 
 const (
-	// freshness is how long after its renewal a token counts as fresh that the service refuses.
+	// freshness is how long after its renewal a token counts as fresh if the service
+	// refuses it.
 	freshness = 5 * time.Second
-	// renewalPause is how long no other token is fetched from the endpoint then. Where the service
-	// answers everything with 401, each call would spend a refresh token.
+	// renewalPause is how long no other token is fetched after that. If the service
+	// answers everything with 401, each call would otherwise spend a refresh token.
 	renewalPause = 30 * time.Second
 )
 
-// refused says that the service has answered 401 to a token that had replaced another one in
-// the same call. If it is fresh, one more would not help.
+// refused reports that the service has answered 401 to a token that had replaced another
+// one in the same call. If it is fresh, another one would not help.
 func (a *storeAuth) refused(token *oauth2.Token) {
 	a.mu.Lock()
 	fresh := digestOf(token.AccessToken)
@@ -230,8 +233,8 @@ func (a *storeAuth) refused(token *oauth2.Token) {
 	}
 }
 
-// paused reports whether the stored pair is not to be replaced yet, for its token is the one
-// that was refused.
+// paused reports whether the stored pair must not be replaced yet, because its access
+// token is the fresh one that was refused.
 func (a *storeAuth) paused(stored *oauth2.Token) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -239,9 +242,9 @@ func (a *storeAuth) paused(stored *oauth2.Token) bool {
 }
 
 // replace fetches a new pair and returns it once the store has saved it. spent is the
-// pair whose refresh token went to the endpoint, nil if none did. If the store fails to
-// save a pair that the endpoint has given out, the pair is remembered and saving it is
-// tried again: the pair that it replaces is of no use to anybody.
+// pair whose refresh token was sent to the endpoint, nil if none was. If the store fails
+// to save a pair that the endpoint has issued, the pair is remembered and saving is tried
+// again, because the old pair is useless by then.
 func (a *storeAuth) replace(ctx context.Context, usable func(*oauth2.Token) bool) (fresh, spent *oauth2.Token, err error) {
 	var (
 		failure error     // why there is nothing to save
@@ -249,7 +252,7 @@ func (a *storeAuth) replace(ctx context.Context, usable func(*oauth2.Token) bool
 	)
 	next := func(stored *oauth2.Token) (*oauth2.Token, error) {
 		if failure != nil {
-			return nil, failure // a store that asks twice must not spend a token twice
+			return nil, failure // a store that calls twice must not spend a token twice
 		}
 		a.see(stored)
 		saving = a.unsaved()
@@ -258,7 +261,7 @@ func (a *storeAuth) replace(ctx context.Context, usable func(*oauth2.Token) bool
 			saving = nil
 		}
 		switch {
-		case stored == nil: // removed: a pair that is not saved yet does not bring the account back
+		case stored == nil: // removed: a pair that is not saved yet must not bring the account back
 			failure = a.storeFailure(ErrNoToken)
 		case saving != nil:
 			return saving.to, nil
@@ -291,7 +294,7 @@ func (a *storeAuth) replace(ctx context.Context, usable func(*oauth2.Token) bool
 			a.saved = saving != nil
 			return fresh, spent, nil
 		}
-		waiting := cmp.Or(saving, a.unsaved()) // the store may have failed before it asked
+		waiting := cmp.Or(saving, a.unsaved()) // the store may have failed before it called next
 		if waiting == nil {
 			return nil, spent, a.storeFailure(err, spent)
 		}
@@ -303,13 +306,13 @@ func (a *storeAuth) replace(ctx context.Context, usable func(*oauth2.Token) bool
 	}
 }
 
-// see notes a pair that the store has shown.
+// see records a pair that the store has shown.
 func (a *storeAuth) see(stored *oauth2.Token) {
 	a.seen = append(a.seen, secret.New(cloneToken(stored))) // the store may use its memory again
 }
 
-// storeFailure is an error of the store, without the tokens that are known: a store may
-// quote what it was given, and what it holds.
+// storeFailure is an error of the store without the known tokens: a store may quote what
+// it was given, and what it holds.
 func (a *storeAuth) storeFailure(err error, known ...*oauth2.Token) *Error {
 	for _, pair := range a.seen {
 		known = append(known, pair.Reveal())
@@ -323,7 +326,7 @@ func (a *storeAuth) storeFailure(err error, known ...*oauth2.Token) *Error {
 	return &Error{Op: opRefresh, Message: "the token store", cause: concealed(err, textsOf(known...)...)}
 }
 
-// textsOf lists what must not be printed of tokens.
+// textsOf lists the secrets of tokens.
 func textsOf(tokens ...*oauth2.Token) (texts []string) {
 	for _, token := range tokens {
 		if token != nil {
