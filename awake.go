@@ -6,11 +6,12 @@ import (
 	"time"
 )
 
-// awake is [context.WithTimeout] for the time that the process runs. Where it is frozen, as
-// between two requests of a serverless function, a timer is due at once when it goes on,
-// and is faster than the answer that has been waiting for it: the new pair would be lost
-// with it. So the limit is counted in steps, of which a freeze takes one at most. The
-// deadline is that of the clock, by which nothing more is begun that takes its time.
+// awake is like [context.WithTimeout], but counts only the time in which the process
+// runs. When a frozen process continues, as between two requests of a serverless
+// function, an ordinary timer is due at once and fires before the answer is read that has
+// been waiting; the new pair in it would be lost. So the limit is counted in steps, of
+// which a freeze uses up at most one. Deadline returns the time by the clock, so that
+// nothing long is begun after it.
 func awake(parent context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
 	const steps = 30
 	c := &awakeContext{Context: parent, deadline: time.Now().Add(limit), done: make(chan struct{})}
@@ -37,7 +38,7 @@ func awake(parent context.Context, limit time.Duration) (context.Context, contex
 	}
 }
 
-// awakeContext has an end of its own, and the values of its parent.
+// awakeContext has its own end, and the values of its parent.
 type awakeContext struct {
 	context.Context //nolint:containedctx // it is one
 

@@ -32,8 +32,8 @@ type tokenEndpoint struct {
 	op    string
 	url   *url.URL
 	limit time.Duration
-	// These are methods of the transport, and not the transport itself, which a dump
-	// could look into: the buffers of its connections hold what was sent.
+	// These are methods of the transport instead of the transport itself, whose fields
+	// could be printed: the buffers of its connections hold what was sent.
 	roundTrip func(*http.Request) (*http.Response, error)
 	close     func() // ends idle connections that nobody else can use
 }
@@ -52,12 +52,13 @@ func newTokenEndpoint(op string, c OAuthConfig) (*tokenEndpoint, error) {
 		return e, nil
 	}
 	own := newTransport()
-	own.ResponseHeaderTimeout = 0 // limit is counted otherwise, see awake
+	own.ResponseHeaderTimeout = 0 // e.limit is counted in another way, see awake
 	e.roundTrip, e.close = own.RoundTrip, own.CloseIdleConnections
 	return e, nil
 }
 
-// tokenReply is what came of one form. err is nil if outcome is Success, and only then.
+// tokenReply is the result of posting one form. err is nil if and only if outcome is
+// Success.
 type tokenReply struct {
 	outcome retry.Outcome
 	token   *oauth2.Token
@@ -66,8 +67,8 @@ type tokenReply struct {
 	err     *Error
 }
 
-// behind takes into account whether an earlier form may have arrived: if so, the endpoint
-// is not unreachable. It returns whether one may have arrived by now.
+// behind corrects the error if an earlier form may have arrived: then the endpoint is not
+// unreachable. It returns whether a form may have arrived by now.
 func (r *tokenReply) behind(arrived bool) bool {
 	if arrived && r.err != nil {
 		r.err.kinds = slices.DeleteFunc(r.err.kinds, func(kind error) bool { return errors.Is(kind, ErrUnreachable) })
@@ -75,7 +76,7 @@ func (r *tokenReply) behind(arrived bool) bool {
 	return arrived || r.sent
 }
 
-// post sends a form once. The error shows nothing of it.
+// post sends a form once. The error shows nothing of the form.
 func (e *tokenEndpoint) post(ctx context.Context, form url.Values) tokenReply {
 	r := e.send(ctx, form)
 	if r.err != nil {
@@ -90,11 +91,12 @@ func (e *tokenEndpoint) send(ctx context.Context, form url.Values) tokenReply {
 	target := *e.url
 	bounded, cancel := awake(ctx, e.limit)
 	defer cancel()
-	// Without GetBody, with which net/http would repeat a form by itself.
+	// Without GetBody, so that net/http does not repeat a form by itself.
 	req := newRequest(a.trace(bounded), http.MethodPost, &target, http.Header{
 		"Accept": {"application/json"}, "Content-Type": {"application/x-www-form-urlencoded"}, "User-Agent": {"revv-go/" + Version},
 	}, []byte(form.Encode()))
-	// On a connection that is kept, net/http would log what comes after the answer.
+	// On a connection that is kept open, net/http would log what arrives after the
+	// answer.
 	req.Close = true
 	resp, err := answered(e.roundTrip(req)) //nolint:bodyclose // read closes it
 	if err != nil {
@@ -111,13 +113,13 @@ func (e *tokenEndpoint) send(ctx context.Context, form url.Values) tokenReply {
 	}
 	r := e.read(ctx, resp)
 	if r.outcome.Refuses() && a.unheard() {
-		r.outcome = retry.Cut // the transport made the refusal up, and the form is on its way
+		r.outcome = retry.Cut // the transport made up the refusal, and the form is on its way
 	}
 	return r
 }
 
-// read makes a token of an answer. The body may hold what was sent, or a token, so the
-// error shows nothing of it but a code that RFC 6749 knows.
+// read makes a token from an answer. The body may contain what was sent, or a token, so
+// the error shows only a code that RFC 6749 knows.
 func (e *tokenEndpoint) read(ctx context.Context, resp *http.Response) tokenReply {
 	r := tokenReply{sent: true, err: &Error{Op: e.op, StatusCode: resp.StatusCode}}
 	if resp.StatusCode < http.StatusOK { // after a 101 the body is a connection, which no context ends
@@ -183,8 +185,8 @@ func knownCode(code string) string {
 	return ""
 }
 
-// parseToken reads the answer of the token endpoint. It returns the code of an error, a
-// token, or why it is neither. It tolerates what is not documented.
+// parseToken reads the answer of the token endpoint. It returns the code of an error, or
+// a token, or an error if it is neither. Undocumented members are tolerated.
 func parseToken(contentType string, body []byte) (code string, token *oauth2.Token, err error) {
 	if isBlank(body) {
 		return "", nil, ErrEmptyResponse
@@ -210,7 +212,7 @@ func parseToken(contentType string, body []byte) (code string, token *oauth2.Tok
 	if code = knownCode(failure); code != "" {
 		return code, nil, nil
 	}
-	if failure != "" && token.AccessToken == "" { // beside a token it need not be an error, as "error": false
+	if failure != "" && token.AccessToken == "" { // together with a token it need not be an error, for example "error": false
 		return "", nil, malformed(errors.New("an error that OAuth does not know"))
 	}
 	switch kind := strings.ToLower(tokenText(reply.TokenType)); {
@@ -248,8 +250,8 @@ func tokenText(raw json.RawMessage) string {
 	return text
 }
 
-// refreshText reads a refresh token. What cannot be one, as false, counts as absent, so
-// that the old one is kept.
+// refreshText reads a refresh token. A value that cannot be one, such as false, counts as
+// absent, so that the old one is kept.
 func refreshText(raw json.RawMessage) string {
 	text := tokenText(raw)
 	kind := wire.Kind(raw)
@@ -263,8 +265,9 @@ func refreshText(raw json.RawMessage) string {
 // seconds: ten years.
 const maxLifetime = 10 * 365 * 24 * 3600
 
-// lifetime reads expires_in, which is not documented: a number or a text. It returns 0,
-// "not known", for what makes no sense: expiry is a hint, the service's 401 decides.
+// lifetime reads expires_in, which is not documented: a number or a text. A value that
+// makes no sense gives 0, "not known". The expiry is only a hint; the service's 401
+// decides.
 func lifetime(raw json.RawMessage) int64 {
 	seconds, err := strconv.ParseFloat(tokenText(raw), 64)
 	if err != nil || math.IsNaN(seconds) || seconds < 1 || seconds > maxLifetime {
@@ -274,7 +277,8 @@ func lifetime(raw json.RawMessage) int64 {
 }
 
 // again waits until the form may be sent once more, and reports whether it may. After the
-// wait, so much time must be left; if the wait is too long, the error of the reply says so.
+// wait, left must still be available before the deadline of ctx. If the wait is too long,
+// the error of the reply says so.
 func (r *tokenReply) again(ctx context.Context, try int, left time.Duration) bool {
 	if try >= defaultAttempts {
 		return false
@@ -309,13 +313,13 @@ type refresher struct {
 }
 
 // answerTime is how much time a flight must have left when it posts a refresh token. The
-// token is spent then, and if nobody waits for the answer, the new pair is lost.
+// token is spent then, and if the flight does not wait for the answer, the new pair is
+// lost.
 const answerTime = 10 * time.Second
 
-// refresh posts the refresh token. It tries up to three times if the endpoint fails, or
-// says that it has not used the token. After an answer was lost it tries once more, and
-// at once: a server that rotates may accept a token twice within a moment, but takes a
-// late one for theft.
+// refresh posts the refresh token, up to three times if the endpoint fails or says that
+// it has not used the token. If an answer is lost, it posts once more, at once: a server
+// that rotates may accept a token twice within a moment, but takes a later use for theft.
 func (r *refresher) refresh(ctx context.Context, refreshToken string) (*oauth2.Token, *Error) {
 	if wait := r.gate.Wait(); wait > 0 {
 		return nil, &Error{Op: r.endpoint.op, RetryAfter: wait, Message: "the token endpoint has asked to wait", kinds: []error{ErrRateLimited}}
@@ -356,9 +360,9 @@ func (r *refresher) refresh(ctx context.Context, refreshToken string) (*oauth2.T
 			if reply.told {
 				r.gate.Close(time.Now().Add(min(reply.err.RetryAfter, defaultMaxRetryAfter)))
 			}
-		case reply.err.Code == codeInvalidGrant, reply.err.Code == codeInvalidClient: // neither says that credentials were unwanted
+		case reply.err.Code == codeInvalidGrant, reply.err.Code == codeInvalidClient: // neither means that the credentials were unwanted
 		case reply.outcome == retry.Refused, reply.outcome == retry.Unauthorized:
-			r.authenticate = false // what it once demanded may be unwanted now: the next form is the documented one
+			r.authenticate = false // the endpoint may no longer want the credentials: the next form is the documented one
 		}
 		return nil, reply.err
 	}

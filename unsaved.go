@@ -14,23 +14,24 @@ import (
 	"github.com/revv-go/revv/internal/secret"
 )
 
-// rotation is a pair that the endpoint has given out to an authenticator, and the one that
+// rotation is a pair that the endpoint has issued to an authenticator, and the pair that
 // it replaces.
 type rotation struct {
 	owner    *storeAuth
 	from, to *oauth2.Token
 }
 
-// replaces reports whether the rotation replaces the stored pair: that is the pair it was
-// made from, or another one with the same refresh token, if the rotation has spent it.
+// replaces reports whether the rotation replaces the stored pair. It does if that is the
+// pair it was made from, or one with the same refresh token if the rotation has spent
+// that.
 func (r *rotation) replaces(stored *oauth2.Token) bool {
 	return samePair(stored, r.from) || stored.RefreshToken == r.from.RefreshToken && r.to.RefreshToken != r.from.RefreshToken
 }
 
-// unsavedPairs are the rotations that a store has not taken yet. Apart from renewals,
-// this is the only state that the clients of a process share. They have to: the refresh
-// token in the store is spent, and whichever authenticator of the account posted it
-// again would be taken for a thief.
+// unsavedPairs are the rotations that a store has not saved yet. Apart from renewals,
+// this is the only state that the clients of a process share. They have to share it: the
+// refresh token in the store is spent, and if another authenticator of the account posted
+// it again, the endpoint could take it for stolen.
 //
 //nolint:gochecknoglobals // see above
 var unsavedPairs struct {
@@ -39,8 +40,8 @@ var unsavedPairs struct {
 	all []secret.Value[*rotation]
 }
 
-// renewals are the authenticators that renew a token at this moment. Only [Client.Settle]
-// needs them: a program may have dropped a client whose renewal still goes on.
+// renewals are the authenticators that are renewing a token. Only [Client.Settle] needs
+// them: a program may have dropped a client whose renewal still runs.
 //
 //nolint:gochecknoglobals // see above
 var renewals = struct {
@@ -49,8 +50,8 @@ var renewals = struct {
 	by map[*storeAuth]bool
 }{by: make(map[*storeAuth]bool)}
 
-// note says whether a renewal is under way. (A [sync.Map] would be compiled anew here, with
-// more code than all of the token endpoint.)
+// note records whether a renewal is under way. (A [sync.Map] would add more compiled code
+// than the whole token endpoint.)
 func (a *storeAuth) note(underWay bool) {
 	renewals.Lock()
 	defer renewals.Unlock()
@@ -61,7 +62,7 @@ func (a *storeAuth) note(underWay bool) {
 	}
 }
 
-// renewing returns the authenticators of the same store that renew a token.
+// renewing returns the authenticators of the same store that are renewing a token.
 func (a *storeAuth) renewing() (others []*storeAuth) {
 	renewals.Lock()
 	defer renewals.Unlock()
@@ -73,7 +74,7 @@ func (a *storeAuth) renewing() (others []*storeAuth) {
 	return others
 }
 
-// waiting returns the authenticators of the same store whose pair waits to be saved.
+// waiting returns the authenticators of the same store that have an unsaved pair.
 func (a *storeAuth) waiting() (others []*storeAuth) {
 	unsavedPairs.Lock()
 	defer unsavedPairs.Unlock()
@@ -85,20 +86,20 @@ func (a *storeAuth) waiting() (others []*storeAuth) {
 	return others
 }
 
-// sharesPairWith reports whether two authenticators keep the same pair: that of one
+// sharesPairWith reports whether two authenticators keep the same pair, that of one
 // account in one store.
 func (a *storeAuth) sharesPairWith(other *storeAuth) bool {
 	return a.account == other.account && a.sharesStoreWith(other)
 }
 
-// sharesStoreWith reports whether two authenticators have the same store. Where stores
-// cannot be compared, an authenticator shares one with itself alone.
+// sharesStoreWith reports whether two authenticators have the same store. If stores
+// cannot be compared, an authenticator shares its store only with itself.
 func (a *storeAuth) sharesStoreWith(other *storeAuth) bool {
 	return a == other || sameStore(a.store, other.store)
 }
 
-// sameStore reports whether two stores are known to be the same one. It may have been
-// opened twice, or be wrapped for encryption.
+// sameStore reports whether two stores are known to be the same one, which may have been
+// opened twice or be wrapped for encryption.
 func sameStore(a, b TokenStore) bool {
 	a, b = innermost(a), innermost(b)
 	if a, ok := a.(*FileStore); ok {
@@ -118,7 +119,7 @@ func innermost(store TokenStore) TokenStore {
 	}
 }
 
-// unsaved returns the rotation that waits to be saved, nil if none does.
+// unsaved returns the rotation that is not saved yet, nil if there is none.
 func (a *storeAuth) unsaved() *rotation {
 	unsavedPairs.Lock()
 	defer unsavedPairs.Unlock()
@@ -130,7 +131,7 @@ func (a *storeAuth) unsaved() *rotation {
 	return nil
 }
 
-// remember keeps a rotation until it is saved, in the place of the one before.
+// remember keeps a rotation until it is saved, in place of an earlier one.
 func remember(r *rotation) {
 	r.owner.mu.Lock()
 	r.owner.renewed, r.owner.renewedAt = digestOf(r.to.AccessToken), time.Now()
@@ -148,15 +149,15 @@ func forget(r *rotation) {
 	unsavedPairs.all = slices.DeleteFunc(unsavedPairs.all, func(waiting secret.Value[*rotation]) bool { return waiting.Reveal() == r })
 }
 
-// The first wait before a pair is saved that the store has not taken, and the last one.
+// The first and the longest wait before another try to save an unsaved pair.
 const (
 	firstSave = time.Second
 	lastSave  = 4 * time.Minute
 )
 
-// saveAfter has the pair saved after a while that a renewal of this authenticator could not
-// save, and if that fails, after twice the time: until it is, every other program that uses
-// the account posts the refresh token that is spent.
+// saveAfter tries again after delay to save a pair that a renewal of this authenticator
+// could not save. If that fails, it tries again after twice the time. Until the pair is
+// saved, every other program that uses the account posts the refresh token that is spent.
 func (a *storeAuth) saveAfter(delay time.Duration) {
 	if delay > lastSave || !a.hasUnsaved() {
 		return
@@ -178,30 +179,29 @@ func (a *storeAuth) saveAfter(delay time.Duration) {
 	})
 }
 
-// hasUnsaved reports whether a pair waits to be saved that was given to this authenticator.
+// hasUnsaved reports whether an unsaved pair was issued to this authenticator.
 func (a *storeAuth) hasUnsaved() bool {
 	r := a.unsaved()
 	return r != nil && r.owner == a
 }
 
-// saveNow has the pair saved that waits.
+// saveNow saves the unsaved pair.
 func (a *storeAuth) saveNow(ctx context.Context) error {
 	a.mu.Lock()
-	a.pending = true // no error has said so if the store has panicked
+	a.pending = true // after a panic of the store, no error has set it
 	a.mu.Unlock()
 	_, err := a.Token(ctx)
 	switch {
 	case errors.Is(err, ErrNoToken):
-		return nil // somebody has removed the account, and wants no pair of it
+		return nil // somebody has removed the account, so no pair has to be saved
 	case err == nil && a.unsaved() != nil: // the store has panicked again
 		return &Error{Op: opRefresh, kinds: []error{ErrTokenNotPersisted}}
 	}
 	return err
 }
 
-// settle waits for the renewals of the store's tokens that are under way, and has the
-// pairs saved that wait to be saved. They wait neither for one another nor for a renewal
-// that hangs.
+// settle waits for the renewals of the store's tokens that are under way, and saves the
+// unsaved pairs. Saving waits neither for other pairs nor for a renewal that hangs.
 func (a *storeAuth) settle(ctx context.Context) error {
 	var (
 		saves    sync.WaitGroup
@@ -233,7 +233,7 @@ func (a *storeAuth) settle(ctx context.Context) error {
 	for _, f := range flights {
 		late = cmp.Or(late, f.settle(ctx))
 	}
-	save() // what those renewals have left
+	save() // the pairs that those renewals could not save
 	saves.Wait()
 	return errors.Join(append(problems, late)...)
 }
