@@ -49,8 +49,8 @@ func (s *settings) base() *url.URL {
 	return nil
 }
 
-// checkTarget checks a URL that the service is to call. Unlike the base URL it
-// may carry a user or a query: that is where a shared secret can stand.
+// checkTarget checks a URL that the service is to call. Unlike the base URL it may have a
+// user or a query, because a shared secret can be there.
 func checkTarget(text string) error {
 	u, err := url.Parse(text)
 	switch {
@@ -64,7 +64,7 @@ func checkTarget(text string) error {
 	return nil
 }
 
-// isPort reports whether the port of a URL is one, or is left out.
+// isPort reports whether the port of a URL is valid or left out.
 func isPort(u *url.URL) bool {
 	if u.Port() == "" {
 		return !strings.HasSuffix(u.Host, ":")
@@ -105,9 +105,9 @@ func isLoopback(host string) bool {
 	return err == nil && addr.Unmap().IsLoopback()
 }
 
-// lowerASCII is a host with its ASCII letters in lower case. Unicode has others whose lower
-// case is an ASCII letter, as the I with a dot: if they were changed, net/http would dial
-// another host than was compared.
+// lowerASCII returns a host with its ASCII letters in lower case. Unicode has other
+// letters whose lower case is an ASCII letter, such as the I with a dot: if they were
+// changed, net/http would dial another host than the one that was compared.
 func lowerASCII(host string) string {
 	b := []byte(host)
 	for i, c := range b {
@@ -118,7 +118,7 @@ func lowerASCII(host string) string {
 	return string(b)
 }
 
-// origin is scheme, host and port with the port spelled out.
+// origin returns scheme, host and port, with the port spelled out.
 func origin(u *url.URL) string {
 	port := u.Port()
 	if port == "" {

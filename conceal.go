@@ -12,12 +12,12 @@ import (
 	"github.com/revv-go/revv/internal/secret"
 )
 
-// shortSecret is the length up to which a text is no secret: to conceal every "1" in
-// what a service says would leave nothing to read.
+// shortSecret is the length up to which a text is not treated as a secret: hiding every
+// "1" in a text of the service would leave nothing to read.
 const shortSecret = 7
 
-// hiding returns a replacer that takes secrets out of a text, in every spelling that
-// others may use. What has no more than short bytes is no secret.
+// hiding returns a replacer that removes secrets from a text, in every spelling that
+// others may use. Texts of at most short bytes are not treated as secrets.
 func hiding(short int, secrets []string) *strings.Replacer {
 	var forms []string
 	for _, s := range secrets {
@@ -34,7 +34,7 @@ func hiding(short int, secrets []string) *strings.Replacer {
 }
 
 // spellings returns a text as it is, and as it may be written in a query, a path, a
-// script and JSON; not everybody writes the digits of an escape in capitals.
+// script and JSON; the digits of an escape can be in lower case.
 func spellings(s string) []string {
 	query, path := url.QueryEscape(s), url.PathEscape(s)
 	script := strings.ReplaceAll(query, "+", "%20")
@@ -53,9 +53,9 @@ func lowerEscapes(s string) string {
 	return string(b)
 }
 
-// secrets lists what must not be printed: what the caller has put into the request, for a
-// service may repeat it in its answer and a transport in its error, and the address of a
-// storage that a download was redirected to, which is a key of its own.
+// secrets lists what must not be printed: what the caller has put into the request,
+// because a service may repeat it in its answer and a transport in its error; and the
+// address of a storage that a download was redirected to, which gives access by itself.
 func (p *prepared) secrets() []string {
 	secrets := append(p.tokens(), p.url.RawQuery)
 	for _, target := range p.targets {
@@ -78,16 +78,16 @@ func (p *prepared) secrets() []string {
 	return secrets
 }
 
-// minSignature is the least length of a segment of a path that may sign an address.
-// maxValues is how many values of a query, and segments of a path, are looked at: each is
-// sought in several spellings, and the service chooses how many there are.
+// minSignature is the length from which a segment of a path is taken for a signature.
+// maxValues bounds how many query values and path segments are looked at: each is
+// searched for in several spellings, and the service chooses how many there are.
 const (
 	minSignature = 16
 	maxValues    = 100
 )
 
-// appendAddress adds what may sign an address: its query, each value there, as it is
-// written and as it is meant, and what of its path is no name of a folder.
+// appendAddress adds the parts of an address that may be a signature: its query, each
+// value there, both escaped and unescaped, and long segments of its path.
 func appendAddress(secrets []string, target *url.URL) []string {
 	secrets = append(secrets, target.RawQuery)
 	parts := strings.FieldsFunc(target.RawQuery, func(r rune) bool { return r == '&' || r == ';' })
@@ -108,8 +108,8 @@ func appendAddress(secrets []string, target *url.URL) []string {
 	return secrets
 }
 
-// appendParts adds values of headers and their parts: of "Bearer key" and "key=text", a
-// service may repeat the key or the text alone.
+// appendParts adds values of headers and their parts: of "Bearer key" or "key=text", a
+// service may repeat only the key or the text.
 func appendParts(secrets, values []string) []string {
 	for _, value := range values {
 		secrets = append(secrets, value)
@@ -142,17 +142,17 @@ func (p *prepared) safe(text string) string {
 	return printable(hiding(shortSecret, p.secrets()).Replace(text), maxErrorText)
 }
 
-// concealed is err, with another text if its own gives something away.
+// concealed returns err, with another text if its own shows a secret of the call.
 func (p *prepared) concealed(err error) error { return hidden(err, shortSecret, p.secrets()) }
 
-// concealed is err with a text that does not show the secrets: transports and
-// stores may quote what they were given.
+// concealed returns err with a text that does not show the secrets: transports and stores
+// may quote what they were given.
 func concealed(err error, secrets ...string) error {
 	const short = 3 // what is no longer might be part of any word
 	return hidden(err, short, secrets)
 }
 
-// hidden takes secrets out of the text of an error, if they are in there.
+// hidden removes secrets from the text of an error.
 func hidden(err error, short int, secrets []string) error {
 	if err == nil {
 		return nil
@@ -163,10 +163,10 @@ func hidden(err error, short int, secrets []string) error {
 	return err
 }
 
-// unquoted takes out of the text of an error what net/http and net/textproto repeat of an
-// answer that they cannot read: if its head is broken, that is the body, and may hold a
-// token or a magic link. The rest of the line goes with it: before 1.26.4 Go does not
-// quote all of it, and nobody can tell where it ends.
+// unquoted removes from the text of an error what net/http and net/textproto quote from
+// an answer that they cannot read: if its head is broken, that may be the body, with a
+// token or a magic link. The rest of the line is removed, too: Go before 1.26.4 does not
+// put all of it in quotes, so nobody can tell where it ends.
 func unquoted(text string) string {
 	lines := strings.Split(text, "\n")
 	for i, line := range lines {
@@ -188,8 +188,8 @@ func unquoted(text string) string {
 	return strings.Join(lines, "\n")
 }
 
-// concealedError keeps an error for errors.Is and errors.As, but not its text. It does not
-// unwrap: some programs print every error of a chain.
+// concealedError keeps an error for errors.Is and errors.As, but hides its text. It has
+// no Unwrap method, because some programs print every error of a chain.
 type concealedError struct {
 	text string
 	err  secret.Value[error]
@@ -199,5 +199,5 @@ func (e *concealedError) Error() string        { return e.text }
 func (e *concealedError) Is(target error) bool { return errors.Is(e.err.Reveal(), target) }
 func (e *concealedError) As(target any) bool   { return errors.As(e.err.Reveal(), target) }
 
-// Timeout is for [url.Error], which asks the error itself and not what it wraps.
+// Timeout is for [url.Error], which asks only the error itself and not what it wraps.
 func (e *concealedError) Timeout() bool { return isTimeout(e.err.Reveal()) }

@@ -27,9 +27,9 @@ const (
 //nolint:gochecknoglobals // a constant; Go has no constant structs
 var jsonLimits = wire.Limits{Depth: wire.DefaultDepth}
 
-// maxElements bounds the arrays of an answer that is decoded into our own types: an
-// element takes a hundred times the memory of its two bytes. The 8 MiB of a body
-// hold no more real entries.
+// maxElements bounds the arrays of an answer that is decoded into our own types, because
+// an element can take a hundred times the memory of its two bytes. The 8 MiB of a body do
+// not hold more real entries than that.
 const maxElements = 100_000
 
 // modelLimits hold for answers that are decoded into our own types.
@@ -37,12 +37,12 @@ const maxElements = 100_000
 //nolint:gochecknoglobals // a constant; Go has no constant structs
 var modelLimits = wire.Limits{Depth: wire.DefaultDepth, Elements: maxElements}
 
-// decoder takes the body of a successful answer, and keeps no part of it. Its
-// error is one of the sentinels below, wrapped.
+// decoder decodes the body of a successful answer, and keeps no part of it. Its error
+// wraps one of the sentinels.
 type decoder func(body []byte) error
 
-// ignored is the decoder of an answer that nobody wants: it takes any JSON, and an empty
-// body.
+// ignored is the decoder of an answer that nobody wants: it accepts any JSON, and an
+// empty body.
 func ignored(body []byte) error {
 	if isBlank(body) {
 		return nil
@@ -50,8 +50,8 @@ func ignored(body []byte) error {
 	return malformed(wire.Scan(body, jsonLimits))
 }
 
-// acknowledged is the decoder of operations whose answer is not known: like ignored, but
-// it refuses an answer with a complaint.
+// acknowledged is the decoder of operations whose answer is not known. It is like
+// ignored, but refuses an answer that reports an error.
 func acknowledged(body []byte) error {
 	if err := ignored(body); err != nil {
 		return err
@@ -64,7 +64,8 @@ func acknowledged(body []byte) error {
 	return nil
 }
 
-// isNothing reports a value that stands for none: null, false, 0, or what is empty.
+// isNothing reports a value that means nothing: null, false, 0, or an empty text, array
+// or object.
 func isNothing(value []byte) bool {
 	switch wire.Kind(value) {
 	case '"', '[', '{':
@@ -82,7 +83,7 @@ func isNothing(value []byte) bool {
 //nolint:gochecknoglobals // a constant list; Go has no constant slices
 var complaints = []string{"error", "errors"}
 
-// decodeInto decodes the whole body. If out is for bytes, it becomes the body.
+// decodeInto decodes the whole body. If out points to bytes, they become the body.
 func decodeInto(body []byte, out any) error {
 	if isBlank(body) {
 		return ErrEmptyResponse
@@ -109,18 +110,18 @@ func decodeInto(body []byte, out any) error {
 	return misfitOf("", err)
 }
 
-// reason is why one of our models does not take a value, without any of its content.
+// reason is why one of our models refuses a value, without any of its content.
 type reason string
 
 func (r reason) Error() string { return string(r) }
 
-// decodesItself reports a type that does its decoding itself.
+// decodesItself reports a type with an UnmarshalJSON.
 func decodesItself(t reflect.Type) bool {
 	return reflect.PointerTo(t).Implements(reflect.TypeFor[json.Unmarshaler]())
 }
 
-// decodeMember decodes what stands under a key of the body, or the list that is the
-// whole of it where key is "", and returns it as it came.
+// decodeMember decodes the value under a key of the body, or the whole body, which must
+// be a list, if key is "". It returns the value as it came.
 func decodeMember(body []byte, key string, out any) (raw []byte, err error) {
 	raw, err = memberOf(body, key)
 	if err != nil {
@@ -129,8 +130,8 @@ func decodeMember(body []byte, key string, out any) (raw []byte, err error) {
 	return raw, misfitOf(key, decodeValue(raw, out))
 }
 
-// memberOf scans the body and returns the member that the service puts its
-// answer under, or the whole of a body that must be an array where key is "".
+// memberOf scans the body and returns the member that the service puts its answer under,
+// or the whole body, which must be an array, if key is "".
 func memberOf(body []byte, key string) ([]byte, error) {
 	if isBlank(body) {
 		return nil, ErrEmptyResponse
@@ -164,7 +165,7 @@ func unscannable(err error) error {
 }
 
 // misfitOf turns the error of a decoder into one that names the member that does not fit,
-// and never its content.
+// but not its content.
 func misfitOf(key string, err error) error {
 	if err == nil {
 		return nil
@@ -190,9 +191,8 @@ func malformed(err error) error {
 	return fmt.Errorf("%w: %w", ErrMalformedResponse, err)
 }
 
-// unexpected says why a body is not even an attempt at the JSON that is due, or
-// returns nil. A wrong content type alone is no reason: right JSON was seen to
-// come as text.
+// unexpected returns an error if a body is not even an attempt at the expected JSON. A
+// wrong content type alone is no reason: correct JSON was seen to come as text.
 func unexpected(contentType string, body []byte) error {
 	switch {
 	case isBlank(body):
@@ -215,12 +215,12 @@ func isHTML(contentType string, body []byte) bool {
 	return wire.Kind(body) == '<' || strings.HasPrefix(strings.ToLower(contentType), "text/html") && wire.Kind(body) != '{' && wire.Kind(body) != '['
 }
 
-// largestKept is the size of the memory that serves one answer after the other. It holds
-// a page of a list; a larger answer gets memory of its own.
+// largestKept is the size of the buffers that are reused for answers. One holds a page of
+// a list; a larger answer gets its own memory.
 const largestKept = 32 << 10
 
-// readSuccess reads and decodes the body of a 2xx answer. decode must keep no
-// part of what it is given: the next answer uses the same memory.
+// readSuccess reads and decodes the body of a 2xx answer. decode must keep no part of
+// what it is given, because the next answer uses the same memory.
 func (c *core) readSuccess(resp *http.Response, decode decoder) (retry.Outcome, error) {
 	buffer, ok := c.buffers.Get().(*[]byte)
 	if !ok {
@@ -247,7 +247,7 @@ func (c *core) readSuccess(resp *http.Response, decode decoder) (retry.Outcome, 
 	return retry.Success, nil
 }
 
-// readBody reads within limit, into buffer if it fits, and leaves the connection
+// readBody reads at most limit bytes, into buffer if they fit, and leaves the connection
 // usable if it can.
 func readBody(resp *http.Response, buffer []byte, limit int64) ([]byte, error) {
 	body, err := wire.ReadInto(buffer, resp.Body, resp.ContentLength, limit)
@@ -259,22 +259,22 @@ func readBody(resp *http.Response, buffer []byte, limit int64) ([]byte, error) {
 	return body, nil
 }
 
-// discard reads a little of what is left, so that the connection can serve the
-// next call, and closes.
+// discard reads a little of what is left, so that the connection can be used for the next
+// call, and closes the body.
 func discard(body io.ReadCloser) {
 	_, _ = io.CopyN(io.Discard, body, maxErrorBody)
 	_ = body.Close()
 }
 
-// problem is what could be made of the body of an error answer. Its shape is
-// not known; {"error":"CODE","message":"text"} is a stand-in, the others are
-// what services of this kind use.
+// problem is what could be read from the body of an error answer. Its shape is not known;
+// {"error":"CODE","message":"text"} is a stand-in, the others are common in similar
+// services.
 type problem struct {
 	code, message string
 	page          bool // it was a web page
 }
 
-// readProblem reads the body of an error answer, as much as is sensible.
+// readProblem reads the body of an error answer, up to maxErrorBody.
 func readProblem(resp *http.Response) problem {
 	if resp.StatusCode < http.StatusOK {
 		// After a 101 the connection itself is the body, without an end, and no

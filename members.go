@@ -9,16 +9,18 @@ import (
 	"github.com/revv-go/revv/internal/wire"
 )
 
-// The models decode themselves, member by member, from JSON that has been scanned:
-// encoding/json would scan it once more, and the objects within it again, and since Go 1.27
-// it does not say any more which member of a model is at fault.
+// The models decode themselves, member by member, from JSON that has been scanned.
+// encoding/json would scan it again, and the objects within it once more, and since Go
+// 1.27 it no longer tells which member of a model is at fault.
 
-// model decodes an object that has been scanned. What is not there stays as it is.
+// model decodes an object that has been scanned. Missing members leave their fields as
+// they are.
 type model interface {
 	decodeScanned(object []byte) error
 }
 
-// unmarshalModel is UnmarshalJSON of a model, which anybody may call with anything.
+// unmarshalModel implements UnmarshalJSON of the models, for data that has not been
+// scanned.
 func unmarshalModel(data []byte, m model) error {
 	if err := wire.Scan(data, jsonLimits); err != nil {
 		return err
@@ -26,7 +28,7 @@ func unmarshalModel(data []byte, m model) error {
 	return m.decodeScanned(bytes.TrimSpace(data))
 }
 
-// member is a member of an object, and where it goes.
+// member is the name of a member, and where its value goes.
 type member struct {
 	name string
 	into any
@@ -73,7 +75,8 @@ func decodeMembers(object []byte, m model, members ...member) error {
 	return nil
 }
 
-// within adds the member at fault to an error, as encoding/json does it for its own.
+// within adds the name of the member at fault to an error, as encoding/json does for its
+// own.
 func within(name string, err error) error {
 	if misfit, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		path := name
@@ -85,8 +88,8 @@ func within(name string, err error) error {
 	return err
 }
 
-// decodeValue decodes a value that has been scanned into a text, a type that decodes
-// itself or a list of models, which are asked directly.
+// decodeValue decodes a value that has been scanned. into points to a text, to a type
+// that decodes itself, or to a list of models, whose elements are decoded directly.
 func decodeValue(raw []byte, into any) error {
 	switch into := into.(type) {
 	case *string:
@@ -118,7 +121,7 @@ func decodeValue(raw []byte, into any) error {
 	return nil
 }
 
-// decodeText takes a text, and nothing else. null leaves what is there.
+// decodeText accepts only a text. null leaves what is there.
 func decodeText(raw []byte, into *string) error {
 	switch wire.Kind(raw) {
 	case '"':

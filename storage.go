@@ -31,9 +31,9 @@ func isRedirect(status int) bool {
 	return false
 }
 
-// follow goes where a download is redirected to, as to the storage behind the
-// service: with https, bare of every credential, and never into a private
-// network, whatever name that has been given.
+// follow follows the redirects of a download, for example to the storage behind the
+// service: with https, without any credential, and never into a private network, whatever
+// its name.
 func (c *core) follow(ctx, bounded context.Context, p *prepared, resp *http.Response, r *result, extra http.Header) *http.Response {
 	from := &p.url
 	for range maxHops {
@@ -76,8 +76,8 @@ func (c *core) follow(ctx, bounded context.Context, p *prepared, resp *http.Resp
 	return nil
 }
 
-// storageURL checks the target of a redirect, as far as its text goes. It also returns a
-// target that it refuses, for no error must show that, either.
+// storageURL checks the target of a redirect by its text. It also returns a target that
+// it refuses, because errors must not show that one either.
 func (c *core) storageURL(from *url.URL, resp *http.Response) (*url.URL, error) {
 	location := resp.Header.Get("Location")
 	target, err := from.Parse(location)
@@ -101,10 +101,9 @@ func (c *core) storageURL(from *url.URL, resp *http.Response) (*url.URL, error) 
 	return target, nil
 }
 
-// isPublicHost reports whether the text of a host can stand for the public
-// Internet. What a name leads to is seen when it is dialled; but resolvers read
-// 2130706433, 0x7f.1 and 127.1 as addresses, too, so that a name must not end in
-// a number.
+// isPublicHost reports whether a host, by its text, can be on the public Internet. What a
+// name resolves to is checked when it is dialled. Resolvers read 2130706433, 0x7f.1 and
+// 127.1 as addresses, too, so a name must not end in a number.
 func isPublicHost(host string) bool {
 	host = lowerASCII(strings.TrimSuffix(host, "."))
 	if addr, err := netip.ParseAddr(host); err == nil {
@@ -115,9 +114,9 @@ func isPublicHost(host string) bool {
 	return !numeric && last != "localhost" && !strings.ContainsFunc(host, func(r rune) bool { return r >= utf8.RuneSelf })
 }
 
-// reserved are the networks that are no part of the public Internet, beyond those that
-// netip knows (RFC 6890 and its updates). They are parsed when a storage is dialled: a
-// parsed table would cost every program time and memory at its start.
+// reserved are the networks that are not part of the public Internet, beyond those that
+// netip knows (RFC 6890 and its updates). They are parsed only when a storage is dialled,
+// because a parsed table would cost every program time and memory at its start.
 func reserved() []string {
 	return []string{
 		"0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.0.2.0/24", "198.18.0.0/15", "198.51.100.0/24",
@@ -125,9 +124,9 @@ func reserved() []string {
 	}
 }
 
-// isPublic reports whether an address belongs to the public Internet. Of IPv6, 2000::/3
-// alone has been given out; beyond it lie, among others, the many ways to write an IPv4
-// address as one of IPv6.
+// isPublic reports whether an address belongs to the public Internet. In IPv6, only
+// 2000::/3 has been allocated; outside of it are, among others, the many ways to write an
+// IPv4 address as an IPv6 address.
 func isPublic(addr netip.Addr) bool {
 	addr = addr.Unmap().WithZone("")
 	if !addr.IsGlobalUnicast() || addr.IsPrivate() || addr.Is6() && !netip.MustParsePrefix("2000::/3").Contains(addr) {
@@ -141,10 +140,10 @@ func isPublic(addr netip.Addr) bool {
 	return true
 }
 
-// storage is the transport for redirected downloads: the caller's own, with a look at
-// every address before it is connected to, for a public name may lead to a private
-// address. A [http.RoundTripper] that is no [http.Transport] is used as it is: of its
-// targets, only the text has been checked.
+// storage is the transport for redirected downloads: the caller's own, with a check of
+// every address before it is connected to, because a public name may resolve to a private
+// address. A [http.RoundTripper] that is no [http.Transport] is used as it is; then only
+// the text of the target is checked.
 func (c *core) storage() http.RoundTripper {
 	network := c.network.Reveal()
 	transport, ok := network.(*http.Transport)
@@ -170,8 +169,8 @@ func (c *core) storage() http.RoundTripper {
 	return c.storageTransport.Reveal()
 }
 
-// viaProxy sends through the proxy where one is configured: then the proxy
-// makes the connection, and its rules hold.
+// viaProxy sends through the proxy if one is configured. Then the proxy makes the
+// connection, and its rules apply.
 type viaProxy struct {
 	proxy           func(*http.Request) (*url.URL, error)
 	proxied, direct http.RoundTripper
@@ -187,8 +186,8 @@ func (t viaProxy) RoundTrip(req *http.Request) (*http.Response, error) {
 	return t.direct.RoundTrip(req)
 }
 
-// guard refuses addresses of private networks; loopback is allowed where the
-// API itself is on loopback.
+// guard refuses addresses of private networks. Loopback is allowed if the API itself is
+// on loopback.
 type guard struct{ local bool }
 
 func (g guard) check(addr netip.Addr) error {
@@ -198,7 +197,7 @@ func (g guard) check(addr netip.Addr) error {
 	return fmt.Errorf("%w into a private network", ErrRedirected)
 }
 
-// control looks at the address that is about to be connected to.
+// control checks the address that is about to be connected to.
 func (g guard) control(_, address string, _ syscall.RawConn) error {
 	endpoint, err := netip.ParseAddrPort(address)
 	if err != nil {
@@ -209,8 +208,8 @@ func (g guard) control(_, address string, _ syscall.RawConn) error {
 
 type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
 
-// withContext returns the one of two diallers that net/http would use: the older kind is
-// deprecated but still obeyed, so it needs the guard as well.
+// withContext returns the dialler that net/http would use. The older kind is deprecated
+// but still used, so it needs the guard as well.
 func withContext(dial dialFunc, older func(network, address string) (net.Conn, error)) dialFunc {
 	if dial != nil || older == nil {
 		return dial
@@ -218,8 +217,9 @@ func withContext(dial dialFunc, older func(network, address string) (net.Conn, e
 	return func(_ context.Context, network, address string) (net.Conn, error) { return older(network, address) }
 }
 
-// before looks a name up before the caller's own dialler does. It cannot see which address
-// that will take; a name that cannot be looked up here is left to it.
+// before checks what a name resolves to before it calls the caller's own dialler. It
+// cannot see which address that will use. A name that cannot be resolved here is left to
+// the dialler.
 func (g guard) before(dial dialFunc) dialFunc {
 	if dial == nil {
 		return nil

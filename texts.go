@@ -8,12 +8,11 @@ import (
 	"unicode/utf8"
 )
 
-// notUTF8 is a rule for every text of a request: encoding/json puts U+FFFD in the place
-// of what is broken and says nothing about it, even if the text is the price in a
-// contract.
+// notUTF8 is a rule for every text of a request: encoding/json silently replaces invalid
+// bytes by U+FFFD, even if the text is the price in a contract.
 const notUTF8 = "must be valid UTF-8"
 
-// validateTexts takes names of arguments and their values in turn.
+// validateTexts takes pairs of the name of an argument and its value.
 func validateTexts(namesAndTexts ...string) (name, rule string) {
 	for i := 0; i+1 < len(namesAndTexts); i += 2 {
 		if !utf8.ValidString(namesAndTexts[i+1]) {
@@ -23,15 +22,15 @@ func validateTexts(namesAndTexts ...string) (name, rule string) {
 	return "", ""
 }
 
-// hasReplaced reports whether encoding/json had to replace a text of body. It writes
-// U+FFFD then, as it is or as an escape, which may also have been there before.
+// hasReplaced reports whether encoding/json had to replace a text of body. Then there is
+// a U+FFFD, as it is or as an escape, which may also have been in the text before.
 func hasReplaced(encoded []byte, body any) bool {
 	found := bytes.Contains(encoded, []byte("\ufffd")) || bytes.Contains(encoded, []byte(`\ufffd`))
 	return found && holdsBroken(reflect.ValueOf(body))
 }
 
-// holdsBroken reports whether a value that encoding/json has encoded holds a text
-// that is not UTF-8. What a type writes by itself is its own business.
+// holdsBroken reports whether a value that encoding/json has encoded holds a text that is
+// not UTF-8. Types that encode themselves are not looked into.
 func holdsBroken(v reflect.Value) bool {
 	if !v.IsValid() || encodesItself(v.Type()) {
 		return false

@@ -263,11 +263,10 @@ func answered(resp *http.Response, err error) (*http.Response, error) {
 	return resp, err
 }
 
-// unrepeatable keeps net/http from sending a request a second time by itself, as
-// it does over HTTP/2 after a reset with PROTOCOL_ERROR, which says nothing of what
-// the service has done by then. It repeats what has a GetBody or no body at all.
-// The empty body must not be http.NoBody for that, and so it goes over HTTP/1.1 in
-// chunks, of which there are none.
+// unrepeatable keeps net/http from repeating a request by itself. It does so over HTTP/2
+// after a reset with PROTOCOL_ERROR, which does not tell what the service has already
+// done. It repeats requests that have a GetBody or no body at all. So an empty body must
+// not be http.NoBody here, and goes over HTTP/1.1 as an empty chunked body.
 func unrepeatable(req *http.Request) {
 	req.GetBody = nil
 	if req.Body == nil || req.Body == http.NoBody {
