@@ -1,6 +1,6 @@
-// Package filelock lets one process at a time hold a lock that has a path. The
-// operating system releases the lock when its holder dies, so that nothing has to
-// be cleaned up and no lock goes stale.
+// Package filelock lets one process at a time hold the lock at a path. The operating
+// system releases the lock when its holder dies, so nothing has to be cleaned up and no
+// lock goes stale.
 package filelock
 
 import (
@@ -18,7 +18,7 @@ type Lock struct{ file *os.File }
 // errHeld says that somebody else holds the lock.
 var errHeld = errors.New("lock is held")
 
-// The lock is asked for again after a delay that doubles from the first to the last.
+// The lock is tried again after a delay that doubles from the first to the last.
 const (
 	firstDelay = time.Millisecond
 	lastDelay  = 25 * time.Millisecond
@@ -26,7 +26,7 @@ const (
 
 // Acquire waits for the lock until ctx is done. It creates the file at path, which must
 // not be removed while processes use it: whoever creates it again locks another file.
-// Acquire notices a file that was replaced while it waited.
+// Acquire notices if the file was replaced while it waited.
 //
 // Locks exclude one another within a process, too.
 func Acquire(ctx context.Context, path string) (*Lock, error) {
@@ -45,8 +45,8 @@ func Acquire(ctx context.Context, path string) (*Lock, error) {
 		if !errors.Is(err, errHeld) {
 			return lock, err
 		}
-		// A system call that waits for a lock could not be given up, hence the polling.
-		// Chance keeps processes from asking in step.
+		// A system call that waits for a lock cannot be cancelled, so the lock is polled.
+		// The random part of the delay keeps processes from polling in step.
 		timer.Reset(delay/2 + rand.N(delay)) //nolint:gosec // no secret
 	}
 }
@@ -77,7 +77,7 @@ func try(path string) (*Lock, error) {
 }
 
 // inPlace returns errHeld if the file is no longer the one at path, so that the lock is
-// asked for anew: a lock on a file that was removed excludes nobody.
+// tried again: a lock on a file that was removed excludes nobody.
 func inPlace(file *os.File, path string) error {
 	locked, err := file.Stat()
 	if err != nil {

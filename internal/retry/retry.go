@@ -1,4 +1,4 @@
-// Package retry decides what follows an attempt. It knows classes of calls and
+// Package retry decides what to do after an attempt. It knows classes of calls and
 // outcomes of attempts, not HTTP, and it neither sends nor waits.
 package retry
 
@@ -29,14 +29,14 @@ type Outcome uint8
 // The outcomes.
 const (
 	Success      Outcome = iota
-	Unsent               // failed before a connection was there; may pass
-	Hopeless             // failed before a connection was there; will not pass
+	Unsent               // failed without a connection; another attempt may succeed
+	Hopeless             // failed without a connection; another attempt would fail, too
 	Unauthorized         // 401
-	Throttled            // 429, or 503 with Retry-After: refused, and told so
-	Faulty               // 408, 500, 502, 503, 504: applied or not
+	Throttled            // 429, or 503 with Retry-After: refused for now
+	Faulty               // 408, 5xx but 501 and 505: applied or not
 	Cut                  // the connection ended after bytes may have left
 	BodyCut              // 2xx, but the body ended early
-	BodyUnusable         // 2xx, but the body is not what is due
+	BodyUnusable         // 2xx, but the body is not what was expected
 	Refused              // any other status: not applied
 	Odd                  // a status that answers nothing, below 200: applied or not
 	Done                 // the caller's context ended
@@ -87,8 +87,8 @@ var decisions = [outcomes][classes]Decision{
 	Done:         {Stop, Stop, Stop, Stop},
 }
 
-// OfStatus maps the status of an answer to an outcome; hasRetryAfter says
-// whether the answer named a time to come back at.
+// OfStatus maps the status of an answer to an outcome. hasRetryAfter says whether the
+// answer had a Retry-After.
 func OfStatus(status int, hasRetryAfter bool) Outcome {
 	switch {
 	case status == http.StatusUnauthorized:
@@ -107,9 +107,9 @@ func OfStatus(status int, hasRetryAfter bool) Outcome {
 	return Refused
 }
 
-// Backoff returns the wait before the n-th repetition, n from 1: a random time
-// up to base·2ⁿ⁻¹, at most limit. The whole of it is random ("full jitter"), so
-// that callers that failed together do not come back together.
+// Backoff returns the wait before the n-th repetition, n from 1: a random time up to
+// base·2ⁿ⁻¹, at most limit. The whole wait is random ("full jitter"), so that callers
+// that failed together do not come back together.
 func Backoff(n int, base, limit time.Duration) time.Duration {
 	ceiling := base
 	for range n - 1 {
@@ -135,7 +135,7 @@ func ParseAfter(value string, now time.Time) (wait time.Duration, ok bool) {
 		return 0, false
 	}
 	if isDigits(value) {
-		seconds, _ := strconv.ParseInt(value, 10, 64) // of a number too large it is the largest
+		seconds, _ := strconv.ParseInt(value, 10, 64) // a number that is too large gives the largest
 		return time.Duration(min(seconds, maxSeconds)) * time.Second, true
 	}
 	date, err := http.ParseTime(value)
@@ -188,8 +188,8 @@ func (b *Budget) Refill() {
 	}
 }
 
-// Gate holds all calls of a client back until a time that the service named.
-// The zero Gate is open.
+// Gate holds back all calls of a client until a time that the service gave. The zero Gate
+// is open.
 type Gate struct {
 	until atomic.Pointer[time.Time] // with its monotonic clock, so that setting the clock moves nothing
 }

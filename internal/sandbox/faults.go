@@ -47,7 +47,7 @@ type Fault struct {
 	Empty       bool        `json:"empty,omitzero"`        // 200 and no byte of body
 	OAuthError  string      `json:"oauth_error,omitzero"`  // a code of RFC 6749, as invalid_grant
 	RedirectTo  string      `json:"redirect_to,omitzero"`  // 302, or Status, to this URL
-	GzipBomb    int64       `json:"gzip_bomb,omitzero"`    // that many bytes of JSON, compressed a thousandfold
+	GzipBomb    int64       `json:"gzip_bomb,omitzero"`    // that many bytes of JSON, compressed several hundredfold
 
 	Delay time.Duration `json:"delay,omitzero"` // before anything else; who does not wait for its end has sent nothing
 	Hang  bool          `json:"hang,omitzero"`  // no answer until the client leaves or the sandbox is closed

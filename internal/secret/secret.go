@@ -1,8 +1,8 @@
-// Package secret keeps values that must never be printed. A [Value] holds its
-// content in a closure, which no formatting verb, encoder or reflective dump can
-// look into: not fmt, not encoding/json or gob, not log/slog, not a debugger's
-// pretty-printer. It needs no methods for that: nobody calls those of an unexported field,
-// and they would be compiled for every type of content.
+// Package secret keeps values that must never be printed. A [Value] holds its content in
+// a closure, which no formatting verb, encoder or reflective dump can look into: not fmt,
+// not encoding/json or gob, not log/slog, not a debugger's pretty-printer. So it needs no
+// methods for printing, which would not be called for an unexported field anyway, and
+// would be compiled for every type of content.
 package secret
 
 import (
@@ -11,11 +11,10 @@ import (
 	"log/slog"
 )
 
-// Redacted is what stands in the place of a secret wherever text is made of it.
+// Redacted replaces a secret wherever it is turned into text.
 const Redacted = "[redacted]"
 
-// Value holds a T that only [Value.Reveal] gives away. The zero Value holds the
-// zero T.
+// Value holds a T that only [Value.Reveal] returns. The zero Value holds the zero T.
 type Value[T any] struct {
 	reveal func() T
 }
@@ -32,8 +31,8 @@ func (v Value[T]) Reveal() T {
 	return v.reveal()
 }
 
-// Opaque is for embedding in structs that have secrets among their fields: no
-// formatting verb, encoder or logger shows any field of them.
+// Opaque is for embedding in structs that have secrets among their fields: no formatting
+// verb, encoder or logger then shows any of their fields.
 type Opaque struct{}
 
 // Format prints the same for every verb.

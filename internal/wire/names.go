@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// fewNames is up to how many keys of one object are compared one by one. A map
-// takes over beyond, or a hostile object would cost the square of its size.
+// fewNames is how many keys of one object are compared one by one. With more, a map is
+// used, because a hostile object would otherwise cost the square of its size.
 const fewNames = 16
 
 // names holds the keys of the objects that are open, unescaped and in one case.
@@ -87,9 +87,9 @@ func (n *names) add(raw []byte) bool {
 	return true
 }
 
-// appendName appends the name that raw, the valid inside of a JSON string, stands
-// for. Broken UTF-8 and lone surrogates become U+FFFD, as decoders make of them.
-// Names that differ in case only come out the same.
+// appendName appends the name that raw, the valid inside of a JSON string, means. Broken
+// UTF-8 and lone surrogates become U+FFFD, as in decoders. Names that differ only in case
+// become the same.
 func appendName(dst, raw []byte) []byte {
 	for len(raw) > 0 {
 		if c := raw[0]; c < utf8.RuneSelf && c != '\\' {
@@ -106,8 +106,8 @@ func appendName(dst, raw []byte) []byte {
 	return dst
 }
 
-// foldRune returns the least of the runes that differ from r in case only. These
-// cross the border of ASCII: "ſ" is a kind of "s", the Kelvin sign a kind of "k".
+// foldRune returns the smallest of the runes that differ from r only in case. Some are
+// outside of ASCII: "ſ" is a kind of "s", the Kelvin sign a kind of "k".
 func foldRune(r rune) rune {
 	for {
 		next := unicode.SimpleFold(r)
@@ -159,7 +159,7 @@ func codeUnit(raw []byte) (r rune) {
 	return r
 }
 
-// likeness is how much a name is like the key that is looked for.
+// likeness is how well a name matches the key that is looked for.
 type likeness int
 
 const (

@@ -16,10 +16,10 @@ const (
 	trusted = 1 << 20
 )
 
-// ReadInto reads body to its end, at most limit bytes of it, into buffer if that is
-// large enough, and into memory of its own otherwise. size is the declared length,
-// negative if there is none. Chunks are kept apart until the whole is there: a body
-// that turns out too large costs its limit in memory and not the double of it.
+// ReadInto reads body to its end, at most limit bytes of it, into buffer if that is large
+// enough, and into new memory otherwise. size is the declared length, negative if there
+// is none. Chunks are joined only at the end: a body that turns out too large costs its
+// limit in memory and not twice the limit.
 func ReadInto(buffer []byte, body io.Reader, size, limit int64) ([]byte, error) {
 	if size > limit {
 		return nil, ErrTooLarge

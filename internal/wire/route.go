@@ -27,15 +27,15 @@ type Route struct {
 // part is a fixed part of a path, as it is read and as it goes over the wire.
 type part struct{ decoded, escaped string }
 
-// newPart escapes what net/url does not let pass: a path with such a character it
-// would escape anew as a whole, and then an id would no longer be one segment.
+// newPart escapes what net/url does not accept. With such a character in a path, net/url
+// would escape the whole path again, and an id would no longer be one segment.
 func newPart(text string) part {
 	return part{text, (&url.URL{Path: text, RawPath: text}).EscapedPath()}
 }
 
-// ParseRoute parses text. With a param, the path must contain exactly the
-// segment "{param}"; without one it must contain no placeholder. An error does not
-// repeat the text, which may have a secret where none belongs.
+// ParseRoute parses text. With a param, the path must contain exactly the segment
+// "{param}"; without one it must contain no placeholder. An error does not repeat the
+// text, which may contain a misplaced secret.
 func ParseRoute(text, param string) (Route, error) {
 	route, err := ParseTemplate(text)
 	if err != nil {
@@ -78,9 +78,9 @@ func ParseTemplate(text string) (Route, error) {
 	return route, nil
 }
 
-// Path expands the route with a value for each placeholder and returns the path both
-// as the server will decode it and as it goes over the wire. A value becomes exactly one
-// segment, or an error says why it cannot.
+// Path expands the route with a value for each placeholder. It returns the path both as
+// the server will decode it and as it goes over the wire. Each value becomes exactly one
+// segment, or the error says why it cannot.
 func (r Route) Path(values ...string) (decoded, escaped string, err error) {
 	if len(r.Params) == 0 {
 		return r.fixed[0].decoded, r.fixed[0].escaped, nil
@@ -103,9 +103,9 @@ func (r Route) Path(values ...string) (decoded, escaped string, err error) {
 	return plain.String(), onWire.String(), nil
 }
 
-// CheckSegment reports why id cannot be one path segment, or nil. An empty
-// segment, "." and ".." would name another resource; proxies on the way treat
-// control characters and broken UTF-8 in different ways.
+// CheckSegment returns why id cannot be one path segment, or nil. An empty segment, "."
+// and ".." would name another resource, and proxies treat control characters and broken
+// UTF-8 in different ways.
 func CheckSegment(id string) error {
 	switch {
 	case id == "":
@@ -122,8 +122,8 @@ func CheckSegment(id string) error {
 	return nil
 }
 
-// CheckPath reports why path is no plain absolute path, or nil. Placeholders in
-// braces count as plain.
+// CheckPath returns why path is no plain absolute path, or nil. Placeholders in braces
+// count as plain.
 func CheckPath(path string) error {
 	switch {
 	case !strings.HasPrefix(path, "/"):
@@ -144,7 +144,7 @@ func CheckPath(path string) error {
 }
 
 // IsDots reports a segment that leads to another folder. Some servers read "..;x" as
-// "..", for parameters of a segment stand behind a semicolon (RFC 3986, section 3.3).
+// "..", because parameters of a segment follow a semicolon (RFC 3986, section 3.3).
 func IsDots(segment string) bool {
 	name, _, _ := strings.Cut(segment, ";")
 	return name == "." || name == ".."

@@ -9,14 +9,14 @@ import (
 // [Limits] say nothing else.
 const DefaultDepth = 1000
 
-// Limits are what [Scan] and [Object] hold a document to. The zero Limits allow
-// [DefaultDepth] levels and repeated keys.
+// Limits are the limits of [Scan] and [Object]. The zero Limits allow [DefaultDepth]
+// levels and repeated keys.
 type Limits struct {
 	// Depth is how many arrays and objects may be open at once; 0 means DefaultDepth.
 	Depth int
 	// DuplicateKeys refuses an object that has a key twice. Keys are compared after
-	// unescaping, "a" and "\u0061" are the same, and without regard to case: to many
-	// decoders "id" and "ID" are one member, and which of the two wins is an accident.
+	// unescaping ("a" and "\u0061" are the same) and ignoring case: to many decoders "id"
+	// and "ID" are one member, and which of the two wins is an accident.
 	DuplicateKeys bool
 	// Elements is how many elements all arrays together may have; 0 means any number.
 	// A decoder can need a hundred times the memory of the two bytes of an element.
@@ -65,10 +65,10 @@ func (e *scanError) Is(target error) bool {
 	return target == ErrSyntax && e.kind == ErrUnexpectedEnd
 }
 
-// Scan reports why data is not exactly one JSON value (RFC 8259) within limits,
-// or nil. A byte order mark is refused. Like encoding/json it lets broken UTF-8
-// and lone surrogates in strings pass. It reads data once, does not recurse, and
-// allocates nothing for documents of ordinary depth without repeated-key checks.
+// Scan returns why data is not exactly one JSON value (RFC 8259) within limits, or nil. A
+// byte order mark is refused. Like encoding/json it accepts broken UTF-8 and lone
+// surrogates in strings. It reads data once, does not recurse, and allocates nothing for
+// documents of ordinary depth without repeated-key checks.
 func Scan(data []byte, limits Limits) error {
 	s := scanner{data: data, depth: limits.Depth, left: limits.Elements}
 	if s.left <= 0 {
@@ -83,10 +83,11 @@ func Scan(data []byte, limits Limits) error {
 	return s.document()
 }
 
-// Object scans data as [Scan] does, and returns the raw bytes of the member key of the
-// object that data must be, nil if it has none. A member of exactly this name goes before one whose name
-// differs in case; of several alike the last one counts, as in encoding/json. The value is
-// a part of data, not a copy. A valid document of another kind is [ErrNotObject].
+// Object scans data, which must be an object, as [Scan] does. It returns the raw bytes of
+// the member key, nil if there is none. A member of exactly this name is preferred to one
+// whose name differs in case; of several equal ones the last counts, as in encoding/json.
+// The value is a part of data, not a copy. A valid document of another kind is
+// [ErrNotObject].
 func Object(data []byte, key string, limits Limits) (value []byte, err error) {
 	if err := Scan(data, limits); err != nil {
 		return nil, err
@@ -103,8 +104,8 @@ func Object(data []byte, key string, limits Limits) (value []byte, err error) {
 	return value, nil
 }
 
-// Kind returns the first byte of data that is no white space, 0 if there is
-// none: it tells what kind of value valid JSON holds.
+// Kind returns the first byte of data that is not white space, 0 if there is none: it
+// tells the kind of a valid JSON value.
 func Kind(data []byte) byte {
 	if i := skipSpace(data, 0); i < len(data) {
 		return data[i]
@@ -112,8 +113,8 @@ func Kind(data []byte) byte {
 	return 0
 }
 
-// scanner walks once over data. Its methods take an offset, and return the
-// offset behind what they have read.
+// scanner walks once over data. Its methods take an offset, and return the offset after
+// what they have read.
 type scanner struct {
 	data  []byte
 	depth int    // how many levels are allowed
@@ -180,8 +181,8 @@ func (s *scanner) document() error {
 	return nil
 }
 
-// value reads a scalar or an empty array or object whole. Of any other array or
-// object it reads as much as comes before its first value, and says so.
+// value reads a whole scalar, or a whole empty array or object. Of any other array or
+// object it reads up to its first value, and says so.
 func (s *scanner) value(i int) (opened bool, next int, err error) {
 	if i >= len(s.data) {
 		return false, 0, s.unexpectedEnd()
@@ -231,8 +232,8 @@ func (s *scanner) container(i int, bracket byte) (opened bool, next int, err err
 	return true, next, err
 }
 
-// afterValue reads what follows a value: closing brackets, then a comma, and
-// behind it the next key in an object. more says that another value is due.
+// afterValue reads what follows a value: closing brackets, then a comma, and in an object
+// the next key. more says that another value must follow.
 func (s *scanner) afterValue(i int) (more bool, next int, err error) {
 	for s.open.count > 0 {
 		if i = skipSpace(s.data, i); i >= len(s.data) {
@@ -259,7 +260,7 @@ func (s *scanner) afterValue(i int) (more bool, next int, err error) {
 	return false, i, nil
 }
 
-// key reads a key and the colon behind it.
+// key reads a key and the colon after it.
 func (s *scanner) key(i int) (int, error) {
 	if i >= len(s.data) {
 		return 0, s.unexpectedEnd()
@@ -410,7 +411,7 @@ func hexDigit(c byte) (value rune, ok bool) {
 	return 0, false
 }
 
-// plainInText tells the bytes that stand for themselves in a string.
+// plainInText has the bytes that need no escape in a string.
 //
 //nolint:gochecknoglobals // a constant table; Go has no constant arrays
 var plainInText = func() (table [256]bool) {

@@ -2,8 +2,8 @@ package wire
 
 import "iter"
 
-// Elements ranges over the elements of an array that [Scan] or [Object] has
-// passed. Each is a part of array, not a copy, without white space around it.
+// Elements ranges over the elements of an array that [Scan] or [Object] has accepted.
+// Each is a part of array, not a copy, without white space around it.
 func Elements(array []byte) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
 		i := skipSpace(array, 0) + 1
@@ -24,7 +24,7 @@ func Elements(array []byte) iter.Seq[[]byte] {
 	}
 }
 
-// Count returns how many elements an array has that [Scan] or [Object] has passed.
+// Count returns how many elements an array has that [Scan] or [Object] has accepted.
 func Count(array []byte) int {
 	n := 0
 	for range Elements(array) {
@@ -33,10 +33,9 @@ func Count(array []byte) int {
 	return n
 }
 
-// Select returns the values of members of an object that [Scan] or [Object] has
-// passed, in the order of keys, and nil for those that are not there. Names match
-// as in [Object], and the values are parts of the object. What is no object has no
-// members.
+// Select returns the values of members of an object that [Scan] or [Object] has accepted,
+// in the order of keys, and nil for those that are missing. Names match as in [Object],
+// and the values are parts of the object. Any other value has no members.
 func Select(object []byte, keys ...string) [][]byte {
 	values := make([][]byte, len(keys))
 	if Kind(object) != '{' {
