@@ -41,7 +41,7 @@ type Fault struct {
 	Empty       bool   // 200 and an empty body
 	OAuthError  string // a code of RFC 6749, such as invalid_grant
 	RedirectTo  string // 302, or Status, to this URL
-	GzipBomb    int64  // that many bytes of JSON, compressed several hundredfold
+	GzipBomb    int64  // that many bytes of JSON, compressed about a thousandfold
 
 	Delay time.Duration // before anything else; if the client leaves meanwhile, nothing is carried out
 	Hang  bool          // no answer until the client leaves or the sandbox is closed

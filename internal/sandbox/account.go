@@ -7,7 +7,7 @@ import (
 	"github.com/revv-go/revv"
 )
 
-// book is all that a snapshot of the account holds.
+// book is everything that a snapshot of the account contains.
 type book struct {
 	Organisation string      `json:"organisation"`
 	BaseURL      string      `json:"base_url"`
@@ -26,9 +26,9 @@ type book struct {
 	Tokens       []*token    `json:"tokens"`
 }
 
-// sequences holds the next number of each kind of id. Each kind has its own, as
-// on the live service, and they start apart so that an id of the wrong kind is
-// not found rather than found by chance.
+// sequences holds the next number of each kind of id. Each kind has its own, as on the
+// live service, and they start at different numbers, so that an id of the wrong kind is
+// never found by chance.
 type sequences struct {
 	Document int64 `json:"document"`
 	Number   int64 `json:"number"`
@@ -164,8 +164,8 @@ func take(next *int64) int64 {
 	return n
 }
 
-// stamp returns the time for the next activity or event. No two are the same,
-// or a client that asks for what came after a time would miss the second.
+// stamp returns the time for the next activity or event. No two are the same, because a
+// client that asks for what came after a time would miss the second.
 func (a *account) stamp() time.Time {
 	now := a.sandbox.clock.now().Truncate(time.Microsecond)
 	if !now.After(a.Stamp) {
@@ -175,13 +175,13 @@ func (a *account) stamp() time.Time {
 	return now
 }
 
-// changed notes that something of the kind has changed.
+// changed records that something of the kind has changed.
 func (a *account) changed(kind string, id any) {
 	a.changes = append(a.changes, Change{Kind: kind, ID: fmt.Sprint(id)})
 }
 
-// boundedAppend appends to a list that must not grow for ever, and drops its oldest
-// tenth when it is full, so that the copying is paid for rarely.
+// boundedAppend appends to a list that must not grow for ever. When it is full, it drops
+// the oldest tenth, so that copying is rarely needed.
 func boundedAppend[T any](entries []T, e T, limit int) []T {
 	if len(entries) >= limit {
 		kept := append(make([]T, 0, limit), entries[limit/10+1:]...)

@@ -40,8 +40,8 @@ type Consent struct {
 	expires   time.Time
 }
 
-// authCode is an authorization code that has not been traded yet, or that has:
-// then it is kept to notice a second try.
+// authCode is an authorization code. Once it was traded, it is kept to notice a second
+// try.
 type authCode struct {
 	redirectURL string
 	challenge   string
@@ -54,10 +54,10 @@ type redirect struct{ location string }
 
 func (r *redirect) Error() string { return "redirect to the application" }
 
-// BeginConsent checks an authorization request. A request whose application or
-// redirect URL is wrong must not redirect anywhere and is refused with a
-// [*Problem]; any other fault is told to the application, and location is then
-// where the browser goes at once.
+// BeginConsent checks an authorization request. If its application or redirect URL is
+// wrong, it must not redirect anywhere and is refused with a [*Problem]. Any other
+// mistake is reported to the application: then location is where the browser goes at
+// once.
 func (s *Sandbox) BeginConsent(rawQuery string) (c Consent, location string, err error) {
 	err = s.do(func(a *account) error {
 		consent, err := a.beginConsent(rawQuery)
@@ -144,9 +144,9 @@ func (a *account) checkAuthorization(query url.Values, target string) error {
 	return nil
 }
 
-// dropConsents makes room for one more open consent page. Pages that are too old go,
-// and of too many the one that has been open longest: whoever opens thousands must not
-// keep others from theirs.
+// dropConsents makes room for one more open consent page. It drops pages that are too
+// old, and of too many the one that has been open longest: somebody who opens thousands
+// must not keep others from theirs.
 func (a *account) dropConsents() {
 	now := a.sandbox.clock.now()
 	var oldest *Consent
@@ -240,8 +240,8 @@ func IsLoopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// sameRedirect compares character by character. The port of a loopback address
-// is free, as RFC 8252 has it: a program does not know it beforehand.
+// sameRedirect compares character by character, except for the port of a loopback
+// address, which a program does not know beforehand (RFC 8252).
 func sameRedirect(registered, given string) bool {
 	if registered == given {
 		return true
@@ -258,8 +258,8 @@ func sameRedirect(registered, given string) bool {
 	return g.String() == r.String()
 }
 
-// Authorize does what a user does who opens the URL and clicks Authorize, or
-// Cancel. It returns where the browser ends up, with a code or an error in it.
+// Authorize acts as a user who opens the URL and clicks Authorize, or Cancel. It returns
+// where the browser ends up, with a code or an error in it.
 func (s *Sandbox) Authorize(authURL string, allow bool) (location string, err error) {
 	u, err := url.Parse(authURL)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// call is one request on its way through an operation.
+// call is one request for an operation.
 type call struct {
 	sandbox *Sandbox
 	request *http.Request
@@ -53,8 +53,8 @@ func jsonAnswer(status int, value any) *answer {
 // object is the body as a JSON object.
 func (c *call) object() (*object, error) { return c.json, c.jsonErr }
 
-// readObject reads the body as a JSON object. That needs nothing of the account and
-// takes its time for a large body, so it is done before the lock and not under it.
+// readObject reads the body as a JSON object. That does not need the account and takes
+// time for a large body, so it is done before the lock is taken.
 func (c *call) readObject() (*object, error) {
 	lenient := c.sandbox.opts.Lenient
 	if contentType := c.request.Header.Get("Content-Type"); !lenient {

@@ -17,17 +17,17 @@ const (
 	maxAttemptError = 200      // bytes kept of what the receiver, or its network, says
 )
 
-// courier delivers to one URL, one event after the other. It lives while there
-// is something to deliver.
+// courier delivers to one URL, one event after the other. It exists while there is
+// something to deliver.
 type courier struct {
 	queue   []*Delivery
 	sending *Delivery     // on its way, nil between two
 	dropped chan struct{} // closed when what is on its way is not to be tried again
 }
 
-// webhookClient returns the client that delivers. Redirects are not followed, for a
-// receiver that moved has to subscribe again; a client that was given may say otherwise
-// by a CheckRedirect of its own.
+// webhookClient returns the client that delivers. Redirects are not followed, because a
+// receiver that has moved has to subscribe again; a client that was given can have its
+// own CheckRedirect.
 func webhookClient(given *http.Client) (*http.Client, *http.Transport) {
 	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	if given != nil {
@@ -41,7 +41,7 @@ func webhookClient(given *http.Client) (*http.Client, *http.Transport) {
 	return &http.Client{Transport: pool, CheckRedirect: stay}, pool
 }
 
-// enqueue hands a delivery to the courier of its URL; it runs under the lock.
+// enqueue passes a delivery to the courier of its URL. It is called with the lock held.
 func (s *Sandbox) enqueue(d *Delivery) {
 	if s.closed {
 		return // it stays pending: whoever imports the account takes it up again
@@ -62,8 +62,8 @@ func (s *Sandbox) enqueue(d *Delivery) {
 	s.pending++
 }
 
-// drop gives up what is still to be delivered of a subscription that has ended; it runs
-// under the lock. An attempt that is on its way comes to its end, and is the last.
+// drop gives up the pending deliveries of a subscription that has ended. It is called
+// with the lock held. An attempt that is on its way is finished, and is the last.
 func (s *Sandbox) drop(hook *Webhook) {
 	c := s.couriers[hook.URL]
 	if c == nil {
@@ -117,7 +117,7 @@ func (s *Sandbox) run(target string, c *courier) {
 	}
 }
 
-// settle notes the end of a delivery and wakes those who wait for the last one.
+// settle records the end of a delivery and wakes those who wait for the last one.
 func (s *Sandbox) settle(d *Delivery, state string) {
 	d.State = state
 	s.notify(Change{Kind: "delivery", ID: strconv.FormatInt(d.ID, 10)})
@@ -177,7 +177,8 @@ func (s *Sandbox) pendingUnless(d *Delivery, dropped <-chan struct{}) (state str
 	return DeliveryPending
 }
 
-// isDropped gives a delivery up whose webhook was unsubscribed.
+// isDropped reports whether the webhook of a delivery was unsubscribed, and then gives
+// the delivery up.
 func (s *Sandbox) isDropped(d *Delivery, dropped <-chan struct{}) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -28,7 +28,7 @@ type object struct {
 	problem error
 }
 
-// need says whether a member may be left out.
+// need says whether a member is required.
 type need bool
 
 const (
@@ -54,8 +54,8 @@ func parseObject(data []byte, lenient bool) (*object, error) {
 	return o, nil
 }
 
-// checkJSON reports bad syntax, duplicate members, excessive depth and data
-// behind the value, none of which encoding/json refuses by itself.
+// checkJSON reports bad syntax, duplicate members, excessive depth and data after the
+// value. encoding/json does not refuse all of these.
 func checkJSON(data []byte) error {
 	check := jsonCheck{dec: json.NewDecoder(bytes.NewReader(data))}
 	check.dec.UseNumber()
@@ -74,21 +74,21 @@ func checkJSON(data []byte) error {
 	return nil
 }
 
-// jsonCheck reads one value and remembers its place there. The place becomes a
-// text only when a problem names it: a text for each element of an array in a member
-// with a long name would be more work than anybody may ask for without a token.
+// jsonCheck reads one value and keeps track of its place in it. The place becomes a text
+// only when a problem names it: a text for each element of an array in a member with a
+// long name would let anybody cause too much work.
 type jsonCheck struct {
 	dec  *json.Decoder
 	path []jsonStep
 }
 
-// jsonStep leads into a value: to the member of an object, or to an element.
+// jsonStep is one step into a value: to the member of an object, or to an element.
 type jsonStep struct {
 	name  string
 	index int // of the element, -1 for a member
 }
 
-// place is where a member of the value stands that is being read.
+// place names the place of the value that is being read.
 func (c *jsonCheck) place(member string) string {
 	var b strings.Builder
 	for _, step := range append(c.path, jsonStep{member, -1}) {

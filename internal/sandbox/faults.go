@@ -12,20 +12,20 @@ import (
 	"time"
 )
 
-// Fault is something that goes wrong on purpose. A request meets the first fault
-// that matches it. The zero value of every field means that it is not used.
+// Fault is something that goes wrong on purpose. A request meets the first fault that
+// matches it. Fields with their zero value are not used.
 //
 // A fault that gives an answer of its own (Status, Body, HTML, Empty, OAuthError,
-// RedirectTo, GzipBomb) or none at all (Hang, Reset, CutAfter below 0) keeps the
-// operation from being carried out, and from being checked, unless Commit or Late
-// is set. Any other fault spoils the answer of an operation that was carried out.
+// RedirectTo, GzipBomb), or none at all (Hang, Reset, CutAfter below 0), keeps the
+// operation from being carried out, and from being checked, unless Commit or Late is set.
+// Any other fault spoils the answer of an operation that was carried out.
 //
-// A fault that does nothing is refused, and so is one with two parts of which only
-// one can show, as CutAfter and StallAfter, or Hang and Status.
+// A fault that does nothing is refused. So is one with two effects of which only one can
+// happen, such as CutAfter and StallAfter, or Hang and Status.
 type Fault struct {
-	// Operation names what fails, as "Documents.Create" or "OAuth.Token". Empty
-	// means every operation of the API, and none of OAuth. Operations that share a
-	// route, as Documents.List and Folders.List do, fail together.
+	// Operation names what fails, such as "Documents.Create" or "OAuth.Token". Empty
+	// means every operation of the API, but none of OAuth. Operations that share a route,
+	// such as Documents.List and Folders.List, fail together.
 	Operation string `json:"operation"`
 	// Times is how many requests fail; 0 means all until the faults are cleared.
 	Times int `json:"times,omitzero"`
@@ -34,22 +34,23 @@ type Fault struct {
 	After int `json:"after,omitzero"`
 	// Commit carries the operation out before it fails.
 	Commit bool `json:"commit,omitzero"`
-	// Late carries the operation out that long after it has failed: the request was on
-	// its way all the time. It needs a fault that Commit would make a difference to.
+	// Late carries the operation out this long after it has failed, as if the request had
+	// been on its way all the time. It needs a fault to which Commit would make a
+	// difference.
 	Late time.Duration `json:"late,omitzero"`
 
 	Status      int         `json:"status,omitzero"`
 	RetryAfter  string      `json:"retry_after,omitzero"` // the header, seconds or a date
 	Header      http.Header `json:"header,omitempty"`     // added to the answer
 	Body        string      `json:"body,omitzero"`
-	ContentType string      `json:"content_type,omitzero"` // of the answer, whatever it is
-	HTML        bool        `json:"html,omitzero"`         // 200 and a page, as the vendor's hosts give today
-	Empty       bool        `json:"empty,omitzero"`        // 200 and no byte of body
-	OAuthError  string      `json:"oauth_error,omitzero"`  // a code of RFC 6749, as invalid_grant
+	ContentType string      `json:"content_type,omitzero"` // of the answer, whichever answer it is
+	HTML        bool        `json:"html,omitzero"`         // 200 and a web page, as the vendor's hosts answer today
+	Empty       bool        `json:"empty,omitzero"`        // 200 and an empty body
+	OAuthError  string      `json:"oauth_error,omitzero"`  // a code of RFC 6749, such as invalid_grant
 	RedirectTo  string      `json:"redirect_to,omitzero"`  // 302, or Status, to this URL
-	GzipBomb    int64       `json:"gzip_bomb,omitzero"`    // that many bytes of JSON, compressed several hundredfold
+	GzipBomb    int64       `json:"gzip_bomb,omitzero"`    // that many bytes of JSON, compressed about a thousandfold
 
-	Delay time.Duration `json:"delay,omitzero"` // before anything else; who does not wait for its end has sent nothing
+	Delay time.Duration `json:"delay,omitzero"` // before anything else; if the client leaves meanwhile, nothing is carried out
 	Hang  bool          `json:"hang,omitzero"`  // no answer until the client leaves or the sandbox is closed
 	Reset bool          `json:"reset,omitzero"` // the connection is reset instead of answered
 
@@ -68,15 +69,15 @@ type Fault struct {
 	// Truncate halves the body within a complete HTTP message.
 	Truncate bool `json:"truncate,omitzero"`
 	// Members replaces members of a JSON answer by the JSON given here, and adds those
-	// that are not there; an empty text removes the member. Where the answer is one
-	// object under one name, as {"Document":{…}}, the members of that inner object are
-	// meant, unless Members has the outer name itself; only the first level below it is
-	// reached. It is refused for an operation whose answer is no JSON object, as
+	// that are missing; an empty text removes the member. If the answer is one object
+	// under one name, such as {"Document":{…}}, the members of that inner object are
+	// meant, unless Members has the outer name itself. Deeper levels cannot be reached.
+	// It is refused for an operation whose answer is no JSON object, such as
 	// Documents.Activities and Documents.Download, and with a Body that is none.
 	Members map[string]string `json:"members,omitempty"`
 }
 
-// replaces reports whether the fault has no use for the operation's own answer.
+// replaces reports whether the fault replaces the operation's own answer.
 func (f *Fault) replaces() bool {
 	return f.Status != 0 || f.Body != "" || f.HTML || f.Empty || f.OAuthError != "" || f.RedirectTo != "" ||
 		f.GzipBomb > 0 || f.Hang || f.Reset || f.CutAfter < 0
@@ -118,8 +119,8 @@ const (
 	partSilent   = "CutAfter below 0"
 )
 
-// rivalParts lists groups of parts of which a fault can have one. Of two, one would
-// be ignored without a word, and a test would believe that it has seen both.
+// rivalParts lists groups of parts of which a fault can have only one. Of two, one would
+// silently be ignored, and a test would believe that it has seen both.
 func rivalParts() [][]string {
 	return [][]string{
 		{"Body", "HTML", "Empty", "OAuthError", "RedirectTo", "GzipBomb"}, // what is answered
@@ -135,7 +136,7 @@ func rivalParts() [][]string {
 	}
 }
 
-// check reports what cannot be meant.
+// check reports a fault that makes no sense.
 func (f *Fault) check() error {
 	known := f.Operation == ""
 	for _, op := range operations() {
@@ -157,7 +158,7 @@ func (f *Fault) check() error {
 	return f.checkParts()
 }
 
-// checkMembers refuses members that cannot show.
+// checkMembers refuses members that would have no effect.
 func (f *Fault) checkMembers() error {
 	if len(f.Members) == 0 {
 		return nil
@@ -177,7 +178,7 @@ func (f *Fault) checkMembers() error {
 	return nil
 }
 
-// checkParts refuses a fault that does nothing, or only a part of what it says.
+// checkParts refuses a fault that does nothing, or only a part of what its fields say.
 func (f *Fault) checkParts() error {
 	parts := f.parts()
 	if len(parts) == 0 {
@@ -197,7 +198,7 @@ func (f *Fault) checkParts() error {
 	return nil
 }
 
-// Fail adds faults behind those that are there. Nothing is added if one of them
+// Fail adds faults after those that are already there. Nothing is added if one of them
 // makes no sense.
 func (s *Sandbox) Fail(faults ...Fault) error {
 	for i := range faults {
@@ -253,8 +254,8 @@ type armedFault struct {
 	use *FaultUse
 }
 
-// FaultUse is a fault as it was given to [Sandbox.Fail], with how many requests have
-// met it.
+// FaultUse is a fault as it was given to [Sandbox.Fail], and how many requests have met
+// it.
 type FaultUse struct {
 	Fault
 

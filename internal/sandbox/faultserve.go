@@ -11,9 +11,8 @@ import (
 	"time"
 )
 
-// serveFault lets a request meet its fault. What ends a connection does so by
-// panicking with [http.ErrAbortHandler], which the server of net/http takes for
-// just that and does not log.
+// serveFault lets a request meet its fault. Faults that end a connection panic with
+// [http.ErrAbortHandler], which the server of net/http understands and does not log.
 func (s *Sandbox) serveFault(f *Fault, entry *Request, w http.ResponseWriter, c *call) {
 	r := c.request
 	if f.Delay > 0 && s.pause(r, f.Delay) != nil {
@@ -65,8 +64,8 @@ func (s *Sandbox) serveFault(f *Fault, entry *Request, w http.ResponseWriter, c 
 	}
 }
 
-// performLate carries an operation out when whoever asked for it has an answer, or
-// none, for long. A sandbox that is closed by then does not.
+// performLate carries an operation out some time after its request has been answered, or
+// left without an answer, unless the sandbox is closed by then.
 func (s *Sandbox) performLate(c *call, after time.Duration) {
 	s.running.Go(func() { // the handler that calls this is counted itself, so that Close waits for both
 		timer := time.NewTimer(after)
@@ -96,7 +95,7 @@ func (s *Sandbox) hang(r *http.Request) {
 	panic(http.ErrAbortHandler)
 }
 
-// reset ends the connection with an RST where there is one to be sent.
+// reset ends the connection with an RST if it is a TCP connection.
 func reset(w http.ResponseWriter) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -128,7 +127,7 @@ func (s *Sandbox) writeUntilClose(f *Fault, w http.ResponseWriter, reply *answer
 		panic(http.ErrAbortHandler)
 	}
 	defer func() { _ = conn.Close() }()
-	// The server has let go of the connection: it does not close it any more.
+	// The server no longer owns the connection, and does not close it.
 	stop := context.AfterFunc(s.stopped, func() { _ = conn.Close() })
 	defer stop()
 	body := reply.body

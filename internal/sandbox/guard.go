@@ -8,30 +8,28 @@ import (
 	"strings"
 )
 
-// Guard refuses what the page of another site makes a browser send to a page of
-// the sandbox, as a [*Problem].
+// Guard refuses, with a [*Problem], requests that the page of another site makes a
+// browser send to a page of the sandbox.
 //
-// The sandbox knows no cookie, so nobody can borrow a session. What another site
-// could borrow is the place: a browser on this machine reaches addresses of this
-// machine. Two checks forbid that, of which the second one holds for the API, too.
+// The sandbox uses no cookies, so no session can be abused. But a browser on this machine
+// reaches addresses of this machine, and another site could abuse that. Two checks
+// prevent it; the second one also protects the API.
 //
-//   - A request that changes something is refused if the browser says that it
-//     comes from elsewhere. Every browser since 2020 sends Origin with such a
-//     request, and every one since 2023 Sec-Fetch-Site as well; a page can
-//     neither forge nor leave out either. A request without both comes from a
-//     program, which needs no browser's help to reach the sandbox, so that a
-//     token in each form would add nothing: there is nothing for it to be bound
-//     to, and a page that could read it would pass these checks, too.
-//   - A request for a name that is not ours is refused, whatever it does. A site
-//     that lets its own name point to this machine has the same origin as the
-//     sandbox under that name, and would pass the first check. An address in
-//     the place of a name cannot be pointed anywhere else.
+//   - A request that changes something is refused if the browser says that it comes
+//     from elsewhere. Every browser since 2020 sends Origin with such a request, and
+//     every one since 2023 also Sec-Fetch-Site; a page can neither forge nor omit
+//     them. A request without both comes from a program, which needs no browser to
+//     reach the sandbox. A token in each form would add nothing: there is no session
+//     to bind it to, and a page that could read it would pass these checks, too.
+//   - A request for a foreign host name is always refused. A site that lets its own
+//     name point to this machine has the same origin as the sandbox under that name,
+//     and would pass the first check. An IP address cannot be pointed anywhere else.
 //
-// In the place of the first check, the API has the rules of CORS: the login, and every
-// call with a token, need a header that a page of another origin may send only after
-// the browser has asked, and [Options.Origins] decides what it is told. That the token
-// is a secret would not do: the password that it is given for is printed in the
-// documentation, and who has it can have webhooks sent to this machine's neighbours.
+// Instead of the first check, the API has the rules of CORS: the login, and every call
+// with a token, need a header that a page of another origin may send only after the
+// browser has asked, and [Options.Origins] decides the answer. That the token is a secret
+// would not be enough: its password is in the documentation, and whoever has a token can
+// make the sandbox post webhooks to this machine's neighbours.
 func (s *Sandbox) Guard(r *http.Request) error {
 	if p := s.guard(r); p != nil {
 		return p
@@ -50,8 +48,8 @@ func (s *Sandbox) guard(r *http.Request) *Problem {
 	return nil
 }
 
-// checkHost refuses a request for a name that is not ours. One without any is not from a
-// browser.
+// checkHost refuses a request for a foreign host name. A request without a Host does not
+// come from a browser.
 func (s *Sandbox) checkHost(r *http.Request) *Problem {
 	if r.Host == "" || s.ourName(r.Host) {
 		return nil
@@ -60,7 +58,7 @@ func (s *Sandbox) checkHost(r *http.Request) *Problem {
 		"the sandbox does not answer for the host %q; call it by the address that it printed, or start it with -allow-host and this name", shorten(r.Host))
 }
 
-// guardCall refuses an operation that a browser was made to ask for.
+// guardCall refuses an operation that another site made a browser call.
 func (s *Sandbox) guardCall(c *call) *Problem {
 	origin := c.request.Header.Get("Origin")
 	if c.op.forPeople() && (c.fromPage() || origin != "" && !s.ourOrigin(origin)) {
@@ -74,8 +72,8 @@ func (s *Sandbox) anyOrigin() bool {
 	return s.opts.Origins == nil || slices.Contains(s.opts.Origins, "*")
 }
 
-// ourOrigin reports whether the pages of an origin may call the API. "null" is ours with
-// "*" alone: every site can be a page without an origin, in a frame.
+// ourOrigin reports whether the pages of an origin may call the API. "null" may only with
+// "*", because every site can show a page without an origin in a frame.
 func (s *Sandbox) ourOrigin(origin string) bool {
 	if s.anyOrigin() || slices.ContainsFunc(s.opts.Origins, func(ours string) bool { return strings.EqualFold(ours, origin) }) {
 		return true
@@ -96,8 +94,8 @@ func (s *Sandbox) ourName(host string) bool {
 	return slices.ContainsFunc(s.opts.Hosts, func(ours string) bool { return ours == "*" || hostname(ours) == name })
 }
 
-// isLocalName reports a name that leads to this machine whoever looks it up: the names
-// below localhost are its own (RFC 6761, section 6.3).
+// isLocalName reports a name that leads to this machine for everybody: the names below
+// localhost do (RFC 6761, section 6.3).
 func isLocalName(name string) bool { return IsLoopback(name) || strings.HasSuffix(name, ".localhost") }
 
 // hostname is the name in host or host:port, for comparison.
@@ -106,10 +104,10 @@ func hostname(host string) string {
 	return strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
 }
 
-// ReferrerPolicy keeps the secret in the address of a page from other sites, and
-// from our own log of requests where that is possible: without a referrer,
-// browsers send "Origin: null" with a form, and only where they trust the address
-// (https, loopback) tell in another header that it is from here.
+// ReferrerPolicy keeps the secret in the address of a page from other sites, and where
+// possible from our own log of requests. Without a referrer, browsers send "Origin: null"
+// with a form, and say only for trusted addresses (https, loopback), in another header,
+// that it comes from the same site.
 func (s *Sandbox) ReferrerPolicy(r *http.Request) string {
 	if s.opts.Hosts == nil || r.TLS != nil || IsLoopback(hostname(r.Host)) {
 		return "no-referrer"
@@ -120,12 +118,12 @@ func (s *Sandbox) ReferrerPolicy(r *http.Request) string {
 // forPeople reports whether the operation is called by pages.
 func (op *operation) forPeople() bool { return op.page || strings.HasPrefix(op.name, "Shared.") }
 
-// PreflightOperation is what a request is recorded as with which a browser asks
-// whether a page may call the API. No fault can be put on it.
+// PreflightOperation is the operation that a preflight request is recorded as, with which
+// a browser asks whether a page may call the API. No fault can be put on it.
 const PreflightOperation = "CORS.Preflight"
 
-// Operations names everything that can be asked for, and that a fault can be put
-// on, in the order of the contract.
+// Operations lists the names of all operations, on which faults can be put, in the order
+// of the contract.
 func Operations() []string {
 	var names []string
 	for _, op := range operations() {
@@ -136,9 +134,8 @@ func Operations() []string {
 	return names
 }
 
-// NotFound refuses a request that leads nowhere, with the nearest path that does, if
-// one is near, and keeps it in the log. It is for a [Options.Fallback] that has no
-// answer.
+// NotFound refuses a request for an unknown path, with the nearest known path if there is
+// one, and logs it. It is for an [Options.Fallback] that has no answer.
 func (s *Sandbox) NotFound(w http.ResponseWriter, r *http.Request) {
 	s.refuse(w, r, s.unknownPath(r))
 }

@@ -49,8 +49,8 @@ func (a *account) tokenEndpoint(c *call) (any, error) {
 	return reply, nil
 }
 
-// wholeSeconds is a lifetime as expires_in spells it. One below a second is a second,
-// for 0 is left out, which means that there is no end.
+// wholeSeconds is a lifetime as expires_in gives it. Less than a second gives 1, because
+// 0 is left out, which means no end.
 func wholeSeconds(lifetime time.Duration) int64 {
 	if lifetime == 0 {
 		return 0
@@ -58,7 +58,7 @@ func wholeSeconds(lifetime time.Duration) int64 {
 	return max(1, int64(lifetime/time.Second))
 }
 
-// tokenForm reads the form and refuses every other way of saying the same.
+// tokenForm reads the form. It accepts only the form of the contract.
 func tokenForm(c *call) (url.Values, error) {
 	media, _, err := mime.ParseMediaType(c.request.Header.Get("Content-Type"))
 	if err != nil || media != "application/x-www-form-urlencoded" {

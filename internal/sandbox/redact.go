@@ -10,12 +10,12 @@ import (
 	"strings"
 )
 
-// Fingerprint is what stands in a [Request] in the place of a secret: equal secrets have
-// equal ones.
+// Fingerprint returns what replaces a secret in a [Request]: equal secrets have equal
+// ones.
 func Fingerprint(secret string) string { return "sha256:" + hash(secret)[:8] }
 
-// redactTokens replaces what looks like one of our tokens or codes, which also stand where
-// none belongs: a program that is being written puts them anywhere.
+// redactTokens replaces what looks like one of our tokens or codes, wherever it is: an
+// unfinished program may send them anywhere.
 func redactTokens(text string) string {
 	var redacted strings.Builder
 	done := 0
@@ -43,7 +43,7 @@ func redactTokens(text string) string {
 	return redacted.String()
 }
 
-// tokenKind is what a text ends with that our tokens begin with, "" if there is none.
+// tokenKind returns the prefix of our tokens that a text ends with, "" if there is none.
 func tokenKind(text string) string {
 	for _, kind := range []string{"at", "rt", "code"} {
 		if strings.HasSuffix(text, kind) {
@@ -69,8 +69,8 @@ func redactPath(address string) string {
 	return address
 }
 
-// redactURL replaces what a URL can have a secret in: the user, the last segment of
-// the path and the query.
+// redactURL replaces the parts of a URL that can contain a secret: the user, the last
+// segment of the path and the query.
 func redactURL(text string) string {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" {
@@ -92,8 +92,8 @@ func redactURL(text string) string {
 	return redacted
 }
 
-// redactReferer replaces what our own pages have in their address, as it stands in
-// the header where a browser sends one.
+// redactReferer replaces the secrets in the addresses of our own pages, which a browser
+// may send in this header.
 func redactReferer(text string) string {
 	u, err := url.Parse(text)
 	if err != nil {
@@ -133,8 +133,8 @@ func redactCredentials(value string) string {
 	return strings.TrimSpace(scheme + " " + Fingerprint(secret))
 }
 
-// plainName is a name without what spellings differ in: access_token, Access-Token and
-// accessToken are the same to whoever has mistyped them.
+// plainName removes the differences between spellings: access_token, Access-Token and
+// accessToken become the same.
 func plainName(name string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
@@ -147,8 +147,9 @@ func plainName(name string) string {
 	}, name)
 }
 
-// secretName says which headers, parameters and members are never logged. Their ends are
-// compared, so that X-Access-Token, user[password] and new_password are among them.
+// secretName reports the headers, parameters and members that are never logged. The ends
+// of names are compared, so that X-Access-Token, user[password] and new_password are
+// among them.
 func secretName(name string) bool {
 	name = plainName(name)
 	switch name {
@@ -163,7 +164,7 @@ func secretName(name string) bool {
 	return false
 }
 
-// addressName says which members may hold the URL of a webhook.
+// addressName reports the members that may contain the URL of a webhook.
 func addressName(name string) bool {
 	name = plainName(name)
 	return strings.HasSuffix(name, "url") || strings.HasSuffix(name, "uri")
@@ -187,8 +188,8 @@ func redactBody(op string, body []byte) string {
 	return strings.Clone(strings.ToValidUTF8(text[:min(len(text), maxLoggedBody)], ""))
 }
 
-// What the log has in the place of a body, or of a query, that might be a secret as a
-// whole, or have one in it where nobody finds it.
+// What the log has in place of a body, or of a query, that may be, or contain, a secret
+// that cannot be found.
 const (
 	tooLong  = "(too long)"
 	noObject = "(no JSON object)"
@@ -196,7 +197,7 @@ const (
 )
 
 // redactForm replaces the secret values of a body that is a form, and keeps keys and
-// their order. What is none is not shown: it may be an array of JSON, or multipart.
+// their order. A body that is no form is not shown: it may be a JSON array, or multipart.
 func redactForm(form string) string {
 	switch {
 	case len(form) > maxLoggedBody:
@@ -225,7 +226,7 @@ func notInForm(r rune) bool {
 	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-._~%+[]", r)
 }
 
-// redactQuery does the same to a query, which is shown as it is where it is none.
+// redactQuery does the same with a query. A text that is no query is shown as it is.
 func redactQuery(query string) string {
 	if len(query) > maxLoggedBody {
 		return tooLong
@@ -245,8 +246,8 @@ func redactQuery(query string) string {
 	return strings.Join(pairs, "&")
 }
 
-// redactJSON does the same to an object, in which a URL may be that of a webhook.
-// What is no object might be a secret in a wrong place, so nothing of it is kept.
+// redactJSON does the same with an object, in which a URL may be that of a webhook. A
+// value that is no object may be a misplaced secret, so nothing of it is kept.
 func redactJSON(body []byte) string {
 	switch {
 	case len(body) == 0:
@@ -286,7 +287,7 @@ func encodeRedacted(value any) []byte {
 // whether there are any.
 func redactMembers(value any) bool { return redactNamed(value, secretName, Fingerprint) }
 
-// redactAddresses replaces what the URLs in a value can have a secret in.
+// redactAddresses replaces the parts of URLs in a value that can contain a secret.
 func redactAddresses(value any) { redactNamed(value, addressName, redactURL) }
 
 // redactNamed replaces the members with certain names, and reports whether there are

@@ -12,10 +12,10 @@ const (
 	maxLoggedBytes = 64 << 20 // of all requests together
 )
 
-// Request is a request that the sandbox received. Secrets in it are replaced by
-// a fingerprint: the same secret has the same one. Secrets are tokens, passwords and
-// cookies, what the links of mails and magic links end in, and of the URL of a
-// webhook the user, the last segment of the path and the query.
+// Request is a request that the sandbox received. Secrets in it are replaced by a
+// fingerprint, which is the same for the same secret. Secrets are tokens, passwords and
+// cookies, the ends of links in mails and of magic links, and in the URL of a webhook the
+// user, the last segment of the path and the query.
 type Request struct {
 	ID        int64       `json:"id"`
 	At        time.Time   `json:"at"`
@@ -52,7 +52,8 @@ func (l *requestLog) add(r *Request) {
 	l.bound()
 }
 
-// answered completes an entry. One that was dropped in the meantime weighs nothing.
+// answered completes an entry, and updates the size of the log unless the entry was
+// dropped in the meantime.
 func (l *requestLog) answered(r *Request, status int, problem string) {
 	before := r.size()
 	r.Status, r.Problem = status, problem
@@ -77,13 +78,13 @@ func (l *requestLog) bound() {
 	}
 }
 
-// What an entry weighs beside its texts, and each line of its header.
+// The memory of an entry besides its texts, and of each line of its header.
 const (
 	entryWeight = 300
 	lineWeight  = 100
 )
 
-// size is what the entry weighs in memory, in bytes.
+// size is the memory of the entry, in bytes.
 func (r *Request) size() int {
 	size := entryWeight + len(r.Operation) + len(r.Method) + len(r.Path) + len(r.RawQuery) + len(r.Body) + len(r.Problem)
 	for name, values := range r.Header {
@@ -96,7 +97,7 @@ func (r *Request) size() int {
 }
 
 // record adds the request to the log before anything is decided about it. The parts of
-// the request line are cloned: as they are, a short one keeps the whole line in memory.
+// the request line are cloned, because a short part would keep the whole line in memory.
 func (s *Sandbox) record(r *http.Request, op string, body []byte, shared ...*operation) *Request {
 	entry := &Request{
 		At: s.clock.now(), Operation: op, Method: strings.Clone(r.Method),

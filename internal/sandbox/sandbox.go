@@ -1,12 +1,12 @@
-// Package sandbox is the wire contract of Revv made runnable: a stateful Revv in
-// memory, with its API, its OAuth, its mails, its links for signers, its PDFs and
-// its webhooks, and with faults on demand. It is strict about what clients send,
-// so that a slip is seen in a test and not on a live account.
+// Package sandbox makes the wire contract of Revv runnable: a stateful Revv in memory,
+// with its API, its OAuth, its mails, its links for signers, its PDFs and its webhooks,
+// and with faults on demand. It is strict about what clients send, so that a mistake is
+// seen in a test and not on a live account.
 //
-// Package revvtest gives it to users' tests, the program revv-sandbox gives it
-// web pages. Whatever the contract leaves open is decided here in the way that
-// costs a client least: nothing is lost on deletion, a refusal names the field
-// and the rule, and a name that no one has observed is an open string.
+// Package revvtest makes it available to users' tests, and the program revv-sandbox adds
+// web pages. Where the contract leaves something open, the sandbox does what costs a
+// client least: nothing is lost on deletion, a refusal names the field and the rule, and
+// a name that nobody has observed is an open string.
 package sandbox
 
 import (
@@ -31,8 +31,8 @@ type Options struct {
 	BaseURL string           // what links begin with; see [Sandbox.SetBaseURL]
 	Clock   func() time.Time // nil means time.Now
 
-	// Seed makes every id and token reproducible, and so guessable: for tests
-	// only. nil draws them from the system's randomness.
+	// Seed makes every id and token reproducible, and so guessable: for tests only. nil
+	// uses the system's randomness.
 	Seed *uint64
 
 	TokenLifetime      time.Duration // 0 means an hour; negative: no expiry and no expires_in
@@ -45,8 +45,8 @@ type Options struct {
 	// ids as text, JSON under any content type, unknown query parameters.
 	Lenient bool
 
-	// RepeatedSends sends a document again that has been sent, with mails to everybody,
-	// where it is refused otherwise: what a service may do, too.
+	// RepeatedSends sends a document again that is already out, with mails to everybody,
+	// instead of refusing. The service may do either.
 	RepeatedSends bool
 
 	NoSeedData bool      // no templates and no contacts
@@ -64,9 +64,9 @@ type Options struct {
 	// sign, answer, done, problem and consent. Styles and images come from the
 	// sandbox's own origin, which is Fallback's to serve. nil keeps the plain ones.
 	Pages *template.Template
-	// Hosts are further names under which the sandbox answers, beside those of
-	// loopback, of BaseURL and all IP addresses; "*" is any name. nil is any name, too:
-	// what only programs call need not fear a browser.
+	// Hosts are further names under which the sandbox answers, besides those of loopback,
+	// of BaseURL and all IP addresses; "*" is any name. nil is any name, too, because a
+	// sandbox that only programs call need not fear a browser.
 	Hosts []string
 	// Origins are further origins whose pages may call the API, as
 	// https://app.example.com, beside those on loopback; "*" is any. nil is any, too.

@@ -124,7 +124,7 @@ func (a *account) share(c *call) (any, error) {
 	return documentAnswer(d), nil
 }
 
-// sendParams reads what the three ways of sending share.
+// sendParams reads the members that all three ways of sending have.
 func (a *account) sendParams(c *call, member string, ordered bool) (*Document, []Person, string, error) {
 	d, b, err := a.documentAndBody(c)
 	if err != nil {
@@ -138,9 +138,8 @@ func (a *account) sendParams(c *call, member string, ordered bool) (*Document, [
 	return d, persons, message, nil
 }
 
-// checkSendable refuses to send twice, unless it was told not to: a contract that goes
-// out a second time is real harm, and the first thing that a test of a client should
-// find.
+// checkSendable refuses to send twice, unless the options allow it: a contract that goes
+// out twice does real harm, and is the first thing that a test of a client should find.
 func (a *account) checkSendable(d *Document, purpose string) error {
 	switch {
 	case a.sandbox.opts.RepeatedSends && d.Stage == revv.StageSent:
@@ -176,7 +175,7 @@ func (a *account) dropLinks(d *Document, roles ...role) {
 	}
 }
 
-// invite mails everybody whose turn it is and who has no mail yet.
+// invite mails everybody whose turn it is and who has got no mail yet.
 func (a *account) invite(d *Document, message string) {
 	for i := range d.Signers {
 		if p := &d.Signers[i]; !p.Notified && p.State == PartyOpen && len(d.before(p)) == 0 {
@@ -209,8 +208,8 @@ func (a *account) invite(d *Document, message string) {
 	}
 }
 
-// acceptancePath is the shared document that a secret opens; its layout was
-// observed for acceptance, and the 1 in it never explained.
+// acceptancePath is the path of the shared document that a secret opens. It was observed
+// for acceptance; the meaning of the 1 in it is not known.
 func acceptancePath(token string) string { return "/api/shared/documents/1/" + token }
 
 // before returns who has to sign before p: everybody with a lower place in the

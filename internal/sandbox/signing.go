@@ -75,9 +75,9 @@ func (a *account) approve(d *Document, email string) error {
 	return nil
 }
 
-// refuse notes that somebody declines to sign, rejects or does not approve. The
-// document is a draft again, to be corrected and sent anew: no other stage for
-// it is known.
+// refuse records that somebody declines to sign, rejects or does not approve. The
+// document is a draft again, to be corrected and sent again, because no other stage is
+// known for it.
 func (a *account) refuse(d *Document, r role, email, reason string) error {
 	purpose, event := "signing", eventSignDeclined
 	switch r {
@@ -140,24 +140,24 @@ func (s *Sandbox) onDocument(id revv.DocumentID, fn func(*account, *Document) er
 	})
 }
 
-// Sign signs as the signer with the address would, filling fields on the way.
+// Sign signs as the signer with the address, filling in fields first.
 func (s *Sandbox) Sign(id revv.DocumentID, email string, values []FieldValue) error {
 	return s.onDocument(id, func(a *account, d *Document) error { return a.sign(d, email, values) })
 }
 
-// Accept accepts as the acceptor with the address would.
+// Accept accepts as the acceptor with the address.
 func (s *Sandbox) Accept(id revv.DocumentID, email string) error {
 	return s.onDocument(id, func(a *account, d *Document) error { return a.accept(d, email) })
 }
 
-// Approve approves as the approver with the address would.
+// Approve approves as the approver with the address.
 func (s *Sandbox) Approve(id revv.DocumentID, email string) error {
 	return s.onDocument(id, func(a *account, d *Document) error { return a.approve(d, email) })
 }
 
-// Reject refuses in the role in which the document waits for the person: as an
-// approver, an acceptor or a signer. One who never answered in an earlier round,
-// which somebody else has ended, is still open there, but not waited for.
+// Reject refuses in the role in which the document waits for the person: as an approver,
+// an acceptor or a signer. Somebody who did not answer in an earlier round, which
+// somebody else ended, is still open there, but the document does not wait for them.
 func (s *Sandbox) Reject(id revv.DocumentID, email, reason string) error {
 	return s.onDocument(id, func(a *account, d *Document) error {
 		for _, r := range []role{roleApprover, roleAcceptor, roleSigner} {

@@ -45,10 +45,10 @@ func (s *Sandbox) export() ([]byte, error) {
 	return json.Marshal(shot)
 }
 
-// Import replaces the account by an exported one. Deliveries that were on their
-// way when it was exported start again; the request log and the faults stay. The
-// base URL and the redirect URLs of the application stay too, since the sandbox may
-// be run in another place and for another program now.
+// Import replaces the account by an exported one. Deliveries that were on their way when
+// it was exported start again. The request log and the faults stay, and so do the base
+// URL and the redirect URLs of the application, because the sandbox may now run in
+// another place and for another program.
 func (s *Sandbox) Import(data []byte) error {
 	var shot snapshot
 	if err := json.Unmarshal(data, &shot); err != nil {
@@ -95,8 +95,8 @@ func (s *Sandbox) Import(data []byte) error {
 	return nil
 }
 
-// check finds holes that no export leaves, so that a damaged file is an error
-// and not a panic.
+// check finds what no export contains, so that a damaged file gives an error and not a
+// panic.
 func (b *book) check() error {
 	hole := slices.Contains(b.Templates, nil) || slices.Contains(b.Folders, nil) || slices.Contains(b.Documents, nil) ||
 		slices.Contains(b.Contacts, nil) || slices.Contains(b.Webhooks, nil) || slices.Contains(b.Deliveries, nil) ||

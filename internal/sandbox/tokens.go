@@ -23,15 +23,16 @@ type Tokens struct {
 	ExpiresIn    time.Duration // 0 when the access token does not expire
 }
 
-// grant is what a user once allowed: the family of all tokens that came of it.
+// grant is a permission that a user has given: the family of all tokens that were issued
+// for it.
 type grant struct {
 	ID      string `json:"id"`
 	Client  string `json:"client"` // the client id, "" for the login of 2020
 	Revoked bool   `json:"revoked,omitzero"`
 }
 
-// token is an access or a refresh token, known by its hash alone: neither a
-// snapshot nor a lookup that takes its time gives one away.
+// token is an access or a refresh token. Only its hash is kept, so that neither a
+// snapshot nor the timing of a lookup reveals one.
 type token struct {
 	Hash    string    `json:"hash"`
 	Grant   string    `json:"grant"`
@@ -137,7 +138,7 @@ func (s *Sandbox) IssueTokens() Tokens {
 	return pair
 }
 
-// ExpireTokens makes every access token expire now. Refresh tokens live on.
+// ExpireTokens makes every access token expire now. Refresh tokens stay valid.
 func (s *Sandbox) ExpireTokens() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
