@@ -293,7 +293,7 @@ func page(w http.ResponseWriter, status int, text string) {
 // [OAuthConfig.Authenticator].
 //
 // The authorization belongs to the browser that began it, and not to a user of the
-// application. If another user can sign in in the meantime, remember who called start,
+// application. If another user can sign in meanwhile, remember who called start,
 // and compare in done.
 //
 // The state is bound to a cookie. The browser has to open start at the host name of
