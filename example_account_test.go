@@ -46,8 +46,7 @@ func ExampleFoldersService_Create() {
 	// Output: Acme 2021
 }
 
-// Documents stand in the same listing: a page can have no folder and still not
-// be the last.
+// Documents are in the same listing: a page can have no folder and still not be the last.
 func ExampleFoldersService_List() {
 	server := revvtest.NewServer(nil)
 	defer server.Close()
@@ -85,7 +84,7 @@ func ExampleFoldersService_Delete() {
 	// Output: deleted Acme
 }
 
-// A member that is nil is left alone, one that is "" is cleared.
+// A nil member is left alone, "" clears the value.
 func ExampleContactsService_Upsert() {
 	server := revvtest.NewServer(nil, revvtest.WithoutSeedData())
 	defer server.Close()
@@ -107,7 +106,7 @@ func ExampleContactsService_Upsert() {
 	// Output: true Counsel +1 555 0100
 }
 
-// An address can stand there twice: then only the list has both.
+// An address can occur twice: then only the list shows both contacts.
 func ExampleContactsService_GetByEmail() {
 	server := revvtest.NewServer(nil, revvtest.WithoutSeedData())
 	defer server.Close()

@@ -19,8 +19,8 @@ import (
 	"github.com/revv-go/revv/revvtest"
 )
 
-// A program on a person's own machine: it asks once, saves the pair, and from
-// then on renews it by itself.
+// A program on a person's own machine asks once, saves the pair, and renews it by itself
+// from then on.
 func ExampleOAuthConfig_Login() {
 	server := revvtest.NewServer(nil)
 	defer server.Close()
@@ -201,8 +201,8 @@ func ExampleOAuthConfig_Exchange() {
 	// true
 }
 
-// Many processes can share the tokens of an account: one of them renews, the
-// others take over what it saved.
+// Many processes can share the tokens of an account: one of them renews, the others use
+// what it saved.
 func ExampleOAuthConfig_Authenticator() {
 	server := revvtest.NewServer(nil)
 	defer server.Close()
@@ -246,8 +246,8 @@ func ExampleOAuthConfig_Authenticator() {
 	// 1 renewal
 }
 
-// The last thing that a program does: a renewal may still be under way, or a pair wait
-// for a store that was down.
+// At its end, a program waits for a renewal that is still under way, and for a pair that
+// is still to be saved.
 func ExampleClient_Settle() {
 	server := revvtest.NewServer(nil)
 	defer server.Close()
@@ -306,7 +306,7 @@ func ExampleFromTokenSource() {
 	// Output: <nil>
 }
 
-// counting lets another authenticator do the work and counts what was rejected.
+// counting is an authenticator that wraps another one and counts the rejections.
 type counting struct {
 	revv.Authenticator
 
@@ -319,7 +319,7 @@ func (c *counting) Reject(ctx context.Context, bad *oauth2.Token) {
 	c.Authenticator.Reject(ctx, bad)
 }
 
-// An authenticator of one's own, around another one.
+// An authenticator of your own, around another one.
 func ExampleAuthenticator() {
 	server := revvtest.NewServer(nil)
 	defer server.Close()
@@ -348,8 +348,8 @@ func ExampleAuthenticator() {
 	// Output: <nil> 1 true
 }
 
-// A refresh token is accepted once: whoever changes the stored pair does it
-// within Update, which keeps everybody else out meanwhile.
+// A refresh token may be accepted only once: change a stored pair only within Update,
+// which keeps everybody else out meanwhile.
 func ExampleTokenStore() {
 	var store revv.TokenStore = revv.NewMemoryStore()
 	ctx := context.Background()

@@ -36,7 +36,7 @@ func ExampleDocumentsService_SetFields() {
 	client, ctx := server.Client(), context.Background()
 	draft := server.AddDocument(21, "Agreement with Acme")
 
-	// What is not named keeps its value.
+	// Fields that are not named keep their values.
 	doc, err := client.Documents.SetFields(ctx, draft, []revv.FieldValue{{Name: "Client", Value: "Acme"}})
 	if err != nil {
 		fmt.Println(err)
@@ -90,7 +90,7 @@ func ExampleDocumentsService_List() {
 	// page 2 has 1 documents
 }
 
-// The entry of a list knows a document's number, not its id.
+// The entry of a list has a document's number, not its id.
 func ExampleDocumentsService_All() {
 	server := revvtest.NewServer(nil)
 	defer server.Close()
@@ -222,8 +222,8 @@ func ExampleDocumentsService_Share() {
 	// Output: ann@example.com What do you think?
 }
 
-// A magic link opens the document for everybody who has it, for good: do not log
-// or store it. It prints as a placeholder.
+// A magic link opens the document permanently for everybody who has it: do not log or
+// store it. It prints as a placeholder.
 func ExampleDocumentsService_MagicLink() {
 	server := revvtest.NewServer(nil)
 	defer server.Close()
@@ -234,7 +234,7 @@ func ExampleDocumentsService_MagicLink() {
 		return
 	}
 
-	link, err := client.Documents.MagicLink(ctx, doc.ObjectID) // another id than doc.ID
+	link, err := client.Documents.MagicLink(ctx, doc.ObjectID) // not the same as doc.ID
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -315,7 +315,7 @@ func ExampleDocumentsService_Download() {
 	client, ctx := server.Client(), context.Background()
 	document := signed(server)
 
-	// What a document gives that is not signed yet is not known.
+	// What a download returns for a document that is not signed yet is not known.
 	doc, err := client.Documents.Get(ctx, document)
 	if err != nil || !doc.Stage.Is(revv.StageSigned) {
 		fmt.Println("not yet", err)
@@ -324,14 +324,14 @@ func ExampleDocumentsService_Download() {
 	var pdf bytes.Buffer
 	download, err := client.Documents.Download(ctx, document, &pdf)
 	if err != nil {
-		fmt.Println(err) // what stands in pdf is of no use then
+		fmt.Println(err) // then the content of pdf is useless
 		return
 	}
 	fmt.Println(download.Size == int64(pdf.Len()), len(download.SHA256), download.ContentType)
 	// Output: true 64 application/pdf
 }
 
-// The file is there when it is whole and verified, and not before.
+// The file appears only when it is whole and verified.
 func ExampleDocumentsService_DownloadFile() {
 	server := revvtest.NewServer(nil)
 	defer server.Close()
@@ -360,7 +360,7 @@ func ExampleDocumentsService_DownloadFile() {
 	// Output: true true
 }
 
-// An existing file is kept, unless it may be replaced.
+// An existing file is kept, unless WithOverwrite is given.
 func ExampleWithOverwrite() {
 	server := revvtest.NewServer(nil)
 	defer server.Close()

@@ -19,7 +19,7 @@ import (
 	"github.com/revv-go/revv/revvtest"
 )
 
-// A client of a real account: where it is has to be said, and nothing is sent yet.
+// A client of a real account needs its address. Nothing is sent yet.
 func ExampleWithSubdomain() {
 	client, err := revv.NewClient(revv.StaticToken("an-access-token"), revv.WithSubdomain("acme"))
 	if err != nil {
@@ -75,7 +75,7 @@ func ExampleWithHeader() {
 func ExampleWithBearerHeader() {
 	server := revvtest.NewServer(nil)
 	defer server.Close()
-	// For an account whose service turns out to read the other header.
+	// For an account whose service turns out to expect the other header.
 	client := server.Client(revv.WithBearerHeader())
 
 	_, _ = client.Templates.List(context.Background(), revv.ListTemplatesParams{})
@@ -109,8 +109,8 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// Middleware sees each attempt, by its route and not by its path: names for
-// spans and metrics that do not multiply with the ids.
+// Middleware sees each attempt, with its route instead of its path: the number of names
+// for spans and metrics does not grow with the ids.
 func ExampleWithMiddleware() {
 	server := revvtest.NewServer(nil)
 	defer server.Close()
@@ -134,8 +134,8 @@ func ExampleWithMiddleware() {
 	// <nil>
 }
 
-// For a trial on a live account: the answers as they came. There are names, addresses
-// and links in them.
+// For a trial on a live account: the answers as they came. They contain names, addresses
+// and links.
 func ExampleWithMiddleware_answers() {
 	server := revvtest.NewServer(nil)
 	defer server.Close()
@@ -160,8 +160,8 @@ func ExampleWithMiddleware_answers() {
 	// Output: true true <nil>
 }
 
-// A body of another shape: the request is cloned, and Body, ContentLength and GetBody
-// change together.
+// A body of another shape: clone the request, and change Body, ContentLength and GetBody
+// together.
 func ExampleWithMiddleware_body() {
 	server := revvtest.NewServer(nil, revvtest.WithLenientBodies())
 	defer server.Close()
@@ -225,7 +225,7 @@ func (t tickets) Wait(ctx context.Context) error {
 	}
 }
 
-// A proxy, a certificate of one's own or a larger pool of connections.
+// A proxy, a certificate of your own or a larger pool of connections.
 func ExampleWithHTTPClient() {
 	server := revvtest.NewServer(nil)
 	defer server.Close()
@@ -310,7 +310,7 @@ func ExampleCaptureResponse() {
 	// Output: true 404 1 application/json
 }
 
-// A route that turns out to be another on a live account is one field.
+// To repair a route that turns out to be different on a live account, set one field.
 func ExampleWithRoutes() {
 	routes := revv.DefaultRoutes()
 	routes.SetFields = "POST /api/v2/docs/{id}/fields"

@@ -255,7 +255,7 @@ func ExampleDocumentsService_SendForESign() {
 }
 
 // The answer to a send is lost: look what became of it, and give the request time to
-// arrive before you believe that it never will.
+// arrive before you conclude that it never will.
 func ExampleDocumentsService_SendForESign_outcomeUnknown() {
 	server := revvtest.NewServer(nil)
 	defer server.Close()
@@ -264,7 +264,7 @@ func ExampleDocumentsService_SendForESign_outcomeUnknown() {
 	params := revv.SendParams{Recipients: []revv.Person{{Email: "tenant@example.com"}}}
 	const settle, look = time.Minute, 10 * time.Millisecond // every few seconds in real life
 
-	// The connection is cut, and the request arrives all the same, a little later.
+	// The connection is cut, but the request arrives a little later.
 	server.Fail(revvtest.Fault{Operation: "Documents.SendForESign", CutAfter: -1, Late: 50 * time.Millisecond, Times: 1})
 
 	err := client.Documents.SendForESign(ctx, id, params)
@@ -313,7 +313,7 @@ func ExampleMaybeApplied() {
 			fmt.Println(err)
 			return
 		}
-		if entry.Name == params.Title { // which is why a title has an id of your own in it
+		if entry.Name == params.Title { // so put an id of your own into the title
 			fmt.Println("there is:", entry.Number, entry.Name)
 		}
 	}
@@ -343,8 +343,8 @@ func ExampleClient_Do() {
 	// Output: Service agreement
 }
 
-// What differs from call to call, or is secret, stands in the path under a name. Logs and
-// errors have the name.
+// What differs from call to call, or is secret, is a placeholder in the path. Logs and
+// errors show the placeholder.
 func ExampleWithPathValue() {
 	server := revvtest.NewServer(nil)
 	defer server.Close()

@@ -77,7 +77,7 @@ func ExampleBasicSecret() {
 	// 401 1
 }
 
-// Behind something that has told the sender from strangers already.
+// Behind something that has already authenticated the sender.
 func ExampleInsecureNoSecret() {
 	handler, err := revv.NewWebhookHandler(revv.InsecureNoSecret(), func(_ context.Context, event *revv.Event) error {
 		fmt.Println(event.Type)
@@ -103,7 +103,7 @@ func postedEvent() *http.Request {
 }
 
 // For senders that can set nothing but a URL: the secret is the last segment of the path,
-// so the handler stands at everything below a folder.
+// so the handler serves everything below a folder.
 func ExamplePathSecret() {
 	handler, err := revv.NewWebhookHandler(revv.PathSecret("a-secret-of-enough-bytes"), func(context.Context, *revv.Event) error { return nil })
 	if err != nil {

@@ -20,7 +20,7 @@ func ExampleNewMemoryStore() {
 	_, err := store.Load(ctx, "legal@example.com")
 	fmt.Println(errors.Is(err, revv.ErrNoToken))
 
-	// A pair that was obtained elsewhere is put in with Update, too.
+	// Update can also store a pair that was obtained elsewhere.
 	_, err = store.Update(ctx, "legal@example.com", func(current *oauth2.Token) (*oauth2.Token, error) {
 		if current != nil {
 			return current, nil // keep what is there
@@ -77,7 +77,7 @@ func ExampleNewEncryptedStore() {
 	// Output: refresh is kept as a token of type sealed
 }
 
-// An account that its owner disconnects.
+// The owner of an account disconnects it.
 func ExampleFileStore_Forget() {
 	dir, err := os.MkdirTemp("", "revv-example-*")
 	if err != nil {

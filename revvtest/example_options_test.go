@@ -57,7 +57,7 @@ func (h handled) RoundTrip(r *http.Request) (*http.Response, error) {
 	return w.Result(), nil
 }
 
-// A server of one's own around it, as one that terminates TLS.
+// A server of your own around it, for example one that terminates TLS.
 func ExampleServer_Handler() {
 	sandbox := revvtest.NewServer(nil, revvtest.WithoutNetwork())
 	defer sandbox.Close()
@@ -78,8 +78,8 @@ func ExampleServer_Handler() {
 	// Output: 3 templates
 }
 
-// Two servers that are asked for the same things give the same ids; a seed
-// gives others, the same ones each time.
+// Two servers that get the same requests give the same ids. A seed gives others, the same
+// ones each time.
 func ExampleWithSeed() {
 	number := func(opts ...revvtest.Option) revv.ObjectID {
 		server := revvtest.NewServer(nil, opts...)
@@ -121,7 +121,7 @@ func ExampleWithRateLimit() {
 	// true
 }
 
-// Everything about tokens that is not known of the service can be had both ways.
+// Everything about tokens that is not known of the service can be tested both ways.
 func ExampleWithTokenLifetime() {
 	server := revvtest.NewServer(nil,
 		revvtest.WithTokenLifetime(time.Minute),
@@ -143,8 +143,8 @@ func ExampleWithTokenLifetime() {
 	// <nil>
 }
 
-// The live service was seen to take more than it needs; by default the sandbox
-// does not, so that a slip is seen.
+// The live service was seen to accept more than it should; by default the sandbox does
+// not, so that a mistake is seen.
 func ExampleWithLenientBodies() {
 	body := map[string]any{"template_id": "21", "colour": "blue"} // a text for an id, and a member too many
 	create := func(opts ...revvtest.Option) error {
@@ -156,8 +156,8 @@ func ExampleWithLenientBodies() {
 	// Output: true <nil>
 }
 
-// By default a second send is refused, so that a program that sends twice leaves one
-// mail. Another service might let it leave two.
+// By default a second send is refused, so a program that sends twice leaves only one
+// mail. The live service might let it leave two.
 func ExampleWithRepeatedSends() {
 	server := revvtest.NewServer(nil, revvtest.WithRepeatedSends())
 	defer server.Close()

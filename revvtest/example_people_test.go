@@ -67,7 +67,7 @@ func ExampleServer_Accept() {
 	// done true
 }
 
-// What a person does in the browser who is asked for permission.
+// What a person who is asked for permission does in the browser.
 func ExampleServer_Authorize() {
 	server := revvtest.NewServer(nil, revvtest.WithRedirectURLs("https://app.example.com/callback"))
 	defer server.Close()
@@ -152,7 +152,7 @@ func ExampleServer_WaitDeliveries() {
 	// Output: DOCUMENT_STAGE_CHANGED delivered 500 200
 }
 
-// A handler that acts on an event once, although it comes twice.
+// A handler that acts on each event once, although it comes twice.
 func ExampleServer_Resend() {
 	server := revvtest.NewServer(nil)
 	defer server.Close()
@@ -208,8 +208,8 @@ func ExampleServer_ClearFaults() {
 	// <nil>
 }
 
-// The worst day has come, or it has not: here the application sends in another way than
-// its test believes.
+// Check that the fault was met: here the application sends in another way than its test
+// assumes.
 func ExampleServer_Faults() {
 	server := revvtest.NewServer(nil)
 	defer server.Close()
@@ -269,7 +269,7 @@ func ExampleFingerprint() {
 }
 
 // What the program under test has sent. For a contract that must go out once, count the
-// requests: a second one can be refused, and then leaves no second mail.
+// requests: a second one may be refused, and then leaves no second mail.
 func ExampleServer_Requests() {
 	server := revvtest.NewServer(nil)
 	defer server.Close()
