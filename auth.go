@@ -81,7 +81,8 @@ func (s staticToken) check() error {
 // rejects it. Then the source is asked again, once for all callers that wait, and each
 // caller waits no longer than its own context allows. The error of a call wraps that of
 // the source. An [oauth2.RetrieveError] is wrapped without its body: it is
-// [ErrReauthorizationRequired] for invalid_grant, else what its status says.
+// [ErrReauthorizationRequired] for invalid_grant, [ErrUnauthorized] for any other 4xx
+// except 408 and 429, else what its status says.
 //
 // The sources of golang.org/x/oauth2 renew by the clock alone and do not save a rotated
 // refresh token: prefer [OAuthConfig.Authenticator].
