@@ -107,6 +107,21 @@ func subscribe(ctx context.Context, client *revv.Client) error {
 	return err
 }
 
+// listing is the README's section on the ids of a document.
+func listing(ctx context.Context, client *revv.Client) error {
+	for entry, err := range client.Documents.All(ctx, revv.ListDocumentsParams{}) {
+		if err != nil {
+			return err
+		}
+		doc, err := client.Documents.GetByNumber(ctx, entry.Number) // an entry does not have the id that most calls need
+		if err != nil {
+			return err
+		}
+		fmt.Println(doc.ID, doc.Number, doc.Title, doc.Stage)
+	}
+	return nil
+}
+
 // contract is the README's section on a document.
 func contract(ctx context.Context, client *revv.Client, template revv.TemplateID) (*revv.Document, error) {
 	doc, err := client.Documents.Create(ctx, revv.CreateDocumentParams{TemplateID: template, Title: "Agreement D-1042"})
