@@ -48,6 +48,23 @@ func TestAccountLocks_nobodyWaits_takeNoMemory(t *testing.T) {
 	assert.Empty(t, locks.inUse)
 }
 
+// A lock that is lost when another account comes would let two renewals spend one token.
+func TestAccountLocks_anotherAccountComes_lockStays(t *testing.T) {
+	t.Parallel()
+	var locks accountLocks
+	unlock, err := locks.lock(t.Context(), "a")
+	require.NoError(t, err)
+	other, err := locks.lock(t.Context(), "b")
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = locks.lock(ctx, "a")
+	require.ErrorIs(t, err, context.Canceled)
+	unlock()
+	other()
+	assert.Empty(t, locks.inUse)
+}
+
 func TestDecodeToken_everyShorterText_isCorrupt(t *testing.T) {
 	t.Parallel()
 	whole := encoded(t, secretPair())

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -152,7 +153,7 @@ func TestTokenStores_wrongArguments_areNamed(t *testing.T) {
 			assertArgument(t, err, "ctx")
 			_, err = store.Update(t.Context(), storeAccount, nil)
 			assertArgument(t, err, "fn")
-			for _, token := range []*oauth2.Token{nil, {}, {TokenType: "Bearer"}, {AccessToken: "a\xff"}, {AccessToken: "a", RefreshToken: "\xff"}} {
+			for _, token := range []*oauth2.Token{nil, {}, {TokenType: "Bearer"}, {AccessToken: "a\xff"}, {AccessToken: "a", TokenType: "\xff"}, {AccessToken: "a", RefreshToken: "\xff"}} {
 				_, err = store.Update(t.Context(), storeAccount, saving(token))
 				assertArgument(t, err, "fn")
 			}
@@ -326,3 +327,57 @@ func TestTokenStores_printedOrEncoded_showNoSecret(t *testing.T) {
 type dumpRecorder struct{ out *strings.Builder }
 
 func (r *dumpRecorder) Errorf(format string, args ...any) { fmt.Fprintf(r.out, format, args...) }
+
+// What fn was handed is its own. Whatever it changes in it, and returns, is saved.
+func TestTokenStores_tokenIsChangedInPlace_isSaved(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*oauth2.Token){
+		"access token":  func(token *oauth2.Token) { token.AccessToken = "access-changed" },
+		"type":          func(token *oauth2.Token) { token.TokenType = "MAC" },
+		"refresh token": func(token *oauth2.Token) { token.RefreshToken = "refresh-changed" },
+		"expiry":        func(token *oauth2.Token) { token.Expiry = time.Date(2031, time.March, 1, 0, 0, 0, 0, time.UTC) },
+		"life":          func(token *oauth2.Token) { token.ExpiresIn = 3600 },
+	} {
+		for kind, store := range everyStore(t) {
+			saveToken(t, store, storeAccount, tokenPair("kept"))
+			want := tokenPair("kept")
+			change(want)
+			_, err := store.Update(t.Context(), storeAccount, func(current *oauth2.Token) (*oauth2.Token, error) {
+				change(current)
+				return current, nil
+			})
+			require.NoError(t, err, "%s, %s", kind, name)
+			assertStored(t, store, storeAccount, want)
+		}
+	}
+}
+
+// endsMeanwhile is a context whose time is up once somebody waits, and whose channel is late:
+// as where the lock is free at the very moment when the time is up.
+type endsMeanwhile struct {
+	context.Context //nolint:containedctx // it is one
+
+	waited atomic.Bool
+}
+
+// Done implements [context.Context].
+func (c *endsMeanwhile) Done() <-chan struct{} {
+	c.waited.Store(true)
+	return nil
+}
+
+// Err implements [context.Context].
+func (c *endsMeanwhile) Err() error {
+	if c.waited.Load() {
+		return context.DeadlineExceeded
+	}
+	return nil
+}
+
+func TestTokenStores_contextEndsWhenTheLockIsFree_fnIsNotCalled(t *testing.T) {
+	t.Parallel()
+	for name, store := range everyStore(t) {
+		_, err := store.Update(&endsMeanwhile{Context: t.Context()}, storeAccount, notCalled(t))
+		require.ErrorIs(t, err, context.DeadlineExceeded, name)
+	}
+}
