@@ -49,6 +49,14 @@ func TestAwake_endsWithItsParentAndWhenItIsCancelled(t *testing.T) {
 		assert.ErrorIs(t, ctx.Err(), context.DeadlineExceeded)
 		assert.Equal(t, time.Second, time.Since(start))
 
+		late, cancelLate := context.WithTimeout(t.Context(), time.Hour)
+		defer cancelLate()
+		begun := time.Now()
+		within, cancelWithin := awake(late, 30*time.Second)
+		defer cancelWithin()
+		deadline, _ = within.Deadline()
+		assert.Equal(t, 30*time.Second, deadline.Sub(begun), "its own, where that is the earlier one")
+
 		other, cancelOther := awake(t.Context(), 30*time.Second)
 		cancelOther()
 		<-other.Done()
@@ -78,4 +86,10 @@ func TestRenewal_countsTheTimeThatItRuns(t *testing.T) {
 	_, err = auth.Token(t.Context())
 	require.NoError(t, err)
 	assert.IsType(t, &awakeContext{}, store.ctx)
+	require.ErrorIs(t, store.ctx.Err(), context.Canceled, "and ends with the renewal")
+	renewals.Lock()
+	defer renewals.Unlock()
+	for renewing := range renewals.by {
+		assert.NotSame(t, auth, renewing, "a program may make an authenticator for each request")
+	}
 }

@@ -196,3 +196,59 @@ func TestSettle_storeCannotBeCompared_savesThePairOfItsClient(t *testing.T) {
 		assert.Len(w, w.posts(), 1)
 	})
 }
+
+// Whoever authorizes anew puts a better pair there than the one that waits.
+func TestSettle_pairWasReplacedMeanwhile_hasNothingToSave(t *testing.T) {
+	inWorld(t, func(w *tokenWorld) {
+		unsavable(down)(w)
+		require.ErrorIs(w, getDocument(w.Context(), w, 0), revv.ErrTokenNotPersisted)
+		healed(w)
+		anew := w.first
+		anew.AccessToken, anew.RefreshToken = w.authority.authorize()
+		w.ledger.put(tokenAccount, &anew)
+		require.NoError(w, w.client.Settle(w.Context()))
+		_, updates, _ := w.ledger.counts()
+		pass(time.Hour)
+		_, later, _ := w.ledger.counts()
+		assert.Equal(w, updates, later, "and nothing is tried again")
+		assert.Equal(w, anew, w.ledger.pair(tokenAccount))
+		assert.Len(w, w.posts(), 1)
+	})
+}
+
+// The caller's own time is up, which is another thing than a store that fails.
+func TestSettle_contextEndsWhileThePairIsSaved_saysSo(t *testing.T) {
+	inWorld(t, func(w *tokenWorld) {
+		unsavable(down)(w)
+		require.ErrorIs(w, getDocument(w.Context(), w, 0), revv.ErrTokenNotPersisted)
+		unsavable(func() error { pass(10 * time.Second); return nil })(w)
+		ctx, cancel := context.WithTimeout(w.Context(), 100*time.Millisecond)
+		defer cancel()
+		require.ErrorIs(w, w.client.Settle(ctx), context.DeadlineExceeded)
+		require.NoError(w, w.client.Settle(w.Context()))
+		assert.NotEqual(w, w.first.RefreshToken, w.ledger.pair(tokenAccount).RefreshToken)
+	})
+}
+
+// What has failed once is not tried again because of a renewal that is waited for.
+func TestSettle_storeIsDown_savesEachPairOnce(t *testing.T) {
+	inWorld(t, func(w *tokenWorld) {
+		pair := w.first
+		pair.AccessToken, pair.RefreshToken = w.authority.authorize()
+		w.ledger.put("slow", &pair)
+		w.expire()
+		unsavable(down)(w)
+		require.ErrorIs(w, getDocument(w.Context(), w, 0), revv.ErrTokenNotPersisted)
+		w.faulty(slow(func(context.Context) { pass(5 * time.Second) }))
+		_, client := w.program(w.ledger, "slow")
+		short, cancel := context.WithTimeout(w.Context(), time.Millisecond)
+		defer cancel()
+		_, err := client.Documents.Get(short, 14)
+		require.ErrorIs(w, err, context.DeadlineExceeded)
+		err = client.Settle(w.Context())
+		require.ErrorIs(w, err, revv.ErrTokenNotPersisted)
+		joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // what it joins is counted
+		require.True(w, ok)
+		assert.Len(w, joined.Unwrap(), 2, "one for each pair")
+	})
+}

@@ -103,6 +103,36 @@ func TestTokens_storeIsAwayForManyClients_isAskedByOne(t *testing.T) {
 	})
 }
 
+// A pair that was saved needs no timer, and leaves none that stands in the way of the next.
+func TestTokens_renewalsWereSaved_theOneThatIsNotIsSavedSoon(t *testing.T) {
+	inWorld(t, func(w *tokenWorld) {
+		require.NoError(w, getDocument(w.Context(), w, 0))
+		pass(100 * time.Second)
+		w.expire()
+		unsavable(down)(w)
+		require.ErrorIs(w, getDocument(w.Context(), w, 0), revv.ErrTokenNotPersisted)
+		healed(w)
+		spent := w.ledger.pair(tokenAccount).RefreshToken
+		pass(2 * time.Second)
+		assert.NotEqual(w, spent, w.ledger.pair(tokenAccount).RefreshToken)
+	})
+}
+
+func TestTokens_anotherClientHasSavedThePair_storeIsLeftInPeace(t *testing.T) {
+	inWorld(t, func(w *tokenWorld) {
+		unsavable(down)(w)
+		require.ErrorIs(w, getDocument(w.Context(), w, 0), revv.ErrTokenNotPersisted)
+		healed(w)
+		_, other := w.program(w.ledger, tokenAccount)
+		_, err := other.Documents.Get(w.Context(), 14)
+		require.NoError(w, err)
+		loads, updates, saves := w.ledger.counts()
+		pass(time.Hour)
+		loadsLater, updatesLater, savesLater := w.ledger.counts()
+		assert.Equal(w, []int{loads, updates, saves}, []int{loadsLater, updatesLater, savesLater})
+	})
+}
+
 // A call that is slower than a renewal learns late that its token was refused, and takes one
 // that has worked for others meanwhile: if that is refused as well, it was no fresh one.
 func TestTokens_slowCallTakesATokenOfOthers_renewalsGoOn(t *testing.T) {
@@ -128,6 +158,7 @@ func TestTokens_slowCallTakesATokenOfOthers_renewalsGoOn(t *testing.T) {
 		calls.Wait()
 		require.NoError(w, getDocument(w.Context(), w, 0))
 		assert.Len(w, w.posts(), 2)
+		assert.NotContains(w, w.logs.String(), "fresh token refused")
 	})
 }
 
