@@ -209,10 +209,15 @@ func TestTokens_storeAsksAgainAfterAFailure_tokenIsPostedOnce(t *testing.T) {
 				s := &scripted{}
 				get := w.scripted(s)
 				s.update = func(ctx context.Context, account string, fn func(*oauth2.Token) (*oauth2.Token, error)) (*oauth2.Token, error) {
-					if token, err := w.ledger.Update(ctx, account, fn); err == nil {
+					asks := func(current *oauth2.Token) (*oauth2.Token, error) {
+						next, err := fn(current)
+						assert.Error(w, err, "it could save what comes without an error")
+						return next, err
+					}
+					if token, err := w.ledger.Update(ctx, account, asks); err == nil {
 						return token, nil
 					}
-					return w.ledger.Update(ctx, account, fn)
+					return w.ledger.Update(ctx, account, asks)
 				}
 				w.alwaysFaulty(fault)
 				require.Error(w, get())
@@ -233,6 +238,14 @@ func TestTokens_storeQuotesThePair_errorDoesNot(t *testing.T) {
 			s.load = func(string) (*oauth2.Token, error) { return nil, quoting(w) }
 		},
 		"when it locks": func(w *tokenWorld, s *scripted) {
+			s.update = func(context.Context, string, func(*oauth2.Token) (*oauth2.Token, error)) (*oauth2.Token, error) {
+				return nil, quoting(w)
+			}
+		},
+		"when it locks, with a refresh token that it has shown before": func(w *tokenWorld, s *scripted) {
+			pair := w.first
+			_, pair.RefreshToken = w.authority.authorize()
+			w.ledger.put(tokenAccount, &pair)
 			s.update = func(context.Context, string, func(*oauth2.Token) (*oauth2.Token, error)) (*oauth2.Token, error) {
 				return nil, quoting(w)
 			}
@@ -303,6 +316,11 @@ func TestEncryptedStore_innerStoreKeepsNothing_isAnError(t *testing.T) {
 	t.Parallel()
 	s := &scripted{ledger: newLedger(&eventLog{})}
 	sealed := newEncryptedStore(t, s, storeKey)
+	s.update = func(context.Context, string, func(*oauth2.Token) (*oauth2.Token, error)) (*oauth2.Token, error) {
+		return &oauth2.Token{AccessToken: "revv-sealed-v1.AAAA", TokenType: "sealed"}, nil
+	}
+	_, err := sealed.Update(t.Context(), tokenAccount, notCalled(t))
+	require.ErrorIs(t, err, revv.ErrInvalidArgument, "it has not called the function")
 	for name, returned := range map[string]*oauth2.Token{"nothing": nil, "another token": {AccessToken: "revv-sealed-v1.AAAA", TokenType: "sealed"}} {
 		s.update = func(_ context.Context, _ string, fn func(*oauth2.Token) (*oauth2.Token, error)) (*oauth2.Token, error) {
 			_, err := fn(nil)
