@@ -45,6 +45,13 @@ func TestNewWebhookHandler_joinsAllProblems(t *testing.T) {
 		"WithReadBack must not be nil",
 		"WithReadBack must not be given twice",
 	}, problems)
+	for name, opt := range map[string]revv.WebhookOption{
+		"WithWebhookMaxBytes": revv.WithWebhookMaxBytes(1), "WithWebhookReadTimeout": revv.WithWebhookReadTimeout(1),
+		"WithWebhookObserver": revv.WithWebhookObserver(func(revv.WebhookResult) {}), "WithReadBack": revv.WithReadBack(&documents{}),
+	} {
+		_, err = revv.NewWebhookHandler(revv.InsecureNoSecret(), ignoreEvent, opt, opt)
+		assertArgument(t, err, name)
+	}
 	for size, want := range map[int64]error{-1: revv.ErrInvalidArgument, 1: nil, 1 << 20: nil, 1<<20 + 1: revv.ErrInvalidArgument} {
 		_, err = revv.NewWebhookHandler(revv.InsecureNoSecret(), ignoreEvent, revv.WithWebhookMaxBytes(size))
 		require.ErrorIs(t, err, want, "%d bytes", size)
@@ -100,6 +107,33 @@ func TestWebhookHandler_acceptsPlainJSONOnly(t *testing.T) {
 			}
 			assert.Equal(t, test.want, serve(t, handler, r).StatusCode)
 		})
+	}
+}
+
+// Whoever counts refusals goes by the word.
+func TestWebhookHandler_tellsTheObserverWhyItRefuses(t *testing.T) {
+	t.Parallel()
+	large := stageChanged + strings.Repeat(" ", 1<<20)
+	for name, test := range map[string]struct {
+		change func(r *http.Request)
+		want   string
+	}{
+		"no POST": {func(r *http.Request) { r.Method = http.MethodPut }, "method"},
+		"no JSON": {func(r *http.Request) { r.Header.Set("Content-Type", "text/plain") }, "content type"},
+		"too large": {func(r *http.Request) {
+			r.Body, r.ContentLength = io.NopCloser(strings.NewReader(large)), int64(len(large))
+		}, "size"},
+		"too large, and does not say": {func(r *http.Request) { r.Body, r.ContentLength = io.NopCloser(strings.NewReader(large)), -1 }, "size"},
+		"no event":                    {func(r *http.Request) { r.Body, r.ContentLength = io.NopCloser(strings.NewReader("{}")), 2 }, "event"},
+		"cut":                         {func(r *http.Request) { r.Body = io.NopCloser(iotest.ErrReader(io.ErrUnexpectedEOF)) }, "body"},
+	} {
+		var result revv.WebhookResult
+		handler := newHandler(t, revv.InsecureNoSecret(), ignoreEvent, revv.WithWebhookObserver(func(r revv.WebhookResult) { result = r }))
+		r := eventRequest("/")
+		test.change(r)
+		response := serve(t, handler, r)
+		assert.Equal(t, test.want, result.Reason, name)
+		assert.Equal(t, response.StatusCode, result.Status, name)
 	}
 }
 

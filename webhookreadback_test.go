@@ -66,6 +66,7 @@ func TestWithReadBack_handsOnOnlyWhatIsTrue(t *testing.T) {
 		"stage that is not claimed":            {body: `{"event":"DOCUMENT_STAGE_CHANGED","document":{"id":14}}`, stage: "Sent", delivered: true},
 		"stage that was not read yet":          {body: event("STAGE_CHANGED", "Signed"), stage: "Sent", later: true},
 		"stage of one's own that was not read": {body: event("STAGE_CHANGED", "Filed"), stage: "Signed", later: true},
+		"stage that was left for one's own":    {body: event("STAGE_CHANGED", "Signed"), stage: "Filed", later: true},
 		"closing without a stage":              {body: `{"event":"DOCUMENT_CLOSED","document":{"id":14}}`, stage: "Signed", delivered: true},
 		"closing that was not read yet":        {body: event("CLOSED", "Completed"), stage: "Signed", later: true},
 		"overtaken closing":                    {body: event("CLOSED", "Signed"), stage: "Completed", delivered: true}, // it is closed all the same
@@ -121,6 +122,7 @@ func TestWithReadBack_handsOnOnlyWhatIsTrue(t *testing.T) {
 			if !test.delivered {
 				assert.Nil(t, delivered)
 				assert.Equal(t, "unconfirmed", result.Reason)
+				assert.Equal(t, response.StatusCode, result.Status, "what the observer is told is what was answered")
 				assert.Error(t, result.Err)
 				return
 			}

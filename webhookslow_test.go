@@ -122,7 +122,9 @@ func TestWebhookHandler_cutsOffASlowBodyWithoutDeadlinesOfTheConnection(t *testi
 		r := httptest.NewRequest(http.MethodPost, "/", body)
 		r.Header.Set("Content-Type", "application/json")
 		handler := newHandler(t, revv.InsecureNoSecret(), ignoreEvent, revv.WithWebhookReadTimeout(3*time.Second))
+		start := time.Now()
 		assert.Equal(t, http.StatusRequestTimeout, serve(t, handler, r).StatusCode)
+		assert.Equal(t, 3*time.Second, time.Since(start), "as it was set, and not the default")
 		require.NoError(t, body.Close())
 		sending.Wait()
 	})
@@ -166,4 +168,28 @@ func TestWebhookHandler_aRefusedSenderCannotHoldTheConnection(t *testing.T) {
 		require.ErrorIs(t, err, io.EOF)
 		assert.LessOrEqual(t, time.Since(start), 11*time.Second)
 	})
+}
+
+// deadlines notes those that are set on the connection.
+type deadlines struct {
+	*httptest.ResponseRecorder
+
+	last time.Time
+}
+
+// SetReadDeadline is what [http.ResponseController] looks for.
+func (d *deadlines) SetReadDeadline(deadline time.Time) error {
+	d.last = deadline
+	return nil
+}
+
+// A server that reads ahead would take the deadline of the body for the end of the sender.
+func TestWebhookHandler_noDeadlineIsLeftForTheFunction(t *testing.T) {
+	t.Parallel()
+	w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
+	newHandler(t, revv.InsecureNoSecret(), func(context.Context, *revv.Event) error {
+		assert.Zero(t, w.last)
+		return nil
+	}).ServeHTTP(w, eventRequest("/"))
+	assert.Equal(t, http.StatusNoContent, w.Code)
 }
