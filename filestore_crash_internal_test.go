@@ -100,6 +100,7 @@ func TestFileStore_draftOfTheFirstSave_isLoaded(t *testing.T) {
 	assert.Equal(t, "access-1", token.AccessToken)
 	assert.NoFileExists(t, files.temp)
 	assert.FileExists(t, files.token)
+	assert.Empty(t, store.locks.inUse, "the account is free for its next renewal")
 }
 
 // A scanner of viruses can keep a file from being renamed. The pair is on the disk by

@@ -87,3 +87,35 @@ func meetFullDisk(t *testing.T, store *revv.FileStore) {
 	require.ErrorIs(t, err, syscall.EFBIG)
 	assertStored(t, store, storeAccount, tokenPair("before"))
 }
+
+// openIn lists the files below a directory that this process has open.
+func openIn(t *testing.T, dir string) (paths []string) {
+	t.Helper()
+	entries, err := os.ReadDir("/proc/self/fd")
+	require.NoError(t, err)
+	for _, entry := range entries {
+		if path, err := os.Readlink("/proc/self/fd/" + entry.Name()); err == nil && strings.HasPrefix(path, dir) {
+			paths = append(paths, path)
+		}
+	}
+	return paths
+}
+
+// A server that renews for years must not run out of descriptors.
+func TestFileStore_leavesNoFileOpen(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	store := newFileStore(t, dir)
+	for range 20 {
+		saveToken(t, store, storeAccount, tokenPair("kept"))
+		_, err := store.Update(t.Context(), storeAccount, func(current *oauth2.Token) (*oauth2.Token, error) { return current, nil })
+		require.NoError(t, err)
+		_, err = store.Update(t.Context(), storeAccount, func(*oauth2.Token) (*oauth2.Token, error) { return nil, errLedgerDown })
+		require.ErrorIs(t, err, errLedgerDown)
+		assertStored(t, store, storeAccount, tokenPair("kept"))
+		require.NoError(t, store.Forget(t.Context(), storeAccount))
+		leaveFirstDraft(t, dir, tokenPair("fresh"))
+		assertStored(t, store, storeAccount, tokenPair("fresh"))
+	}
+	require.Empty(t, openIn(t, dir))
+}

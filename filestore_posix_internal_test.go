@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -40,4 +41,22 @@ func TestCheckUntouched_otherSize_isAConflict(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, []byte("another"), 0o600))
 	require.NoError(t, os.Chtimes(path, before.ModTime(), before.ModTime()))
 	require.ErrorIs(t, checkUntouched(path, before), ErrConflict)
+}
+
+// A backup that was put back looks like what was there, but for one thing at a time.
+func TestCheckUntouched_oneThingDiffers_isAConflict(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "token")
+	require.NoError(t, os.WriteFile(path, []byte("one"), 0o600))
+	before, err := os.Lstat(path)
+	require.NoError(t, err)
+	require.NoError(t, os.Chtimes(path, before.ModTime(), before.ModTime().Add(time.Second)))
+	require.ErrorIs(t, checkUntouched(path, before), ErrConflict, "the time")
+	require.NoError(t, os.Chtimes(path, before.ModTime(), before.ModTime()))
+	require.NoError(t, checkUntouched(path, before))
+
+	require.NoError(t, os.Rename(path, path+".old")) // so that its number is not given to the next
+	require.NoError(t, os.WriteFile(path, []byte("two"), 0o600))
+	require.NoError(t, os.Chtimes(path, before.ModTime(), before.ModTime()))
+	require.ErrorIs(t, checkUntouched(path, before), ErrConflict, "the file")
 }
