@@ -1,17 +1,20 @@
 package revv
 
 import (
+	"compress/flate"
+	"compress/gzip"
 	"context"
 	"crypto/tls"
 	"errors"
+	"io"
 	"net"
+	"net/http"
 	"net/http/httptrace"
 	"net/url"
 	"testing"
 
-	"github.com/stretchr/testify/assert"
-
 	"github.com/revv-go/revv/internal/retry"
+	"github.com/stretchr/testify/assert"
 )
 
 // A handshake that the server refuses is refused again; one that fails for the
@@ -65,5 +68,23 @@ func TestClassify_streamThatTheServerHasNotLookedAt_isUnsent(t *testing.T) {
 		outcome, sent := a.classify(test.err)
 		assert.Equal(t, test.want, outcome, "%v after %d", test.err, test.tries)
 		assert.Equal(t, test.want == retry.Cut, sent)
+	}
+}
+
+// What no other attempt can mend is not tried again, and what may be mended is.
+func TestKindsOfFailures_areToldApart(t *testing.T) {
+	t.Parallel()
+	for err, want := range map[error][3]bool{ // hopeless, corrupt, headers that are too large
+		http.ErrSchemeMismatch:           {true, false, false},
+		&net.DNSError{IsNotFound: true}:  {true, false, false},
+		&net.DNSError{IsTemporary: true}: {false, false, false},
+		gzip.ErrHeader:                   {false, true, false},
+		gzip.ErrChecksum:                 {false, true, false},
+		flate.CorruptInputError(7):       {false, true, false},
+		io.ErrUnexpectedEOF:              {false, false, false},
+		errors.New("http2: response header list larger than advertised limit"):          {false, false, true},
+		errors.New("net/http: server response headers exceeded 1048576 bytes; aborted"): {false, false, true},
+	} {
+		assert.Equal(t, want, [3]bool{isHopeless(err), isCorrupt(err), areHeadersTooLarge(err)}, "%v", err)
 	}
 }
