@@ -1,0 +1,70 @@
+package revv_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/oauth2"
+
+	"github.com/revv-go/revv"
+)
+
+// A slow call may learn of its 401 when the token after the next was refused already.
+func TestReject_ofATokenThatIsGoneAlready_bringsNoneBack(t *testing.T) {
+	t.Parallel()
+	auth := revv.FromTokenSource(&askedSource{answer: func(n int) (*oauth2.Token, error) {
+		return &oauth2.Token{AccessToken: fmt.Sprintf("access-%d", n)}, nil
+	}})
+	first, err := auth.Token(t.Context())
+	require.NoError(t, err)
+	auth.Reject(t.Context(), first)
+	second, err := auth.Token(t.Context())
+	require.NoError(t, err)
+	auth.Reject(t.Context(), second)
+	auth.Reject(t.Context(), first)
+	third, err := auth.Token(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, "access-3", third.AccessToken)
+}
+
+// While a pair waits to be saved, the token that it replaces goes out no more, however long
+// the store takes.
+func TestTokens_pairWaitsAndTheStoreIsSlow_oldTokenIsNotUsed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newTokenWorld(t)
+		w.left(25 * time.Second)
+		unsavable(down)(w)
+		require.ErrorIs(t, askToken(t.Context(), w, 0), revv.ErrTokenNotPersisted)
+		unsavable(func() error { pass(8 * time.Second); return nil })(w)
+		token, err := w.auth.Token(t.Context())
+		require.NoError(t, err)
+		assert.NotEqual(t, w.first.AccessToken, token.AccessToken)
+		pass(time.Hour)
+	})
+}
+
+// What the store holds is no better than the token at hand if its time is over.
+func TestTokens_storeHoldsAnOlderPairAndEndpointHangs_tokenAtHandIsUsed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newTokenWorld(t)
+		w.left(time.Minute)
+		require.NoError(t, askToken(t.Context(), w, 0))
+		pass(40 * time.Second)
+		w.authorizedElsewhere()
+		w.left(-time.Minute)
+		w.faulty(slow(func(context.Context) { pass(15 * time.Second) }))
+		begun := time.Now()
+		token, err := w.auth.Token(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, w.first.AccessToken, token.AccessToken)
+		assert.Equal(t, 5*time.Second, time.Since(begun))
+		pass(time.Hour)
+	})
+}
