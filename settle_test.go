@@ -247,7 +247,7 @@ func TestSettle_storeIsDown_savesEachPairOnce(t *testing.T) {
 		require.ErrorIs(w, err, context.DeadlineExceeded)
 		err = client.Settle(w.Context())
 		require.ErrorIs(w, err, revv.ErrTokenNotPersisted)
-		joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // what it joins is counted
+		joined, ok := err.(interface{ Unwrap() []error })
 		require.True(w, ok)
 		assert.Len(w, joined.Unwrap(), 2, "one for each pair")
 	})

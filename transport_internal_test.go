@@ -13,8 +13,9 @@ import (
 	"net/url"
 	"testing"
 
-	"github.com/revv-go/revv/internal/retry"
 	"github.com/stretchr/testify/assert"
+
+	"github.com/revv-go/revv/internal/retry"
 )
 
 // A handshake that the server refuses is refused again; one that fails for the
