@@ -238,7 +238,7 @@ func (a *storeAuth) refused(token *oauth2.Token) {
 func (a *storeAuth) paused(stored *oauth2.Token) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return digestOf(stored.AccessToken) == a.refusedFresh && stored.AccessToken != "" && time.Now().Before(a.pausedUntil) && remaining(stored) == life
+	return digestOf(stored.AccessToken) == a.refusedFresh && time.Now().Before(a.pausedUntil) && remaining(stored) == life
 }
 
 // replace fetches a new pair and returns it once the store has saved it. spent is the

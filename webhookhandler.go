@@ -430,7 +430,7 @@ func mayBeAhead(claimed, stage Stage) bool {
 		return false
 	}
 	before, now := rank(claimed), rank(stage)
-	return before < 0 || now < 0 || before > now
+	return before < 0 || before > now
 }
 
 // answerUnconfirmed acknowledges an event that is not true, and asks the sender to repeat
