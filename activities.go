@@ -73,7 +73,7 @@ func (s *DocumentsService) Activities(ctx context.Context, id ObjectID, params L
 	if !params.After.IsZero() {
 		q.After = wireTime(params.After)
 	}
-	return fetchList[Activity](ctx, s.root(), opListActivities, input{id: textual("id", id), query: q}, "", opts)
+	return fetchList[Activity](ctx, s.root(), opListActivities, input{id: textID("id", id), query: q}, "", opts)
 }
 
 // AllActivities ranges over everything that happened to a document, the oldest first. It
@@ -91,17 +91,17 @@ func (s *DocumentsService) AllActivities(ctx context.Context, id ObjectID, param
 		case 0:
 			h.next.Limit = usual
 		case 1:
-			yield(Activity{}, argument(operations[opListActivities].name, "Limit", "must be 2 or more, or 0: the last activity comes again with the next ones"))
+			yield(Activity{}, invalidArgument(operations[opListActivities].name, "Limit", "must be 2 or more, or 0: the last activity comes again with the next ones"))
 			return
 		}
 		for {
 			part, err := s.Activities(ctx, id, h.next, opts...)
 			switch {
 			case err != nil:
-			case h.ignored(part):
-				err = stuck("the service does not understand after: there may be more")
-			case h.passedOver(part):
-				err = stuck("the service understands after otherwise: some may be missing")
+			case h.ignoresAfter(part):
+				err = errPageLoop("the service does not understand after: there may be more")
+			case h.skipsKnown(part):
+				err = errPageLoop("the service understands after otherwise: some may be missing")
 			}
 			if err != nil {
 				yield(Activity{}, err)
@@ -116,7 +116,7 @@ func (s *DocumentsService) AllActivities(ctx context.Context, id ObjectID, param
 			if len(fresh) == 0 && len(part) < h.next.Limit {
 				return
 			}
-			if err := h.goOn(part, len(fresh)); err != nil {
+			if err := h.advance(part, len(fresh)); err != nil {
 				yield(Activity{}, err)
 				return
 			}
@@ -131,27 +131,27 @@ type history struct {
 	count int            // how many those are in all
 }
 
-// stuck is the error of a range that cannot go on.
-func stuck(why string) error {
+// errPageLoop is the error of a range that cannot go on.
+func errPageLoop(why string) error {
 	return &Error{Op: operations[opListActivities].name, Message: why, kinds: []error{ErrPageLoop}}
 }
 
-// ignored reports a part with activities from before the time asked for: the service
+// ignoresAfter reports a part with activities from before the time asked for: the service
 // ignores the parameter after.
-func (h *history) ignored(part []Activity) bool {
+func (h *history) ignoresAfter(part []Activity) bool {
 	return h.known != nil && slices.ContainsFunc(part, func(a Activity) bool { return a.Timestamp.Before(h.next.After) })
 }
 
-// passedOver reports a part without anything of the moment that was asked for again: what
+// skipsKnown reports a part without anything of the moment that was asked for again: what
 // followed may be missing as well.
-func (h *history) passedOver(part []Activity) bool {
-	return h.known != nil && !slices.ContainsFunc(part, func(a Activity) bool { return h.known[sameness(&a)] > 0 })
+func (h *history) skipsKnown(part []Activity) bool {
+	return h.known != nil && !slices.ContainsFunc(part, func(a Activity) bool { return h.known[activityKey(&a)] > 0 })
 }
 
 // fresh returns what of a part was not there before.
 func (h *history) fresh(part []Activity) (fresh []Activity) {
 	for _, activity := range part {
-		if same := sameness(&activity); h.known[same] > 0 {
+		if same := activityKey(&activity); h.known[same] > 0 {
 			h.known[same]--
 			continue
 		}
@@ -160,36 +160,36 @@ func (h *history) fresh(part []Activity) (fresh []Activity) {
 	return fresh
 }
 
-// goOn sets the next query after a part. Other activities of the same moment as the last
+// advance sets the next query after a part. Other activities of the same moment as the last
 // one must not be missed, so that moment is asked for again. A moment is one microsecond,
 // the unit of times on the wire.
-func (h *history) goOn(part []Activity, fresh int) error {
+func (h *history) advance(part []Activity, fresh int) error {
 	sorted := slices.IsSortedFunc(part, func(a, b Activity) int { return a.Timestamp.Compare(b.Timestamp.Time) })
 	switch {
 	case fresh == 0:
-		return stuck("more happened in one moment than an answer holds")
+		return errPageLoop("more happened in one moment than an answer holds")
 	case !sorted || part[0].Timestamp.IsZero():
-		return stuck("the activities do not begin with the oldest: there may be more")
+		return errPageLoop("the activities do not begin with the oldest: there may be more")
 	}
 	last := part[len(part)-1].Timestamp.Time
 	after := last.Truncate(time.Microsecond).Add(-time.Microsecond)
 	known, count := make(map[string]int), 0
 	for _, activity := range part {
 		if !activity.Timestamp.Before(after) {
-			known[sameness(&activity)]++
+			known[activityKey(&activity)]++
 			count++
 		}
 	}
 	if h.known != nil && !after.After(h.next.After) && count <= h.count {
-		return stuck("the same moment comes again and again")
+		return errPageLoop("the same moment comes again and again")
 	}
 	h.known, h.count = known, count
 	h.next.After = after
 	return nil
 }
 
-// sameness identifies an activity by what stays the same from answer to answer, without
+// activityKey identifies an activity by what stays the same from answer to answer, without
 // the URL of the image, which may be signed anew each time.
-func sameness(a *Activity) string {
+func activityKey(a *Activity) string {
 	return fmt.Sprintf("%q %q %q %q %q", a.Event, a.Timestamp.Text(), a.Actor.Name, a.Actor.Email, a.Subjects)
 }

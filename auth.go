@@ -108,7 +108,7 @@ func (a *sourceAuth) Token(ctx context.Context) (*oauth2.Token, error) { return 
 
 func (a *sourceAuth) ask(digest) (fresh, spare *oauth2.Token, err error) {
 	if err := a.check(); err != nil {
-		return nil, nil, argument("FromTokenSource", "source", err.Error())
+		return nil, nil, invalidArgument("FromTokenSource", "source", err.Error())
 	}
 	token, err := a.source.Reveal().Token()
 	if err == nil && token == nil {
@@ -162,8 +162,8 @@ func (k *keeper) token(ctx context.Context, renew renewal) (*oauth2.Token, error
 	}
 	k.mu.Lock()
 	if token := k.current.Reveal(); !k.pending && k.accepted(token) {
-		left := remaining(token)
-		if left == life || left == dusk && (k.flight != nil || digestOf(token.AccessToken) == k.early) {
+		left := expiryStateOf(token)
+		if left == notExpiring || left == expiringSoon && (k.flight != nil || digestOf(token.AccessToken) == k.early) {
 			k.mu.Unlock()
 			return token, nil
 		}
@@ -172,7 +172,7 @@ func (k *keeper) token(ctx context.Context, renew renewal) (*oauth2.Token, error
 	if f == nil {
 		f = &flight{done: make(chan struct{})}
 		k.flight = f
-		go k.fly(f, renew)
+		go k.runRenewal(f, renew)
 	}
 	k.mu.Unlock()
 	return k.wait(ctx, f)
@@ -203,7 +203,7 @@ func (k *keeper) wait(ctx context.Context, f *flight) (*oauth2.Token, error) {
 		case <-late.C:
 			k.mu.Lock()
 			token := k.current.Reveal()
-			good := !k.pending && k.accepted(token) && remaining(token) != night
+			good := !k.pending && k.accepted(token) && expiryStateOf(token) != expired
 			k.mu.Unlock()
 			if good {
 				return token, nil
@@ -213,24 +213,24 @@ func (k *keeper) wait(ctx context.Context, f *flight) (*oauth2.Token, error) {
 }
 
 // settle waits for the renewal that is under way.
-func (k *keeper) settle(ctx context.Context) error { return k.underWay().settle(ctx) }
+func (k *keeper) settle(ctx context.Context) error { return k.currentFlight().settle(ctx) }
 
-// underWay is the renewal that is under way, nil if none is.
-func (k *keeper) underWay() *flight {
+// currentFlight is the renewal that is under way, nil if none is.
+func (k *keeper) currentFlight() *flight {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.flight
 }
 
-// fly runs a renewal in a goroutine of its own, and lands. It recovers a panic of the
+// runRenewal runs a renewal in a goroutine of its own, and lands. It recovers a panic of the
 // program's own store or source: the program could not recover it here, and callers would
 // be left waiting.
-func (k *keeper) fly(f *flight, renew renewal) {
+func (k *keeper) runRenewal(f *flight, renew renewal) {
 	var token, spare *oauth2.Token
-	err := abandoned()
+	err := errAbandoned()
 	defer func() {
 		_ = recover() // its value may hold a token
-		k.land(f, token, spare, err)
+		k.finishRenewal(f, token, spare, err)
 	}()
 	k.mu.Lock()
 	rejected := k.rejected
@@ -238,20 +238,20 @@ func (k *keeper) fly(f *flight, renew renewal) {
 	token, spare, err = renew(rejected)
 }
 
-// abandoned is the error of a renewal that did not return.
-func abandoned() error {
+// errAbandoned is the error of a renewal that did not return.
+func errAbandoned() error {
 	return &Error{Op: opRefresh, Message: "the token store or the token source has panicked, or ended its goroutine"}
 }
 
-// land ends a flight with the result of the renewal.
-func (k *keeper) land(f *flight, token, spare *oauth2.Token, err error) {
+// finishRenewal ends a flight with the result of the renewal.
+func (k *keeper) finishRenewal(f *flight, token, spare *oauth2.Token, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.pending = errors.Is(err, ErrTokenNotPersisted)
 	if err != nil && !k.pending {
 		// A token that could not be renewed ahead of time is used until it expires.
 		for _, old := range []*oauth2.Token{spare, k.current.Reveal()} {
-			if k.accepted(old) && remaining(old) != night {
+			if k.accepted(old) && expiryStateOf(old) != expired {
 				token, err, k.early = old, nil, digestOf(old.AccessToken)
 				break
 			}
@@ -262,7 +262,7 @@ func (k *keeper) land(f *flight, token, spare *oauth2.Token, err error) {
 		switch {
 		case !k.accepted(token): // the rejected one again: use it, and ask once more after the next 401
 			k.rejected = digest{}
-		case remaining(token) == dusk: // its life is short from the beginning
+		case expiryStateOf(token) == expiringSoon: // its life is short from the beginning
 			k.early = digestOf(token.AccessToken)
 		}
 	}
@@ -378,7 +378,7 @@ func (c OAuthConfig) Exchange(ctx context.Context, code, verifier string) (*oaut
 	}
 	for _, arg := range []struct{ name, value string }{{"ClientID", c.ClientID}, {"ClientSecret", c.ClientSecret}, {"code", code}} {
 		if arg.value == "" {
-			return nil, argument(op, arg.name, "must not be empty")
+			return nil, invalidArgument(op, arg.name, "must not be empty")
 		}
 	}
 	endpoint, err := newTokenEndpoint(op, c)
@@ -397,12 +397,12 @@ func (c OAuthConfig) Exchange(ctx context.Context, code, verifier string) (*oaut
 	arrived := false
 	for try := 1; ; try++ {
 		reply := endpoint.post(ctx, form)
-		arrived = reply.behind(arrived)
+		arrived = reply.correctUnreachable(arrived)
 		if reply.outcome == retry.Success {
 			return reply.token, nil
 		}
 		next := retry.Decide(retry.Consequences, reply.outcome, reply.sent)
-		if next == retry.Again && reply.again(ctx, try, 0) {
+		if next == retry.Again && reply.waitToRepeat(ctx, try, 0) {
 			continue
 		}
 		if next == retry.StopUnknown || next == retry.StopApplied {

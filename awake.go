@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// awake is like [context.WithTimeout], but counts only the time in which the process
+// withAwakeTimeout is like [context.WithTimeout], but counts only the time in which the process
 // runs. When a frozen process continues, as between two requests of a serverless
 // function, an ordinary timer is due at once and fires before the answer is read that has
 // been waiting; the new pair in it would be lost. So the limit is counted in steps, of
 // which a freeze uses up at most one. Deadline returns the time by the clock, so that
 // nothing long is begun after it.
-func awake(parent context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+func withAwakeTimeout(parent context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
 	const steps = 30
 	c := &awakeContext{Context: parent, deadline: time.Now().Add(limit), done: make(chan struct{})}
 	if earlier, ok := parent.Deadline(); ok && earlier.Before(c.deadline) {

@@ -28,7 +28,7 @@ func TestAwake_inAnotherProcess(t *testing.T) {
 	if os.Getenv(frozenRole) == "" {
 		return // this is the parent
 	}
-	counted, cancel := awake(t.Context(), 900*time.Millisecond)
+	counted, cancel := withAwakeTimeout(t.Context(), 900*time.Millisecond)
 	defer cancel()
 	usual, cancelUsual := context.WithTimeout(t.Context(), 900*time.Millisecond)
 	defer cancelUsual()

@@ -46,8 +46,8 @@ type segment struct {
 	rule       string // why the id cannot be used, "" if it can
 }
 
-// numeric turns an integer id into a segment.
-func numeric[T ~int64](name string, id T) segment {
+// numericID turns an integer id into a segment.
+func numericID[T ~int64](name string, id T) segment {
 	s := segment{name: name, text: strconv.FormatInt(int64(id), 10)}
 	if id <= 0 {
 		s.rule = "must be positive"
@@ -55,9 +55,9 @@ func numeric[T ~int64](name string, id T) segment {
 	return s
 }
 
-// textual turns a textual id into a segment; the rules of a path segment are
+// textID turns a textual id into a segment; the rules of a path segment are
 // checked where the path is built.
-func textual[T ~string](name string, id T) segment { return segment{name: name, text: string(id)} }
+func textID[T ~string](name string, id T) segment { return segment{name: name, text: string(id)} }
 
 // validator is implemented by parameters that have rules. validate returns the
 // name of the argument at fault and the rule that it breaks, or "".
@@ -102,7 +102,7 @@ func (c *core) prepare(ctx context.Context, call *call, opts []CallOption) (*pre
 	for _, in := range []any{call.input.query, call.input.body} {
 		if v, ok := in.(validator); ok {
 			if name, rule := v.validate(); rule != "" {
-				return nil, argument(call.name, name, rule)
+				return nil, invalidArgument(call.name, name, rule)
 			}
 		}
 	}
@@ -119,11 +119,11 @@ func (c *core) prepare(ctx context.Context, call *call, opts []CallOption) (*pre
 		p.url.RawPath = c.base.EscapedPath() + escaped
 	}
 	if p.url.RawQuery, err = encodeQuery(call.input.query, settings.query.Reveal()); err != nil {
-		return nil, argument(call.name, "query", err.Error())
+		return nil, invalidArgument(call.name, "query", err.Error())
 	}
 	if call.input.body != nil {
 		if p.body, err = encodeBody(call.input.body); err != nil {
-			return nil, argument(call.name, "body", "cannot be encoded as JSON: "+printable(err.Error(), maxErrorText))
+			return nil, invalidArgument(call.name, "body", "cannot be encoded as JSON: "+printable(err.Error(), maxErrorText))
 		}
 	}
 	return p, checkContext(ctx, call.name) // last, because the options have to be applied even then
@@ -134,7 +134,7 @@ func (c *core) prepare(ctx context.Context, call *call, opts []CallOption) (*pre
 func (c *call) path(given map[string]string) (path, escaped string, err error) {
 	id := c.input.id
 	if id.rule != "" {
-		return "", "", argument(c.name, id.name, id.rule)
+		return "", "", invalidArgument(c.name, id.name, id.rule)
 	}
 	values, source := []string{id.text}, id.name
 	if id.name == "" {
@@ -142,22 +142,22 @@ func (c *call) path(given map[string]string) (path, escaped string, err error) {
 		for _, name := range c.route.Params {
 			value, ok := given[name]
 			if !ok {
-				return "", "", argument(c.name, "path", "has the placeholder {"+name+"}, and no WithPathValue is given for it")
+				return "", "", invalidArgument(c.name, "path", "has the placeholder {"+name+"}, and no WithPathValue is given for it")
 			}
 			values = append(values, value)
 		}
 	}
 	for name := range given {
 		if c.name != opDo {
-			return "", "", argument(c.name, "WithPathValue", "is for Do alone: this call fills its path itself")
+			return "", "", invalidArgument(c.name, "WithPathValue", "is for Do alone: this call fills its path itself")
 		}
 		if !slices.Contains(c.route.Params, name) {
-			return "", "", argument(c.name, "WithPathValue", "names a placeholder that the path does not have")
+			return "", "", invalidArgument(c.name, "WithPathValue", "names a placeholder that the path does not have")
 		}
 	}
 	path, escaped, err = c.route.Path(values...)
 	if err != nil {
-		return "", "", argument(c.name, source, err.Error())
+		return "", "", invalidArgument(c.name, source, err.Error())
 	}
 	return path, escaped, nil
 }
@@ -266,7 +266,7 @@ func (c *core) fetchAny(ctx context.Context, op opID, in input, key string, out 
 
 // send runs an operation whose answer is not known.
 func send(ctx context.Context, c *core, op opID, in input, opts []CallOption) error {
-	return c.runOp(ctx, op, in, opts, acknowledged)
+	return c.runOp(ctx, op, in, opts, decodeAcknowledgement)
 }
 
 // runOp runs an operation of the table.

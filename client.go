@@ -94,7 +94,7 @@ func NewClient(auth Authenticator, opts ...Option) (*Client, error) {
 	c := newCore(&s, auth, base, routes)
 	if len(s.chain) > 0 {
 		if c.chain = chained(s.chain, credentialed{c}); c.chain == nil {
-			return nil, argument(op, "WithMiddleware", "must not return nil")
+			return nil, invalidArgument(op, "WithMiddleware", "must not return nil")
 		}
 	}
 	return &Client{
@@ -214,7 +214,7 @@ func (c *Client) Settle(ctx context.Context) error {
 // outcome is not known has succeeded, and leaves out unchanged.
 func (c *Client) Do(ctx context.Context, method, path string, in, out any, opts ...CallOption) error {
 	call := &call{name: opDo, class: classOf(method), input: input{body: in}}
-	decode := ignored
+	decode := decodeNothing
 	if out != nil {
 		// A copy: out may be the bytes themselves, or keep a part of them.
 		decode = func(body []byte) error { return decodeInto(bytes.Clone(body), out) }
@@ -222,13 +222,13 @@ func (c *Client) Do(ctx context.Context, method, path string, in, out any, opts 
 	var err error
 	switch call.route, err = wire.ParseTemplate(method + " " + path); {
 	case !wire.IsMethod(method):
-		call.input.refused = argument(opDo, "method", "must be capital letters, as GET")
+		call.input.refused = invalidArgument(opDo, "method", "must be capital letters, as GET")
 	case err != nil:
-		call.input.refused = argument(opDo, "path", strings.TrimPrefix(err.Error(), "the path ")) // which does not repeat it
+		call.input.refused = invalidArgument(opDo, "path", strings.TrimPrefix(err.Error(), "the path ")) // which does not repeat it
 	case isStream(in):
-		call.input.refused = argument(opDo, "in", "must be a value for encoding/json, or JSON as []byte: what can be read once cannot be sent again")
+		call.input.refused = invalidArgument(opDo, "in", "must be a value for encoding/json, or JSON as []byte: what can be read once cannot be sent again")
 	case out != nil && !isTarget(out):
-		call.input.refused = argument(opDo, "out", "must be a pointer, and not a nil one")
+		call.input.refused = invalidArgument(opDo, "out", "must be a pointer, and not a nil one")
 	}
 	return c.root().run(ctx, call, opts, decode)
 }
@@ -310,7 +310,7 @@ func (p pinned) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	if !p.core.covers(req.URL) {
 		closeBody(req)
-		return nil, argument(op, "URL", "must be below the base URL of the client: credentials go nowhere else")
+		return nil, invalidArgument(op, "URL", "must be below the base URL of the client: credentials go nowhere else")
 	}
 	token, err := p.core.token(req.Context(), op)
 	if err != nil {
@@ -389,5 +389,5 @@ func closeBody(req *http.Request) {
 }
 
 func errNoClient(op string) error {
-	return argument(op, "client", "must be made with NewClient")
+	return invalidArgument(op, "client", "must be made with NewClient")
 }

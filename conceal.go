@@ -16,9 +16,9 @@ import (
 // "1" in a text of the service would leave nothing to read.
 const shortSecret = 7
 
-// hiding returns a replacer that removes secrets from a text, in every spelling that
+// newRedactor returns a replacer that removes secrets from a text, in every spelling that
 // others may use. Texts of at most short bytes are not treated as secrets.
-func hiding(short int, secrets []string) *strings.Replacer {
+func newRedactor(short int, secrets []string) *strings.Replacer {
 	var forms []string
 	for _, s := range secrets {
 		if len(s) > short {
@@ -139,35 +139,35 @@ func (p *prepared) safe(text string) string {
 	if text == "" {
 		return ""
 	}
-	return printable(hiding(shortSecret, p.secrets()).Replace(text), maxErrorText)
+	return printable(newRedactor(shortSecret, p.secrets()).Replace(text), maxErrorText)
 }
 
 // concealed returns err, with another text if its own shows a secret of the call.
-func (p *prepared) concealed(err error) error { return hidden(err, shortSecret, p.secrets()) }
+func (p *prepared) concealed(err error) error { return redactError(err, shortSecret, p.secrets()) }
 
 // concealed returns err with a text that does not show the secrets: transports and stores
 // may quote what they were given.
 func concealed(err error, secrets ...string) error {
 	const short = 3 // what is no longer might be part of any word
-	return hidden(err, short, secrets)
+	return redactError(err, short, secrets)
 }
 
-// hidden removes secrets from the text of an error.
-func hidden(err error, short int, secrets []string) error {
+// redactError removes secrets from the text of an error.
+func redactError(err error, short int, secrets []string) error {
 	if err == nil {
 		return nil
 	}
-	if text := unquoted(hiding(short, secrets).Replace(err.Error())); text != err.Error() {
+	if text := cutQuotes(newRedactor(short, secrets).Replace(err.Error())); text != err.Error() {
 		return &concealedError{text, secret.New(err)}
 	}
 	return err
 }
 
-// unquoted removes from the text of an error what net/http and net/textproto quote from
+// cutQuotes removes from the text of an error what net/http and net/textproto quote from
 // an answer that they cannot read: if its head is broken, that may be the body, with a
 // token or a magic link. The rest of the line is removed, too: Go before 1.26.4 does not
 // put all of it in quotes, so nobody can tell where it ends.
-func unquoted(text string) string {
+func cutQuotes(text string) string {
 	lines := strings.Split(text, "\n")
 	for i, line := range lines {
 		end := len(line)

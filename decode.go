@@ -41,32 +41,32 @@ var modelLimits = wire.Limits{Depth: wire.DefaultDepth, Elements: maxElements}
 // wraps one of the sentinels.
 type decoder func(body []byte) error
 
-// ignored is the decoder of an answer that nobody wants: it accepts any JSON, and an
+// decodeNothing is the decoder of an answer that nobody wants: it accepts any JSON, and an
 // empty body.
-func ignored(body []byte) error {
+func decodeNothing(body []byte) error {
 	if isBlank(body) {
 		return nil
 	}
 	return malformed(wire.Scan(body, jsonLimits))
 }
 
-// acknowledged is the decoder of operations whose answer is not known. It is like
+// decodeAcknowledgement is the decoder of operations whose answer is not known. It is like
 // ignored, but refuses an answer that reports an error.
-func acknowledged(body []byte) error {
-	if err := ignored(body); err != nil {
+func decodeAcknowledgement(body []byte) error {
+	if err := decodeNothing(body); err != nil {
 		return err
 	}
-	for i, value := range wire.Select(body, complaints...) {
-		if !isNothing(value) {
-			return malformed(fmt.Errorf("it reports success and has the member %q", complaints[i]))
+	for i, value := range wire.Select(body, errorMembers...) {
+		if !isEmptyValue(value) {
+			return malformed(fmt.Errorf("it reports success and has the member %q", errorMembers[i]))
 		}
 	}
 	return nil
 }
 
-// isNothing reports a value that means nothing: null, false, 0, or an empty text, array
+// isEmptyValue reports a value that means nothing: null, false, 0, or an empty text, array
 // or object.
-func isNothing(value []byte) bool {
+func isEmptyValue(value []byte) bool {
 	switch wire.Kind(value) {
 	case '"', '[', '{':
 		return isBlank(value[1 : len(value)-1])
@@ -78,10 +78,10 @@ func isNothing(value []byte) bool {
 	return len(bytes.Trim(value, "0.-+eE")) == 0
 }
 
-// complaints are members that an answer to a real success does not have.
+// errorMembers are members that an answer to a real success does not have.
 //
 //nolint:gochecknoglobals // a constant list; Go has no constant slices
-var complaints = []string{"error", "errors"}
+var errorMembers = []string{"error", "errors"}
 
 // decodeInto decodes the whole body. If out points to bytes, they become the body.
 func decodeInto(body []byte, out any) error {
@@ -107,7 +107,7 @@ func decodeInto(body []byte, out any) error {
 	if _, ours := errors.AsType[reason](err); err != nil && !plain && !ours && !errors.Is(err, ErrMalformedResponse) {
 		err = &concealedError{"a value does not fit what it is decoded into", secret.New(err)} // which may quote it
 	}
-	return misfitOf("", err)
+	return describeMismatch("", err)
 }
 
 // reason is why one of our models refuses a value, without any of its content.
@@ -127,7 +127,7 @@ func decodeMember(body []byte, key string, out any) (raw []byte, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return raw, misfitOf(key, decodeValue(raw, out))
+	return raw, describeMismatch(key, decodeValue(raw, out))
 }
 
 // memberOf scans the body and returns the member that the service puts its answer under,
@@ -164,9 +164,9 @@ func unscannable(err error) error {
 	return malformed(err)
 }
 
-// misfitOf turns the error of a decoder into one that names the member that does not fit,
+// describeMismatch turns the error of a decoder into one that names the member that does not fit,
 // but not its content.
-func misfitOf(key string, err error) error {
+func describeMismatch(key string, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -191,9 +191,9 @@ func malformed(err error) error {
 	return fmt.Errorf("%w: %w", ErrMalformedResponse, err)
 }
 
-// unexpected returns an error if a body is not even an attempt at the expected JSON. A
+// unexpectedContent returns an error if a body is not even an attempt at the expected JSON. A
 // wrong content type alone is no reason: correct JSON was seen to come as text.
-func unexpected(contentType string, body []byte) error {
+func unexpectedContent(contentType string, body []byte) error {
 	switch {
 	case isBlank(body):
 		return nil // nothing is nothing, whatever it is called
@@ -238,7 +238,7 @@ func (c *core) readSuccess(resp *http.Response, decode decoder) (retry.Outcome, 
 		}
 		return retry.BodyCut, err
 	}
-	if err := unexpected(resp.Header.Get("Content-Type"), body); err != nil {
+	if err := unexpectedContent(resp.Header.Get("Content-Type"), body); err != nil {
 		return retry.BodyUnusable, err
 	}
 	if err := decode(body); err != nil {

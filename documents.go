@@ -79,28 +79,28 @@ func (f *Field) UnmarshalJSON(data []byte) error { return unmarshalModel(data, f
 
 func (f *Field) decodeScanned(object []byte) error {
 	return decodeModel(object, f, &f.Raw,
-		member{"name", &f.Name}, member{"type", &f.Type}, member{"required", (*mark)(&f.Required)}, member{"value", (*loose)(&f.Value)})
+		member{"name", &f.Name}, member{"type", &f.Type}, member{"required", (*looseBool)(&f.Required)}, member{"value", (*looseText)(&f.Value)})
 }
 
-// loose is a text that may come as any JSON value.
-type loose string
+// looseText is a text that may come as any JSON value.
+type looseText string
 
 // UnmarshalJSON keeps an object or array as its JSON.
-func (l *loose) UnmarshalJSON(data []byte) error {
+func (l *looseText) UnmarshalJSON(data []byte) error {
 	text, ok := scalarText(data)
 	if !ok {
 		text = string([]rune(string(data))) // U+FFFD for broken UTF-8, as in any other text
 	}
-	*l = loose(text)
+	*l = looseText(text)
 	return nil
 }
 
-// mark is a boolean that may come as any JSON value.
-type mark bool
+// looseBool is a boolean that may come as any JSON value.
+type looseBool bool
 
 // UnmarshalJSON reads anything that is not known to mean true as false: an odd value must
 // not make the whole document unreadable.
-func (m *mark) UnmarshalJSON(data []byte) error {
+func (m *looseBool) UnmarshalJSON(data []byte) error {
 	switch string(data) {
 	case "true", `"true"`, "1", `"1"`:
 		*m = true
@@ -139,7 +139,7 @@ type Tag string
 func (t *Tag) UnmarshalJSON(data []byte) error {
 	name, ok := nameOf(data)
 	if !ok {
-		return misfit(data, t)
+		return typeMismatch(data, t)
 	}
 	*t = Tag(name)
 	return nil
@@ -176,13 +176,13 @@ func (s *DocumentsService) Create(ctx context.Context, params CreateDocumentPara
 
 // Get reads a document by its id. [ErrNotFound] if there is none. A read.
 func (s *DocumentsService) Get(ctx context.Context, id DocumentID, opts ...CallOption) (*Document, error) {
-	return fetch[Document](ctx, s.root(), opGetDocument, input{id: numeric("id", id)}, "Document", opts)
+	return fetch[Document](ctx, s.root(), opGetDocument, input{id: numericID("id", id)}, "Document", opts)
 }
 
 // GetByNumber reads a document by the number that people see. [ErrNotFound] if
 // there is none. A read.
 func (s *DocumentsService) GetByNumber(ctx context.Context, number DocumentNumber, opts ...CallOption) (*Document, error) {
-	return fetch[Document](ctx, s.root(), opGetDocumentByNumber, input{id: textual("number", number)}, "Document", opts)
+	return fetch[Document](ctx, s.root(), opGetDocumentByNumber, input{id: textID("number", number)}, "Document", opts)
 }
 
 // ListDocumentsParams are the arguments of [DocumentsService.List] and
@@ -212,7 +212,7 @@ func (s *DocumentsService) List(ctx context.Context, params ListDocumentsParams,
 	params.Page = cmp.Or(params.Page, 1)
 	op, in := opListDocuments, input{query: params}
 	if params.FolderID != 0 {
-		op, in.id = opListFolderContents, numeric("FolderID", params.FolderID)
+		op, in.id = opListFolderContents, numericID("FolderID", params.FolderID)
 	}
 	id := func(e *DocumentEntry) int64 { return int64(e.EntryID) }
 	isOther := func(e DocumentEntry) bool { return !isDocument(e.Type, e.Number) }
@@ -285,7 +285,7 @@ func (b setFieldsBody) validate() (name, rule string) {
 // the service was seen to tolerate members that it does not know, so that a wrong shape can
 // be a success that has written nothing. An idempotent write. The route is a stand-in.
 func (s *DocumentsService) SetFields(ctx context.Context, id DocumentID, fields []FieldValue, opts ...CallOption) (*Document, error) {
-	return fetch[Document](ctx, s.root(), opSetFields, input{id: numeric("id", id), body: setFieldsBody{fields}}, "Document", opts)
+	return fetch[Document](ctx, s.root(), opSetFields, input{id: numericID("id", id), body: setFieldsBody{fields}}, "Document", opts)
 }
 
 // CloneDocumentParams are the arguments of [DocumentsService.Clone].
@@ -300,7 +300,7 @@ func (p CloneDocumentParams) validate() (name, rule string) { return validateTex
 // is not repeated when its outcome is unknown ([ErrOutcomeUnknown]). The path was observed
 // in one client, the rest is inferred.
 func (s *DocumentsService) Clone(ctx context.Context, id DocumentID, params CloneDocumentParams, opts ...CallOption) (*Document, error) {
-	return fetch[Document](ctx, s.root(), opCloneDocument, input{id: numeric("id", id), body: params}, "Document", opts)
+	return fetch[Document](ctx, s.root(), opCloneDocument, input{id: numericID("id", id), body: params}, "Document", opts)
 }
 
 type moveBody struct {
@@ -321,7 +321,7 @@ func (b moveBody) validate() (name, rule string) {
 // the answer: a wrong shape can be a success that has moved nothing. An idempotent write. The
 // route is a stand-in.
 func (s *DocumentsService) Move(ctx context.Context, id DocumentID, folder FolderID, opts ...CallOption) (*Document, error) {
-	return fetch[Document](ctx, s.root(), opMoveDocument, input{id: numeric("id", id), body: moveBody{folder}}, "Document", opts)
+	return fetch[Document](ctx, s.root(), opMoveDocument, input{id: numericID("id", id), body: moveBody{folder}}, "Document", opts)
 }
 
 // Download writes the PDF of a document to w as it arrives. See [Download] for what is

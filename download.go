@@ -62,9 +62,9 @@ type stream struct {
 }
 
 func (c *core) download(ctx context.Context, id DocumentID, w io.Writer, opts []CallOption) (*Download, error) {
-	in := input{id: numeric("id", id)}
+	in := input{id: numericID("id", id)}
 	if isNil(w) {
-		in.refused = argument(operations[opDownloadDocument].name, "w", "must not be nil")
+		in.refused = invalidArgument(operations[opDownloadDocument].name, "w", "must not be nil")
 	}
 	p, err := c.prepare(ctx, c.operation(opDownloadDocument, in), opts)
 	if err != nil {
@@ -119,7 +119,7 @@ func (c *core) streamAttempt(ctx context.Context, p *prepared, a *attempt, s *st
 		return r
 	}
 	defer resp.Body.Close() //nolint:errcheck // nothing is lost with it
-	r.outcome, r.err = s.receive(resp, watched{resp.Body, watchdog})
+	r.outcome, r.err = s.receive(resp, watchedBody{resp.Body, watchdog})
 	if r.outcome == retry.BodyCut {
 		switch {
 		case ctx.Err() != nil:
@@ -133,15 +133,15 @@ func (c *core) streamAttempt(ctx context.Context, p *prepared, a *attempt, s *st
 	return r
 }
 
-// watched is a body with a watchdog, which runs only while bytes are waited for: how long
+// watchedBody is a body with a watchdog, which runs only while bytes are waited for: how long
 // the sink takes does not matter.
-type watched struct {
+type watchedBody struct {
 	body     io.Reader
 	watchdog *time.Timer
 }
 
 // Read implements [io.Reader].
-func (w watched) Read(b []byte) (int, error) {
+func (w watchedBody) Read(b []byte) (int, error) {
 	w.watchdog.Reset(stallLimit)
 	defer w.watchdog.Stop()
 	return w.body.Read(b)
@@ -178,7 +178,7 @@ func (s *stream) align(resp *http.Response, body io.Reader) (retry.Outcome, erro
 	s.result.ContentType = printable(resp.Header.Get("Content-Type"), maxErrorText)
 	s.result.FileName = suggestedName(resp.Header.Get("Content-Disposition"))
 	if s.done > 0 {
-		if outcome, err := s.again(body); err != nil {
+		if outcome, err := s.restart(body); err != nil {
 			return outcome, err
 		}
 	}
@@ -282,11 +282,11 @@ func (s *stream) continues(resp *http.Response) bool {
 	return end == whole-1
 }
 
-// again handles a file that is sent from its beginning although a part of it is here
+// restart handles a file that is sent from its beginning although a part of it is here
 // already. If the sink can be emptied, it is emptied. Otherwise the part that is here is
 // compared by SHA-256 with what arrives, and only if they are equal the rest is appended:
 // two versions are never spliced.
-func (s *stream) again(body io.Reader) (retry.Outcome, error) {
+func (s *stream) restart(body io.Reader) (retry.Outcome, error) {
 	if s.rewind != nil {
 		if err := s.rewind(); err != nil {
 			return retry.BodyUnusable, fmt.Errorf("rewind: %w", err)
@@ -337,9 +337,9 @@ func suggestedName(disposition string) string {
 }
 
 func (c *core) downloadFile(ctx context.Context, id DocumentID, path string, opts []CallOption) (*Download, error) {
-	op, in := operations[opDownloadDocument].name, input{id: numeric("id", id)}
+	op, in := operations[opDownloadDocument].name, input{id: numericID("id", id)}
 	if path == "" || strings.ContainsRune(path, 0) {
-		in.refused = argument(op, "path", "must be the name of a file")
+		in.refused = invalidArgument(op, "path", "must be the name of a file")
 	}
 	p, err := c.prepare(ctx, c.operation(opDownloadDocument, in), opts)
 	if err != nil {
@@ -350,7 +350,7 @@ func (c *core) downloadFile(ctx context.Context, id DocumentID, path string, opt
 	case !p.settings.overwrite:
 		return nil, &Error{Op: op, Message: "the file exists, and WithOverwrite was not given", cause: &fs.PathError{Op: "create", Path: path, Err: fs.ErrExist}}
 	case there.IsDir():
-		return nil, argument(op, "path", "must be the name of a file, and is the one of a directory")
+		return nil, invalidArgument(op, "path", "must be the name of a file, and is the one of a directory")
 	}
 	temp, err := os.CreateTemp(filepath.Dir(path), ".revv-*.part") // mode 0600
 	if err != nil {

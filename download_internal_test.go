@@ -147,7 +147,7 @@ func transportOf(t *testing.T, c *Client) *http.Transport {
 func TestGuard_before_leavesUnknownNamesToTheDialler(t *testing.T) {
 	t.Parallel()
 	called := false
-	dial := guard{}.before(func(context.Context, string, string) (net.Conn, error) {
+	dial := guard{}.guardedDial(func(context.Context, string, string) (net.Conn, error) {
 		called = true
 		return nil, io.EOF
 	})
@@ -159,7 +159,7 @@ func TestGuard_before_leavesUnknownNamesToTheDialler(t *testing.T) {
 	_, err = dial(t.Context(), "tcp", "no port")
 	require.Error(t, err)
 	require.NotErrorIs(t, err, io.EOF)
-	assert.Nil(t, guard{}.before(nil))
+	assert.Nil(t, guard{}.guardedDial(nil))
 }
 
 func TestSuggestedName_isABareName(t *testing.T) {

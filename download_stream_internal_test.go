@@ -85,12 +85,12 @@ func TestStream_again_shorterThanBefore_hasChanged(t *testing.T) {
 	t.Parallel()
 	for _, total := range []int64{0, 1, 8} {
 		s := streamOf("%PDF-1.7\n", total, "")
-		outcome, err := s.again(strings.NewReader(wholePDF[:total]))
+		outcome, err := s.restart(strings.NewReader(wholePDF[:total]))
 		assert.Equal(t, retry.BodyUnusable, outcome, total)
 		require.ErrorIs(t, err, errChanged, total)
 	}
 	s := streamOf("%PDF-1.7\n", 9, "")
-	outcome, err := s.again(strings.NewReader("%PDF-1.7\n"))
+	outcome, err := s.restart(strings.NewReader("%PDF-1.7\n"))
 	require.NoError(t, err)
 	assert.Equal(t, retry.Success, outcome)
 }

@@ -259,19 +259,19 @@ func (e *Error) LogValue() slog.Value {
 	)
 }
 
-// argument is the error for an argument of op that breaks a rule. No request was sent. It
+// invalidArgument is the error for an argument of op that breaks a rule. No request was sent. It
 // has about a hundred callers; inlining it would make every program some thousand bytes
 // larger.
 //
 //go:noinline
-func argument(op, name, rule string) error {
+func invalidArgument(op, name, rule string) error {
 	return &Error{Op: op, Argument: name, Message: rule, kinds: []error{ErrInvalidArgument}}
 }
 
 // checkContext refuses a nil context, and one that is done before anything is sent.
 func checkContext(ctx context.Context, op string) error {
 	if ctx == nil {
-		return argument(op, "ctx", "must not be nil")
+		return invalidArgument(op, "ctx", "must not be nil")
 	}
 	if err := ctx.Err(); err != nil {
 		return &Error{Op: op, cause: err}

@@ -160,7 +160,7 @@ func (e *Event) decodeScanned(data []byte) error {
 		member{"id", (*eventID)(&e.ID)}, member{"event", (*string)(&e.Type)}, member{"timestamp", &e.Timestamp},
 		member{"document", &e.Document}, member{"previous_status", &e.PreviousStage}, member{"recipient", &e.Recipient})
 	e.Raw = bytes.Clone(bytes.TrimSpace(data))
-	return misfitOf("", err)
+	return describeMismatch("", err)
 }
 
 func (d *EventDocument) decodeScanned(object []byte) error {
@@ -170,25 +170,25 @@ func (d *EventDocument) decodeScanned(object []byte) error {
 }
 
 // An event must not be lost for what is a hint all the same.
-func (*Event) spares(name string) bool { return name != "id" && name != "event" && name != "document" }
+func (*Event) toleratesMismatch(name string) bool { return name != "id" && name != "event" && name != "document" }
 
-func (*EventDocument) spares(name string) bool { return name == "title" || name == "document_status" }
+func (*EventDocument) toleratesMismatch(name string) bool { return name == "title" || name == "document_status" }
 
 func (p *Person) decodeScanned(object []byte) error {
 	return decodeMembers(object, p,
 		member{"user_email", &p.Email}, member{"first_name", &p.FirstName},
-		member{"last_name", &p.LastName}, member{"order", (*turn)(&p.Order)})
+		member{"last_name", &p.LastName}, member{"order", (*looseOrder)(&p.Order)})
 }
 
-// turn is a place in a sequence that may come as any JSON value.
-type turn int
+// looseOrder is a place in a sequence that may come as any JSON value.
+type looseOrder int
 
 // UnmarshalJSON reads anything but a whole number as 0, "not known": an odd value must
 // not make the whole event unreadable.
-func (n *turn) UnmarshalJSON(data []byte) error {
+func (n *looseOrder) UnmarshalJSON(data []byte) error {
 	text, _ := scalarText(data)
 	if place, err := strconv.ParseFloat(text, 64); err == nil && place >= 0 && place <= math.MaxInt32 && place == math.Trunc(place) {
-		*n = turn(place)
+		*n = looseOrder(place)
 	}
 	return nil
 }

@@ -42,7 +42,7 @@ type FileStore struct {
 func NewFileStore(dir string) (*FileStore, error) {
 	const op = "NewFileStore"
 	if dir == "" {
-		return nil, argument(op, "dir", "must not be empty")
+		return nil, invalidArgument(op, "dir", "must not be empty")
 	}
 	if !filelock.Supported {
 		return nil, storeError(op, fmt.Errorf("file locks on %s: %w", runtime.GOOS, errors.ErrUnsupported))
@@ -64,9 +64,9 @@ func NewFileStore(dir string) (*FileStore, error) {
 	return &FileStore{dir: absolute}, nil
 }
 
-// shares reports whether two stores keep their files in one directory, which can have
+// sharesDirWith reports whether two stores keep their files in one directory, which can have
 // several names because of symbolic links, mounts, and file systems that ignore case.
-func (s *FileStore) shares(other *FileStore) bool {
+func (s *FileStore) sharesDirWith(other *FileStore) bool {
 	if s.dir == other.dir {
 		return true
 	}
@@ -89,7 +89,7 @@ func (s *FileStore) Load(ctx context.Context, account string) (*oauth2.Token, er
 	files := s.files(account)
 	stored, err := files.read()
 	if err == nil && stored.token == nil {
-		stored, err = s.firstSave(ctx, files, stored)
+		stored, err = s.recoverFirstSave(ctx, files, stored)
 	}
 	if err != nil {
 		return nil, storeError(op, err)
@@ -100,10 +100,10 @@ func (s *FileStore) Load(ctx context.Context, account string) (*oauth2.Token, er
 	return stored.token, nil
 }
 
-// firstSave looks for the very first token of an account, which a crash may have left as
+// recoverFirstSave looks for the very first token of an account, which a crash may have left as
 // a draft. Nobody would call Update for an account that seems to have none, so Load has
 // to recover it.
-func (s *FileStore) firstSave(ctx context.Context, files tokenFiles, none tokenFile) (tokenFile, error) {
+func (s *FileStore) recoverFirstSave(ctx context.Context, files tokenFiles, none tokenFile) (tokenFile, error) {
 	if draft, err := files.readDraft(none); err != nil || draft == nil {
 		return none, err
 	}
@@ -184,7 +184,7 @@ func (s *FileStore) Forget(ctx context.Context, account string) error {
 
 func (s *FileStore) check(ctx context.Context, op, account string) error {
 	if s == nil || s.dir == "" {
-		return argument(op, "store", "must come from NewFileStore")
+		return invalidArgument(op, "store", "must come from NewFileStore")
 	}
 	return checkStoreCall(ctx, op, account)
 }

@@ -60,7 +60,7 @@ func (c OAuthConfig) Connect(ctx context.Context, store TokenStore, account stri
 	}
 	auth, err := c.Authenticator(store, account)
 	if open == nil {
-		err = errors.Join(err, argument(op, "open", "must not be nil"))
+		err = errors.Join(err, invalidArgument(op, "open", "must not be nil"))
 	}
 	if err != nil {
 		return nil, err
@@ -106,7 +106,7 @@ func (c OAuthConfig) Login(ctx context.Context, open func(authURL string) error)
 		return nil, err
 	}
 	if open == nil {
-		return nil, argument(op, "open", "must not be nil")
+		return nil, invalidArgument(op, "open", "must not be nil")
 	}
 	r := refusals{op: op}
 	if c.checkLogin(&r); len(r.problems) > 0 {
@@ -173,7 +173,7 @@ func (c *OAuthConfig) listen(ctx context.Context, op string) (listener net.Liste
 	redirect := &url.URL{Scheme: "http", Host: "127.0.0.1", Path: "/callback"}
 	if c.RedirectURL != "" {
 		if redirect, err = parseEndpoint(c.RedirectURL); err != nil || redirect.Scheme != "http" {
-			return nil, "", argument(op, "RedirectURL", "must be empty or an http URL on loopback, as http://127.0.0.1:8765/callback")
+			return nil, "", invalidArgument(op, "RedirectURL", "must be empty or an http URL on loopback, as http://127.0.0.1:8765/callback")
 		}
 	}
 	host := redirect.Hostname()
@@ -211,27 +211,27 @@ type loginResult struct {
 // waits on.
 func (l *loopback) answer(ctx context.Context, w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path != l.path {
-		page(w, http.StatusNotFound, "There is nothing here.")
+		writePage(w, http.StatusNotFound, "There is nothing here.")
 		return
 	}
 	if r.Method != http.MethodGet {
 		w.Header().Set("Allow", http.MethodGet)
-		page(w, http.StatusMethodNotAllowed, "This address takes GET requests only.")
+		writePage(w, http.StatusMethodNotAllowed, "This address takes GET requests only.")
 		return
 	}
 	back, ok := readCallback(r.URL.RawQuery)
 	if !ok || subtle.ConstantTimeCompare([]byte(back.state), []byte(l.state)) != 1 || !l.take() {
-		page(w, http.StatusBadRequest, "This request does not belong to the authorization that was started. Please use the link that the program has shown.")
+		writePage(w, http.StatusBadRequest, "This request does not belong to the authorization that was started. Please use the link that the program has shown.")
 		return
 	}
 	token, err := back.exchange(ctx, l.config, l.verifier)
 	switch {
 	case err == nil:
-		page(w, http.StatusOK, "The authorization succeeded. You can close this window.")
+		writePage(w, http.StatusOK, "The authorization succeeded. You can close this window.")
 	case errors.Is(err, ErrForbidden):
-		page(w, http.StatusForbidden, "The authorization was not granted. You can close this window.")
+		writePage(w, http.StatusForbidden, "The authorization was not granted. You can close this window.")
 	default:
-		page(w, http.StatusBadGateway, "The authorization did not succeed. The program says why.")
+		writePage(w, http.StatusBadGateway, "The authorization did not succeed. The program says why.")
 	}
 	l.done <- loginResult{token, err}
 }
@@ -265,16 +265,16 @@ func (a callbackAnswer) exchange(ctx context.Context, c OAuthConfig, verifier st
 	return c.Exchange(ctx, a.code, verifier)
 }
 
-// discreet keeps caches and referrers from passing on an answer and its URL.
-func discreet(h http.Header) {
+// setPrivacyHeaders keeps caches and referrers from passing on an answer and its URL.
+func setPrivacyHeaders(h http.Header) {
 	h.Set("Referrer-Policy", "no-referrer") // the query holds the code
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store")
 }
 
-// page writes a page of fixed text, without anything from the request.
-func page(w http.ResponseWriter, status int, text string) {
-	discreet(w.Header())
+// writePage writes a page of fixed text, without anything from the request.
+func writePage(w http.ResponseWriter, status int, text string) {
+	setPrivacyHeaders(w.Header())
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	w.WriteHeader(status)
@@ -365,7 +365,7 @@ func (l *webLogin) derive(purpose, cookie string) string {
 func (l *webLogin) start(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodPost {
 		w.Header().Set("Allow", "GET, POST")
-		page(w, http.StatusMethodNotAllowed, "This address takes GET and POST requests only.")
+		writePage(w, http.StatusMethodNotAllowed, "This address takes GET and POST requests only.")
 		return
 	}
 	var nonce [24]byte
@@ -373,7 +373,7 @@ func (l *webLogin) start(w http.ResponseWriter, r *http.Request) {
 	binary.BigEndian.PutUint64(nonce[16:], uint64(time.Now().Unix())) //nolint:gosec // a time after 1970
 	cookie := base64.RawURLEncoding.EncodeToString(nonce[:])
 	http.SetCookie(w, l.cookie(cookie, int(loginLimit/time.Second)))
-	discreet(w.Header())
+	setPrivacyHeaders(w.Header())
 	http.Redirect(w, r, l.config.AuthCodeURL(l.derive("state", cookie), l.derive("verifier", cookie)), http.StatusFound)
 }
 
@@ -381,10 +381,10 @@ func (l *webLogin) callback(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet {
 		l.refuse(r, "the method is not GET")
 		w.Header().Set("Allow", http.MethodGet)
-		page(w, http.StatusMethodNotAllowed, "This address takes GET requests only.")
+		writePage(w, http.StatusMethodNotAllowed, "This address takes GET requests only.")
 		return
 	}
-	discreet(w.Header())
+	setPrivacyHeaders(w.Header())
 	answer, ok := readCallback(r.URL.RawQuery)
 	cookies := r.CookiesNamed(l.name)
 	var reason string
@@ -396,11 +396,11 @@ func (l *webLogin) callback(w http.ResponseWriter, r *http.Request) {
 	case len(cookies) > 1:
 		reason = "there are two cookies, and one is somebody else's"
 	default:
-		reason = l.misplaced(cookies[0].Value, answer.state)
+		reason = l.useState(cookies[0].Value, answer.state)
 	}
 	if reason != "" {
 		l.refuse(r, reason)
-		page(w, http.StatusBadRequest, "This request does not belong to an authorization that was started here. Please start again.")
+		writePage(w, http.StatusBadRequest, "This request does not belong to an authorization that was started here. Please start again.")
 		return
 	}
 	http.SetCookie(w, l.cookie("", -1))
@@ -418,9 +418,9 @@ func (l *webLogin) refuse(r *http.Request, reason string) {
 	}
 }
 
-// misplaced says why a state is refused: it was not made with the cookie, or too long
+// useState says why a state is refused: it was not made with the cookie, or too long
 // ago, or was used before. It returns "" for a good state, and marks it as used.
-func (l *webLogin) misplaced(cookie, state string) string {
+func (l *webLogin) useState(cookie, state string) string {
 	nonce, err := base64.RawURLEncoding.DecodeString(cookie)
 	if err != nil || len(nonce) != 24 || !hmac.Equal([]byte(l.derive("state", cookie)), []byte(state)) {
 		return "the state is not that of the cookie: another authorization was begun since, or the client secret has changed"

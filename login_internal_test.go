@@ -39,12 +39,12 @@ func TestWebLogin_misplaced_fromFiveMinutesAheadToTenMinutesAgo(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			l := newWebLogin()
 			cookie := cookieOf(1, time.Now().Add(-ago))
-			assert.Equal(t, want, l.misplaced(cookie, l.derive("state", cookie)) == "", "%v ago", ago)
+			assert.Equal(t, want, l.useState(cookie, l.derive("state", cookie)) == "", "%v ago", ago)
 		})
 	}
 	l := newWebLogin()
 	for _, cookie := range []string{"", "AAAA", cookieOf(1, time.Now()) + "AAAA", "not base64!"} {
-		assert.NotEmpty(t, l.misplaced(cookie, l.derive("state", cookie)), cookie)
+		assert.NotEmpty(t, l.useState(cookie, l.derive("state", cookie)), cookie)
 	}
 }
 
@@ -58,7 +58,7 @@ func TestWebLogin_usedStates_areBoundedInNumber(t *testing.T) {
 	l.swept = time.Now()
 	for n := range uint64(3) {
 		cookie := cookieOf(maxUsedStates+n, time.Now())
-		assert.Empty(t, l.misplaced(cookie, l.derive("state", cookie)))
+		assert.Empty(t, l.useState(cookie, l.derive("state", cookie)))
 		assert.Len(t, l.used, maxUsedStates)
 		assert.Contains(t, l.used, cookie)
 	}
@@ -85,7 +85,7 @@ func TestWebLogin_usedStates_areForgottenWhenTheyAreTooOld(t *testing.T) {
 		l := newWebLogin()
 		for n := range uint64(200) {
 			cookie := cookieOf(n, time.Now())
-			assert.Empty(t, l.misplaced(cookie, l.derive("state", cookie)), "the %d-th", n)
+			assert.Empty(t, l.useState(cookie, l.derive("state", cookie)), "the %d-th", n)
 			pass := time.NewTimer(30 * time.Second)
 			<-pass.C
 		}

@@ -54,7 +54,7 @@ func decodeMembers(object []byte, m model, members ...member) error {
 	case 'n':
 		return nil
 	default:
-		return misfit(object, m)
+		return typeMismatch(object, m)
 	}
 	names := make([]string, 0, 16) // no model has more: this stays off the heap
 	for _, member := range members {
@@ -66,7 +66,7 @@ func decodeMembers(object []byte, m model, members ...member) error {
 			continue
 		}
 		if err := decodeValue(values[i], member.into); err != nil {
-			if m, ok := m.(interface{ spares(name string) bool }); ok && m.spares(member.name) {
+			if m, ok := m.(interface{ toleratesMismatch(name string) bool }); ok && m.toleratesMismatch(member.name) {
 				continue
 			}
 			return within(member.name, err)
@@ -106,7 +106,7 @@ func decodeValue(raw []byte, into any) error {
 		list.SetZero()
 		return nil
 	default:
-		return misfit(raw, into)
+		return typeMismatch(raw, into)
 	}
 	length := wire.Count(raw)
 	elements := reflect.MakeSlice(list.Type(), length, length)
@@ -128,7 +128,7 @@ func decodeText(raw []byte, into *string) error {
 		*into, _ = scalarText(raw)
 	case 'n':
 	default:
-		return misfit(raw, into)
+		return typeMismatch(raw, into)
 	}
 	return nil
 }

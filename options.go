@@ -54,7 +54,7 @@ type refusals struct {
 //
 //go:noinline
 func (r *refusals) reject(option, rule string) {
-	r.problems = append(r.problems, argument(r.op, option, rule))
+	r.problems = append(r.problems, invalidArgument(r.op, option, rule))
 }
 
 // once records an option and refuses it the second time, when the order would decide

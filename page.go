@@ -82,7 +82,7 @@ func decodeListing(body []byte, entries any) (list []byte, count int, err error)
 	if text, ok := scalarText(members[1]); ok {
 		count, _ = strconv.Atoi(text)
 	}
-	return members[0], count, misfitOf("page.inodes", decodeValue(members[0], entries))
+	return members[0], count, describeMismatch("page.inodes", decodeValue(members[0], entries))
 }
 
 // fetchPage runs an operation that answers with a list under a key.
@@ -179,7 +179,7 @@ var errGoexit = errors.New("the goroutine that fetched a page was ended by runti
 // requests is under way.
 func eachPage(ctx context.Context, op string, first, prefetch int, list func(context.Context, int) (anyPage, error), yield func(anyPage, error) bool) {
 	if ctx == nil {
-		yield(nil, argument(op, "ctx", "must not be nil")) // one that is done is seen by the first call
+		yield(nil, invalidArgument(op, "ctx", "must not be nil")) // one that is done is seen by the first call
 		return
 	}
 	first, prefetch = cmp.Or(first, 1), cmp.Or(prefetch, defaultPrefetch)

@@ -19,13 +19,13 @@ import (
 
 // result is how one attempt ended.
 type result struct {
-	outcome    retry.Outcome
-	sent       bool // bytes of the request may have left
-	status     int
-	header     http.Header
-	problem    problem
-	retryAfter time.Duration
-	told       bool // the answer had a Retry-After
+	outcome       retry.Outcome
+	sent          bool // bytes of the request may have left
+	status        int
+	header        http.Header
+	problem       problem
+	retryAfter    time.Duration
+	hasRetryAfter bool // the answer had a Retry-After
 	// unreachable says that no connection could be made, in this attempt or before.
 	unreachable bool
 	elsewhere   bool // the answer came from the storage that a download was redirected to
@@ -50,11 +50,11 @@ func (r *result) carry(class retry.Class, earlier *result) {
 // judge sets the outcome from the status of an answer, and reads the Retry-After of a
 // refusal.
 func (r *result) judge(resp *http.Response) {
-	r.retryAfter, r.told = 0, false
+	r.retryAfter, r.hasRetryAfter = 0, false
 	if resp.StatusCode >= http.StatusBadRequest {
-		r.retryAfter, r.told = retry.ParseAfter(resp.Header.Get("Retry-After"), time.Now())
+		r.retryAfter, r.hasRetryAfter = retry.ParseAfter(resp.Header.Get("Retry-After"), time.Now())
 	}
-	r.outcome = retry.OfStatus(resp.StatusCode, r.told)
+	r.outcome = retry.OfStatus(resp.StatusCode, r.hasRetryAfter)
 }
 
 // doubt corrects the outcome if the same request was sent before, by an earlier attempt,
@@ -79,7 +79,7 @@ type past struct {
 
 // weigh corrects the last result by what came before.
 func (past *past) weigh(a *attempt, last *result) {
-	madeUp := a.class == retry.Consequences && last.outcome.Refuses() && a.unheard()
+	madeUp := a.class == retry.Consequences && last.outcome.Refuses() && a.answerMadeUp()
 	past.doubtful = past.doubtful || a.doubts.Load() > 0 || madeUp
 	if past.doubtful {
 		last.doubt(a.class)
@@ -123,7 +123,7 @@ func (c *core) loop(ctx context.Context, p *prepared, try func(context.Context, 
 		earlier := last
 		last = try(ctx, a)
 		c.log(ctx, p, a, &last, time.Since(start))
-		c.heed(p, &last)
+		c.shutGate(p, &last)
 		last.carry(p.class, &earlier)
 		past.weigh(a, &last)
 		switch retry.Decide(p.class, last.outcome, last.sent) {
@@ -150,7 +150,7 @@ func (c *core) loop(ctx context.Context, p *prepared, try func(context.Context, 
 				return p.fail(&last, sent) // there is no other token
 			}
 			if err == nil {
-				err = c.turn(ctx, p)
+				err = c.waitTurn(ctx, p)
 			}
 			continue
 		case retry.Again:
@@ -168,22 +168,22 @@ func (c *core) loop(ctx context.Context, p *prepared, try func(context.Context, 
 
 // admit waits until an attempt may be sent, and fetches the token.
 func (c *core) admit(ctx context.Context, p *prepared) (*oauth2.Token, error) {
-	if err := c.turn(ctx, p); err != nil {
+	if err := c.waitTurn(ctx, p); err != nil {
 		return nil, err
 	}
 	token, err := c.token(ctx, p.name)
 	if err != nil {
 		return nil, err
 	}
-	return token, c.pass(ctx, p) // the renewal of a token takes its time
+	return token, c.waitGate(ctx, p) // the renewal of a token takes its time
 }
 
-// turn waits for the gate and the limiter. If the gate was shut while it waited for the
+// waitTurn waits for the gate and the limiter. If the gate was shut while it waited for the
 // limiter, it waits for both again, so that calls do not all leave at once when the gate
 // opens.
-func (c *core) turn(ctx context.Context, p *prepared) error {
+func (c *core) waitTurn(ctx context.Context, p *prepared) error {
 	for {
-		if err := c.pass(ctx, p); err != nil || c.limiter == nil {
+		if err := c.waitGate(ctx, p); err != nil || c.limiter == nil {
 			return err
 		}
 		if err := c.limiter.Wait(ctx); err != nil {
@@ -195,8 +195,8 @@ func (c *core) turn(ctx context.Context, p *prepared) error {
 	}
 }
 
-// pass waits until the gate is open.
-func (c *core) pass(ctx context.Context, p *prepared) error {
+// waitGate waits until the gate is open.
+func (c *core) waitGate(ctx context.Context, p *prepared) error {
 	for wait := c.gate.Wait(); wait > 0; wait = c.gate.Wait() {
 		late := outlasts(ctx, wait)
 		if late || wait > p.settings.retry.MaxRetryAfter {
@@ -213,10 +213,10 @@ func (c *core) pass(ctx context.Context, p *prepared) error {
 	return nil
 }
 
-// heed shuts the gate for all calls after a 429 with a Retry-After, even if the call that
+// shutGate shuts the gate for all calls after a 429 with a Retry-After, even if the call that
 // got it is not repeated itself.
-func (c *core) heed(p *prepared, last *result) {
-	if last.status == http.StatusTooManyRequests && last.told && !last.elsewhere && last.retryAfter <= p.settings.retry.MaxRetryAfter {
+func (c *core) shutGate(p *prepared, last *result) {
+	if last.status == http.StatusTooManyRequests && last.hasRetryAfter && !last.elsewhere && last.retryAfter <= p.settings.retry.MaxRetryAfter {
 		c.gate.Close(time.Now().Add(last.retryAfter))
 	}
 }
@@ -228,10 +228,10 @@ func (c *core) token(ctx context.Context, op string) (*oauth2.Token, error) {
 		return nil, err
 	}
 	if token == nil || token.AccessToken == "" {
-		return nil, argument(op, "token", "must not be empty")
+		return nil, invalidArgument(op, "token", "must not be empty")
 	}
 	if !isAccessToken(token.AccessToken) {
-		return nil, argument(op, "token", "must be printable ASCII without spaces")
+		return nil, invalidArgument(op, "token", "must be printable ASCII without spaces")
 	}
 	return token, nil
 }
@@ -252,21 +252,21 @@ var errBudgetSpent = errors.New("not repeated, for too many calls of this client
 func (c *core) pause(ctx context.Context, p *prepared, last *result, tries int) []error {
 	policy := p.settings.retry
 	wait := retry.Backoff(tries, policy.BaseDelay, policy.MaxDelay)
-	if last.told {
+	if last.hasRetryAfter {
 		wait = last.retryAfter
 		if wait > policy.MaxRetryAfter {
 			return []error{ErrRateLimited}
 		}
 	}
 	if outlasts(ctx, wait) {
-		if last.told || last.outcome == retry.Throttled {
+		if last.hasRetryAfter || last.outcome == retry.Throttled {
 			return []error{ErrRateLimited, context.DeadlineExceeded}
 		}
 		return []error{context.DeadlineExceeded}
 	}
 	// Repeating when the service asked for it is no retry storm; every other repetition
 	// takes a token from the budget.
-	costs := !(last.told && last.status == http.StatusTooManyRequests && wait > 0)
+	costs := !(last.hasRetryAfter && last.status == http.StatusTooManyRequests && wait > 0)
 	if costs && !c.budget.Take() {
 		return []error{errBudgetSpent}
 	}
@@ -402,7 +402,7 @@ func (p *prepared) capture(last *result, sent int) {
 	r := Response{StatusCode: last.status, Header: last.header.Clone(), RequestID: p.safe(requestID(last.header)), Attempts: sent}
 	r.Header.Del("Set-Cookie")
 	r.Header.Del("Location")
-	everything, tokens := hiding(shortSecret, p.secrets()), hiding(shortSecret, p.tokens())
+	everything, tokens := newRedactor(shortSecret, p.secrets()), newRedactor(shortSecret, p.tokens())
 	for name, values := range r.Header {
 		hidden := everything
 		if name == "Content-Type" || name == "Content-Disposition" {

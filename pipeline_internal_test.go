@@ -38,19 +38,19 @@ func TestTurn_gateThenLimiter(t *testing.T) {
 		c := &core{limiter: limiter}
 		start := time.Now()
 		c.gate.Close(start.Add(time.Minute))
-		require.NoError(t, c.turn(t.Context(), patientCall()), "a minute is not too long")
+		require.NoError(t, c.waitTurn(t.Context(), patientCall()), "a minute is not too long")
 		assert.Equal(t, time.Minute, time.Since(start))
 		assert.Equal(t, 1, limiter.asked, "behind the gate")
 
 		c.gate.Close(time.Now().Add(time.Minute + 1))
-		require.ErrorIs(t, c.turn(t.Context(), patientCall()), ErrRateLimited)
+		require.ErrorIs(t, c.waitTurn(t.Context(), patientCall()), ErrRateLimited)
 		assert.Equal(t, time.Minute, time.Since(start), "too long is said at once")
 
 		c = &core{limiter: limiter}
 		c.gate.Close(time.Now().Add(time.Minute))
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(time.Second, cancel)
-		require.ErrorIs(t, c.turn(ctx, patientCall()), context.Canceled)
+		require.ErrorIs(t, c.waitTurn(ctx, patientCall()), context.Canceled)
 		assert.Equal(t, 1, limiter.asked)
 	})
 }
@@ -61,7 +61,7 @@ func TestHeed_shutsTheGateForWaitsWithinTheLimit(t *testing.T) {
 	for wait, want := range map[time.Duration]time.Duration{time.Second: time.Second, time.Minute: time.Minute, time.Minute + 1: 0} {
 		synctest.Test(t, func(t *testing.T) {
 			c := &core{}
-			c.heed(patientCall(), &result{status: http.StatusTooManyRequests, told: true, retryAfter: wait})
+			c.shutGate(patientCall(), &result{status: http.StatusTooManyRequests, hasRetryAfter: true, retryAfter: wait})
 			assert.Equal(t, want, c.gate.Wait())
 		})
 	}
@@ -152,9 +152,9 @@ func TestHiding_knowsTheSpellingsOfASecret(t *testing.T) {
 	for _, text := range []string{
 		"a b/c+d", "a+b%2Fc%2Bd", "a+b%2fc%2bd", "a%20b%2Fc+d", "a%20b%2fc+d", "a%20b%2Fc%2Bd", "a%20b%2fc%2bd", `a b\/c+d`,
 	} {
-		assert.Equal(t, "<[redacted]>", hiding(3, []string{"abc", "a b/c+d"}).Replace("<"+text+">"), text)
+		assert.Equal(t, "<[redacted]>", newRedactor(3, []string{"abc", "a b/c+d"}).Replace("<"+text+">"), text)
 	}
-	assert.Equal(t, "abc %2F", hiding(3, []string{"abc", "/"}).Replace("abc %2F"), "short ones are none")
+	assert.Equal(t, "abc %2F", newRedactor(3, []string{"abc", "/"}).Replace("abc %2F"), "short ones are none")
 }
 
 // The limits that the documentation names.

@@ -20,10 +20,10 @@ const opRefresh = "OAuth.Refresh"
 const (
 	// flightLimit is how long a renewal may take, whoever waits for it.
 	flightLimit = 30 * time.Second
-	// earliness is how long before its expiry a token is renewed, if its life is long
+	// renewAhead is how long before its expiry a token is renewed, if its life is long
 	// enough for that.
-	earliness = 30 * time.Second
-	saveTries = 3
+	renewAhead = 30 * time.Second
+	saveTries  = 3
 )
 
 // storeAuth keeps one account's token pair in a store, and renews it.
@@ -41,12 +41,12 @@ type storeAuth struct {
 	saving       bool      // a timer runs that will try again to save the pair
 
 	// Used only by the flight, of which there is one at a time.
-	dead      digest                        // the refresh token that the endpoint declared invalid
-	seen      []secret.Value[*oauth2.Token] // the pairs that the store has shown to this flight
-	saved     bool                          // this flight has saved a pair that the endpoint has issued
-	told      slog.Level                    // of the failure that was logged last
-	toldAt    time.Time                     // zero if a renewal has succeeded since
-	refresher refresher
+	refusedRefresh digest                        // the refresh token that the endpoint declared invalid
+	seen           []secret.Value[*oauth2.Token] // the pairs that the store has shown to this flight
+	saved          bool                          // this flight has saved a pair that the endpoint has issued
+	loggedLevel    slog.Level                    // of the failure that was logged last
+	loggedAt       time.Time                     // zero if a renewal has succeeded since
+	refresher      refresher
 }
 
 // digest replaces a token that is only compared.
@@ -59,32 +59,32 @@ func digestOf(text string) digest {
 	return sha256.Sum256([]byte(text))
 }
 
-// span says how much of a token's life is left, as far as it is known.
-type span uint8
+// expiryState says how much of a token's life is left, as far as it is known.
+type expiryState uint8
 
 const (
-	life  span = iota // enough, or not known
-	dusk              // about to end
-	night             // over
+	notExpiring  expiryState = iota // enough, or not known
+	expiringSoon                    // about to end
+	expired                         // over
 )
 
-// remaining looks at the expiry. That is only a hint, which leads to at most one renewal
+// expiryStateOf looks at the expiry. That is only a hint, which leads to at most one renewal
 // ahead of time; the 401 of the service decides.
-func remaining(token *oauth2.Token) span {
+func expiryStateOf(token *oauth2.Token) expiryState {
 	if token.Expiry.IsZero() {
-		return life
+		return notExpiring
 	}
-	ahead := earliness
+	ahead := renewAhead
 	if token.ExpiresIn > 0 {
 		ahead = min(ahead, time.Duration(token.ExpiresIn)*time.Second/10)
 	}
 	switch left := time.Until(token.Expiry); {
 	case left <= 0:
-		return night
+		return expired
 	case left <= ahead:
-		return dusk
+		return expiringSoon
 	}
-	return life
+	return notExpiring
 }
 
 // Token implements [Authenticator].
@@ -101,19 +101,19 @@ func (a *storeAuth) found(token *oauth2.Token) bool {
 // renew returns the token in the store if it is usable, because somebody else may have
 // put it there. Otherwise it replaces the pair.
 func (a *storeAuth) renew(rejected digest) (fresh, spare *oauth2.Token, err error) {
-	a.note(true)
-	defer a.note(false)
+	a.setRenewing(true)
+	defer a.setRenewing(false)
 	posted, begun := false, time.Now()
-	a.seen, a.saved, err = nil, false, abandoned()
+	a.seen, a.saved, err = nil, false, errAbandoned()
 	defer func() {
 		a.log(fresh, posted, time.Since(begun), err)
 		a.seen = nil
-		a.saveAfter(firstSave)
+		a.saveAfter(firstSaveDelay)
 	}()
-	ctx, cancel := awake(context.Background(), flightLimit)
+	ctx, cancel := withAwakeTimeout(context.Background(), flightLimit)
 	defer cancel()
 	usable := func(token *oauth2.Token) bool {
-		return token.AccessToken != "" && digestOf(token.AccessToken) != rejected && remaining(token) == life
+		return token.AccessToken != "" && digestOf(token.AccessToken) != rejected && expiryStateOf(token) == notExpiring
 	}
 	var refused error
 	for {
@@ -125,7 +125,7 @@ func (a *storeAuth) renew(rejected digest) (fresh, spare *oauth2.Token, err erro
 			if err != nil {
 				return nil, nil, cmp.Or[error](refused, a.storeFailure(err))
 			}
-			a.see(stored)
+			a.recordSeen(stored)
 			if usable(stored) || a.paused(stored) {
 				return stored, nil, nil
 			}
@@ -133,7 +133,7 @@ func (a *storeAuth) renew(rejected digest) (fresh, spare *oauth2.Token, err erro
 				spare = stored
 				a.offer(stored)
 			}
-			if stored.RefreshToken != "" && digestOf(stored.RefreshToken) == a.dead {
+			if stored.RefreshToken != "" && digestOf(stored.RefreshToken) == a.refusedRefresh {
 				return nil, spare, cmp.Or(refused, unrenewable("the refresh token was refused before"))
 			}
 		}
@@ -143,7 +143,7 @@ func (a *storeAuth) renew(rejected digest) (fresh, spare *oauth2.Token, err erro
 			// The refresh token stays refused until the store changes. It may have
 			// changed already, because another program may have used the refresh token
 			// first. So look again, once.
-			a.dead = digestOf(spent.RefreshToken)
+			a.refusedRefresh = digestOf(spent.RefreshToken)
 			if refused == nil {
 				refused = err
 				continue
@@ -153,8 +153,8 @@ func (a *storeAuth) renew(rejected digest) (fresh, spare *oauth2.Token, err erro
 	}
 }
 
-// reminding is how often a failure is logged that goes on.
-const reminding = time.Minute
+// failureLogInterval is how often a failure is logged that goes on.
+const failureLogInterval = time.Minute
 
 // log logs how a renewal ended. A failure that comes again with every call is logged once
 // a minute.
@@ -165,34 +165,34 @@ func (a *storeAuth) log(fresh *oauth2.Token, posted bool, took time.Duration, er
 		if errors.Is(err, ErrTokenNotPersisted) {
 			level, message = slog.LevelError, "revv: renewed token not saved"
 		}
-		if level > a.told || time.Since(a.toldAt) >= reminding {
-			a.told, a.toldAt = level, time.Now()
+		if level > a.loggedLevel || time.Since(a.loggedAt) >= failureLogInterval {
+			a.loggedLevel, a.loggedAt = level, time.Now()
 		} else {
 			level = slog.LevelDebug
 		}
-		a.tell(level, message, append(attrs, slog.Any("error", err))...)
+		a.logMessage(level, message, append(attrs, slog.Any("error", err))...)
 		return
 	}
-	a.toldAt = time.Time{}
+	a.loggedAt = time.Time{}
 	if !fresh.Expiry.IsZero() {
 		attrs = append(attrs, slog.Time("expiry", fresh.Expiry))
 	}
 	switch {
 	case !a.saved:
-		a.tell(slog.LevelDebug, "revv: token read from the store", attrs...)
+		a.logMessage(slog.LevelDebug, "revv: token read from the store", attrs...)
 	case posted:
-		a.tell(slog.LevelInfo, "revv: token renewed", attrs...)
+		a.logMessage(slog.LevelInfo, "revv: token renewed", attrs...)
 	default: // by an earlier renewal, which could not save it
-		a.tell(slog.LevelInfo, "revv: renewed token saved", attrs...)
+		a.logMessage(slog.LevelInfo, "revv: renewed token saved", attrs...)
 	}
 }
 
 // loggerLimit is how long a call of the logger is waited for.
 const loggerLimit = time.Second
 
-// tell logs a message with the account. A logger that panics or hangs must not keep the
+// logMessage logs a message with the account. A logger that panics or hangs must not keep the
 // token from those who wait for it.
-func (a *storeAuth) tell(level slog.Level, message string, attrs ...slog.Attr) {
+func (a *storeAuth) logMessage(level slog.Level, message string, attrs ...slog.Attr) {
 	logger := a.refresher.config.Reveal().Logger
 	if logger == nil {
 		return
@@ -210,9 +210,9 @@ func (a *storeAuth) tell(level slog.Level, message string, attrs ...slog.Attr) {
 }
 
 const (
-	// freshness is how long after its renewal a token counts as fresh if the service
+	// freshPeriod is how long after its renewal a token counts as fresh if the service
 	// refuses it.
-	freshness = 5 * time.Second
+	freshPeriod = 5 * time.Second
 	// renewalPause is how long no other token is fetched after that. If the service
 	// answers everything with 401, each call would otherwise spend a refresh token.
 	renewalPause = 30 * time.Second
@@ -223,13 +223,13 @@ const (
 func (a *storeAuth) refused(token *oauth2.Token) {
 	a.mu.Lock()
 	fresh := digestOf(token.AccessToken)
-	first := fresh == a.renewed && fresh != a.refusedFresh && time.Since(a.renewedAt) < freshness
+	first := fresh == a.renewed && fresh != a.refusedFresh && time.Since(a.renewedAt) < freshPeriod
 	if first {
 		a.refusedFresh, a.pausedUntil = fresh, time.Now().Add(renewalPause)
 	}
 	a.mu.Unlock()
 	if first {
-		a.tell(slog.LevelWarn, "revv: fresh token refused by the service")
+		a.logMessage(slog.LevelWarn, "revv: fresh token refused by the service")
 	}
 }
 
@@ -238,7 +238,7 @@ func (a *storeAuth) refused(token *oauth2.Token) {
 func (a *storeAuth) paused(stored *oauth2.Token) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return digestOf(stored.AccessToken) == a.refusedFresh && time.Now().Before(a.pausedUntil) && remaining(stored) == life
+	return digestOf(stored.AccessToken) == a.refusedFresh && time.Now().Before(a.pausedUntil) && expiryStateOf(stored) == notExpiring
 }
 
 // replace fetches a new pair and returns it once the store has saved it. spent is the
@@ -254,7 +254,7 @@ func (a *storeAuth) replace(ctx context.Context, usable func(*oauth2.Token) bool
 		if failure != nil {
 			return nil, failure // a store that calls twice must not spend a token twice
 		}
-		a.see(stored)
+		a.recordSeen(stored)
 		saving = a.unsaved()
 		if saving != nil && stored != nil && !saving.replaces(stored) {
 			forget(saving) // somebody else has saved a pair since
@@ -306,8 +306,8 @@ func (a *storeAuth) replace(ctx context.Context, usable func(*oauth2.Token) bool
 	}
 }
 
-// see records a pair that the store has shown.
-func (a *storeAuth) see(stored *oauth2.Token) {
+// recordSeen records a pair that the store has shown.
+func (a *storeAuth) recordSeen(stored *oauth2.Token) {
 	a.seen = append(a.seen, secret.New(cloneToken(stored))) // the store may use its memory again
 }
 

@@ -14,28 +14,28 @@ func TestRemaining_endsHaveABorder(t *testing.T) {
 	tests := []struct {
 		left   time.Duration
 		whole  int64 // the life of the token in seconds, 0 if it is not known
-		expect span
+		expect expiryState
 	}{
-		{-time.Nanosecond, 3600, night},
-		{0, 3600, night},
-		{time.Nanosecond, 3600, dusk},
-		{earliness, 3600, dusk},
-		{earliness + time.Nanosecond, 3600, life},
-		{earliness, 0, dusk},
-		{earliness + time.Nanosecond, 0, life},
-		{earliness, 300, dusk},
-		{6 * time.Second, 60, dusk},
-		{6*time.Second + time.Nanosecond, 60, life},
-		{earliness, 60, life},
-		{earliness, -1, dusk},
+		{-time.Nanosecond, 3600, expired},
+		{0, 3600, expired},
+		{time.Nanosecond, 3600, expiringSoon},
+		{renewAhead, 3600, expiringSoon},
+		{renewAhead + time.Nanosecond, 3600, notExpiring},
+		{renewAhead, 0, expiringSoon},
+		{renewAhead + time.Nanosecond, 0, notExpiring},
+		{renewAhead, 300, expiringSoon},
+		{6 * time.Second, 60, expiringSoon},
+		{6*time.Second + time.Nanosecond, 60, notExpiring},
+		{renewAhead, 60, notExpiring},
+		{renewAhead, -1, expiringSoon},
 	}
 	synctest.Test(t, func(t *testing.T) {
 		for _, test := range tests {
 			token := &oauth2.Token{Expiry: time.Now().Add(test.left), ExpiresIn: test.whole}
-			assert.Equal(t, test.expect, remaining(token), "%v of %d s left", test.left, test.whole)
+			assert.Equal(t, test.expect, expiryStateOf(token), "%v of %d s left", test.left, test.whole)
 		}
 	})
-	assert.Equal(t, life, remaining(&oauth2.Token{ExpiresIn: 1}), "an expiry that is not known")
+	assert.Equal(t, notExpiring, expiryStateOf(&oauth2.Token{ExpiresIn: 1}), "an expiry that is not known")
 }
 
 // What is stored is replaced if it is the pair that was renewed, or its refresh token is

@@ -155,7 +155,7 @@ func (id *ObjectID) UnmarshalJSON(data []byte) error { return unmarshalTextID(da
 func unmarshalTextID[T ~string](data []byte, id *T) error {
 	text, ok := scalarText(data)
 	if !ok || data[0] == 't' || data[0] == 'f' {
-		return misfit(data, id)
+		return typeMismatch(data, id)
 	}
 	*id = T(text)
 	return nil
@@ -168,7 +168,7 @@ func unmarshalID[T ~int64](data []byte, id *T) error {
 	if len(data) > 0 && data[0] == '"' || string(data) == "null" {
 		text, ok := scalarText(data)
 		if !ok {
-			return misfit(data, id)
+			return typeMismatch(data, id)
 		}
 		if text == "" {
 			*id = 0
@@ -178,15 +178,15 @@ func unmarshalID[T ~int64](data []byte, id *T) error {
 	}
 	n, err := strconv.ParseInt(string(digits), 10, 64)
 	if err != nil || digits[0] == '+' {
-		return misfit(data, id)
+		return typeMismatch(data, id)
 	}
 	*id = T(n)
 	return nil
 }
 
-// misfit is the error for a value that out, a pointer, cannot hold. [within] adds the
+// typeMismatch is the error for a value that out, a pointer, cannot hold. [within] adds the
 // name of the member later.
-func misfit(data []byte, out any) error {
+func typeMismatch(data []byte, out any) error {
 	kind := "number"
 	if len(data) > 0 {
 		switch data[0] {
@@ -270,7 +270,7 @@ func rank(stage Stage) int {
 func (s *Stage) UnmarshalJSON(data []byte) error {
 	name, ok := nameOf(data)
 	if !ok {
-		return misfit(data, s)
+		return typeMismatch(data, s)
 	}
 	*s = Stage(name)
 	return nil
@@ -314,7 +314,7 @@ var timeLayouts = []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999", "2
 func (t *Time) UnmarshalJSON(data []byte) error {
 	text, ok := scalarText(data)
 	if !ok {
-		return misfit(data, t)
+		return typeMismatch(data, t)
 	}
 	*t = Time{text: text}
 	for _, layout := range timeLayouts {

@@ -49,7 +49,7 @@ const (
 func NewEncryptedStore(inner TokenStore, key []byte, oldKeys ...[]byte) (*EncryptedStore, error) {
 	const op = "NewEncryptedStore"
 	if isNil(inner) {
-		return nil, argument(op, "inner", "must not be nil")
+		return nil, invalidArgument(op, "inner", "must not be nil")
 	}
 	first, err := newSealer(op, "key", key)
 	if err != nil {
@@ -68,10 +68,10 @@ func NewEncryptedStore(inner TokenStore, key []byte, oldKeys ...[]byte) (*Encryp
 
 func newSealer(op, name string, key []byte) (cipher.AEAD, error) {
 	if len(key) != 32 {
-		return nil, argument(op, name, "must be 32 bytes long")
+		return nil, invalidArgument(op, name, "must be 32 bytes long")
 	}
 	if [32]byte(key) == [32]byte{} {
-		return nil, argument(op, name, "must be random, not all zeros")
+		return nil, invalidArgument(op, name, "must be random, not all zeros")
 	}
 	block, err := aes.NewCipher(key)
 	if err != nil {
@@ -138,7 +138,7 @@ func (s *EncryptedStore) Update(
 		return nil, err
 	}
 	if !samePair(kept, wanted) { // wanted is nil if the function was not called, or its error ignored
-		return nil, argument(op, "inner", "reports a success without keeping what it was given")
+		return nil, invalidArgument(op, "inner", "reports a success without keeping what it was given")
 	}
 	return next, nil
 }
@@ -161,7 +161,7 @@ func (s *EncryptedStore) Forget(ctx context.Context, account string) error {
 
 func (s *EncryptedStore) check(ctx context.Context, op, account string) error {
 	if s == nil || s.inner == nil {
-		return argument(op, "store", "must come from NewEncryptedStore")
+		return invalidArgument(op, "store", "must come from NewEncryptedStore")
 	}
 	return checkStoreCall(ctx, op, account)
 }

@@ -156,13 +156,13 @@ func (c *core) storage() http.RoundTripper {
 		proxied.DisableKeepAlives = true
 		direct := proxied.Clone()
 		direct.Proxy = nil
-		direct.DialContext, direct.Dial = withContext(direct.DialContext, direct.Dial), nil             //nolint:staticcheck // callers may have set it
-		direct.DialTLSContext, direct.DialTLS = withContext(direct.DialTLSContext, direct.DialTLS), nil //nolint:staticcheck // as above
+		direct.DialContext, direct.Dial = contextDialer(direct.DialContext, direct.Dial), nil             //nolint:staticcheck // callers may have set it
+		direct.DialTLSContext, direct.DialTLS = contextDialer(direct.DialTLSContext, direct.DialTLS), nil //nolint:staticcheck // as above
 		if c.own || direct.DialContext == nil && direct.DialTLSContext == nil {
 			direct.DialContext = (&net.Dialer{Timeout: dialTimeout, Control: guard.control}).DialContext
 		} else {
-			direct.DialContext = guard.before(direct.DialContext)
-			direct.DialTLSContext = guard.before(direct.DialTLSContext)
+			direct.DialContext = guard.guardedDial(direct.DialContext)
+			direct.DialTLSContext = guard.guardedDial(direct.DialTLSContext)
 		}
 		c.storageTransport = secret.New[http.RoundTripper](viaProxy{transport.Proxy, proxied, direct})
 	})
@@ -208,19 +208,19 @@ func (g guard) control(_, address string, _ syscall.RawConn) error {
 
 type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
 
-// withContext returns the dialler that net/http would use. The older kind is deprecated
+// contextDialer returns the dialler that net/http would use. The older kind is deprecated
 // but still used, so it needs the guard as well.
-func withContext(dial dialFunc, older func(network, address string) (net.Conn, error)) dialFunc {
+func contextDialer(dial dialFunc, older func(network, address string) (net.Conn, error)) dialFunc {
 	if dial != nil || older == nil {
 		return dial
 	}
 	return func(_ context.Context, network, address string) (net.Conn, error) { return older(network, address) }
 }
 
-// before checks what a name resolves to before it calls the caller's own dialler. It
+// guardedDial checks what a name resolves to before it calls the caller's own dialler. It
 // cannot see which address that will use. A name that cannot be resolved here is left to
 // the dialler.
-func (g guard) before(dial dialFunc) dialFunc {
+func (g guard) guardedDial(dial dialFunc) dialFunc {
 	if dial == nil {
 		return nil
 	}

@@ -36,7 +36,7 @@ func TestGuard_looksAtTheAddressThatANameLeadsTo(t *testing.T) {
 func TestGuard_beforeAnotherDialler(t *testing.T) {
 	t.Parallel()
 	errDialled := errors.New("dialled")
-	dial := guard{}.before(func(context.Context, string, string) (net.Conn, error) { return nil, errDialled })
+	dial := guard{}.guardedDial(func(context.Context, string, string) (net.Conn, error) { return nil, errDialled })
 	_, err := dial(t.Context(), "tcp", "127.0.0.1:443")
 	require.ErrorIs(t, err, ErrRedirected)
 	_, err = dial(t.Context(), "tcp", "93.184.216.34:443")
@@ -44,7 +44,7 @@ func TestGuard_beforeAnotherDialler(t *testing.T) {
 	_, err = dial(t.Context(), "tcp", "no port")
 	require.Error(t, err)
 	require.NotErrorIs(t, err, errDialled)
-	assert.Nil(t, guard{}.before(nil))
+	assert.Nil(t, guard{}.guardedDial(nil))
 }
 
 func TestStorage_keepsTheCallersProxyAndDialler(t *testing.T) {

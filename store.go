@@ -96,11 +96,11 @@ func SaveToken(ctx context.Context, store TokenStore, account string, token *oau
 	const op = "SaveToken"
 	switch {
 	case ctx == nil:
-		return argument(op, "ctx", "must not be nil")
+		return invalidArgument(op, "ctx", "must not be nil")
 	case isNil(store):
-		return argument(op, "store", "must not be nil")
+		return invalidArgument(op, "store", "must not be nil")
 	case token == nil || token.AccessToken == "":
-		return argument(op, "token", "must not be empty")
+		return invalidArgument(op, "token", "must not be empty")
 	}
 	return save(ctx, op, store, account, token)
 }
@@ -204,7 +204,7 @@ func (s *MemoryStore) Forget(ctx context.Context, account string) error {
 
 func (s *MemoryStore) check(ctx context.Context, op, account string) error {
 	if s == nil || s.tokens == nil {
-		return argument(op, "store", "must come from NewMemoryStore")
+		return invalidArgument(op, "store", "must come from NewMemoryStore")
 	}
 	return checkStoreCall(ctx, op, account)
 }
@@ -264,7 +264,7 @@ func rotate(
 	ctx context.Context, op string, stored *oauth2.Token, fn func(*oauth2.Token) (*oauth2.Token, error),
 ) (next *oauth2.Token, changed bool, err error) {
 	if fn == nil {
-		return nil, false, argument(op, "fn", "must not be nil")
+		return nil, false, invalidArgument(op, "fn", "must not be nil")
 	}
 	// ctx may have ended at the moment when the lock became free. From here on it is not
 	// checked again: what fn returns is saved whatever happens.
@@ -277,7 +277,7 @@ func rotate(
 		return nil, false, err
 	}
 	if rule := tokenFault(returned); rule != "" {
-		return nil, false, argument(op, "fn", rule)
+		return nil, false, invalidArgument(op, "fn", rule)
 	}
 	next = cloneToken(returned)
 	// A function that changes the token in place also returns the same pointer, and its
@@ -329,7 +329,7 @@ func checkStoreCall(ctx context.Context, op, account string) error {
 		return err
 	}
 	if account == "" {
-		return argument(op, "account", "must not be empty")
+		return invalidArgument(op, "account", "must not be empty")
 	}
 	return nil
 }
@@ -376,7 +376,7 @@ func encodeToken(op, account, replaces string, t *oauth2.Token) ([]byte, error) 
 		return nil, storeError(op, err)
 	}
 	if len(data) > maxStoredToken {
-		return nil, argument(op, "fn", "returned a token that takes more than 64 KiB")
+		return nil, invalidArgument(op, "fn", "returned a token that takes more than 64 KiB")
 	}
 	return data, nil
 }

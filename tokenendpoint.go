@@ -41,7 +41,7 @@ type tokenEndpoint struct {
 func newTokenEndpoint(op string, c OAuthConfig) (*tokenEndpoint, error) {
 	u, err := parseEndpoint(c.Endpoint.TokenURL)
 	if err != nil {
-		return nil, argument(op, "Endpoint.TokenURL", err.Error())
+		return nil, invalidArgument(op, "Endpoint.TokenURL", err.Error())
 	}
 	e := &tokenEndpoint{op: op, url: u, limit: tokenLimit, close: func() {}}
 	if c.HTTPClient != nil && c.HTTPClient.Timeout > 0 {
@@ -60,16 +60,16 @@ func newTokenEndpoint(op string, c OAuthConfig) (*tokenEndpoint, error) {
 // tokenReply is the result of posting one form. err is nil if and only if outcome is
 // Success.
 type tokenReply struct {
-	outcome retry.Outcome
-	token   *oauth2.Token
-	told    bool // the answer had a Retry-After, which is in err
-	sent    bool // bytes of the form may have left
-	err     *Error
+	outcome       retry.Outcome
+	token         *oauth2.Token
+	hasRetryAfter bool // the answer had a Retry-After, which is in err
+	sent          bool // bytes of the form may have left
+	err           *Error
 }
 
-// behind corrects the error if an earlier form may have arrived: then the endpoint is not
+// correctUnreachable corrects the error if an earlier form may have arrived: then the endpoint is not
 // unreachable. It returns whether a form may have arrived by now.
-func (r *tokenReply) behind(arrived bool) bool {
+func (r *tokenReply) correctUnreachable(arrived bool) bool {
 	if arrived && r.err != nil {
 		r.err.kinds = slices.DeleteFunc(r.err.kinds, func(kind error) bool { return errors.Is(kind, ErrUnreachable) })
 	}
@@ -89,7 +89,7 @@ func (e *tokenEndpoint) send(ctx context.Context, form url.Values) tokenReply {
 	a := &attempt{class: retry.Consequences}
 	a.reached.Store(true)
 	target := *e.url
-	bounded, cancel := awake(ctx, e.limit)
+	bounded, cancel := withAwakeTimeout(ctx, e.limit)
 	defer cancel()
 	// Without GetBody, so that net/http does not repeat a form by itself.
 	req := newRequest(a.trace(bounded), http.MethodPost, &target, http.Header{
@@ -112,7 +112,7 @@ func (e *tokenEndpoint) send(ctx context.Context, form url.Values) tokenReply {
 		return tokenReply{outcome: outcome, sent: sent, err: failure}
 	}
 	r := e.read(ctx, resp)
-	if r.outcome.Refuses() && a.unheard() {
+	if r.outcome.Refuses() && a.answerMadeUp() {
 		r.outcome = retry.Cut // the transport made up the refusal, and the form is on its way
 	}
 	return r
@@ -128,8 +128,8 @@ func (e *tokenEndpoint) read(ctx context.Context, resp *http.Response) tokenRepl
 		return r
 	}
 	body, err := readBody(resp, nil, maxTokenBody)
-	r.err.RetryAfter, r.told = retry.ParseAfter(resp.Header.Get("Retry-After"), time.Now())
-	r.outcome = retry.OfStatus(resp.StatusCode, r.told)
+	r.err.RetryAfter, r.hasRetryAfter = retry.ParseAfter(resp.Header.Get("Retry-After"), time.Now())
+	r.outcome = retry.OfStatus(resp.StatusCode, r.hasRetryAfter)
 	if resp.StatusCode >= 300 && resp.StatusCode <= 399 {
 		r.err.kinds = []error{ErrRedirected}
 		return r
@@ -276,19 +276,19 @@ func lifetime(raw json.RawMessage) int64 {
 	return int64(seconds)
 }
 
-// again waits until the form may be sent once more, and reports whether it may. After the
+// waitToRepeat waits until the form may be sent once more, and reports whether it may. After the
 // wait, left must still be available before the deadline of ctx. If the wait is too long,
 // the error of the reply says so.
-func (r *tokenReply) again(ctx context.Context, try int, left time.Duration) bool {
+func (r *tokenReply) waitToRepeat(ctx context.Context, try int, left time.Duration) bool {
 	if try >= defaultAttempts {
 		return false
 	}
 	wait := retry.Backoff(try, defaultBaseDelay, defaultMaxDelay)
-	if r.told {
+	if r.hasRetryAfter {
 		wait = r.err.RetryAfter
 	}
 	switch {
-	case r.told && (wait > defaultMaxRetryAfter || outlasts(ctx, wait+left)):
+	case r.hasRetryAfter && (wait > defaultMaxRetryAfter || outlasts(ctx, wait+left)):
 		r.err.kinds = append(r.err.kinds, ErrRateLimited)
 	case outlasts(ctx, wait+left):
 		r.err.kinds = append(r.err.kinds, context.DeadlineExceeded)
@@ -336,7 +336,7 @@ func (r *refresher) refresh(ctx context.Context, refreshToken string) (*oauth2.T
 			form.Set("client_secret", config.ClientSecret)
 		}
 		reply := r.endpoint.post(ctx, form)
-		arrived = reply.behind(arrived)
+		arrived = reply.correctUnreachable(arrived)
 		if reply.outcome == retry.Success {
 			if reply.token.RefreshToken == "" {
 				reply.token.RefreshToken = refreshToken
@@ -353,11 +353,11 @@ func (r *refresher) refresh(ctx context.Context, refreshToken string) (*oauth2.T
 			lost = true
 			continue
 		case reply.outcome == retry.Unsent, reply.outcome == retry.Faulty, reply.outcome == retry.Throttled:
-			if reply.again(ctx, try, answerTime) {
+			if reply.waitToRepeat(ctx, try, answerTime) {
 				try++
 				continue
 			}
-			if reply.told {
+			if reply.hasRetryAfter {
 				r.gate.Close(time.Now().Add(min(reply.err.RetryAfter, defaultMaxRetryAfter)))
 			}
 		case reply.err.Code == codeInvalidGrant, reply.err.Code == codeInvalidClient: // neither means that the credentials were unwanted

@@ -131,7 +131,7 @@ func TestUnquoted_cutsWhatIsQuotedOfAnAnswer(t *testing.T) {
 		`my gateway: header field "X-Tenant" is missing`:                   `my gateway: header field "X-Tenant" is missing`,
 		`malformed HTTP version`:                                           `malformed HTTP version`,
 	} {
-		assert.Equal(t, want, unquoted(text))
+		assert.Equal(t, want, cutQuotes(text))
 	}
 }
 
@@ -149,17 +149,17 @@ func TestTokenReply_again_waitsAsLongAsAMinute(t *testing.T) {
 	for wait, want := range map[time.Duration]bool{0: true, defaultMaxRetryAfter: true, defaultMaxRetryAfter + 1: false} {
 		synctest.Test(t, func(t *testing.T) {
 			start := time.Now()
-			reply := tokenReply{told: true, err: &Error{RetryAfter: wait}}
-			assert.Equal(t, want, reply.again(t.Context(), 1, 0), "%v", wait)
+			reply := tokenReply{hasRetryAfter: true, err: &Error{RetryAfter: wait}}
+			assert.Equal(t, want, reply.waitToRepeat(t.Context(), 1, 0), "%v", wait)
 			assert.Equal(t, !want, errors.Is(reply.err, ErrRateLimited), "%v", wait)
 			if want {
 				assert.Equal(t, wait, time.Since(start))
 			}
 		})
 	}
-	reply := tokenReply{told: true, err: &Error{}}
-	assert.True(t, reply.again(t.Context(), defaultAttempts-1, 0))
-	assert.False(t, reply.again(t.Context(), defaultAttempts, 0))
+	reply := tokenReply{hasRetryAfter: true, err: &Error{}}
+	assert.True(t, reply.waitToRepeat(t.Context(), defaultAttempts-1, 0))
+	assert.False(t, reply.waitToRepeat(t.Context(), defaultAttempts, 0))
 }
 
 // A renewal that the endpoint refuses for now says how often it was asked.

@@ -61,21 +61,21 @@ type attempt struct {
 	// applied.
 	doubts atomic.Int32
 	// reached says that middleware let the request through to the network.
-	reached atomic.Bool
-	passage atomic.Int32 // open, found or shut
-	heard   atomic.Bool  // the network has begun to answer
-	given   atomic.Bool  // the network has returned an answer, or a transport has made one up
-	under   atomic.Int32 // requests that the network has not returned from yet
-	dry     atomic.Bool  // the request that is traced at the moment goes nowhere, see isDump
-	hooks   httptrace.ClientTrace
+	reached        atomic.Bool
+	passage        atomic.Int32 // open, found or shut
+	answerBegun    atomic.Bool  // the network has begun to answer
+	answerReturned atomic.Bool  // the network has returned an answer, or a transport has made one up
+	inFlight       atomic.Int32 // requests that the network has not returned from yet
+	dumping        atomic.Bool  // the request that is traced at the moment goes nowhere, see isDump
+	hooks          httptrace.ClientTrace
 }
 
-// unheard reports that an answer cannot have come from the network although a request is
+// answerMadeUp reports that an answer cannot have come from the network although a request is
 // on its way there: a transport or middleware did not wait for the network, and made up a
 // refusal.
-func (a *attempt) unheard() bool {
+func (a *attempt) answerMadeUp() bool {
 	shut := a.shut() // a request without a connection gets none any more
-	return !shut && !a.heard.Load() || a.under.Load() > 0 && !(shut && a.sought.Load())
+	return !shut && !a.answerBegun.Load() || a.inFlight.Load() > 0 && !(shut && a.sought.Load())
 }
 
 // The passage is the way from the transport to the network. A transport or middleware
@@ -112,7 +112,7 @@ func (a *attempt) trace(ctx context.Context) context.Context {
 		GetConn: func(string) { a.sought.Store(true) },
 		GotConn: func(info httptrace.GotConnInfo) {
 			dump := isDump(info.Conn)
-			if a.dry.Store(dump); dump {
+			if a.dumping.Store(dump); dump {
 				a.sought.Store(false)
 				return
 			}
@@ -121,13 +121,13 @@ func (a *attempt) trace(ctx context.Context) context.Context {
 			}
 		},
 		WroteHeaders: func() {
-			if !a.dry.Load() {
+			if !a.dumping.Load() {
 				a.written.Add(1)
 			}
 		},
 		GotFirstResponseByte: func() {
-			if !a.dry.Load() {
-				a.heard.Store(true)
+			if !a.dumping.Load() {
+				a.answerBegun.Store(true)
 			}
 		},
 	}
@@ -149,11 +149,11 @@ func (t credentialed) RoundTrip(req *http.Request) (*http.Response, error) {
 	a, ok := req.Context().Value(attemptKey{}).(*attempt)
 	if !ok {
 		closeBody(req)
-		return nil, argument("WithMiddleware", "request", "must keep the context that it was given")
+		return nil, invalidArgument("WithMiddleware", "request", "must keep the context that it was given")
 	}
 	if !t.core.owns(req.URL) {
 		closeBody(req)
-		return nil, argument("WithMiddleware", "request", "must stay on the origin of the API: credentials go nowhere else")
+		return nil, invalidArgument("WithMiddleware", "request", "must stay on the origin of the API: credentials go nowhere else")
 	}
 	out := ownCopy(req)
 	resp, err := t.core.transmit(out, a)
@@ -216,8 +216,8 @@ func (c *core) transmit(req *http.Request, a *attempt) (*http.Response, error) {
 		unrepeatable(req)
 	}
 	a.reached.Store(true)
-	a.under.Add(1)
-	defer a.under.Add(-1)
+	a.inFlight.Add(1)
+	defer a.inFlight.Add(-1)
 	if a.passage.Load() == passageShut {
 		closeBody(req)
 		return nil, errOver
@@ -225,7 +225,7 @@ func (c *core) transmit(req *http.Request, a *attempt) (*http.Response, error) {
 	before := a.written.Load()
 	resp, err := answered(c.network.Reveal().RoundTrip(req))
 	if resp != nil {
-		a.given.Store(true)
+		a.answerReturned.Store(true)
 	}
 	doubts := a.written.Load() - before
 	if doubts > 0 && isRefusal(resp, err) {
@@ -312,7 +312,7 @@ func (a *attempt) provablyUnsent(err error, shut bool) bool {
 	if a.sought.Load() {
 		return true
 	}
-	if a.given.Load() {
+	if a.answerReturned.Load() {
 		return false // the error is from middleware, and says nothing about the network
 	}
 	if isAny(err, new(*net.DNSError), new(*tls.CertificateVerificationError)) {
@@ -324,7 +324,7 @@ func (a *attempt) provablyUnsent(err error, shut bool) bool {
 
 // unreached reports an attempt that could make no connection, and whose error says so.
 func (a *attempt) unreached(err error) bool {
-	return a.reached.Load() && a.shut() && (a.provablyUnsent(err, true) || a.class == retry.Read && !a.given.Load() && isHopeless(err))
+	return a.reached.Load() && a.shut() && (a.provablyUnsent(err, true) || a.class == retry.Read && !a.answerReturned.Load() && isHopeless(err))
 }
 
 // errUnprocessed replaces the error of net/http, which misleadingly asks for a GetBody.

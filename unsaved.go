@@ -50,9 +50,9 @@ var renewals = struct {
 	by map[*storeAuth]bool
 }{by: make(map[*storeAuth]bool)}
 
-// note records whether a renewal is under way. (A [sync.Map] would add more compiled code
+// setRenewing records whether a renewal is under way. (A [sync.Map] would add more compiled code
 // than the whole token endpoint.)
-func (a *storeAuth) note(underWay bool) {
+func (a *storeAuth) setRenewing(underWay bool) {
 	renewals.Lock()
 	defer renewals.Unlock()
 	if underWay {
@@ -101,15 +101,15 @@ func (a *storeAuth) sharesStoreWith(other *storeAuth) bool {
 // sameStore reports whether two stores are known to be the same one, which may have been
 // opened twice or be wrapped for encryption.
 func sameStore(a, b TokenStore) bool {
-	a, b = innermost(a), innermost(b)
+	a, b = unwrapStore(a), unwrapStore(b)
 	if a, ok := a.(*FileStore); ok {
 		b, ok := b.(*FileStore)
-		return ok && a.shares(b)
+		return ok && a.sharesDirWith(b)
 	}
 	return reflect.ValueOf(a).Comparable() && a == b // which panics only for two of one type
 }
 
-func innermost(store TokenStore) TokenStore {
+func unwrapStore(store TokenStore) TokenStore {
 	for {
 		encrypted, ok := store.(*EncryptedStore)
 		if !ok {
@@ -151,15 +151,15 @@ func forget(r *rotation) {
 
 // The first and the longest wait before another try to save an unsaved pair.
 const (
-	firstSave = time.Second
-	lastSave  = 4 * time.Minute
+	firstSaveDelay = time.Second
+	lastSaveDelay  = 4 * time.Minute
 )
 
 // saveAfter tries again after delay to save a pair that a renewal of this authenticator
 // could not save. If that fails, it tries again after twice the time. Until the pair is
 // saved, every other program that uses the account posts the refresh token that is spent.
 func (a *storeAuth) saveAfter(delay time.Duration) {
-	if delay > lastSave || !a.hasUnsaved() {
+	if delay > lastSaveDelay || !a.hasUnsaved() {
 		return
 	}
 	a.mu.Lock()
@@ -226,7 +226,7 @@ func (a *storeAuth) settle(ctx context.Context) error {
 	renewing := append(a.renewing(), a) // a flight that has just begun is not among the renewals yet
 	flights := make([]*flight, len(renewing))
 	for i, other := range renewing {
-		flights[i] = other.underWay()
+		flights[i] = other.currentFlight()
 	}
 	save()
 	var late error
