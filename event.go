@@ -169,10 +169,14 @@ func (d *EventDocument) decodeScanned(object []byte) error {
 		member{"title", &d.Title}, member{"document_status", &d.Stage})
 }
 
-// An event must not be lost for what is a hint all the same.
-func (*Event) toleratesMismatch(name string) bool { return name != "id" && name != "event" && name != "document" }
+// toleratesMismatch reports a member that must not cost the event if its value does not fit.
+func (*Event) toleratesMismatch(name string) bool {
+	return name != "id" && name != "event" && name != "document"
+}
 
-func (*EventDocument) toleratesMismatch(name string) bool { return name == "title" || name == "document_status" }
+func (*EventDocument) toleratesMismatch(name string) bool {
+	return name == "title" || name == "document_status"
+}
 
 func (p *Person) decodeScanned(object []byte) error {
 	return decodeMembers(object, p,
