@@ -18,7 +18,7 @@ import (
 // statusRows: what a status alone decides.
 func statusRows() []matrixRow {
 	var rows []matrixRow
-	for _, status := range []int{408, 500, 502, 503, 504, 506, 507, 508, 509, 511, 520, 521, 524, 530, 599} {
+	for _, status := range []int{408, 500, 502, 503, 504, 506, 507, 508, 509, 511, 520, 521, 524, 530, 599, 600, 999} {
 		kinds := []error{revv.ErrServer}
 		if status == http.StatusRequestTimeout {
 			kinds = nil

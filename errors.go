@@ -228,7 +228,7 @@ func statusKind(status int) error {
 	case http.StatusTooManyRequests:
 		return ErrRateLimited
 	}
-	if status >= 500 && status <= 599 {
+	if status >= 500 { // those above 599 are repeated in the same way
 		return ErrServer
 	}
 	return nil

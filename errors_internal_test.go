@@ -28,9 +28,9 @@ func TestPrintable_limit_isExact(t *testing.T) {
 	}
 }
 
-func TestStatusKind_serverErrors_haveAnEnd(t *testing.T) {
+func TestStatusKind_serverErrors_areAllThatIsRepeatedAsOne(t *testing.T) {
 	t.Parallel()
-	for status, want := range map[int]error{499: nil, 500: ErrServer, 599: ErrServer, 600: nil} {
+	for status, want := range map[int]error{499: nil, 500: ErrServer, 599: ErrServer, 600: ErrServer, 999: ErrServer} {
 		assert.Equal(t, want, statusKind(status), status)
 	}
 }

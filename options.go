@@ -293,7 +293,7 @@ var ownHeaders = []string{
 	"Transfer-Encoding", "Upgrade", "User-Agent", "X-Idempotency-Key",
 }
 
-// WithHeader adds a header to requests. value is printable ASCII on one line. Headers
+// WithHeader adds a header to requests. value is printable ASCII and tabs on one line. Headers
 // that the client sets itself are refused, among them the credentials and
 // Idempotency-Key.
 func WithHeader(key, value string) SharedOption {
@@ -421,7 +421,7 @@ func isAccessToken(s string) bool {
 	return s != "" && isHeaderValue(s) && !strings.ContainsAny(s, " \t")
 }
 
-// isHeaderValue reports whether s is printable ASCII; line breaks would start
+// isHeaderValue reports whether s is printable ASCII and tabs; line breaks would start
 // another header.
 func isHeaderValue(s string) bool {
 	for i := range len(s) {
