@@ -135,3 +135,41 @@ func TestConformance_gate_opens_callsKeepTheirRate(t *testing.T) {
 		}
 	})
 }
+
+// A 429 says that there were too many calls, also where the deadline leaves no time to come back.
+func TestConformance_throttled_withoutTimeToComeBack_isRateLimited(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := always(http.StatusTooManyRequests, "")
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		err := readOne(ctx, s.client(t, revv.WithRetry(revv.RetryPolicy{BaseDelay: 1000 * time.Hour, MaxDelay: 1000 * time.Hour})))
+		require.ErrorIs(t, err, revv.ErrRateLimited)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.Len(t, s.Sent(), 1)
+	})
+}
+
+// lateAuth gives a reason of its own once the context has ended.
+type lateAuth struct{}
+
+func (lateAuth) Token(ctx context.Context) (*oauth2.Token, error) {
+	<-ctx.Done()
+	return nil, errors.New("the vault does not answer")
+}
+
+func (lateAuth) Reject(context.Context, *oauth2.Token) {}
+
+// Whoever has lost their patience is told so, whatever the authenticator says about it.
+func TestConformance_contextEndsWhileATokenIsFetched_isInTheError(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		client, err := revv.NewClient(lateAuth{}, revv.WithBaseURL(apiBase), revv.WithHTTPClient(&http.Client{Transport: silent(t)}))
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		err = readOne(ctx, client)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorContains(t, err, "the vault does not answer")
+	})
+}

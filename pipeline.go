@@ -259,7 +259,7 @@ func (c *core) pause(ctx context.Context, p *prepared, last *result, tries int) 
 		}
 	}
 	if outlasts(ctx, wait) {
-		if last.hasRetryAfter || last.outcome == retry.Throttled {
+		if last.hasRetryAfter {
 			return []error{ErrRateLimited, context.DeadlineExceeded}
 		}
 		return []error{context.DeadlineExceeded}

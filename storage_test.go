@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -412,4 +413,28 @@ func TestStorage_callerLeaves_endsAtOnce(t *testing.T) {
 	_, err := network.client(t).Documents.Download(ctx, 14, io.Discard)
 	require.ErrorIs(t, err, context.Canceled)
 	assert.EqualValues(t, 2, network.taken())
+}
+
+// closeCounter is a body that counts how often it is closed.
+type closeCounter struct {
+	io.Reader
+
+	closed *atomic.Int32
+}
+
+func (c closeCounter) Close() error { c.closed.Add(1); return nil }
+
+// A redirect has a body, too, whose connection is to serve the next call.
+func TestStorage_bodiesOfRedirects_areClosed(t *testing.T) {
+	t.Parallel()
+	var closed, sent atomic.Int32
+	s := &service{answer: func(*http.Request) (*http.Response, error) {
+		resp := reply(http.StatusFound, "", "Location", "https://files.example.com/"+strconv.Itoa(int(sent.Add(1))))
+		resp.Body, resp.ContentLength = closeCounter{strings.NewReader("moved"), &closed}, -1
+		return resp, nil
+	}}
+	_, err := s.client(t).Documents.Download(t.Context(), 14, io.Discard)
+	require.ErrorIs(t, err, revv.ErrRedirected)
+	assert.Greater(t, sent.Load(), int32(5))
+	assert.Equal(t, sent.Load(), closed.Load())
 }
