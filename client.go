@@ -215,6 +215,9 @@ func (c *Client) Settle(ctx context.Context) error {
 func (c *Client) Do(ctx context.Context, method, path string, in, out any, opts ...CallOption) error {
 	call := &call{name: opDo, class: classOf(method), input: input{body: in}}
 	decode := decodeNothing
+	if call.class != retry.Read {
+		decode = decodeAcknowledgement
+	}
 	if out != nil {
 		// A copy: out may be the bytes themselves, or keep a part of them.
 		decode = func(body []byte) error { return decodeInto(bytes.Clone(body), out) }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -147,15 +146,15 @@ func (s *ContactsService) GetByEmail(ctx context.Context, email string, opts ...
 	// The filter is a stand-in: a service that does not know it returns everybody.
 	matches := slices.DeleteFunc(found, func(c Contact) bool { return !strings.EqualFold(c.Email, email) })
 	if len(matches) < len(found) { // this was the first page of everybody, at best
-		matches = nil
 		for contact, err := range s.All(ctx, ListContactsParams{}, opts...) {
-			if errors.Is(err, ErrPageLoop) {
-				break // and this was all of it
-			}
 			if err != nil {
+				if len(matches) > 0 {
+					break // there may be more, but this is what was asked for
+				}
 				return nil, err
 			}
-			if strings.EqualFold(contact.Email, email) {
+			known := func(c Contact) bool { return c.ID == contact.ID && c.Name == contact.Name }
+			if strings.EqualFold(contact.Email, email) && !slices.ContainsFunc(matches, known) {
 				matches = append(matches, contact)
 			}
 		}

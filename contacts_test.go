@@ -2,6 +2,7 @@ package revv_test
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strconv"
 	"testing"
@@ -133,7 +134,7 @@ func TestGetByEmail_filterThatIsIgnored_picksTheAddress(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, revv.ContactID(2), contact.ID)
 	_, err = s.client(t).Contacts.GetByEmail(t.Context(), "carol@example.com")
-	require.ErrorIs(t, err, revv.ErrNotFound, "the list has this one page, whatever page is asked for")
+	require.ErrorIs(t, err, revv.ErrPageLoop, "whether the list has this one page, or every page is this one, nobody knows")
 }
 
 // Then the first answer is the first page of everybody at best, and says nothing of the
@@ -159,8 +160,31 @@ func TestGetByEmail_filterThatIsIgnored_readsAllPages(t *testing.T) {
 	pages[0], pages[1] = pages[1]+","+pages[0], `{"id":5,"email":"dan@example.com"}`
 	_, err = s.client(t).Contacts.GetByEmail(t.Context(), "ann@example.com")
 	require.ErrorIs(t, err, revv.ErrConflict, "one is in the first answer, the other on the last page")
+	pages[2] = pages[1] + "," + pages[0] // an entry in front went away, and some come again
+	_, err = s.client(t).Contacts.GetByEmail(t.Context(), "dan@example.com")
+	require.NoError(t, err)
 	_, err = s.client(t).Contacts.GetByEmail(t.Context(), "dora@example.com")
 	require.ErrorIs(t, err, revv.ErrNotFound)
+}
+
+// A filter that gives similar addresses as well has found what it was asked for, whatever the
+// list shows.
+func TestGetByEmail_listThatShowsLess_losesNothing(t *testing.T) {
+	t.Parallel()
+	for status, body := range map[int]string{http.StatusOK: `{"Contacts":[]}`, http.StatusForbidden: `{}`} {
+		s := &service{answer: func(r *http.Request) (*http.Response, error) {
+			if r.URL.Query().Has("email") {
+				return reply(http.StatusOK, `{"Contacts":[{"id":1,"email":"ann@example.com"},{"id":2,"email":"ann@example.com.au"}]}`), nil
+			}
+			return reply(status, body), nil
+		}}
+		contact, err := s.client(t).Contacts.GetByEmail(t.Context(), "ann@example.com")
+		require.NoError(t, err)
+		assert.Equal(t, revv.ContactID(1), contact.ID)
+		_, err = s.client(t).Contacts.GetByEmail(t.Context(), "bob@example.com")
+		require.Error(t, err)
+		assert.Equal(t, status == http.StatusOK, errors.Is(err, revv.ErrNotFound))
+	}
 }
 
 func TestDeleteContact_sendsNoBody(t *testing.T) {

@@ -150,8 +150,7 @@ func memberOf(body []byte, key string) ([]byte, error) {
 	case err != nil:
 		return nil, unscannable(err)
 	case value == nil:
-		said := parseProblem(body)
-		return nil, malformed(errors.New(strings.TrimRight(fmt.Sprintf("the member %q is missing: %s %s", key, printable(said.code, maxErrorText), printable(said.message, maxErrorText)), ": ")))
+		return nil, malformed(&complaint{key, complaintOf(body)})
 	}
 	return value, nil
 }
@@ -292,7 +291,7 @@ func readProblem(resp *http.Response) problem {
 		return problem{message: "an HTML page in the place of JSON", page: true}
 	case wire.Scan(body, jsonLimits) == nil:
 		return parseProblem(body)
-	case strings.HasPrefix(contentType, "text/plain"):
+	case strings.HasPrefix(strings.ToLower(contentType), "text/plain"):
 		return problem{message: strings.TrimSpace(string(body))}
 	}
 	return problem{}
@@ -300,64 +299,115 @@ func readProblem(resp *http.Response) problem {
 
 // parseProblem reads JSON that has been scanned.
 func parseProblem(body []byte) problem {
-	if wire.Kind(body) != '{' {
-		return problem{}
-	}
-	members := make(map[string][]byte)
-	gather := func(object []byte) {
-		for name, value := range wire.Members(object) {
-			members[strings.ToLower(string(name))] = value // the service writes other keys in capitals
-		}
-	}
-	gather(body)
-	if inner := members["error"]; wire.Kind(inner) == '{' {
-		delete(members, "error")
-		gather(inner) // its members join the others, and replace those of the same name
-	}
+	members := gatherProblem(body)
 	return problem{
-		code:    firstText(members, scalarOf, "code", "error", "error_code"),
-		message: cmp.Or(firstText(members, scalarOf, "message", "error_message", "error_description", "detail"), firstText(members, anyText, "errors", "detail", "title")),
+		code:    firstText(members, "code", "error", "error_code"),
+		message: cmp.Or(firstText(members, "message", "error_message", "error_description", "detail"), listedText(members, "errors", "detail"), firstText(members, "title")),
 	}
 }
 
+// complaint is the error for an answer of a success without the member that is due. What the
+// answer says instead is not part of its text, because secrets have to be taken out first.
+type complaint struct {
+	key  string
+	said problem
+}
+
+func (c *complaint) Error() string { return fmt.Sprintf("the member %q is missing", c.key) }
+
+// complaintOf reads what a success complains of. Without a member that says so, it may be any
+// object, whose content is nobody's business.
+func complaintOf(body []byte) problem {
+	if len(body) > maxErrorBody {
+		return problem{}
+	}
+	for _, value := range wire.Select(body, errorMembers...) {
+		if value != nil && !isEmptyValue(value) {
+			return parseProblem(body)
+		}
+	}
+	return problem{}
+}
+
+// gatherProblem returns the members of an object by their names in small letters, since the
+// service writes other names in capitals; of two names, the one in small letters counts. The
+// members of an object "error" join the others, and replace those of the same name.
+func gatherProblem(body []byte) map[string][]byte {
+	members := make(map[string][]byte)
+	gather := func(object []byte) {
+		exact := make(map[string]bool)
+		for name, value := range wire.Members(object) {
+			name := nameText(name)
+			lower := strings.ToLower(name)
+			if name == lower || !exact[lower] {
+				members[lower] = value
+			}
+			exact[lower] = exact[lower] || name == lower
+		}
+	}
+	if wire.Kind(body) == '{' {
+		gather(body)
+	}
+	if inner := members["error"]; wire.Kind(inner) == '{' {
+		delete(members, "error")
+		gather(inner)
+	}
+	return members
+}
+
+// nameText is the name of a member, which [wire.Members] gives as it stands between its quotes.
+func nameText(name []byte) string {
+	text, _ := scalarText([]byte(`"` + string(name) + `"`))
+	return text
+}
+
 // firstText returns the first of the members that holds some text.
-func firstText(members map[string][]byte, textOf func(value []byte) string, names ...string) string {
+func firstText(members map[string][]byte, names ...string) string {
 	for _, name := range names {
-		if text := textOf(members[name]); text != "" {
+		if text, ok := scalarText(members[name]); ok && text != "" {
 			return text
 		}
 	}
 	return ""
 }
 
-func scalarOf(value []byte) string {
-	text, _ := scalarText(value)
-	return text
+// listedText returns the first text in the first of the members that has one within.
+func listedText(members map[string][]byte, names ...string) string {
+	const depth = 8 // deeper, nobody hides what is wrong
+	for _, name := range names {
+		if text := innerText(members[name], depth); text != "" {
+			return text
+		}
+	}
+	return ""
 }
 
-// anyText returns the first text in a value, as in a list of what is wrong, with the names of
+// innerText returns the first text in a value, as in a list of what is wrong, with the names of
 // the members that lead to it.
-func anyText(value []byte) string {
-	switch wire.Kind(value) {
-	case '[':
+func innerText(value []byte, depth int) string {
+	kind := wire.Kind(value)
+	switch {
+	case depth == 0:
+	case kind == '"':
+		text, _ := scalarText(value)
+		return text
+	case kind == '[':
 		for element := range wire.Elements(value) {
-			if text := anyText(element); text != "" {
+			if text := innerText(element, depth-1); text != "" {
 				return text
 			}
 		}
-		return ""
-	case '{':
+	case kind == '{':
 		for _, plain := range wire.Select(value, "message", "msg", "detail", "title") {
-			if text := scalarOf(plain); text != "" {
+			if text := innerText(plain, 1); text != "" {
 				return text
 			}
 		}
 		for name, member := range wire.Members(value) {
-			if text := anyText(member); text != "" {
-				return string(name) + ": " + text
+			if text := innerText(member, depth-1); text != "" {
+				return nameText(name) + ": " + text
 			}
 		}
-		return ""
 	}
-	return scalarOf(value)
+	return ""
 }

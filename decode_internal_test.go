@@ -41,6 +41,9 @@ func TestParseProblem_anInnerObjectGoesFirst(t *testing.T) {
 		`{"code":"A","error":{"code":null,"error":"C","message":""}}`: {code: "C"},
 		`{"error":{"error":{"code":"B"},"message":"b"}}`:              {message: "b"},
 		`{"error":{"error":"C","message":"b"},"code":{"a":1}}`:        {code: "C", message: "b"},
+		`{"message":"C","Message":""}`:                                {message: "C"},
+		`{"Message":"","message":"C"}`:                                {message: "C"},
+		`{"\u006dessage":"C"}`:                                        {message: "C"},
 		`{"Error":{"Code":"B","Message":"b"}}`:                        {code: "B", message: "b"},
 		`{"error":{}}`:                                                {},
 		`[{"code":"A"}]`:                                              {},
@@ -63,17 +66,23 @@ func TestParseProblem_lists_theFirstTextCounts(t *testing.T) {
 		`{"message":"m","errors":{"title":["is too long"]}}`:           {message: "m"},
 		`{"detail":[{"loc":["body","title"],"msg":"field required"}]}`: {message: "field required"},
 		`{"type":"about:blank","title":"Not acceptable","status":406}`: {message: "Not acceptable"},
+		`{"errors":false,"title":"T"}`:                                 {message: "T"},
+		`{"errors":{"count":2,"items":["bad"]}}`:                       {message: "items: bad"},
+		`{"errors":{"\u00dcber":["fehlt"]}}`:                           {message: "Über: fehlt"},
 		`{"errors":[null,[],{}]}`:                                      {},
 	} {
 		assert.Equal(t, want, parseProblem([]byte(body)), body)
 	}
-	deep := strings.Repeat(`{"a":`, 900) + `"x"` + strings.Repeat(`}`, 900)
-	assert.NotEmpty(t, parseProblem([]byte(`{"errors":`+deep+`}`)).message)
+	nested := func(levels int) string {
+		return parseProblem([]byte(`{"errors":` + strings.Repeat(`{"a":`, levels) + `"x"` + strings.Repeat(`}`, levels) + `}`)).message
+	}
+	assert.Equal(t, strings.Repeat("a: ", 7)+"x", nested(7))
+	assert.Empty(t, nested(8))
 }
 
 func TestReadProblem_whatIsNoJSON(t *testing.T) {
 	t.Parallel()
-	for contentType, want := range map[string]string{"text/plain; charset=utf-8": "{no such thing", "": "", "application/json": "", "application/xml": ""} {
+	for contentType, want := range map[string]string{"text/plain; charset=utf-8": "{no such thing", "Text/Plain": "{no such thing", "": "", "application/json": "", "application/xml": ""} {
 		got := readProblem(&http.Response{StatusCode: http.StatusNotFound, Header: http.Header{"Content-Type": {contentType}}, ContentLength: -1, Body: io.NopCloser(strings.NewReader("{no such thing\n"))})
 		assert.Equal(t, problem{message: want}, got, contentType)
 	}

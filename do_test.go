@@ -200,6 +200,17 @@ func TestWithPathValue_fillsPlaceholdersAndIsShownNowhere(t *testing.T) {
 	assert.NotContains(t, logged.String()+err.Error()+fmt.Sprintf("%+v", info), "s3cr3t")
 }
 
+// Whoever ignores the answer of a write learns that it complains.
+func TestDo_answerThatIsIgnored_mayComplain(t *testing.T) {
+	t.Parallel()
+	for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodDelete} {
+		err := always(http.StatusOK, `{"error":"NOT_DRAFT"}`).client(t).Do(t.Context(), method, "/api/x", nil, nil)
+		require.ErrorIs(t, err, revv.ErrAppliedResponseUnreadable, method)
+		require.NoError(t, always(http.StatusOK, `{"error":null}`).client(t).Do(t.Context(), method, "/api/x", nil, nil))
+	}
+	require.NoError(t, always(http.StatusOK, `{"error":"none"}`).client(t).Do(t.Context(), http.MethodGet, "/api/x", nil, nil))
+}
+
 // A method says little of what a call does.
 func TestWithConsequences_anyMethod_isSentOnce(t *testing.T) {
 	t.Parallel()

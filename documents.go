@@ -202,8 +202,10 @@ func (p ListDocumentsParams) validate() (name, rule string) {
 }
 
 // isDocument reports whether an entry is that of a document: those of the type "f" were
-// observed, and of folders none is known that has a number.
-func isDocument(kind string, number DocumentNumber) bool { return kind == "f" || number != "" }
+// observed. Of another type, a number tells it, except for "d", which is inferred for folders.
+func isDocument(kind string, number DocumentNumber) bool {
+	return kind == "f" || kind != "d" && number != ""
+}
 
 // List returns one page of the documents of the account or of a folder. A page can have
 // no documents and still not be the last, because the listing also contains folders; see

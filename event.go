@@ -59,7 +59,8 @@ type Event struct {
 	Recipient     Person          `json:"recipient"`       // of EventSigned and EventAccepted
 	Raw           json.RawMessage `json:"-"`               // the event as it came
 
-	key string // of a stored event without an id: the content that the key was made of was not stored
+	key      string // of a stored event without an id of its own: the content that the key was made of was not stored
+	borrowed bool   // ID is only that of the document, as the event came
 }
 
 // EventDocument is what an event says about its document.
@@ -82,7 +83,7 @@ func (id *eventID) UnmarshalJSON(data []byte) error { return unmarshalTextID(dat
 // [Event.Key] is the same once UnmarshalJSON has read it back.
 func (e Event) MarshalJSON() ([]byte, error) {
 	stored := storedEvent{plainEvent: plainEvent(e)}
-	if !e.hasOwnID() {
+	if !e.hasOwnID() || e.hasIDOfDocument() { // what was read back may have given the document its id
 		stored.Key = e.Key()
 	}
 	return json.Marshal(stored)
@@ -108,8 +109,12 @@ func (e *Event) UnmarshalJSON(data []byte) error {
 	if err := event.decodeScanned(data); err != nil {
 		return err
 	}
-	if key, ok := scalarText(wire.Select(data, "revv_key")[0]); ok && strings.HasPrefix(key, contentKey) && len(key) == contentKeyLen {
-		event.key = key
+	switch key, ok := scalarText(wire.Select(data, "revv_key")[0]); {
+	case !ok:
+	case strings.HasPrefix(key, contentKey) && len(key) == contentKeyLen:
+		event.key, event.borrowed = key, event.ID != ""
+	case event.ID != "" && key == event.idKey():
+		event.borrowed = false
 	}
 	*e = *event
 	return nil
@@ -159,7 +164,7 @@ func (e *Event) decodeScanned(data []byte) error {
 	err := decodeMembers(data, e,
 		member{"id", (*eventID)(&e.ID)}, member{"event", (*string)(&e.Type)}, member{"timestamp", &e.Timestamp},
 		member{"document", &e.Document}, member{"previous_status", &e.PreviousStage}, member{"recipient", &e.Recipient})
-	e.Raw = bytes.Clone(bytes.TrimSpace(data))
+	e.Raw, e.borrowed = bytes.Clone(bytes.TrimSpace(data)), e.hasIDOfDocument()
 	return describeMismatch("", err)
 }
 
@@ -224,6 +229,10 @@ func (e *Event) Key() string {
 	default:
 		return contentKey + hexSHA256(e.canonical())
 	}
+	return e.idKey()
+}
+
+func (e *Event) idKey() string {
 	if len(e.ID) > maxPlainKey || printable(e.ID, 2*maxPlainKey) != e.ID {
 		return "id-sha256:" + hexSHA256([]byte(e.ID)) // too long or too strange for the column of a table
 	}
@@ -232,9 +241,12 @@ func (e *Event) Key() string {
 
 // hasOwnID reports whether the event has an id, and not only that of its document: then all
 // events of a document would have the same key.
-func (e *Event) hasOwnID() bool {
+func (e *Event) hasOwnID() bool { return e.ID != "" && !e.borrowed }
+
+// hasIDOfDocument reports whether the id of the event is also that of its document.
+func (e *Event) hasIDOfDocument() bool {
 	d := &e.Document
-	return e.ID != "" && e.ID != strconv.FormatInt(int64(d.ID), 10) && e.ID != string(d.Number) && e.ID != string(d.ObjectID)
+	return e.ID != "" && (e.ID == strconv.FormatInt(int64(d.ID), 10) || strings.EqualFold(e.ID, string(d.Number)) || strings.EqualFold(e.ID, string(d.ObjectID)))
 }
 
 // canonical returns the event without insignificant white space. An event that

@@ -258,6 +258,19 @@ func TestEventKey_identifiesADelivery(t *testing.T) {
 		signed, err := revv.ParseEvent([]byte(event("DOCUMENT_SIGNED")))
 		require.NoError(t, err)
 		assert.Equal(t, signed.Key(), stored(t, signed).Key(), id)
+		assert.Equal(t, signed.Key(), stored(t, stored(t, signed)).Key(), id)
+		again := new(revv.Event)
+		require.NoError(t, json.Unmarshal(signed.Raw, again))
+		assert.Equal(t, signed.Key(), again.Key(), "stored as it came")
+	}
+	// What is read back does not change the key, here and where it was stored.
+	for _, number := range []string{`"DOC-000040"`, `""`} {
+		event, err := revv.ParseEvent([]byte(`{"id":14,"event":"X","document":{"doc_no":` + number + `}}`))
+		require.NoError(t, err)
+		event.Document = revv.EventDocument{ID: 14, Number: "DOC-000040"}
+		assert.Equal(t, "id:14", event.Key())
+		assert.Equal(t, "id:14", stored(t, event).Key())
+		assert.Equal(t, "id:14", stored(t, stored(t, event)).Key())
 	}
 
 	// A constant, because keys are compared with those of other processes.

@@ -434,10 +434,34 @@ func TestAnswer_thatComplains_isNoSuccess(t *testing.T) {
 	}
 }
 
-// What the service says of an answer that is not the one that is due is not lost.
+// What the service says in the place of an object is not lost, and shows nothing of what was sent,
+// however long that is. What does not complain is an object of another shape, and private.
 func TestFailures_complaintInThePlaceOfTheObject_isQuoted(t *testing.T) {
 	t.Parallel()
-	_, err := always(http.StatusOK, `{"error":"TEMPLATE_INACTIVE","message":"template 21\nof `+anyToken+`"}`).client(t).Documents.Create(t.Context(), revv.CreateDocumentParams{TemplateID: 21})
-	require.ErrorIs(t, err, revv.ErrAppliedResponseUnreadable)
-	require.ErrorContains(t, err, `the member "Document" is missing: TEMPLATE_INACTIVE template 21\nof [redacted]`)
+	create := func(body string, token string) *revv.Error {
+		s := always(http.StatusOK, body)
+		client, err := revv.NewClient(revv.StaticToken(token), revv.WithBaseURL(apiBase), revv.WithHTTPClient(&http.Client{Transport: s}))
+		require.NoError(t, err)
+		_, err = client.Documents.Create(t.Context(), revv.CreateDocumentParams{TemplateID: 21})
+		require.ErrorIs(t, err, revv.ErrAppliedResponseUnreadable)
+		require.ErrorContains(t, err, `the member "Document" is missing`)
+		return failure(t, err)
+	}
+	e := create(`{"error":"TEMPLATE_INACTIVE","message":"template 21\nof `+anyToken+`"}`, anyToken)
+	assert.Equal(t, "TEMPLATE_INACTIVE", e.Code)
+	assert.Equal(t, `template 21\nof [redacted]`, e.Message)
+	long := strings.Repeat("eyJhbGciOiJSUzI1NiJ9.", 40)
+	for _, before := range []int{0, 200, 250} {
+		e = create(`{"error":"BAD","message":"`+strings.Repeat("x", before)+" "+long+`"}`, long)
+		assert.NotContains(t, e.Error(), "eyJhb", before)
+		assert.Contains(t, e.Error(), "[re", before)
+	}
+	for _, body := range []string{
+		`{"id":14,"title":"Dismissal of Ann","message":"private"}`, `{"error":null,"title":"Dismissal of Ann"}`, `{"errors":[],"message":"private"}`,
+		`{"error":"x","message":"private` + strings.Repeat("x", 64<<10) + `"}`,
+	} {
+		e = create(body, anyToken)
+		assert.Empty(t, e.Message)
+		assert.NotContains(t, e.Error(), "rivate")
+	}
 }

@@ -61,7 +61,7 @@ func TestCreateFolder_answerWithoutAnID_isNoSuccess(t *testing.T) {
 // In the content of a folder, which is a stand-in, the type may be called otherwise.
 func TestListing_entryWithANumber_isADocument(t *testing.T) {
 	t.Parallel()
-	s := always(http.StatusOK, `{"page":{"inodes":[{"id":1,"type":"document","doc_no":"DOC-000040"},{"id":2,"doc_no":"DOC-000041"},{"id":3,"type":"f"},{"id":4,"type":"d","doc_no":null},{"id":5,"doc_no":""}]}}`)
+	s := always(http.StatusOK, `{"page":{"inodes":[{"id":1,"type":"document","doc_no":"DOC-000040"},{"id":2,"doc_no":"DOC-000041"},{"id":3,"type":"f"},{"id":4,"type":"d","doc_no":0},{"id":5,"doc_no":""}]}}`)
 	documents, err := s.client(t).Documents.List(t.Context(), revv.ListDocumentsParams{FolderID: 7})
 	require.NoError(t, err)
 	var ids []int64

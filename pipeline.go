@@ -304,7 +304,8 @@ func sleep(ctx context.Context, wait time.Duration) error {
 // late.
 func overdue(ctx context.Context) error {
 	err := ctx.Err()
-	if deadline, ok := ctx.Deadline(); err == nil && ok && !time.Now().Before(deadline) {
+	// By the wall clock, which goes on while a machine sleeps.
+	if deadline, ok := ctx.Deadline(); err == nil && ok && !time.Now().Round(0).Before(deadline.Round(0)) {
 		return context.DeadlineExceeded
 	}
 	return err
@@ -454,6 +455,9 @@ func (p *prepared) fail(last *result, sent int, kinds ...error) error {
 		}
 		e.Message = "redirects are not followed; is this the address of the API?"
 	}
+	if c, ok := errors.AsType[*complaint](last.err); ok {
+		e.Code, e.Message = p.safe(c.said.code), p.safe(c.said.message)
+	}
 	if p.field != "" && p.isMisrouted(last) {
 		e.route = fmt.Sprintf("%s %s, see Routes.%s", p.route.Method, p.route.Pattern, p.field)
 	}
@@ -469,14 +473,16 @@ func (p *prepared) fail(last *result, sent int, kinds ...error) error {
 // isMisrouted reports an answer that says of the route, and not of what was asked for, that
 // there is no such thing.
 func (p *prepared) isMisrouted(last *result) bool {
-	switch last.status {
-	case http.StatusNotFound:
-		return last.problem.page || p.class == retry.Read && len(p.route.Params) == 0 // a list is always there
-	case http.StatusMethodNotAllowed, http.StatusNotImplemented:
+	page := last.problem.page || errors.Is(last.err, ErrUnexpectedContent)
+	switch status := last.status; {
+	case last.elsewhere || status >= 500 && status != http.StatusNotImplemented, status == http.StatusUnauthorized, status == http.StatusTooManyRequests:
+		return false
+	case status == http.StatusNotFound:
+		return page || strings.HasPrefix(p.field, "List") && len(p.route.Params) == 0 // the list of an account is always there
+	case status == http.StatusMethodNotAllowed, status == http.StatusNotImplemented, status >= 300 && status <= 399:
 		return true
 	}
-	return !last.elsewhere && (last.problem.page && last.status < http.StatusInternalServerError ||
-		last.status >= 300 && last.status <= 399 || errors.Is(last.err, ErrUnexpectedContent))
+	return page
 }
 
 // failBefore makes the error of a call that could not send its next attempt.

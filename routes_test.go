@@ -294,6 +294,8 @@ func TestError_answerThatMayBeOfTheRoute_namesIt(t *testing.T) {
 		"not implemented":           {always(http.StatusNotImplemented, ""), true},
 		"a page in the place of it": {always(http.StatusOK, "<html>", html...), true},
 		"refused with a page":       {always(http.StatusForbidden, "<html>", html...), true},
+		"refused with a page, 401":  {always(http.StatusUnauthorized, "<html>", html...), false},
+		"refused with a page, 429":  {always(http.StatusTooManyRequests, "<html>", html...), false},
 		"redirected":                {always(http.StatusFound, "", "Location", "/login"), true},
 		"refused":                   {always(http.StatusUnprocessableEntity, `{}`), false},
 		"failed, as a page":         {always(http.StatusBadGateway, "<html>", html...), false},
@@ -310,6 +312,22 @@ func TestError_answerThatMayBeOfTheRoute_namesIt(t *testing.T) {
 	}
 	_, err := always(http.StatusNotFound, `{"error":"NOT_FOUND"}`).client(t).Webhooks.List(t.Context())
 	require.ErrorContains(t, err, "route: GET /api/webhooks, see Routes.ListWebhooks)", "a list that is not there has another route")
+	_, err = always(http.StatusNotFound, `{"error":"NOT_FOUND"}`).client(t).Contacts.GetByEmail(t.Context(), "ann@example.com")
+	require.NotContains(t, err.Error(), "route:", "it can be the contact")
+	for _, status := range []int{http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented} {
+		storage := &service{answer: func(r *http.Request) (*http.Response, error) {
+			if r.URL.Host == "files.example.com" {
+				return reply(status, "<html>", html...), nil
+			}
+			return reply(http.StatusFound, "", "Location", "https://files.example.com/x"), nil
+		}}
+		_, err = storage.client(t).Documents.Download(t.Context(), 14, io.Discard)
+		require.ErrorContains(t, err, "said by the storage")
+		require.NotContains(t, err.Error(), "route:")
+	}
+	_, err = always(http.StatusBadRequest, "<html>", html...).client(t).Documents.Get(t.Context(), 14)
+	require.ErrorIs(t, err, revv.ErrInvalid)
+	require.ErrorIs(t, err, revv.ErrUnexpectedContent)
 	_, err = always(http.StatusNotFound, `{"error":"NOT_FOUND"}`).client(t).Documents.Create(t.Context(), revv.CreateDocumentParams{TemplateID: 21})
 	require.NotContains(t, err.Error(), "route:", "it can be the template")
 }

@@ -337,7 +337,6 @@ var (
 // its middleware, may learn to read the events of the account.
 var (
 	errNotYet     = errors.New("the document has not got as far as the event claims")
-	errNoStage    = errors.New("the document shows no stage to compare with that of the event")
 	errNameless   = errors.New("the event has neither the id nor the number of a document, so that its payload may have another shape than this package takes for granted")
 	errOtherNames = errors.New("the document that was read is another one than the event names")
 )
@@ -364,6 +363,8 @@ func (h *webhookHandler) confirm(ctx context.Context, event *Event) error {
 	switch {
 	case errors.Is(err, ErrUnexpectedContent):
 		return err // a web page, which is no answer of the API
+	case errors.Is(err, ErrNotFound) && asked.ID > 0 && wire.CheckSegment(string(event.Document.Number)) == nil:
+		return h.missing(ctx, event.Document.Number, err)
 	case errors.Is(err, ErrNotFound), asked.Number != "" && refusesNumber(err):
 		return fmt.Errorf("%w: %w", errNoSuchDocument, err)
 	case err != nil:
@@ -381,6 +382,19 @@ func (h *webhookHandler) confirm(ctx context.Context, event *Event) error {
 		ObjectID: document.ObjectID, Title: document.Title, Stage: document.Stage,
 	}
 	return nil
+}
+
+// missing says of an event whose id leads nowhere whether its number does: then the id is
+// another one than that of the document.
+func (h *webhookHandler) missing(ctx context.Context, number DocumentNumber, err error) error {
+	switch document, byNumber := h.reader.GetByNumber(ctx, number); {
+	case byNumber == nil && document != nil:
+		return errOtherNames
+	case errors.Is(byNumber, ErrNotFound) && !errors.Is(byNumber, ErrUnexpectedContent), refusesNumber(byNumber):
+		return fmt.Errorf("%w: %w", errNoSuchDocument, err)
+	default:
+		return errors.Join(err, byNumber)
+	}
 }
 
 // contradicts reports whether a document has another name than the event gives it: an event
@@ -408,8 +422,6 @@ func contradiction(event *Event, stage Stage) error {
 	claimed := event.Document.Stage
 	strict := event.Type == EventStageChanged || event.Type == EventClosed
 	switch {
-	case strict && stage == "" && claimed != "":
-		return errNoStage
 	case strict && mayBeAhead(claimed, stage), rank(claimed) > rank(stage) && rank(stage) >= 0:
 		return errNotYet
 	case event.Type == EventStageChanged && claimed != "" && !claimed.Is(stage):

@@ -181,6 +181,26 @@ func TestWithReadBack_aDocumentThatCannotBeRead(t *testing.T) {
 	}
 }
 
+// An event can name the entry of a document in the place of its id. Its number tells.
+func TestWithReadBack_idLeadsNowhere_theNumberIsAsked(t *testing.T) {
+	t.Parallel()
+	server := revvtest.NewServer(t)
+	server.AddDocument(21, "Agreement")
+	for body, status := range map[string]int{
+		`{"event":"X","document":{"id":100001,"doc_no":"DOC-000040"}}`: http.StatusServiceUnavailable,
+		`{"event":"X","document":{"id":100001,"doc_no":"DOC-000041"}}`: http.StatusNoContent,
+		`{"event":"X","document":{"id":100001}}`:                       http.StatusNoContent,
+	} {
+		handler := newHandler(t, revv.InsecureNoSecret(), func(context.Context, *revv.Event) error {
+			t.Error("the function was called")
+			return nil
+		}, revv.WithReadBack(server.Client().Documents))
+		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
+		r.Header.Set("Content-Type", "application/json")
+		assert.Equal(t, status, serve(t, handler, r).StatusCode, body)
+	}
+}
+
 // A cache, a proxy or a guess of ours that is wrong can bring a document that nobody asked for.
 func TestWithReadBack_anotherDocumentIsRead_isNotHandedOn(t *testing.T) {
 	t.Parallel()
