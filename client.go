@@ -199,7 +199,8 @@ func (c *Client) Settle(ctx context.Context) error {
 // Do calls an operation that the client does not model: method and path below
 // the base URL, in encoded as the JSON body (nil for none; []byte and
 // json.RawMessage are JSON already), the answer decoded into what out points to (nil
-// to ignore it; *[]byte and *json.RawMessage take the JSON as it is). [WithQuery] adds
+// to ignore it, unless a write is answered with a complaint, which is
+// [ErrAppliedResponseUnreadable]; *[]byte and *json.RawMessage take the JSON as it is). [WithQuery] adds
 // parameters, and [WithPathValue] fills a placeholder of path, as {id}. Logs and
 // [CallInfo] show path as it is given: what is secret, or differs from call to call,
 // belongs in a placeholder. The call goes through the same pipeline as all

@@ -285,7 +285,8 @@ func (b setFieldsBody) validate() (name, rule string) {
 // that does not fit, [ErrConflict] for a document that cannot be changed any more.
 // Compare the answer with what you wrote, by [Document.Field], before you send the document:
 // the service was seen to tolerate members that it does not know, so that a wrong shape can
-// be a success that has written nothing. An idempotent write. The route is a stand-in.
+// be a success that has written nothing. An idempotent write. Of two calls within a minute, a late
+// request of the first can win (docs/after-a-lost-answer.md). The route is a stand-in.
 func (s *DocumentsService) SetFields(ctx context.Context, id DocumentID, fields []FieldValue, opts ...CallOption) (*Document, error) {
 	return fetch[Document](ctx, s.root(), opSetFields, input{id: numericID("id", id), body: setFieldsBody{fields}}, "Document", opts)
 }

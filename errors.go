@@ -58,7 +58,7 @@ var (
 	// could not be read. The request has most likely been applied; do not repeat it.
 	ErrAppliedResponseUnreadable = errors.New("reported as applied, but the response could not be read")
 	// ErrUnexpectedContent: the answer is something else altogether, such as the HTML
-	// page that the vendor's hosts give today on every path; also with a 404.
+	// page that the vendor's hosts give today on every path; also with 400, 404, 410, 415 or 422.
 	ErrUnexpectedContent = errors.New("unexpected content")
 	// ErrMalformedResponse: the answer is not the expected JSON.
 	ErrMalformedResponse = errors.New("malformed response")

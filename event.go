@@ -124,7 +124,8 @@ func (e *Event) UnmarshalJSON(data []byte) error {
 // 1 MiB and 1,000 levels, in which no object has a member twice, not even in
 // another case. Unknown members, unknown types of events and missing members are
 // no errors, and an id can be a number or a text; but without a type, there is
-// no event. A timestamp, a title, a stage or a recipient that does not fit counts as missing.
+// no event. A timestamp, a title, a stage, a recipient or a member of it that does not fit
+// counts as missing.
 // The event keeps nothing of body.
 //
 // The error is [ErrInvalidArgument], and also [ErrMalformedResponse] or, for a body that
@@ -178,6 +179,8 @@ func (d *EventDocument) decodeScanned(object []byte) error {
 func (*Event) toleratesMismatch(name string) bool {
 	return name != "id" && name != "event" && name != "document"
 }
+
+func (*Person) toleratesMismatch(string) bool { return true }
 
 func (*EventDocument) toleratesMismatch(name string) bool {
 	return name == "title" || name == "document_status"

@@ -64,7 +64,7 @@ func TestParseEvent_isTolerantAboutContent(t *testing.T) {
 		"stage as a number":     {`{"event":"X","document":{"id":7,"document_status":3},"previous_status":1}`, revv.Event{Type: "X", Document: revv.EventDocument{ID: 7}}},
 		"title as a number":     {`{"event":"X","document":{"title":2021,"id":7}}`, revv.Event{Type: "X", Document: revv.EventDocument{ID: 7}}},
 		"recipient as a list":   {`{"event":"X","recipient":[],"id":1}`, revv.Event{ID: "1", Type: "X"}},
-		"recipient's name":      {`{"event":"X","recipient":{"user_email":"a@example.com","first_name":{}}}`, revv.Event{Type: "X", Recipient: revv.Person{Email: "a@example.com"}}},
+		"recipient's name":      {`{"event":"X","recipient":{"user_email":"a@example.com","first_name":{},"last_name":"Lee"}}`, revv.Event{Type: "X", Recipient: revv.Person{Email: "a@example.com", LastName: "Lee"}}},
 		"members in other case": {`{"Event":"X","Document":{"ID":7}}`, revv.Event{Type: "X", Document: revv.EventDocument{ID: 7}}},
 		"key in inner objects":  {`{"id":1,"event":"X","document":{"id":2},"recipient":{"id":3}}`, revv.Event{ID: "1", Type: "X", Document: revv.EventDocument{ID: 2}}},
 	}

@@ -454,7 +454,6 @@ func TestFailures_complaintInThePlaceOfTheObject_isQuoted(t *testing.T) {
 	for _, before := range []int{0, 200, 250} {
 		e = create(`{"error":"BAD","message":"`+strings.Repeat("x", before)+" "+long+`"}`, long)
 		assert.NotContains(t, e.Error(), "eyJhb", before)
-		assert.Contains(t, e.Error(), "[re", before)
 	}
 	for _, body := range []string{
 		`{"id":14,"title":"Dismissal of Ann","message":"private"}`, `{"error":null,"title":"Dismissal of Ann"}`, `{"errors":[],"message":"private"}`,

@@ -22,7 +22,7 @@ type Folder struct {
 	Name string   `json:"name"`
 	// Type is the type of the folder's entry in a listing, "" elsewhere. That
 	// folders are "d" is inferred; what is not a document counts as a folder. A document is
-	// an entry of the type "f", or one with a number.
+	// an entry of the type "f", or one with a number that is not "d".
 	Type string `json:"type"`
 	// Raw is the object as it came, with the members that are not modelled.
 	Raw json.RawMessage `json:"-"`
@@ -52,7 +52,8 @@ func (p CreateFolderParams) validate() (name, rule string) {
 }
 
 // Create makes a folder. An answer without the id of the folder is
-// [ErrAppliedResponseUnreadable]: elsewhere an id of 0 stands for all folders. A write with consequences: it is not repeated when its
+// [ErrAppliedResponseUnreadable]: in other calls, an id of 0 means the main folder or the
+// whole account. A write with consequences: it is not repeated when its
 // outcome is unknown ([ErrOutcomeUnknown]). The route is a stand-in.
 func (s *FoldersService) Create(ctx context.Context, params CreateFolderParams, opts ...CallOption) (*Folder, error) {
 	folder := new(Folder)

@@ -17,6 +17,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -156,15 +157,26 @@ func (c OAuthConfig) checkLogin(r *refusals) {
 			r.reject(arg.name, "must not be empty")
 		}
 	}
-	authURL, _, _ := strings.Cut(c.Endpoint.AuthURL, "?") // it may have a query (RFC 6749, section 3.1), but no fragment
-	if strings.Contains(c.Endpoint.AuthURL, "#") {
-		authURL += "#"
+	authURL, query, _ := strings.Cut(c.Endpoint.AuthURL, "?") // it may have a query (RFC 6749, section 3.1)
+	if !isQueryOfOthers(query) {
+		r.reject("Endpoint.AuthURL", "must have no fragment, and no query that OAuth sets itself")
 	}
 	for _, arg := range []struct{ name, value string }{{"Endpoint.AuthURL", authURL}, {"Endpoint.TokenURL", c.Endpoint.TokenURL}} {
 		if _, err := parseEndpoint(arg.value); err != nil {
 			r.reject(arg.name, err.Error())
 		}
 	}
+}
+
+// isQueryOfOthers reports a query without the parameters that an authorization has anyway.
+func isQueryOfOthers(query string) bool {
+	values, err := url.ParseQuery(query)
+	for _, name := range []string{"client_id", "redirect_uri", "response_type", "state", "code_challenge", "code_challenge_method"} {
+		if values.Has(name) {
+			return false
+		}
+	}
+	return err == nil && !strings.Contains(query, "#") && strconv.Quote(query) == `"`+query+`"`
 }
 
 // listen opens the port of the redirect URL, on 127.0.0.1 if that says localhost. If the

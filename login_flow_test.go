@@ -141,10 +141,15 @@ func TestLogin_badArguments_areNamed(t *testing.T) {
 		require.ErrorIs(t, err, revv.ErrInvalidArgument, argument)
 		assert.ErrorContains(t, err, argument)
 	}
-	config := good
-	config.Endpoint.AuthURL = "https://acme.example.com/authorize?tenant=a#b"
-	_, fragment := config.Login(t.Context(), open)
-	require.ErrorContains(t, fragment, "Endpoint.AuthURL must not contain a fragment")
+	ended, end := context.WithTimeout(t.Context(), time.Second) // for what is accepted by mistake
+	defer end()
+	for _, query := range []string{"?tenant=a#b", "?x=a\nb", "?a=%zz", "?state=x", "?code_challenge_method=plain", "?tenant=a&client_id=b", `?a="b"`} {
+		config := good
+		config.Endpoint.AuthURL += query
+		_, err := config.Login(ended, func(string) error { return nil })
+		require.ErrorIs(t, err, revv.ErrInvalidArgument, query)
+		require.ErrorContains(t, err, "Endpoint.AuthURL must", query)
+	}
 	_, err := good.Login(t.Context(), nil)
 	require.ErrorIs(t, err, revv.ErrInvalidArgument)
 	_, err = good.Login(nil, open) //nolint:staticcheck // the mistake that is tried

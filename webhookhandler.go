@@ -45,7 +45,7 @@ type WebhookResult struct {
 	Reason   string
 	Event    *Event        // nil if the request failed before it was read
 	Err      error         // the cause, nil if Reason says it all; never shown to the sender
-	Duration time.Duration // of the handling, until the answer was written
+	Duration time.Duration // of the handling, until the answer was ready to leave
 }
 
 // DocumentReader reads documents; [Client.Documents] is one.
@@ -140,7 +140,8 @@ type webhookHandler struct {
 // with each. It refuses a request, in this order, for its method (405), its content type
 // or an encoding (415), its declared size (413) and the secret (401), all before it reads
 // a byte of the body; then for a body that is too large (413), too slow (408) or no event
-// (400; see [ParseEvent]). [WithReadBack] answers some events with 503.
+// (400; see [ParseEvent]). [WithReadBack] answers some events with 503. A body that something
+// else has read before, such as a middleware, is a mistake of this program (500).
 //
 // If fn returns nil, the answer is 204. If it returns an error, the answer is 500 without
 // any detail, so that the sender may deliver again. Deliveries can repeat and overtake

@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -17,56 +19,85 @@ const askLimit = time.Minute
 
 var errUnsettled = errors.New("the last request may still be on its way")
 
-// request is a file that says that something was asked for, and by its modification time
-// when. The files stay where they are, and are numbered.
-type request struct {
-	path     string
-	patience time.Duration
-}
-
-// settles is when the request has arrived, or never will: what the service shows from then on
-// is what became of it.
-func (r request) settles() (time.Time, error) {
-	info, err := os.Stat(r.path)
-	if err != nil {
-		return time.Time{}, err
-	}
-	return info.ModTime().Add(askLimit + r.patience), nil
-}
-
-// settle changes that, when more is known: once the call has ended, nothing can leave any more.
-func (r request) settle(at time.Time) error {
-	at = at.Add(-askLimit - r.patience)
-	return os.Chtimes(r.path, at, at)
-}
+// request is a file that says that something was asked for, and when that settles: what the
+// service shows from then on is what became of it.
+type request string
 
 // ask makes the file of a request, before that is sent, and bounds the call that sends it:
 // if this program is killed, the next run knows how long it has to wait. Of two runs at the
 // same time one finds the file taken. looked is when it began to read what the service shows.
 func (p purchase) ask(ctx context.Context, what string, looked time.Time) (context.Context, context.CancelFunc, request, error) {
-	fail := func(err error) (context.Context, context.CancelFunc, request, error) { return nil, nil, request{}, err }
-	for n := 1; ; n++ {
-		r := request{filepath.Join(p.Journal, fmt.Sprintf("%s-%s-%d", url.PathEscape(string(p.Number)), what, n)), p.Patience}
-		switch at, err := r.settles(); {
-		case err == nil && looked.Before(at):
-			return fail(fmt.Errorf("%w: run again in %s", errUnsettled, max(time.Until(at).Round(time.Second), time.Second)))
-		case err == nil:
-			continue
-		case !errors.Is(err, fs.ErrNotExist):
-			return fail(err)
-		}
-		file, err := os.OpenFile(r.path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-		if errors.Is(err, fs.ErrExist) {
-			return fail(fmt.Errorf("%w: another program has just asked for the same", errUnsettled))
-		}
-		if err != nil {
-			return fail(err)
-		}
-		until := time.Now().Add(askLimit)
-		if err := errors.Join(r.settle(until.Add(p.Patience)), file.Sync(), file.Close()); err != nil { // by our clock, not by that of a file server
-			return fail(err)
-		}
-		bounded, cancel := context.WithDeadline(ctx, until)
-		return bounded, cancel, r, nil
+	name, err := p.next(what, looked)
+	if err != nil {
+		return nil, nil, "", err
 	}
+	until := time.Now().Add(askLimit)
+	draft, err := write(p.Journal, until.Add(p.Patience))
+	if err != nil {
+		return nil, nil, "", err
+	}
+	defer func() { _ = os.Remove(draft) }()
+	err = os.Link(draft, string(name)) // unlike a rename, it takes the place of no other
+	if errors.Is(err, fs.ErrExist) {
+		return nil, nil, "", fmt.Errorf("%w: another program has just asked for the same", errUnsettled)
+	}
+	if err != nil {
+		return nil, nil, "", err
+	}
+	bounded, cancel := context.WithDeadline(ctx, until)
+	return bounded, cancel, name, nil
+}
+
+// next is the file of the next request. The files of earlier ones stay, and all of them have to
+// be settled.
+func (p purchase) next(what string, looked time.Time) (request, error) {
+	files, err := os.ReadDir(p.Journal)
+	if err != nil {
+		return "", err
+	}
+	prefix, last := fmt.Sprintf("%s-%s-", url.PathEscape(string(p.Number)), what), 0
+	for _, file := range files {
+		number, ours := strings.CutPrefix(file.Name(), prefix)
+		n, err := strconv.Atoi(number)
+		if !ours || err != nil {
+			continue
+		}
+		last = max(last, n)
+		path := filepath.Join(p.Journal, file.Name())
+		text, err := os.ReadFile(path) //nolint:gosec // the user names the folder
+		if err != nil {
+			return "", err
+		}
+		settled, err := time.Parse(time.RFC3339Nano, string(text))
+		if err != nil {
+			return "", fmt.Errorf("%s must hold a time; see what became of the request, and remove it: %w", path, err)
+		}
+		if looked.Before(settled) {
+			return "", fmt.Errorf("%w: run again in %s", errUnsettled, max(time.Until(settled).Round(time.Second), time.Second))
+		}
+	}
+	return request(filepath.Join(p.Journal, prefix+strconv.Itoa(last+1))), nil
+}
+
+// settle changes when it is known what became of a request: once the call has ended, nothing
+// can leave any more.
+func (r request) settle(at time.Time) error {
+	draft, err := write(filepath.Dir(string(r)), at)
+	if err != nil {
+		return err
+	}
+	return os.Rename(draft, string(r))
+}
+
+// write writes a time into a new file, which is on the disk when it returns.
+func write(dir string, at time.Time) (path string, err error) {
+	file, err := os.CreateTemp(dir, ".request-*")
+	if err != nil {
+		return "", err
+	}
+	_, err = file.WriteString(at.UTC().Format(time.RFC3339Nano))
+	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
+		return "", errors.Join(err, os.Remove(file.Name()))
+	}
+	return file.Name(), nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -170,6 +171,26 @@ func TestAdvance_refusedForCertain_mayBeAskedAgainAtOnce(t *testing.T) {
 	assert.Equal(t, waiting, now)
 }
 
+// Whoever tidies up takes the number of no request that is on its way.
+func TestAsk_earlierFilesAreRemoved_theLastOneCounts(t *testing.T) {
+	t.Parallel()
+	p := order(t, "DOC-000040")
+	for n, settled := range map[int]time.Time{2: time.Now().Add(-time.Hour), 3: time.Now().Add(time.Hour)} {
+		require.NoError(t, request(filepath.Join(p.Journal, fmt.Sprint("DOC-000040-approval-", n))).settle(settled))
+	}
+	_, _, _, err := p.ask(t.Context(), "approval", time.Now())
+	require.ErrorIs(t, err, errUnsettled)
+	_, cancel, _, err := p.ask(t.Context(), "signature", time.Now())
+	require.NoError(t, err)
+	cancel()
+	require.NoError(t, os.WriteFile(filepath.Join(p.Journal, "DOC-000040-signature-1"), []byte("soon"), 0o600))
+	_, _, _, err = p.ask(t.Context(), "signature", time.Now())
+	require.ErrorContains(t, err, "must hold a time")
+	files, err := filepath.Glob(filepath.Join(p.Journal, ".request-*"))
+	require.NoError(t, err)
+	assert.Empty(t, files)
+}
+
 func TestAdvance_journalCannotBeWritten_sendsNothing(t *testing.T) {
 	t.Parallel()
 	server := revvtest.NewServer(t)
@@ -200,8 +221,7 @@ func (t *told) Write(p []byte) (int, error) {
 func TestRun_lookingAgain_goesOnWhileARequestIsOnItsWay(t *testing.T) {
 	server, id := against(t)
 	require.NoError(t, os.Mkdir("approvals", 0o700))
-	earlier := request{filepath.Join("approvals", "DOC-000040-approval-1"), time.Minute}
-	require.NoError(t, os.WriteFile(earlier.path, nil, 0o600))
+	earlier := request(filepath.Join("approvals", "DOC-000040-approval-1"))
 	require.NoError(t, earlier.settle(time.Now().Add(time.Hour)))
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()

@@ -52,7 +52,11 @@ func sendContract(ctx context.Context, documents *revv.DocumentsService, deal *r
 	if err := deal.remember(sent, doc.Number); err != nil {
 		return nil, err
 	}
-	return documents.Get(ctx, doc.ID)
+	now, err := documents.Get(ctx, doc.ID)
+	if err == nil && !now.Stage.Reached(revv.StageSent) { // that was the answer, and this is what counts
+		err = fmt.Errorf("%s was reported as sent, and its stage is %q: see whether anybody was mailed", now.Number, now.Stage)
+	}
+	return now, err
 }
 
 // sentBefore reports whether an earlier call has sent the document. It is an error if
@@ -72,11 +76,16 @@ func sentBefore(ctx context.Context, documents *revv.DocumentsService, deal *rec
 		if err := deal.settled(looked); err != nil {
 			return false, err
 		}
+		known := false
 		for activity, err := range documents.AllActivities(ctx, doc.ObjectID, revv.ListActivitiesParams{}) {
 			if err != nil {
 				return false, err
 			}
+			known = known || activity.Event == "DOCUMENT_CREATED"               // observed
 			wasSent = wasSent || strings.Contains(activity.Event, "_SENT_FOR_") // as DOCUMENT_SENT_FOR_ACCEPT, which was observed
+		}
+		if !known {
+			return false, fmt.Errorf("the activities of %s do not show that it was made, so they do not tell whether it was sent", doc.Number)
 		}
 	}
 	if wasSent {

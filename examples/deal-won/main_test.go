@@ -350,6 +350,37 @@ func TestSendContract_stageTellsNothing_isNeitherSentNorTakenForSent(t *testing.
 	assert.Equal(t, sending, again(t, deal).Contract.State)
 }
 
+// Activities that do not even show that the document was made are not understood.
+func TestSendContract_activitiesTellNothing_isNotSentAgain(t *testing.T) {
+	for _, body := range []string{`[]`, `[{"name":"DOCUMENT_CREATED"}]`} {
+		synctest.Test(t, func(t *testing.T) {
+			server := revvtest.NewServer(t, revvtest.WithoutNetwork(), revvtest.WithRepeatedSends())
+			server.Fail(revvtest.Fault{Operation: "Documents.SendForESign", CutAfter: -1, Times: 1})
+			deal := won(t)
+			_, err := sendContract(t.Context(), server.Client().Documents, deal)
+			require.ErrorIs(t, err, revv.ErrOutcomeUnknown)
+			<-time.After(time.Hour)
+			server.Fail(revvtest.Fault{Operation: "Documents.Activities", Status: 200, Body: body, Times: 2})
+			for range 2 {
+				_, err = sendContract(t.Context(), server.Client().Documents, again(t, deal))
+				require.Error(t, err, body)
+			}
+			assert.Len(t, server.Requests("Documents.SendForESign"), 1)
+			_, err = sendContract(t.Context(), server.Client().Documents, again(t, deal))
+			require.NoError(t, err)
+		})
+	}
+}
+
+// The answer says one thing, the document another.
+func TestSendContract_reportedAsSentAndStillADraft_isAnError(t *testing.T) {
+	t.Parallel()
+	server := revvtest.NewServer(t)
+	server.Fail(revvtest.Fault{Operation: "Documents.SendForESign", Status: 200, Body: `{}`})
+	_, err := sendContract(t.Context(), server.Client().Documents, won(t))
+	require.ErrorContains(t, err, `its stage is "Draft"`)
+}
+
 func TestSendContract_twoDocumentsOfTheDeal_asksAPerson(t *testing.T) {
 	t.Parallel()
 	server := revvtest.NewServer(t)

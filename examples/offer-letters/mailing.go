@@ -83,6 +83,7 @@ func (m *mailing) neverSent(ctx context.Context, doc *revv.Document, e entry, lo
 	if err := e.settled(looked); err != nil && e.Number != "" {
 		return err
 	}
+	known := false
 	for activity, err := range m.documents.AllActivities(ctx, doc.ObjectID, revv.ListActivitiesParams{}) {
 		switch {
 		case err != nil:
@@ -90,6 +91,10 @@ func (m *mailing) neverSent(ctx context.Context, doc *revv.Document, e entry, lo
 		case strings.Contains(activity.Event, "_SENT_FOR_"): // as DOCUMENT_SENT_FOR_ACCEPT, which was observed
 			return fmt.Errorf("%s was sent and declined, or taken back: a person decides what happens now", doc.Number)
 		}
+		known = known || activity.Event == "DOCUMENT_CREATED" // observed, too
+	}
+	if !known {
+		return fmt.Errorf("the activities of %s do not show that it was made, so they do not tell whether it was sent", doc.Number)
 	}
 	return nil
 }

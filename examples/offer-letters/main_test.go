@@ -453,6 +453,20 @@ func TestSendFile_stageTellsNothing_isNotTakenForSent(t *testing.T) {
 	assert.Empty(t, server.Requests("Documents.SendForESign"))
 }
 
+func TestSendFile_activitiesTellNothing_sendsNothingAgain(t *testing.T) {
+	path := sampleFile(t)
+	synctest.Test(t, func(t *testing.T) {
+		server := revvtest.NewServer(t, revvtest.WithoutNetwork(), revvtest.WithRepeatedSends())
+		server.Fail(revvtest.Fault{Operation: "Documents.SendForESign", CutAfter: -1, Times: 3}, revvtest.Fault{Operation: "Documents.Activities", Status: 200, Body: `[]`})
+		for range 2 {
+			_, err := sendFile(t.Context(), server.Client(revv.WithRetry(revv.RetryPolicy{MaxAttempts: 1})), offerLetter, path, 1, &bytes.Buffer{})
+			require.NoError(t, err)
+			<-time.After(time.Hour)
+		}
+		assert.Len(t, server.Requests("Documents.SendForESign"), 3)
+	})
+}
+
 func TestSendFile_fieldsWereNotWritten_sendsNothing(t *testing.T) {
 	t.Parallel()
 	server := revvtest.NewServer(t)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -54,7 +55,7 @@ func listen(ctx context.Context, public string) (*hooks, error) {
 	if public == "" {
 		public = "http://" + listener.Addr().String()
 	}
-	h.url = strings.TrimRight(public, "/") + "/hooks/" + secret
+	h.url = strings.TrimRight(public, "/") + "/hooks/" + url.PathEscape(secret)
 	h.server = &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
 	h.served.Go(func() { _ = h.server.Serve(listener) })
 	return h, nil

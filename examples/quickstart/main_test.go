@@ -91,8 +91,11 @@ func TestRun_againstAServer_namesWhatIsMissing(t *testing.T) {
 	for _, name := range []string{"REVV_CLIENT_ID", "REVV_CLIENT_SECRET", "REVV_SIGNERS"} {
 		t.Setenv(name, "")
 	}
-	t.Setenv("REVV_ROUTES", `{"Nope":"GET /"}`)
+	t.Setenv("REVV_ROUTES", `{"SetFields":"POST /api/docs/fields"}`)
 	err := run(t.Context(), &bytes.Buffer{})
+	require.ErrorContains(t, err, "the placeholder {id} is missing", "and nobody has authorized anything")
+	t.Setenv("REVV_ROUTES", `{"Nope":"GET /"}`)
+	err = run(t.Context(), &bytes.Buffer{})
 	for _, name := range []string{"REVV_CLIENT_ID", "REVV_CLIENT_SECRET", "REVV_SIGNERS", "REVV_ROUTES"} {
 		require.ErrorContains(t, err, name)
 	}

@@ -153,6 +153,10 @@ func server(out io.Writer) (*place, error) {
 			problems = append(problems, fmt.Errorf(`REVV_ROUTES must be JSON such as {"SetFields":"POST /api/docs/{id}/fields"}: %w`, err))
 		}
 		p.options = append(p.options, revv.WithRoutes(routes))
+		// Before a person authorizes anything.
+		if _, err := revv.NewClient(revv.StaticToken("unused"), revv.WithBaseURL("https://acme.example.com"), revv.WithRoutes(routes)); err != nil {
+			problems = append(problems, fmt.Errorf("REVV_ROUTES: %w", err))
+		}
 	}
 	p.browse = func(authURL string) error {
 		fmt.Fprintf(out, "\nPlease authorize the program in a browser:\n\n  %s\n\n", authURL)

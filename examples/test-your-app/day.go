@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"sync/atomic"
 	"time"
 
@@ -154,7 +155,7 @@ func (d *day) receive(ctx context.Context, client *revv.Client) error {
 	}
 	d.hooks = &http.Server{Handler: twice(handler), ReadHeaderTimeout: 10 * time.Second}
 	go d.hooks.Serve(listener) //nolint:errcheck // it ends when it is closed
-	_, err = client.Webhooks.Subscribe(ctx, revv.SubscribeParams{Event: revv.EventClosed, URL: "http://" + listener.Addr().String() + "/hooks/" + secret})
+	_, err = client.Webhooks.Subscribe(ctx, revv.SubscribeParams{Event: revv.EventClosed, URL: "http://" + listener.Addr().String() + "/hooks/" + url.PathEscape(secret)})
 	return err
 }
 

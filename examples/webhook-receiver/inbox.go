@@ -38,6 +38,7 @@ type waiting struct {
 	event    *revv.Event
 	due      time.Time // not to be tried before; zero if it was not tried yet
 	failures int       // how often it was tried
+	misfits  int       // how often that was because of the event
 	doubts   int       // how often what was read then may have been out of date, see look
 }
 

@@ -25,14 +25,14 @@ var (
 // learned it will find the event in the file.
 func (r *receiver) look(ctx context.Context, w waiting) (*revv.Document, error) {
 	about := w.event.Document
-	if about.ID == 0 && about.Number == "" {
-		return nil, errNameless
-	}
 	doc, err := r.read(ctx, about)
 	if refused(err) {
 		return nil, fmt.Errorf("%w: %w", errNone, err)
 	}
 	if errors.Is(err, revv.ErrNotFound) && !errors.Is(err, revv.ErrUnexpectedContent) { // a web page in the place of the API says nothing
+		if other, _ := r.read(ctx, revv.EventDocument{Number: about.Number}); other != nil { // the id is that of something else
+			return nil, fmt.Errorf("%w: %s", errOther, nameOf(other, about))
+		}
 		if w.doubts < mostDoubts {
 			return nil, fmt.Errorf("%w: %w", errDoubt, err)
 		}
@@ -54,10 +54,13 @@ func (r *receiver) look(ctx context.Context, w waiting) (*revv.Document, error) 
 
 // read reads the document that an event names, by its id or by its number.
 func (r *receiver) read(ctx context.Context, about revv.EventDocument) (*revv.Document, error) {
-	if about.ID == 0 {
+	switch {
+	case about.ID != 0:
+		return r.documents.Get(ctx, about.ID)
+	case about.Number != "":
 		return r.documents.GetByNumber(ctx, about.Number)
 	}
-	return r.documents.Get(ctx, about.ID)
+	return nil, errNameless
 }
 
 // refused reports whether a document could not be read because its id or number cannot be
@@ -114,7 +117,7 @@ func nameOf(doc *revv.Document, asked revv.EventDocument) string {
 		number = asked.Number
 	}
 	if number != "" {
-		return "number:" + string(number)
+		return "number:" + strings.ToUpper(string(number))
 	}
 	return fmt.Sprintf("id:%d", cmp.Or(doc.ID, asked.ID))
 }

@@ -252,6 +252,27 @@ func TestWork_documentIsNotThereYet_isLookedAtAgain(t *testing.T) {
 }
 
 // The shape of the payload is a stand-in. What is not understood is not done with.
+// The id of an event can be that of something else. Its number tells.
+func TestHandle_idLeadsNowhereAndTheNumberDoes_waits(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var announced notices
+		r := reader(t, filepath.Join(t.TempDir(), "inbox"), func(asked revv.EventDocument) (*revv.Document, error) {
+			if asked.ID != 0 {
+				return nil, revv.ErrNotFound
+			}
+			return allSigned(asked)
+		}, &announced)
+		require.NoError(t, r.inbox.put(t.Context(), event(t, "evt_1", `"id":100001,"doc_no":"DOC-000040"`)))
+		stop := begin(t, r)
+		pass(time.Hour)
+		stop()
+		_, waiting, _ := r.inbox.counts()
+		assert.Equal(t, 1, waiting)
+		assert.Empty(t, announced.list())
+	})
+}
+
 func TestWork_documentIsNotTheOneThatIsMeant_setsTheEventAside(t *testing.T) {
 	t.Parallel()
 	for name, document := range map[string]string{

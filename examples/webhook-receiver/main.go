@@ -15,17 +15,19 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/signal"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/revv-go/revv"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "webhook-receiver:", err)
@@ -86,7 +88,7 @@ func serve(ctx context.Context, listen, public, path string, out io.Writer) (err
 	fmt.Fprintf(out, "listening on http://%s/hooks/<secret>\n", listener.Addr())
 	r := &receiver{inbox: box, documents: client.Documents, changed: announce(out), log: logger}
 	if public != "" {
-		public = strings.TrimRight(public, "/") + "/hooks/" + secret
+		public = strings.TrimRight(public, "/") + "/hooks/" + url.PathEscape(secret)
 	}
 	if err := serveOn(ctx, listener, handler, r, client, public, out); err != nil {
 		return err

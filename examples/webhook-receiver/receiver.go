@@ -11,11 +11,13 @@ import (
 )
 
 // An event that cannot be handled yet is looked at again after 5 s, and each further time
-// after twice as long, up to a quarter of an hour. It is set aside about a day later.
+// after twice as long, up to a quarter of an hour. If that is because of the event, and not of
+// the network, the service or the authorization, it is set aside about a day later.
 const (
 	firstPause   = 5 * time.Second
 	longestPause = 15 * time.Minute
-	mostFailures = 100
+	lookLimit    = 15 * time.Second // for reading a document, while others wait
+	mostMisfits  = 100
 	mostDoubts   = 6 // about five minutes; what is read after that is believed
 )
 
@@ -38,7 +40,9 @@ func (r *receiver) handle(ctx context.Context) (ok bool, err error) {
 	if !ok {
 		return false, nil
 	}
-	doc, err := r.look(ctx, next)
+	bounded, cancel := context.WithTimeout(ctx, lookLimit)
+	doc, err := r.look(bounded, next)
+	cancel()
 	if errors.Is(err, errNone) {
 		r.log.Warn("event about no document", "event", next.event.Type, "key", next.key)
 		r.done(next.key, "", "")
@@ -69,8 +73,11 @@ func (r *receiver) postpone(ctx context.Context, w waiting, err error) error {
 	if errors.Is(err, errDoubt) {
 		w.doubts++
 	}
+	if errors.Is(err, errBehind) || errors.Is(err, errOther) || errors.Is(err, errNameless) || errors.Is(err, revv.ErrForbidden) {
+		w.misfits++
+	}
 	log := r.log.With("event", w.event.Type, "key", w.key, "failures", w.failures, "error", err)
-	if w.failures == mostFailures {
+	if w.misfits == mostMisfits {
 		log.Error("an event is set aside until the next start")
 		r.inbox.setAside(w.key)
 		return err

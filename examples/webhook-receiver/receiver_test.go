@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -340,12 +341,12 @@ func TestWork_eventFailsForGood_isTriedMoreAndMoreSeldomAndThenSetAside(t *testi
 		stop := begin(t, r)
 		pass(48 * time.Hour)
 		stop()
-		require.Len(t, tries, mostFailures)
+		require.Len(t, tries, mostMisfits)
 		for i, want := range []time.Duration{5 * time.Second, 10 * time.Second, 20 * time.Second} {
 			assert.Equal(t, want, tries[i+1].Sub(tries[i]))
 		}
-		assert.Equal(t, longestPause, tries[mostFailures-1].Sub(tries[mostFailures-2]))
-		assert.InDelta(t, 24, tries[mostFailures-1].Sub(tries[0]).Hours(), 2)
+		assert.Equal(t, longestPause, tries[mostMisfits-1].Sub(tries[mostMisfits-2]))
+		assert.InDelta(t, 24, tries[mostMisfits-1].Sub(tries[0]).Hours(), 2)
 		assert.Equal(t, 1, strings.Count(logged.String(), `level=ERROR msg="an event is set aside until the next start" event=DOCUMENT_CLOSED key=id:evt_1`))
 		all, waiting, aside := r.inbox.counts()
 		assert.Equal(t, []int{1, 0, 1}, []int{all, waiting, aside})
@@ -353,6 +354,58 @@ func TestWork_eventFailsForGood_isTriedMoreAndMoreSeldomAndThenSetAside(t *testi
 		again := reader(t, path, allSigned, &announced)
 		drain(t, again)
 		assert.Equal(t, []string{"1001 Signed"}, announced.list(), "after a restart it is tried again")
+	})
+}
+
+// Whose fault it is decides: an event cannot help that nobody has authorized the program again.
+func TestWork_outageOfDays_setsNothingAside(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var announced notices
+		var back atomic.Bool
+		r := reader(t, filepath.Join(t.TempDir(), "inbox"), func(asked revv.EventDocument) (*revv.Document, error) {
+			if !back.Load() {
+				return nil, revv.ErrReauthorizationRequired
+			}
+			return allSigned(asked)
+		}, &announced)
+		for i := range 5 {
+			require.NoError(t, r.inbox.put(t.Context(), event(t, fmt.Sprintf("evt_%d", i), fmt.Sprintf(`"id":%d`, 1+i))))
+		}
+		stop := begin(t, r)
+		pass(72 * time.Hour)
+		back.Store(true)
+		pass(time.Hour)
+		stop()
+		assert.Len(t, announced.list(), 5)
+		_, waiting, aside := r.inbox.counts()
+		assert.Zero(t, waiting+aside)
+	})
+}
+
+// hanging answers for document 1 alone.
+type hanging struct{ service }
+
+func (h hanging) Get(ctx context.Context, id revv.DocumentID, opts ...revv.CallOption) (*revv.Document, error) {
+	if id == 1 {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return h.service.Get(ctx, id, opts...)
+}
+
+func TestWork_readHangs_holdsOthersUpForSecondsOnly(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var announced notices
+		r := reader(t, filepath.Join(t.TempDir(), "inbox"), allSigned, &announced)
+		r.documents = hanging{allSigned}
+		require.NoError(t, r.inbox.put(t.Context(), event(t, "evt_1", `"id":1`)))
+		require.NoError(t, r.inbox.put(t.Context(), event(t, "evt_2", `"id":2`)))
+		stop := begin(t, r)
+		pass(lookLimit + time.Second)
+		assert.Equal(t, []string{"2 Signed"}, announced.list())
+		stop()
 	})
 }
 

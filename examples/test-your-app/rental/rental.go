@@ -189,6 +189,9 @@ func (o *Office) note(number string, change func(*entry)) entry {
 
 // remember records the document of a lease.
 func (o *Office) remember(number string, doc *revv.Document, err error) (*revv.Document, error) {
+	if err == nil && doc.ID == 0 {
+		err = fmt.Errorf("%s is known without its id", doc.Number)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -213,6 +216,7 @@ func (o *Office) neverSent(ctx context.Context, number string, doc *revv.Documen
 	if err := o.settled(number, looked); err != nil {
 		return err
 	}
+	known := false
 	for activity, err := range o.client.Documents.AllActivities(ctx, doc.ObjectID, revv.ListActivitiesParams{}) {
 		switch {
 		case err != nil:
@@ -220,6 +224,10 @@ func (o *Office) neverSent(ctx context.Context, number string, doc *revv.Documen
 		case strings.Contains(activity.Event, "_SENT_FOR_"): // as DOCUMENT_SENT_FOR_ACCEPT, which was observed
 			return ErrDeclined
 		}
+		known = known || activity.Event == "DOCUMENT_CREATED" // observed, too
+	}
+	if !known {
+		return errors.New("the activities of the lease do not show that it was made, so they do not tell whether it was sent")
 	}
 	return nil
 }
@@ -250,7 +258,7 @@ func (o *Office) keysDue(document revv.DocumentID) (number string, due bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for number, lease := range o.leases {
-		if lease.document == document && !lease.keysOut {
+		if document != 0 && lease.document == document && !lease.keysOut {
 			return number, true
 		}
 	}
@@ -265,6 +273,8 @@ func advise(err error) error {
 		return nil
 	case isAny(err, revv.ErrReauthorizationRequired, revv.ErrNoToken):
 		return fmt.Errorf("%w: %w", ErrReconnect, err)
+	case errors.Is(err, revv.ErrInvalid): // also with a web page
+		return err
 	case revv.MaybeApplied(err), isAny(err, revv.ErrUnreachable, revv.ErrRateLimited, revv.ErrServer, revv.ErrUnexpectedContent, context.DeadlineExceeded):
 		return fmt.Errorf("%w: %w", ErrTryLater, err)
 	case errors.Is(err, revv.ErrUnauthorized): // a renewal that can succeed later was caught above

@@ -441,6 +441,45 @@ func TestWebhooks_theKeysAreNotHandedOutAtFirst_areLater(t *testing.T) {
 	})
 }
 
+// A lease that was never made has no document, and no event is about it.
+func TestWebhooks_documentWithoutAnID_isNoLease(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		w.Fail(revvtest.Fault{Operation: "Documents.Create", Status: http.StatusBadGateway, Times: 1})
+		require.Error(t, w.office.SendLease(t.Context(), lease()))
+		other := w.AddDocument(w.template, "Somebody else's")
+		w.Fail(revvtest.Fault{Operation: "Documents.GetByNumber", Members: map[string]string{"id": "", "document_status": `"Signed"`}})
+		doc, _ := w.Document(other)
+		handler, err := w.office.Webhooks(revv.PathSecret(secret))
+		require.NoError(t, err)
+		r := httptest.NewRequest(http.MethodPost, "/hooks/"+secret, strings.NewReader(`{"event":"DOCUMENT_CLOSED","document":{"doc_no":"`+string(doc.Number)+`"}}`))
+		r.Header.Set("Content-Type", "application/json")
+		answer := httptest.NewRecorder()
+		handler.ServeHTTP(answer, r)
+		assert.Equal(t, http.StatusNoContent, answer.Code)
+		assert.Empty(t, w.keys)
+	})
+}
+
+func TestSendLease_madeWithoutAnID_isFoundLater(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		w.Fail(revvtest.Fault{Operation: "Documents.Create", Members: map[string]string{"id": ""}})
+		require.ErrorContains(t, w.office.SendLease(t.Context(), lease()), "is known without its id")
+		require.NoError(t, w.office.SendLease(t.Context(), lease()))
+		w.sentOnce(t)
+	})
+}
+
+func TestSendLease_activitiesTellNothing_isNotSentAgain(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		w.Fail(revvtest.Fault{Operation: "Documents.Activities", Status: 200, Body: `[]`})
+		require.ErrorContains(t, w.office.SendLease(t.Context(), lease()), "do not tell whether it was sent")
+		assert.Empty(t, w.Requests(send))
+	})
+}
+
 func TestWebhooks_madeUpByAStranger_noKeys(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
