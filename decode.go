@@ -51,7 +51,7 @@ func decodeNothing(body []byte) error {
 }
 
 // decodeAcknowledgement is the decoder of operations whose answer is not known. It is like
-// ignored, but refuses an answer that reports an error.
+// decodeNothing, but refuses an answer that reports an error.
 func decodeAcknowledgement(body []byte) error {
 	if err := decodeNothing(body); err != nil {
 		return err
