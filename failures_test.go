@@ -438,7 +438,7 @@ func TestAnswer_thatComplains_isNoSuccess(t *testing.T) {
 // however long that is. What does not complain is an object of another shape, and private.
 func TestFailures_complaintInThePlaceOfTheObject_isQuoted(t *testing.T) {
 	t.Parallel()
-	create := func(body string, token string) *revv.Error {
+	create := func(body, token string) *revv.Error {
 		s := always(http.StatusOK, body)
 		client, err := revv.NewClient(revv.StaticToken(token), revv.WithBaseURL(apiBase), revv.WithHTTPClient(&http.Client{Transport: s}))
 		require.NoError(t, err)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -23,29 +22,25 @@ var errUnsettled = errors.New("the last request may still be on its way")
 // service shows from then on is what became of it.
 type request string
 
-// ask makes the file of a request, before that is sent, and bounds the call that sends it:
-// if this program is killed, the next run knows how long it has to wait. Of two runs at the
-// same time one finds the file taken. looked is when it began to read what the service shows.
-func (p purchase) ask(ctx context.Context, what string, looked time.Time) (context.Context, context.CancelFunc, request, error) {
-	name, err := p.next(what, looked)
-	if err != nil {
-		return nil, nil, "", err
+// ask makes the file of a request, before that is sent, and says until when the call may take
+// that sends it: if this program is killed, the next run knows how long it has to wait. Of two
+// runs at the same time one finds the file taken. looked is when it began to read what the
+// service shows.
+func (p purchase) ask(what string, looked time.Time) (name request, until time.Time, err error) {
+	if name, err = p.next(what, looked); err != nil {
+		return "", until, err
 	}
-	until := time.Now().Add(askLimit)
+	until = time.Now().Add(askLimit)
 	draft, err := write(p.Journal, until.Add(p.Patience))
 	if err != nil {
-		return nil, nil, "", err
+		return "", until, err
 	}
 	defer func() { _ = os.Remove(draft) }()
 	err = os.Link(draft, string(name)) // unlike a rename, it takes the place of no other
 	if errors.Is(err, fs.ErrExist) {
-		return nil, nil, "", fmt.Errorf("%w: another program has just asked for the same", errUnsettled)
+		err = fmt.Errorf("%w: another program has just asked for the same", errUnsettled)
 	}
-	if err != nil {
-		return nil, nil, "", err
-	}
-	bounded, cancel := context.WithDeadline(ctx, until)
-	return bounded, cancel, name, nil
+	return name, until, err
 }
 
 // next is the file of the next request. The files of earlier ones stay, and all of them have to

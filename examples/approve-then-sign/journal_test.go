@@ -104,12 +104,10 @@ func TestAsk_manyAtOnce_oneMayAsk(t *testing.T) {
 		var runs sync.WaitGroup
 		for range 8 {
 			runs.Go(func() {
-				_, cancel, _, err := p.ask(t.Context(), "approval", time.Now())
-				if err != nil {
+				if _, _, err := p.ask("approval", time.Now()); err != nil {
 					assert.ErrorIs(t, err, errUnsettled)
 					return
 				}
-				cancel()
 				may.Add(1)
 			})
 		}
@@ -138,9 +136,8 @@ func TestAdvance_answerOfTheLookIsSlow_isNotTakenForALaterOne(t *testing.T) {
 		server := revvtest.NewServer(t, revvtest.WithoutNetwork())
 		server.AddDocument(23, "An order")
 		p := order(t, "DOC-000040")
-		_, cancel, _, err := p.ask(t.Context(), "approval", time.Now())
+		_, _, err := p.ask("approval", time.Now())
 		require.NoError(t, err)
-		cancel()
 		<-time.After(askLimit + p.Patience - 10*time.Second)
 		slow := server.Client(revv.WithMiddleware(func(next http.RoundTripper) http.RoundTripper {
 			return transport(func(r *http.Request) (*http.Response, error) {
@@ -178,13 +175,12 @@ func TestAsk_earlierFilesAreRemoved_theLastOneCounts(t *testing.T) {
 	for n, settled := range map[int]time.Time{2: time.Now().Add(-time.Hour), 3: time.Now().Add(time.Hour)} {
 		require.NoError(t, request(filepath.Join(p.Journal, fmt.Sprint("DOC-000040-approval-", n))).settle(settled))
 	}
-	_, _, _, err := p.ask(t.Context(), "approval", time.Now())
+	_, _, err := p.ask("approval", time.Now())
 	require.ErrorIs(t, err, errUnsettled)
-	_, cancel, _, err := p.ask(t.Context(), "signature", time.Now())
+	_, _, err = p.ask("signature", time.Now())
 	require.NoError(t, err)
-	cancel()
 	require.NoError(t, os.WriteFile(filepath.Join(p.Journal, "DOC-000040-signature-1"), []byte("soon"), 0o600))
-	_, _, _, err = p.ask(t.Context(), "signature", time.Now())
+	_, _, err = p.ask("signature", time.Now())
 	require.ErrorContains(t, err, "must hold a time")
 	files, err := filepath.Glob(filepath.Join(p.Journal, ".request-*"))
 	require.NoError(t, err)

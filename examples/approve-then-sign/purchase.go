@@ -58,10 +58,11 @@ func (p purchase) advance(ctx context.Context, documents *revv.DocumentsService)
 	if now.step == agreed {
 		what, next = "signature", offered
 	}
-	bounded, cancel, asked, err := p.ask(ctx, what, looked)
+	asked, until, err := p.ask(what, looked)
 	if err != nil {
 		return "", err
 	}
+	bounded, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
 	if now.step == drafted {
 		err = documents.SendForApproval(bounded, now.id, revv.SendParams{Recipients: p.Approvers, Message: "May we sign this?"})

@@ -141,14 +141,14 @@ func settle(ctx context.Context, client *revv.Client) error {
 }
 
 // subscribe subscribes to the events, unless that was done before.
-func subscribe(ctx context.Context, webhooks *revv.WebhooksService, url string) error {
+func subscribe(ctx context.Context, webhooks *revv.WebhooksService, target string) error {
 	have, err := webhooks.List(ctx)
 	if err != nil {
 		return err
 	}
 	subscribed := make(map[revv.EventType]bool)
 	for _, hook := range have {
-		if hook.URL == url {
+		if hook.URL == target {
 			subscribed[hook.Event] = true
 		}
 	}
@@ -156,7 +156,7 @@ func subscribe(ctx context.Context, webhooks *revv.WebhooksService, url string) 
 		if subscribed[event] {
 			continue
 		}
-		if _, err := webhooks.Subscribe(ctx, revv.SubscribeParams{Event: event, URL: url}); err != nil {
+		if _, err := webhooks.Subscribe(ctx, revv.SubscribeParams{Event: event, URL: target}); err != nil {
 			return err
 		}
 	}
