@@ -196,17 +196,16 @@ func (c *Client) Settle(ctx context.Context) error {
 	return auth.settle(ctx)
 }
 
-// Do calls an operation that the client does not model: method and path below
-// the base URL, in encoded as the JSON body (nil for none; []byte and
-// json.RawMessage are JSON already), the answer decoded into what out points to (nil
-// to ignore it, unless a write is answered with a complaint, which is
-// [ErrAppliedResponseUnreadable]; *[]byte and *json.RawMessage take the JSON as it is). [WithQuery] adds
-// parameters, and [WithPathValue] fills a placeholder of path, as {id}. Logs and
-// [CallInfo] show path as it is given: what is secret, or differs from call to call,
-// belongs in a placeholder. The call goes through the same pipeline as all
-// others: GET, HEAD, OPTIONS and TRACE are repeated as reads, PUT and DELETE as
-// idempotent writes, every other method as a write with consequences; so is any call that is
-// given [WithConsequences].
+// Do calls an operation that the client does not model: method and path below the base
+// URL, in encoded as the JSON body (nil for none; []byte and json.RawMessage are JSON
+// already), the answer decoded into what out points to (*[]byte and *json.RawMessage take
+// the JSON as it is). With nil for out the answer is ignored, unless that of a write reports
+// an error, which is [ErrAppliedResponseUnreadable]. [WithQuery] adds parameters, and
+// [WithPathValue] fills a placeholder of path, as {id}. Logs and [CallInfo] show path as it
+// is given: what is secret, or differs from call to call, belongs in a placeholder. The call
+// goes through the same pipeline as all others: GET, HEAD, OPTIONS and TRACE are repeated as
+// reads, PUT and DELETE as idempotent writes, every other method as a write with
+// consequences; so is any call that is given [WithConsequences].
 //
 // The error is [ErrInvalidArgument], before anything is sent, if method and path are no
 // route, if in is a reader that does not encode itself, or if out is not a pointer or is
