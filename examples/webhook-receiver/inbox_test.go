@@ -201,7 +201,8 @@ func TestInbox_largeEventOfAwkwardCharacters_isReadAgainAsItCame(t *testing.T) {
 	require.Len(t, again.waiting, len(characters))
 	for i, w := range again.waiting {
 		assert.Equal(t, box.waiting[i].key, w.key)
-		assert.True(t, textOf(t, box.waiting[i].event) == textOf(t, w.event)) // a failure of assert.Equal would show both
+		same := textOf(t, box.waiting[i].event) == textOf(t, w.event) // a failure of assert.Equal would show both
+		assert.True(t, same)
 		assert.Equal(t, revv.DocumentID(14), w.event.Document.ID)
 	}
 }
