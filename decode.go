@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"reflect"
+	"sort"
 	"strings"
 
 	"github.com/revv-go/revv/internal/retry"
@@ -56,12 +57,20 @@ func decodeAcknowledgement(body []byte) error {
 	if err := decodeNothing(body); err != nil {
 		return err
 	}
-	for i, value := range wire.Select(body, errorMembers...) {
-		if !isEmptyValue(value) {
-			return malformed(fmt.Errorf("it reports success and has the member %q", errorMembers[i]))
-		}
+	if name := complains(body); name != "" {
+		return malformed(fmt.Errorf("it reports success and has the member %q", name))
 	}
 	return nil
+}
+
+// complains returns the name of a member with which an answer says that something is wrong.
+func complains(body []byte) string {
+	for i, value := range wire.Select(body, errorMembers...) {
+		if value != nil && !isEmptyValue(value) {
+			return errorMembers[i]
+		}
+	}
+	return ""
 }
 
 // isEmptyValue reports a value that means nothing: null, false, 0, or an empty text, array
@@ -297,12 +306,27 @@ func readProblem(resp *http.Response) problem {
 	return problem{}
 }
 
-// parseProblem reads JSON that has been scanned.
+// problemMembers are the members of an error, each in any case of its letters: those of its
+// code, those of its message, a list, and a title.
+//
+//nolint:gochecknoglobals // a constant list; Go has no constant slices
+var problemMembers = []string{"code", "error", "error_code", "message", "error_message", "error_description", "detail", "errors", "title"}
+
+// parseProblem reads JSON that has been scanned. The members of an object "error" join the
+// others, and replace those of the same name.
 func parseProblem(body []byte) problem {
-	members := gatherProblem(body)
+	values := wire.Select(body, problemMembers...)
+	if inner := values[1]; wire.Kind(inner) == '{' {
+		values[1] = nil
+		for i, value := range wire.Select(inner, problemMembers...) {
+			if value != nil {
+				values[i] = value
+			}
+		}
+	}
 	return problem{
-		code:    firstText(members, "code", "error", "error_code"),
-		message: cmp.Or(firstText(members, "message", "error_message", "error_description", "detail"), listedText(members, "errors", "detail"), firstText(members, "title")),
+		code:    firstText(values[:3]),
+		message: cmp.Or(firstText(values[3:7]), listedText(values[7]), listedText(values[6]), firstText(values[8:])),
 	}
 }
 
@@ -321,91 +345,63 @@ func complaintOf(body []byte) problem {
 	if len(body) > maxErrorBody {
 		return problem{}
 	}
-	for _, value := range wire.Select(body, errorMembers...) {
-		if value != nil && !isEmptyValue(value) {
-			return parseProblem(body)
-		}
+	if complains(body) != "" {
+		return parseProblem(body)
 	}
 	return problem{}
 }
 
-// gatherProblem returns the members of an object by their names in small letters, since the
-// service writes other names in capitals; of two names, the one in small letters counts. The
-// members of an object "error" join the others, and replace those of the same name.
-func gatherProblem(body []byte) map[string][]byte {
-	members := make(map[string][]byte)
-	gather := func(object []byte) {
-		exact := make(map[string]bool)
-		for name, value := range wire.Members(object) {
-			name := nameText(name)
-			lower := strings.ToLower(name)
-			if name == lower || !exact[lower] {
-				members[lower] = value
-			}
-			exact[lower] = exact[lower] || name == lower
-		}
-	}
-	if wire.Kind(body) == '{' {
-		gather(body)
-	}
-	if inner := members["error"]; wire.Kind(inner) == '{' {
-		delete(members, "error")
-		gather(inner)
-	}
-	return members
-}
-
-// nameText is the name of a member, which [wire.Members] gives as it stands between its quotes.
-func nameText(name []byte) string {
-	text, _ := scalarText([]byte(`"` + string(name) + `"`))
-	return text
-}
-
-// firstText returns the first of the members that holds some text.
-func firstText(members map[string][]byte, names ...string) string {
-	for _, name := range names {
-		if text, ok := scalarText(members[name]); ok && text != "" {
+// firstText returns the first of the values that holds some text.
+func firstText(values [][]byte) string {
+	for _, value := range values {
+		if text, ok := scalarText(value); ok && text != "" {
 			return text
 		}
 	}
 	return ""
 }
 
-// listedText returns the first text in the first of the members that has one within.
-func listedText(members map[string][]byte, names ...string) string {
-	const depth = 8 // deeper, nobody hides what is wrong
-	for _, name := range names {
-		if text := innerText(members[name], depth); text != "" {
-			return text
-		}
+// maxInner is how many levels are looked into for a text: deeper, nobody hides what is wrong.
+const maxInner = 8
+
+// listedText returns the first text in a value, as in a list of what is wrong.
+func listedText(value []byte) string {
+	var list any
+	if value == nil || json.Unmarshal(value, &list) != nil {
+		return ""
 	}
-	return ""
+	return innerText(list, maxInner)
 }
 
-// innerText returns the first text in a value, as in a list of what is wrong, with the names of
-// the members that lead to it.
-func innerText(value []byte, depth int) string {
-	kind := wire.Kind(value)
-	switch {
-	case depth == 0:
-	case kind == '"':
-		text, _ := scalarText(value)
-		return text
-	case kind == '[':
-		for element := range wire.Elements(value) {
+// innerText returns the first text, with the names of the members that lead to it, unless those
+// are only names for a text.
+func innerText(value any, depth int) string {
+	if depth == 0 {
+		return ""
+	}
+	switch value := value.(type) {
+	case string:
+		return value
+	case []any:
+		for _, element := range value {
 			if text := innerText(element, depth-1); text != "" {
 				return text
 			}
 		}
-	case kind == '{':
-		for _, plain := range wire.Select(value, "message", "msg", "detail", "title") {
-			if text := innerText(plain, 1); text != "" {
+	case map[string]any:
+		for _, name := range []string{"message", "msg", "detail", "title"} {
+			if text, _ := value[name].(string); text != "" {
 				return text
 			}
 		}
-		for name, member := range wire.Members(value) {
-			if text := innerText(member, depth-1); text != "" {
-				return nameText(name) + ": " + text
+		names := make([]string, 0, len(value))
+		for name := range value {
+			names = append(names, name)
+		}
+		sort.Strings(names) // slices.Sort would be compiled anew here
+		for _, name := range names {
+			if text := innerText(value[name], depth-1); text != "" {
+				return name + ": " + text
 			}
 		}
 	}

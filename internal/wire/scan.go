@@ -96,7 +96,7 @@ func Object(data []byte, key string, limits Limits) (value []byte, err error) {
 		return nil, &scanError{kind: ErrNotObject, offset: skipSpace(data, 0)}
 	}
 	best := unlike
-	for name, member := range Members(data) {
+	for name, member := range members(data) {
 		if like := match(name, key); like != unlike && like >= best {
 			value, best = member, like
 		}

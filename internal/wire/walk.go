@@ -42,7 +42,7 @@ func Select(object []byte, keys ...string) [][]byte {
 		return values
 	}
 	alike := make([]likeness, len(keys))
-	for name, value := range Members(object) {
+	for name, value := range members(object) {
 		for k, key := range keys {
 			if like := match(name, key); like != unlike && like >= alike[k] {
 				values[k], alike[k] = value, like
@@ -52,9 +52,9 @@ func Select(object []byte, keys ...string) [][]byte {
 	return values
 }
 
-// Members ranges over the names of an object that has been scanned, as they stand
+// members ranges over the names of an object that has been scanned, as they stand
 // between their quotes, and over the values.
-func Members(object []byte) iter.Seq2[[]byte, []byte] {
+func members(object []byte) iter.Seq2[[]byte, []byte] {
 	return func(yield func(name, value []byte) bool) {
 		i := skipSpace(object, 0) + 1
 		for {
