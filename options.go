@@ -50,7 +50,7 @@ type refusals struct {
 	problems []error
 }
 
-// reject is kept from being inlined in its forty callers, as argument is.
+// reject is kept from being inlined in its forty callers, as invalidArgument is.
 //
 //go:noinline
 func (r *refusals) reject(option, rule string) {

@@ -52,7 +52,7 @@ func newTokenEndpoint(op string, c OAuthConfig) (*tokenEndpoint, error) {
 		return e, nil
 	}
 	own := newTransport()
-	own.ResponseHeaderTimeout = 0 // e.limit is counted in another way, see awake
+	own.ResponseHeaderTimeout = 0 // e.limit is counted in another way, see withAwakeTimeout
 	e.roundTrip, e.close = own.RoundTrip, own.CloseIdleConnections
 	return e, nil
 }
