@@ -8,7 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"strings"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -423,88 +422,4 @@ func (c *core) log(ctx context.Context, p *prepared, a *attempt, r *result, took
 	c.logger.LogAttrs(ctx, slog.LevelDebug, "revv: attempt",
 		slog.String("operation", a.info.Operation), slog.String("route", a.info.Route), slog.Int("attempt", a.info.Attempt),
 		slog.Int("status", r.status), slog.Duration("took", took), slog.String("request_id", p.safe(requestID(r.header))))
-}
-
-// describe makes an error from the answer to the last attempt.
-func (p *prepared) describe(last *result, sent int) *Error {
-	e := &Error{
-		Op: p.name, StatusCode: last.status, Attempts: sent, RetryAfter: last.retryAfter,
-		RequestID: p.safe(requestID(last.header)), Code: p.safe(last.problem.code), Message: p.safe(last.problem.message),
-	}
-	if kind := statusKind(last.status); last.problem.page && (errors.Is(kind, ErrNotFound) || errors.Is(kind, ErrInvalid)) {
-		e.kinds = append(e.kinds, ErrUnexpectedContent) // what a web server refuses says nothing of an object
-	}
-	// A storage knows no access token: its 401 must not make anybody fetch a new one.
-	if e.elsewhere = last.elsewhere && last.status != 0; e.elsewhere {
-		e.Message = strings.TrimSuffix("said by the storage that the download was redirected to: "+e.Message, ": ")
-	}
-	return e
-}
-
-// fail makes the error of a call from its last attempt.
-func (p *prepared) fail(last *result, sent int, kinds ...error) error {
-	e := p.describe(last, sent)
-	e.kinds, e.cause = append(kinds, e.kinds...), p.concealed(last.err)
-	if last.unreachable {
-		e.kinds = append(e.kinds, ErrUnreachable)
-	}
-	if last.status >= 300 && last.status <= 399 && last.err == nil {
-		e.kinds = append(e.kinds, ErrRedirected)
-		if p.class == retry.Consequences && last.status != http.StatusTemporaryRedirect && last.status != http.StatusPermanentRedirect {
-			e.kinds = append(e.kinds, errDone)
-		}
-		e.Message = "redirects are not followed; is this the address of the API?"
-	}
-	if c, ok := errors.AsType[*complaint](last.err); ok {
-		e.Code, e.Message = p.safe(c.said.code), p.safe(c.said.message)
-	}
-	if p.field != "" && p.isMisrouted(last) {
-		e.route = fmt.Sprintf("%s %s, see Routes.%s", p.route.Method, p.route.Pattern, p.field)
-	}
-	if last.outcome == retry.Odd {
-		e.Message = fmt.Sprintf("the status %03d answers nothing", last.status)
-	}
-	if isTimeout(last.err) && !errors.Is(last.err, context.DeadlineExceeded) {
-		e.kinds = append(e.kinds, context.DeadlineExceeded)
-	}
-	return e
-}
-
-// isMisrouted reports an answer that says of the route, and not of what was asked for, that
-// there is no such thing.
-func (p *prepared) isMisrouted(last *result) bool {
-	page := last.problem.page || errors.Is(last.err, ErrUnexpectedContent)
-	switch status := last.status; {
-	case last.elsewhere || status >= 500 && status != http.StatusNotImplemented, status == http.StatusUnauthorized, status == http.StatusTooManyRequests:
-		return false
-	case status == http.StatusNotFound:
-		return page || strings.HasPrefix(p.field, "List") && len(p.route.Params) == 0 // the list of an account is always there
-	case status == http.StatusMethodNotAllowed, status == http.StatusNotImplemented, status >= 300 && status <= 399:
-		return true
-	}
-	return page
-}
-
-// failBefore makes the error of a call that could not send its next attempt.
-func (p *prepared) failBefore(ctx context.Context, last *result, sent int, err error) error {
-	e, ok := errors.AsType[*Error](err)
-	if ok && e.Op == p.name && sent == 0 {
-		return err
-	}
-	out := p.describe(last, sent)
-	if ok {
-		out.RetryAfter = max(out.RetryAfter, e.RetryAfter) // of the gate
-	}
-	if ctx.Err() != nil && !errors.Is(err, ctx.Err()) {
-		out.kinds = append(out.kinds, ctx.Err())
-	}
-	cause := withoutURL(err)
-	if sent > 0 && errors.Is(cause, ErrInvalidArgument) {
-		cause = errors.New(cause.Error()) // ErrInvalidArgument would say that nothing was sent
-	}
-	if last.err != nil {
-		cause = errors.Join(cause, last.err)
-	}
-	out.cause = p.concealed(cause)
-	return out
 }

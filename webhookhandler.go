@@ -423,7 +423,7 @@ func contradiction(event *Event, stage Stage) error {
 	claimed := event.Document.Stage
 	strict := event.Type == EventStageChanged || event.Type == EventClosed
 	switch {
-	case strict && mayBeAhead(claimed, stage), rank(claimed) > rank(stage) && rank(stage) >= 0:
+	case strict && mayBeAhead(claimed, stage), claimed.Reached(stage) && !claimed.Is(stage):
 		return errNotYet
 	case event.Type == EventStageChanged && claimed != "" && !claimed.Is(stage):
 		return errOtherStage

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -277,6 +278,21 @@ func TestWebhookHandler_givesTheContextOfTheRequest(t *testing.T) {
 	})
 	r := eventRequest("/")
 	assert.Equal(t, http.StatusNoContent, serve(t, handler, r.WithContext(context.WithValue(r.Context(), key{}, "value"))).StatusCode)
+}
+
+// What a sender declares costs nothing: it may be large, and nothing may come.
+func TestWebhookHandler_declaredSize_isNotAllocatedAtOnce(t *testing.T) {
+	handler := newHandler(t, revv.InsecureNoSecret(), ignoreEvent)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	const times = 20
+	for range times {
+		r := eventRequest("/")
+		r.Body, r.ContentLength = io.NopCloser(strings.NewReader("{")), 1<<20
+		assert.Equal(t, http.StatusBadRequest, serve(t, handler, r).StatusCode)
+	}
+	runtime.ReadMemStats(&after)
+	assert.Less(t, (after.TotalAlloc-before.TotalAlloc)/times, uint64(256<<10), "bytes for each")
 }
 
 // Middleware of this program has read the body: that is no fault of the sender, who should come

@@ -438,45 +438,6 @@ func TestSendAll_journalCannotBeWritten_stops(t *testing.T) {
 	require.Error(t, j.close())
 }
 
-// In an account with stages of its own, nobody can tell whether a letter was sent.
-func TestSendFile_stageTellsNothing_isNotTakenForSent(t *testing.T) {
-	t.Parallel()
-	server := revvtest.NewServer(t)
-	server.Fail(revvtest.Fault{Operation: "Documents.Create", Members: map[string]string{"document_status": `null`}})
-	path := sampleFile(t)
-	made, err := sendFile(t.Context(), server.Client(), offerLetter, path, 1, &bytes.Buffer{})
-	require.NoError(t, err)
-	assert.Equal(t, report{failed: 3}, made)
-	table, err := os.ReadFile(path + ".report.csv")
-	require.NoError(t, err)
-	assert.Contains(t, string(table), "does not tell whether it was sent")
-	assert.Empty(t, server.Requests("Documents.SendForESign"))
-}
-
-func TestSendFile_activitiesTellNothing_sendsNothingAgain(t *testing.T) {
-	path := sampleFile(t)
-	synctest.Test(t, func(t *testing.T) {
-		server := revvtest.NewServer(t, revvtest.WithoutNetwork(), revvtest.WithRepeatedSends())
-		server.Fail(revvtest.Fault{Operation: "Documents.SendForESign", CutAfter: -1, Times: 3}, revvtest.Fault{Operation: "Documents.Activities", Status: 200, Body: `[]`})
-		for range 2 {
-			_, err := sendFile(t.Context(), server.Client(revv.WithRetry(revv.RetryPolicy{MaxAttempts: 1})), offerLetter, path, 1, &bytes.Buffer{})
-			require.NoError(t, err)
-			<-time.After(time.Hour)
-		}
-		assert.Len(t, server.Requests("Documents.SendForESign"), 3)
-	})
-}
-
-func TestSendFile_fieldsWereNotWritten_sendsNothing(t *testing.T) {
-	t.Parallel()
-	server := revvtest.NewServer(t)
-	server.Fail(revvtest.Fault{Operation: "Documents.SetFields", Members: map[string]string{"fields": `[]`}})
-	made, err := sendFile(t.Context(), server.Client(), offerLetter, sampleFile(t), 1, &bytes.Buffer{})
-	require.NoError(t, err)
-	assert.Equal(t, report{failed: 3}, made)
-	assert.Empty(t, server.Requests("Documents.SendForESign"))
-}
-
 func TestSendLetter_twoDocumentsWithItsTitle_asksAPerson(t *testing.T) {
 	t.Parallel()
 	server := revvtest.NewServer(t)
