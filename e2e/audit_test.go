@@ -31,6 +31,9 @@ func (b *tab) scheme(name string) {
 // narrow phone.
 func (b *tab) audit(name string) {
 	b.t.Helper()
+	b.until("a page that has its style sheet", func() (bool, error) { // its text is there before
+		return chromedp.Run(b.ctx, chromedp.Evaluate[bool](`document.readyState === "complete"`))
+	})
 	for _, scheme := range []string{"light", "dark"} {
 		b.scheme(scheme)
 		assert.Empty(b.t, ask[[]string](b, audit), "%s, %s", name, scheme)
