@@ -258,10 +258,7 @@ func fetchList[T any](ctx context.Context, c *core, op opID, in input, key strin
 //
 //go:noinline
 func (c *core) fetchAny(ctx context.Context, op opID, in input, key string, out any, opts []CallOption) error {
-	return c.runOp(ctx, op, in, opts, func(body []byte) error {
-		_, err := decodeMember(body, key, out)
-		return err
-	})
+	return c.runOp(ctx, op, in, opts, func(body []byte) error { return decodeMember(body, key, out) })
 }
 
 // send runs an operation whose answer is not known.

@@ -130,13 +130,13 @@ func decodesItself(t reflect.Type) bool {
 }
 
 // decodeMember decodes the value under a key of the body, or the whole body, which must
-// be a list, if key is "". It returns the value as it came.
-func decodeMember(body []byte, key string, out any) (raw []byte, err error) {
-	raw, err = memberOf(body, key)
+// be a list, if key is "".
+func decodeMember(body []byte, key string, out any) error {
+	raw, err := memberOf(body, key)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return raw, describeMismatch(key, decodeValue(raw, out))
+	return describeMismatch(key, decodeValue(raw, out))
 }
 
 // memberOf scans the body and returns the member that the service puts its answer under,

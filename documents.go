@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -217,8 +218,12 @@ func (s *DocumentsService) List(ctx context.Context, params ListDocumentsParams,
 		op, in.id = opListFolderContents, numericID("FolderID", params.FolderID)
 	}
 	id := func(e *DocumentEntry) int64 { return int64(e.EntryID) }
-	isOther := func(e DocumentEntry) bool { return !isDocument(e.Type, e.Number) }
-	return fetchEntries(ctx, s.root(), op, in, params.Page, id, isOther, opts)
+	page, err := fetchPage(ctx, s.root(), op, in, params.Page, listing, id, opts)
+	if err != nil {
+		return nil, err
+	}
+	page.Items = slices.DeleteFunc(page.Items, func(e DocumentEntry) bool { return !isDocument(e.Type, e.Number) })
+	return page, nil
 }
 
 // All ranges over the documents of the account or of a folder, page by page, reading some
