@@ -243,18 +243,9 @@ func fetch[T any](ctx context.Context, c *core, op opID, in input, key string, o
 	return out, nil
 }
 
-// fetchList runs an operation that answers with a list under a key, or with a
-// bare array where the key is "".
-func fetchList[T any](ctx context.Context, c *core, op opID, in input, key string, opts []CallOption) ([]T, error) {
-	var out []T
-	if err := c.fetchAny(ctx, op, in, key, &out, opts); err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-// fetchAny decodes the answer into whatever out points to. It is compiled once, and not
-// again for every type that fetch is used with.
+// fetchAny decodes the answer, which is under a key, or a bare array where the key is "",
+// into whatever out points to. A list is set as a whole, or left nil. It is compiled once,
+// and not again for every type that fetch is used with.
 //
 //go:noinline
 func (c *core) fetchAny(ctx context.Context, op opID, in input, key string, out any, opts []CallOption) error {
