@@ -131,7 +131,7 @@ func (c *core) prepare(ctx context.Context, call *call, opts []CallOption) (*pre
 
 // path expands the route of a call with its id, or in a call of Do with the values of
 // WithPathValue.
-func (c *call) path(given map[string]string) (path, escaped string, err error) {
+func (c *call) path(given entries) (path, escaped string, err error) {
 	id := c.input.id
 	if id.rule != "" {
 		return "", "", invalidArgument(c.name, id.name, id.rule)
@@ -144,7 +144,7 @@ func (c *call) path(given map[string]string) (path, escaped string, err error) {
 			if !ok {
 				return "", "", invalidArgument(c.name, "path", "has the placeholder {"+name+"}, and no WithPathValue is given for it")
 			}
-			values = append(values, value)
+			values = append(values, value...)
 		}
 	}
 	for name := range given {
@@ -195,9 +195,9 @@ func (c *core) settingsOf(op string, opts []CallOption) (*callSettings, error) {
 	return &s, errors.Join(s.problems...)
 }
 
-func encodeQuery(params any, extra url.Values) (string, error) {
+func encodeQuery(params any, extra entries) (string, error) {
 	if params == nil {
-		return extra.Encode(), nil
+		return url.Values(extra).Encode(), nil
 	}
 	values, err := query.Values(params)
 	if err != nil {
