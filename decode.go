@@ -342,10 +342,7 @@ func (c *complaint) Error() string { return fmt.Sprintf("the member %q is missin
 // complaintOf reads what a success complains of. Without a member that says so, it may be any
 // object, whose content is nobody's business.
 func complaintOf(body []byte) problem {
-	if len(body) > maxErrorBody {
-		return problem{}
-	}
-	if complains(body) != "" {
+	if len(body) <= maxErrorBody && complains(body) != "" {
 		return parseProblem(body)
 	}
 	return problem{}
