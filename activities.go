@@ -73,7 +73,9 @@ func (s *DocumentsService) Activities(ctx context.Context, id ObjectID, params L
 	if !params.After.IsZero() {
 		q.After = wireTime(params.After)
 	}
-	return fetchList[Activity](ctx, s.root(), opListActivities, input{id: textID("id", id), query: q}, "", opts)
+	var list []Activity
+	err := s.root().fetchAny(ctx, opListActivities, input{id: textID("id", id), query: q}, "", &list, opts)
+	return list, err
 }
 
 // AllActivities ranges over everything that happened to a document, the oldest first. It

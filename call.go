@@ -131,7 +131,7 @@ func (c *core) prepare(ctx context.Context, call *call, opts []CallOption) (*pre
 
 // path expands the route of a call with its id, or in a call of Do with the values of
 // WithPathValue.
-func (c *call) path(given map[string]string) (path, escaped string, err error) {
+func (c *call) path(given entries) (path, escaped string, err error) {
 	id := c.input.id
 	if id.rule != "" {
 		return "", "", invalidArgument(c.name, id.name, id.rule)
@@ -144,7 +144,7 @@ func (c *call) path(given map[string]string) (path, escaped string, err error) {
 			if !ok {
 				return "", "", invalidArgument(c.name, "path", "has the placeholder {"+name+"}, and no WithPathValue is given for it")
 			}
-			values = append(values, value)
+			values = append(values, value...)
 		}
 	}
 	for name := range given {
@@ -195,9 +195,9 @@ func (c *core) settingsOf(op string, opts []CallOption) (*callSettings, error) {
 	return &s, errors.Join(s.problems...)
 }
 
-func encodeQuery(params any, extra url.Values) (string, error) {
+func encodeQuery(params any, extra entries) (string, error) {
 	if params == nil {
-		return extra.Encode(), nil
+		return url.Values(extra).Encode(), nil
 	}
 	values, err := query.Values(params)
 	if err != nil {
@@ -243,25 +243,13 @@ func fetch[T any](ctx context.Context, c *core, op opID, in input, key string, o
 	return out, nil
 }
 
-// fetchList runs an operation that answers with a list under a key, or with a
-// bare array where the key is "".
-func fetchList[T any](ctx context.Context, c *core, op opID, in input, key string, opts []CallOption) ([]T, error) {
-	var out []T
-	if err := c.fetchAny(ctx, op, in, key, &out, opts); err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-// fetchAny decodes the answer into whatever out points to. It is compiled once, and not
-// again for every type that fetch is used with.
+// fetchAny decodes the answer, which is under a key, or a bare array where the key is "",
+// into whatever out points to. A list is set as a whole, or left nil. It is compiled once,
+// and not again for every type that fetch is used with.
 //
 //go:noinline
 func (c *core) fetchAny(ctx context.Context, op opID, in input, key string, out any, opts []CallOption) error {
-	return c.runOp(ctx, op, in, opts, func(body []byte) error {
-		_, err := decodeMember(body, key, out)
-		return err
-	})
+	return c.runOp(ctx, op, in, opts, func(body []byte) error { return decodeMember(body, key, out) })
 }
 
 // send runs an operation whose answer is not known.

@@ -64,8 +64,8 @@ func (p *prepared) secrets() []string {
 	for _, values := range p.settings.query.Reveal() {
 		secrets = append(secrets, values...)
 	}
-	for _, value := range p.settings.path.Reveal() {
-		secrets = append(secrets, value)
+	for _, values := range p.settings.path.Reveal() {
+		secrets = append(secrets, values...)
 	}
 	for name, values := range p.settings.header.Reveal() {
 		if !slices.Contains(requestIDHeaders, name) { // which are there to be found again in logs

@@ -138,8 +138,8 @@ func (q contactQuery) validate() (name, rule string) { return "email", addressRu
 // letters. If the service answers with other people, too, it may not know the filter: then
 // all contacts are read, which may take many requests. A read. The route is a stand-in.
 func (s *ContactsService) GetByEmail(ctx context.Context, email string, opts ...CallOption) (*Contact, error) {
-	found, err := fetchList[Contact](ctx, s.root(), opGetContactByEmail, input{query: contactQuery{email}}, "Contacts", opts)
-	if err != nil {
+	var found []Contact
+	if err := s.root().fetchAny(ctx, opGetContactByEmail, input{query: contactQuery{email}}, "Contacts", &found, opts); err != nil {
 		return nil, err
 	}
 	op := operations[opGetContactByEmail].name

@@ -130,13 +130,13 @@ func decodesItself(t reflect.Type) bool {
 }
 
 // decodeMember decodes the value under a key of the body, or the whole body, which must
-// be a list, if key is "". It returns the value as it came.
-func decodeMember(body []byte, key string, out any) (raw []byte, err error) {
-	raw, err = memberOf(body, key)
+// be a list, if key is "".
+func decodeMember(body []byte, key string, out any) error {
+	raw, err := memberOf(body, key)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return raw, describeMismatch(key, decodeValue(raw, out))
+	return describeMismatch(key, decodeValue(raw, out))
 }
 
 // memberOf scans the body and returns the member that the service puts its answer under,
@@ -342,10 +342,7 @@ func (c *complaint) Error() string { return fmt.Sprintf("the member %q is missin
 // complaintOf reads what a success complains of. Without a member that says so, it may be any
 // object, whose content is nobody's business.
 func complaintOf(body []byte) problem {
-	if len(body) > maxErrorBody {
-		return problem{}
-	}
-	if complains(body) != "" {
+	if len(body) <= maxErrorBody && complains(body) != "" {
 		return parseProblem(body)
 	}
 	return problem{}

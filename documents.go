@@ -5,8 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"iter"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -217,8 +217,12 @@ func (s *DocumentsService) List(ctx context.Context, params ListDocumentsParams,
 		op, in.id = opListFolderContents, numericID("FolderID", params.FolderID)
 	}
 	id := func(e *DocumentEntry) int64 { return int64(e.EntryID) }
-	isOther := func(e DocumentEntry) bool { return !isDocument(e.Type, e.Number) }
-	return fetchEntries(ctx, s.root(), op, in, params.Page, id, isOther, opts)
+	page, err := fetchPage(ctx, s.root(), op, in, params.Page, listing, id, opts)
+	if err != nil {
+		return nil, err
+	}
+	page.Items = slices.DeleteFunc(page.Items, func(e DocumentEntry) bool { return !isDocument(e.Type, e.Number) })
+	return page, nil
 }
 
 // All ranges over the documents of the account or of a folder, page by page, reading some
@@ -325,31 +329,4 @@ func (b moveBody) validate() (name, rule string) {
 // route is a stand-in.
 func (s *DocumentsService) Move(ctx context.Context, id DocumentID, folder FolderID, opts ...CallOption) (*Document, error) {
 	return fetch[Document](ctx, s.root(), opMoveDocument, input{id: numericID("id", id), body: moveBody{folder}}, "Document", opts)
-}
-
-// Download writes the PDF of a document to w as it arrives. See [Download] for what is
-// verified. If it fails, discard what was written so far. It is [ErrTruncated] if the
-// file ended early in every attempt or changed between two of them, and
-// [ErrUnexpectedContent] if it is no PDF. An attempt ends after 30 s without a byte; only
-// ctx bounds the whole download.
-//
-// Look at [Document].Stage first: it is not known what the service returns for a document
-// that is not signed yet (the article says "Download signed documents", the sandbox
-// returns a PDF). A read. The route is a stand-in.
-func (s *DocumentsService) Download(ctx context.Context, id DocumentID, w io.Writer, opts ...CallOption) (*Download, error) {
-	return s.root().download(ctx, id, w, opts)
-}
-
-// DownloadFile writes the PDF of a document to a file with mode 0600. The file appears at
-// path only when it is whole and verified. An existing file is kept, with an error that
-// is [io/fs.ErrExist], unless [WithOverwrite] is given. Until then the data is in a file
-// .revv-*.part in the same folder. A program that is killed leaves that file behind:
-// nothing resumes it, and it can be removed. File and folder are synced to disk, which
-// takes longer than writing a small file; [DocumentsService.Download] does not do that.
-//
-// Errors, limits and what to check first are those of [DocumentsService.Download]:
-// [ErrTruncated], [ErrUnexpectedContent], 30 s without a byte for each attempt, and the
-// stage of the document. A read. The route is a stand-in.
-func (s *DocumentsService) DownloadFile(ctx context.Context, id DocumentID, path string, opts ...CallOption) (*Download, error) {
-	return s.root().downloadFile(ctx, id, path, opts)
 }

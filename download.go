@@ -61,8 +61,17 @@ type stream struct {
 	result    Download
 }
 
-func (c *core) download(ctx context.Context, id DocumentID, w io.Writer, opts []CallOption) (*Download, error) {
-	in := input{id: numericID("id", id)}
+// Download writes the PDF of a document to w as it arrives. See [Download] for what is
+// verified. If it fails, discard what was written so far. It is [ErrTruncated] if the
+// file ended early in every attempt or changed between two of them, and
+// [ErrUnexpectedContent] if it is no PDF. An attempt ends after 30 s without a byte; only
+// ctx bounds the whole download.
+//
+// Look at [Document].Stage first: it is not known what the service returns for a document
+// that is not signed yet (the article says "Download signed documents", the sandbox
+// returns a PDF). A read. The route is a stand-in.
+func (s *DocumentsService) Download(ctx context.Context, id DocumentID, w io.Writer, opts ...CallOption) (*Download, error) {
+	c, in := s.root(), input{id: numericID("id", id)}
 	if isNil(w) {
 		in.refused = invalidArgument(operations[opDownloadDocument].name, "w", "must not be nil")
 	}
@@ -336,8 +345,18 @@ func suggestedName(disposition string) string {
 	return name
 }
 
-func (c *core) downloadFile(ctx context.Context, id DocumentID, path string, opts []CallOption) (*Download, error) {
-	op, in := operations[opDownloadDocument].name, input{id: numericID("id", id)}
+// DownloadFile writes the PDF of a document to a file with mode 0600. The file appears at
+// path only when it is whole and verified. An existing file is kept, with an error that
+// is [io/fs.ErrExist], unless [WithOverwrite] is given. Until then the data is in a file
+// .revv-*.part in the same folder. A program that is killed leaves that file behind:
+// nothing resumes it, and it can be removed. File and folder are synced to disk, which
+// takes longer than writing a small file; [DocumentsService.Download] does not do that.
+//
+// Errors, limits and what to check first are those of [DocumentsService.Download]:
+// [ErrTruncated], [ErrUnexpectedContent], 30 s without a byte for each attempt, and the
+// stage of the document. A read. The route is a stand-in.
+func (s *DocumentsService) DownloadFile(ctx context.Context, id DocumentID, path string, opts ...CallOption) (*Download, error) {
+	c, op, in := s.root(), operations[opDownloadDocument].name, input{id: numericID("id", id)}
 	if path == "" || strings.ContainsRune(path, 0) {
 		in.refused = invalidArgument(op, "path", "must be the name of a file")
 	}

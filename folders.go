@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"iter"
+	"slices"
 	"strings"
 
 	"github.com/revv-go/revv/internal/wire"
@@ -58,7 +59,7 @@ func (p CreateFolderParams) validate() (name, rule string) {
 func (s *FoldersService) Create(ctx context.Context, params CreateFolderParams, opts ...CallOption) (*Folder, error) {
 	folder := new(Folder)
 	err := s.root().runOp(ctx, opCreateFolder, input{body: params}, opts, func(body []byte) error {
-		if _, err := decodeMember(body, "Folder", folder); err != nil || folder.ID != 0 {
+		if err := decodeMember(body, "Folder", folder); err != nil || folder.ID != 0 {
 			return err
 		}
 		return malformed(errors.New(`the member "Folder.id" is missing`))
@@ -83,11 +84,15 @@ func (p ListFoldersParams) validate() (name, rule string) { return validatePagin
 func (s *FoldersService) List(ctx context.Context, params ListFoldersParams, opts ...CallOption) (*Page[Folder], error) {
 	params.Page = cmp.Or(params.Page, 1)
 	id := func(f *Folder) int64 { return int64(f.ID) }
-	isOther := func(f Folder) bool {
+	page, err := fetchPage(ctx, s.root(), opListFolders, input{query: params}, params.Page, listing, id, opts)
+	if err != nil {
+		return nil, err
+	}
+	page.Items = slices.DeleteFunc(page.Items, func(f Folder) bool {
 		number, _ := scalarText(wire.Select(f.Raw, "doc_no")[0])
 		return isDocument(f.Type, DocumentNumber(number))
-	}
-	return fetchEntries(ctx, s.root(), opListFolders, input{query: params}, params.Page, id, isOther, opts)
+	})
+	return page, nil
 }
 
 // All ranges over the folders, page by page, reading some pages ahead. The second value

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -90,9 +89,9 @@ type callSettings struct {
 
 	retry     RetryPolicy
 	timeout   time.Duration
-	header    secret.Value[http.Header]
-	query     secret.Value[url.Values]
-	path      secret.Value[map[string]string]
+	header    secret.Value[entries] // of [WithHeader]
+	query     secret.Value[entries] // of [WithQuery]
+	path      secret.Value[entries] // of [WithPathValue]
 	capture   func(Response)
 	progress  func(done, total int64)
 	overwrite bool
@@ -307,18 +306,21 @@ func WithHeader(key, value string) SharedOption {
 		case !isHeaderValue(value):
 			s.reject("WithHeader", "the value of "+name+" must be printable ASCII on one line")
 		default:
-			s.header = with(s.header, name, []string{value})
+			s.header = with(s.header, name, value)
 		}
 	})
 }
 
-// with returns a copy of a map with one more entry, because all calls share the map of
-// the client.
-func with[M ~map[string]V, V any](old secret.Value[M], key string, value V) secret.Value[M] {
-	entries := make(M)
-	maps.Copy(entries, old.Reveal())
-	entries[key] = value
-	return secret.New(entries)
+// entries are what options add to a call, by key, as [http.Header] and [url.Values] hold it.
+type entries = map[string][]string
+
+// with returns a copy of entries with one more, because all calls share those of the
+// client.
+func with(old secret.Value[entries], key, value string) secret.Value[entries] {
+	added := make(entries)
+	maps.Copy(added, old.Reveal())
+	added[key] = []string{value}
+	return secret.New(added)
 }
 
 // WithQuery adds a parameter to the query of requests, or replaces one that the call sets
@@ -331,7 +333,7 @@ func WithQuery(key, value string) SharedOption {
 		case !utf8.ValidString(key) || !utf8.ValidString(value):
 			s.reject("WithQuery", notUTF8)
 		}
-		s.query = with(s.query, key, []string{value})
+		s.query = with(s.query, key, value)
 	})
 }
 
@@ -407,13 +409,9 @@ func WithOverwrite() CallOption {
 
 // isToken reports whether s is a token of RFC 9110, section 5.6.2.
 func isToken(s string) bool {
-	for i := range len(s) {
-		c := s[i]
-		if c <= ' ' || c >= 0x7f || strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) >= 0 {
-			return false
-		}
-	}
-	return s != ""
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return r <= ' ' || r >= 0x7f || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r)
+	})
 }
 
 // isAccessToken reports whether s can be sent as an access token.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"hash/maphash"
 	"iter"
-	"slices"
 	"strconv"
 	"sync"
 
@@ -48,12 +47,11 @@ func validatePaging(page, prefetch int) (name, rule string) {
 	return "", ""
 }
 
-// fetchEntries runs an operation that answers with a folder listing, and removes the
-// entries that isOther reports.
-func fetchEntries[T any](ctx context.Context, c *core, op opID, in input, number int, id func(*T) int64, isOther func(T) bool, opts []CallOption) (*Page[T], error) {
+// fetchPage runs an operation that answers with one page of a list, under a key.
+func fetchPage[T any](ctx context.Context, c *core, op opID, in input, number int, key string, id func(*T) int64, opts []CallOption) (*Page[T], error) {
 	page := &Page[T]{Number: number}
 	err := c.runOp(ctx, op, in, opts, func(body []byte) error {
-		list, count, err := decodeListing(body, &page.Items)
+		list, count, err := decodePage(body, key, &page.Items)
 		page.digest, page.Count = pageDigest(c.pages, list, page.Items, id), count
 		return err
 	})
@@ -61,43 +59,32 @@ func fetchEntries[T any](ctx context.Context, c *core, op opID, in input, number
 		return nil, err
 	}
 	page.Entries = len(page.Items)
-	page.Items = slices.DeleteFunc(page.Items, isOther)
 	return page, nil
 }
 
-// decodeListing decodes a folder listing into the slice that entries points to. It
-// returns the list as it came, and the service's count.
-func decodeListing(body []byte, entries any) (list []byte, count int, err error) {
-	listing, err := memberOf(body, "page")
-	if err != nil {
+// listing is the key of a folder listing, which is an object around its list.
+const listing = "page"
+
+// decodePage decodes a page into the slice that items points to. It returns the list as
+// it came, and the count of a folder listing.
+func decodePage(body []byte, key string, items any) (list []byte, count int, err error) {
+	if list, err = memberOf(body, key); err != nil {
 		return nil, 0, err
 	}
-	if wire.Kind(listing) != '{' {
-		return nil, 0, malformed(errors.New(`the member "page" must be an object`))
+	if key == listing {
+		if wire.Kind(list) != '{' {
+			return nil, 0, malformed(errors.New(`the member "page" must be an object`))
+		}
+		members := wire.Select(list, "inodes", "count")
+		if kind := wire.Kind(members[0]); kind != '[' && kind != 'n' {
+			return nil, 0, malformed(fmt.Errorf("the member %q must be an array", "page.inodes"))
+		}
+		if text, ok := scalarText(members[1]); ok {
+			count, _ = strconv.Atoi(text)
+		}
+		list, key = members[0], "page.inodes"
 	}
-	members := wire.Select(listing, "inodes", "count")
-	if kind := wire.Kind(members[0]); kind != '[' && kind != 'n' {
-		return nil, 0, malformed(fmt.Errorf("the member %q must be an array", "page.inodes"))
-	}
-	if text, ok := scalarText(members[1]); ok {
-		count, _ = strconv.Atoi(text)
-	}
-	return members[0], count, describeMismatch("page.inodes", decodeValue(members[0], entries))
-}
-
-// fetchPage runs an operation that answers with a list under a key.
-func fetchPage[T any](ctx context.Context, c *core, op opID, in input, number int, key string, id func(*T) int64, opts []CallOption) (*Page[T], error) {
-	page := &Page[T]{Number: number}
-	err := c.runOp(ctx, op, in, opts, func(body []byte) error {
-		list, err := decodeMember(body, key, &page.Items)
-		page.digest = pageDigest(c.pages, list, page.Items, id)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	page.Entries = len(page.Items)
-	return page, nil
+	return list, count, describeMismatch(key, decodeValue(list, items))
 }
 
 // pageDigest tells pages apart by the ids of their items, in order. Their bytes would not

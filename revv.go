@@ -188,17 +188,15 @@ func unmarshalID[T ~int64](data []byte, id *T) error {
 // name of the member later.
 func typeMismatch(data []byte, out any) error {
 	kind := "number"
-	if len(data) > 0 {
-		switch data[0] {
-		case '"':
-			kind = "string"
-		case '{':
-			kind = "object"
-		case '[':
-			kind = "array"
-		case 't', 'f':
-			kind = "bool"
-		}
+	switch wire.Kind(data) {
+	case '"':
+		kind = "string"
+	case '{':
+		kind = "object"
+	case '[':
+		kind = "array"
+	case 't', 'f':
+		kind = "bool"
 	}
 	return &json.UnmarshalTypeError{Value: kind, Type: reflect.TypeOf(out).Elem()}
 }
@@ -278,14 +276,14 @@ func (s *Stage) UnmarshalJSON(data []byte) error {
 
 // nameOf reads {"name":"…"}, "…" or null.
 func nameOf(data []byte) (name string, ok bool) {
-	if len(data) > 0 && data[0] == '{' {
+	if wire.Kind(data) == '{' {
 		value, err := wire.Object(data, "name", jsonLimits)
 		if value == nil {
 			return "", err == nil
 		}
 		data = value
 	}
-	if len(data) > 0 && data[0] != '"' && data[0] != 'n' {
+	if kind := wire.Kind(data); kind != '"' && kind != 'n' {
 		return "", false
 	}
 	return scalarText(data)

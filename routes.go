@@ -1,8 +1,10 @@
 package revv
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"reflect"
 
 	"github.com/revv-go/revv/internal/retry"
 	"github.com/revv-go/revv/internal/wire"
@@ -160,12 +162,12 @@ func DefaultRoutes() Routes {
 type operation struct {
 	name  string
 	class retry.Class
-	route func(*Routes) *string
 	param string // the placeholder that the route must contain, "" for none
 	field string // the name of the route's field, for error messages
 }
 
-// opID indexes the table of operations and the compiled routes of a client.
+// opID indexes the fields of [Routes], the table of operations and the compiled routes of
+// a client: all three have one order.
 type opID uint8
 
 const (
@@ -211,33 +213,33 @@ const (
 //
 //nolint:gochecknoglobals // a constant table; Go has no constant structs
 var operations = [opCount]operation{
-	opCreateDocument:      {"Documents.Create", retry.Consequences, func(r *Routes) *string { return &r.CreateDocument }, paramNone, "CreateDocument"},
-	opListDocuments:       {"Documents.List", retry.Read, func(r *Routes) *string { return &r.ListDocuments }, paramNone, "ListDocuments"},
-	opListFolderContents:  {"Documents.List", retry.Read, func(r *Routes) *string { return &r.ListFolderContents }, paramID, "ListFolderContents"},
-	opGetDocument:         {"Documents.Get", retry.Read, func(r *Routes) *string { return &r.GetDocument }, paramID, "GetDocument"},
-	opGetDocumentByNumber: {"Documents.GetByNumber", retry.Read, func(r *Routes) *string { return &r.GetDocumentByNumber }, paramDocNo, "GetDocumentByNumber"},
-	opSetFields:           {"Documents.SetFields", retry.Idempotent, func(r *Routes) *string { return &r.SetFields }, paramID, "SetFields"},
-	opCloneDocument:       {"Documents.Clone", retry.Consequences, func(r *Routes) *string { return &r.CloneDocument }, paramID, "CloneDocument"},
-	opListActivities:      {"Documents.Activities", retry.Read, func(r *Routes) *string { return &r.ListActivities }, paramObjectID, "ListActivities"},
-	opDownloadDocument:    {"Documents.Download", retry.Read, func(r *Routes) *string { return &r.DownloadDocument }, paramID, "DownloadDocument"},
-	opShareDocument:       {"Documents.Share", retry.Consequences, func(r *Routes) *string { return &r.ShareDocument }, paramID, "ShareDocument"},
-	opSendForESign:        {"Documents.SendForESign", retry.Consequences, func(r *Routes) *string { return &r.SendForESign }, paramID, "SendForESign"},
-	opSendForAcceptance:   {"Documents.SendForAcceptance", retry.Consequences, func(r *Routes) *string { return &r.SendForAcceptance }, paramID, "SendForAcceptance"},
-	opSendForApproval:     {"Documents.SendForApproval", retry.Consequences, func(r *Routes) *string { return &r.SendForApproval }, paramID, "SendForApproval"},
-	opCreateMagicLink:     {"Documents.MagicLink", retry.Consequences, func(r *Routes) *string { return &r.CreateMagicLink }, paramNone, "CreateMagicLink"},
-	opMoveDocument:        {"Documents.Move", retry.Idempotent, func(r *Routes) *string { return &r.MoveDocument }, paramID, "MoveDocument"},
-	opListTemplates:       {"Templates.List", retry.Read, func(r *Routes) *string { return &r.ListTemplates }, paramNone, "ListTemplates"},
-	opCreateFolder:        {"Folders.Create", retry.Consequences, func(r *Routes) *string { return &r.CreateFolder }, paramNone, "CreateFolder"},
-	opListFolders:         {"Folders.List", retry.Read, func(r *Routes) *string { return &r.ListFolders }, paramNone, "ListFolders"},
-	opDeleteFolder:        {"Folders.Delete", retry.Deletion, func(r *Routes) *string { return &r.DeleteFolder }, paramID, "DeleteFolder"},
-	opUpsertContact:       {"Contacts.Upsert", retry.Consequences, func(r *Routes) *string { return &r.UpsertContact }, paramNone, "UpsertContact"},
-	opListContacts:        {"Contacts.List", retry.Read, func(r *Routes) *string { return &r.ListContacts }, paramNone, "ListContacts"},
-	opGetContact:          {"Contacts.Get", retry.Read, func(r *Routes) *string { return &r.GetContact }, paramID, "GetContact"},
-	opGetContactByEmail:   {"Contacts.GetByEmail", retry.Read, func(r *Routes) *string { return &r.GetContactByEmail }, paramNone, "GetContactByEmail"},
-	opDeleteContact:       {"Contacts.Delete", retry.Deletion, func(r *Routes) *string { return &r.DeleteContact }, paramID, "DeleteContact"},
-	opSubscribeWebhook:    {"Webhooks.Subscribe", retry.Consequences, func(r *Routes) *string { return &r.SubscribeWebhook }, paramNone, "SubscribeWebhook"},
-	opListWebhooks:        {"Webhooks.List", retry.Read, func(r *Routes) *string { return &r.ListWebhooks }, paramNone, "ListWebhooks"},
-	opUnsubscribeWebhook:  {"Webhooks.Unsubscribe", retry.Deletion, func(r *Routes) *string { return &r.UnsubscribeWebhook }, paramID, "UnsubscribeWebhook"},
+	opCreateDocument:      {"Documents.Create", retry.Consequences, paramNone, "CreateDocument"},
+	opListDocuments:       {"Documents.List", retry.Read, paramNone, "ListDocuments"},
+	opListFolderContents:  {"Documents.List", retry.Read, paramID, "ListFolderContents"},
+	opGetDocument:         {"Documents.Get", retry.Read, paramID, "GetDocument"},
+	opGetDocumentByNumber: {"Documents.GetByNumber", retry.Read, paramDocNo, "GetDocumentByNumber"},
+	opSetFields:           {"Documents.SetFields", retry.Idempotent, paramID, "SetFields"},
+	opCloneDocument:       {"Documents.Clone", retry.Consequences, paramID, "CloneDocument"},
+	opListActivities:      {"Documents.Activities", retry.Read, paramObjectID, "ListActivities"},
+	opDownloadDocument:    {"Documents.Download", retry.Read, paramID, "DownloadDocument"},
+	opShareDocument:       {"Documents.Share", retry.Consequences, paramID, "ShareDocument"},
+	opSendForESign:        {"Documents.SendForESign", retry.Consequences, paramID, "SendForESign"},
+	opSendForAcceptance:   {"Documents.SendForAcceptance", retry.Consequences, paramID, "SendForAcceptance"},
+	opSendForApproval:     {"Documents.SendForApproval", retry.Consequences, paramID, "SendForApproval"},
+	opCreateMagicLink:     {"Documents.MagicLink", retry.Consequences, paramNone, "CreateMagicLink"},
+	opMoveDocument:        {"Documents.Move", retry.Idempotent, paramID, "MoveDocument"},
+	opListTemplates:       {"Templates.List", retry.Read, paramNone, "ListTemplates"},
+	opCreateFolder:        {"Folders.Create", retry.Consequences, paramNone, "CreateFolder"},
+	opListFolders:         {"Folders.List", retry.Read, paramNone, "ListFolders"},
+	opDeleteFolder:        {"Folders.Delete", retry.Deletion, paramID, "DeleteFolder"},
+	opUpsertContact:       {"Contacts.Upsert", retry.Consequences, paramNone, "UpsertContact"},
+	opListContacts:        {"Contacts.List", retry.Read, paramNone, "ListContacts"},
+	opGetContact:          {"Contacts.Get", retry.Read, paramID, "GetContact"},
+	opGetContactByEmail:   {"Contacts.GetByEmail", retry.Read, paramNone, "GetContactByEmail"},
+	opDeleteContact:       {"Contacts.Delete", retry.Deletion, paramID, "DeleteContact"},
+	opSubscribeWebhook:    {"Webhooks.Subscribe", retry.Consequences, paramNone, "SubscribeWebhook"},
+	opListWebhooks:        {"Webhooks.List", retry.Read, paramNone, "ListWebhooks"},
+	opUnsubscribeWebhook:  {"Webhooks.Unsubscribe", retry.Deletion, paramID, "UnsubscribeWebhook"},
 }
 
 // routeTable is Routes after parsing: what a client expands per call.
@@ -250,13 +252,9 @@ func (r Routes) compile() (routeTable, error) {
 		table    = make(routeTable, opCount)
 		problems []error
 	)
-	defaults := DefaultRoutes()
-	for id := range operations {
-		op := &operations[id]
-		text := *op.route(&r)
-		if text == "" {
-			text = *op.route(&defaults)
-		}
+	given, defaults := reflect.ValueOf(r), reflect.ValueOf(DefaultRoutes())
+	for id, op := range &operations {
+		text := cmp.Or(given.Field(id).String(), defaults.Field(id).String())
 		route, err := wire.ParseRoute(text, op.param)
 		if err != nil {
 			problems = append(problems, fmt.Errorf("Routes.%s: %q: %w", op.field, text, err))

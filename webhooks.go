@@ -76,7 +76,9 @@ func (s *WebhooksService) Subscribe(ctx context.Context, params SubscribeParams,
 // List returns the subscriptions of one answer: of a second page, or how to ask for one,
 // nothing is known. A read.
 func (s *WebhooksService) List(ctx context.Context, opts ...CallOption) ([]Webhook, error) {
-	return fetchList[Webhook](ctx, s.root(), opListWebhooks, input{}, "Webhooks", opts)
+	var list []Webhook
+	err := s.root().fetchAny(ctx, opListWebhooks, input{}, "Webhooks", &list, opts)
+	return list, err
 }
 
 // Unsubscribe removes a subscription. [ErrNotFound] if there is none, but

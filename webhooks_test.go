@@ -110,3 +110,13 @@ func TestSubscribe_serviceRepeatsTheURL_theSecretIsNotShown(t *testing.T) {
 		})
 	}
 }
+
+func TestLists_withAnElementThatDoesNotFit_returnNothing(t *testing.T) {
+	t.Parallel()
+	webhooks, err := always(http.StatusOK, `{"Webhooks":[{"id":"a"},{"id":{}}]}`).client(t).Webhooks.List(t.Context())
+	require.ErrorIs(t, err, revv.ErrMalformedResponse)
+	assert.Nil(t, webhooks)
+	activities, err := always(http.StatusOK, `[{"event":"a"},{"event":{}}]`).client(t).Documents.Activities(t.Context(), "DOC-aB3dE5gH7jK9", revv.ListActivitiesParams{})
+	require.ErrorIs(t, err, revv.ErrMalformedResponse)
+	assert.Nil(t, activities)
+}

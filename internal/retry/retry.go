@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -134,7 +135,7 @@ func ParseAfter(value string, now time.Time) (wait time.Duration, ok bool) {
 	if value == "" {
 		return 0, false
 	}
-	if isDigits(value) {
+	if strings.Trim(value, "0123456789") == "" {
 		seconds, _ := strconv.ParseInt(value, 10, 64) // a number that is too large gives the largest
 		return time.Duration(min(seconds, maxSeconds)) * time.Second, true
 	}
@@ -143,15 +144,6 @@ func ParseAfter(value string, now time.Time) (wait time.Duration, ok bool) {
 		return 0, false
 	}
 	return min(max(date.Sub(now), 0), maxSeconds*time.Second), true
-}
-
-func isDigits(s string) bool {
-	for i := range len(s) {
-		if s[i] < '0' || s[i] > '9' {
-			return false
-		}
-	}
-	return s != ""
 }
 
 // Budget is a token bucket that ends retry storms: a repetition takes a token, a

@@ -152,10 +152,5 @@ func IsDots(segment string) bool {
 
 // IsMethod reports a method of HTTP in capitals.
 func IsMethod(s string) bool {
-	for _, r := range s {
-		if r < 'A' || r > 'Z' {
-			return false
-		}
-	}
-	return s != ""
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return r < 'A' || r > 'Z' })
 }
