@@ -159,6 +159,12 @@ func badRecipients() []badCall {
 		badCall{"Documents.Share", "Recipients[0].Order", rule, func(ctx context.Context, c *revv.Client) error {
 			return c.Documents.Share(ctx, 14, revv.ShareParams{Recipients: ordered.Recipients})
 		}},
+		badCall{"Documents.SendForESign", "Recipients[1].Order", "must be set for all recipients or for none", func(ctx context.Context, c *revv.Client) error {
+			return c.Documents.SendForESign(ctx, 14, revv.SendParams{Recipients: []revv.Person{{Email: "ann@example.com", Order: 1}, {Email: "bob@example.com"}}})
+		}},
+		badCall{"Documents.SendForESign", "Recipients[2].Order", "must be set for all recipients or for none", func(ctx context.Context, c *revv.Client) error {
+			return c.Documents.SendForESign(ctx, 14, revv.SendParams{Recipients: []revv.Person{{Email: "ann@example.com"}, {Email: "bob@example.com"}, {Email: "cleo@example.com", Order: 1}}})
+		}},
 	)
 }
 

@@ -3,6 +3,7 @@ package revv
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -199,7 +200,7 @@ func (k *keeper) wait(ctx context.Context, f *flight) (*oauth2.Token, error) {
 			}
 			return f.token.Reveal(), nil
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return nil, fmt.Errorf("waiting for a renewal of the token: %w", ctx.Err())
 		case <-late.C:
 			k.mu.Lock()
 			token := k.current.Reveal()

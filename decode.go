@@ -58,16 +58,16 @@ func decodeAcknowledgement(body []byte) error {
 		return err
 	}
 	if name := complains(body); name != "" {
-		return malformed(fmt.Errorf("it reports success and has the member %q", name))
+		return malformed(fmt.Errorf("its status reports success, and its member %q does not", name))
 	}
 	return nil
 }
 
 // complains returns the name of a member with which an answer says that something is wrong.
 func complains(body []byte) string {
-	for i, value := range wire.Select(body, errorMembers...) {
-		if value != nil && !isEmptyValue(value) {
-			return errorMembers[i]
+	for i, value := range wire.Select(body, verdictMembers...) {
+		if says := value != nil; says && i < errorMembers && !isEmptyValue(value) || says && i >= errorMembers && wire.Kind(value) == 'f' {
+			return verdictMembers[i]
 		}
 	}
 	return ""
@@ -87,10 +87,13 @@ func isEmptyValue(value []byte) bool {
 	return len(bytes.Trim(value, "0.-+eE")) == 0
 }
 
-// errorMembers are members that an answer to a real success does not have.
+// verdictMembers are members with which an answer says what became of a request: the first
+// errorMembers of them are not there, or empty, in a real success, and the others not false.
 //
 //nolint:gochecknoglobals // a constant list; Go has no constant slices
-var errorMembers = []string{"error", "errors"}
+var verdictMembers = []string{"error", "errors", "success", "ok"}
+
+const errorMembers = 2
 
 // decodeInto decodes the whole body. If out points to bytes, they become the body.
 func decodeInto(body []byte, out any) error {

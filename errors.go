@@ -55,7 +55,8 @@ var (
 	// before repeating a call with consequences.
 	ErrOutcomeUnknown = errors.New("outcome unknown: the request may have been applied")
 	// ErrAppliedResponseUnreadable: the service reported success, but its answer
-	// could not be read. The request has most likely been applied; do not repeat it.
+	// could not be read, or denies it. The request has most likely been applied: do not
+	// repeat a call with consequences before you have looked.
 	ErrAppliedResponseUnreadable = errors.New("reported as applied, but the response could not be read")
 	// ErrUnexpectedContent: the answer is something else altogether, such as the HTML
 	// page that the vendor's hosts give today on every path; also with 400, 404, 410, 415 or 422.

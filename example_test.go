@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -142,7 +144,14 @@ func contract(ctx context.Context, client *revv.Client, template revv.TemplateID
 		Recipients: []revv.Person{{Email: "first@example.com", Order: 1}, {Email: "second@example.com", Order: 2}},
 		Message:    "Please sign our agreement.",
 	})
-	return doc, err
+	if err != nil {
+		return nil, err
+	}
+	now, err := client.Documents.Get(ctx, doc.ID)
+	if err != nil || !now.Stage.Reached(revv.StageSent) {
+		return nil, errors.Join(revv.ErrOutcomeUnknown, err) // reported as sent, and not seen to be
+	}
+	return now, nil
 }
 
 // file is the README's section on a document, when it is signed.
@@ -338,6 +347,43 @@ func ExampleMaybeApplied() {
 	// connection lost: true
 	// there is: DOC-000040 Lease of 1 Example Street
 	// documents: 1
+}
+
+// What a worker with a queue does with a job whose call failed: look, ask a person, try
+// again later, or give up, because the same call would fail in the same way.
+func ExampleMaybeApplied_queue() {
+	next := func(err error) string {
+		passing := []error{
+			revv.ErrUnreachable, revv.ErrRateLimited, revv.ErrServer, revv.ErrTruncated, revv.ErrTokenNotPersisted,
+			context.DeadlineExceeded, context.Canceled, io.EOF, io.ErrUnexpectedEOF,
+		}
+		_, cut := errors.AsType[net.Error](err)
+		switch {
+		case revv.MaybeApplied(err): // first of all: such an error can be others as well
+			return "look"
+		case errors.Is(err, revv.ErrReauthorizationRequired), errors.Is(err, revv.ErrNoToken):
+			return "ask a person"
+		case cut || slices.ContainsFunc(passing, func(target error) bool { return errors.Is(err, target) }):
+			return "later"
+		}
+		return "give up"
+	}
+
+	server := revvtest.NewServer(nil)
+	defer server.Close()
+	id := server.AddDocument(server.AddTemplate(revvtest.Template{Title: "Lease"}), "Lease of 1 Example Street")
+	client := server.Client(revv.WithRetry(revv.RetryPolicy{MaxAttempts: 1}))
+	for _, fault := range []revvtest.Fault{{Status: 502}, {Status: 429}, {Reset: true}, {Status: 403}} {
+		fault.Operation, fault.Times = "Documents.SendForESign", 1
+		server.Fail(fault)
+		err := client.Documents.SendForESign(context.Background(), id, revv.SendParams{Recipients: []revv.Person{{Email: "tenant@example.com"}}})
+		fmt.Println(fault.Status, next(err))
+	}
+	// Output:
+	// 502 look
+	// 429 later
+	// 0 look
+	// 403 give up
 }
 
 func ExampleClient_Do() {

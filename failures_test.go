@@ -421,6 +421,7 @@ func TestAnswer_thatComplains_isNoSuccess(t *testing.T) {
 	send := callOf("SendForESign")
 	for _, body := range []string{
 		`{"error":"NO_CREDITS"}`, `{"errors":[{"code":1}]}`, `{"ok":true,"error":{"code":"X"}}`, `{"Error":true}`, `{"error":1}`, `{"error":-0.1}`, `{"errors":[[]]}`, `{"error":"0"}`,
+		`{"success":false}`, `{"Success": false,"message":"NO_CREDITS"}`, `{"ok":false}`,
 	} {
 		err := send(t.Context(), always(http.StatusOK, body).client(t))
 		require.ErrorIs(t, err, revv.ErrAppliedResponseUnreadable, body)
@@ -428,7 +429,7 @@ func TestAnswer_thatComplains_isNoSuccess(t *testing.T) {
 	}
 	for _, body := range []string{
 		``, `{}`, `null`, `7`, `[]`, `{"error":null}`, `{"error":"","errors":[]}`, `{"error":false}`, `{"Document":{"error":"x"}}`, "{\"error\": { }, \"errors\": [\n]}",
-		`{"error":0}`, `{"error":-0.0e0}`, `{"error":0E0}`, `{"error":" "}`,
+		`{"error":0}`, `{"error":-0.0e0}`, `{"error":0E0}`, `{"error":" "}`, `{"success":true}`, `{"success":null,"ok":""}`, `{"ok":"false"}`,
 	} {
 		require.NoError(t, send(t.Context(), always(http.StatusOK, body).client(t)), body)
 	}

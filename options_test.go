@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -262,6 +263,22 @@ func TestWithLogger_showsAttemptsAndNoSecret(t *testing.T) {
 			assert.NotContains(t, out.String(), secret)
 		}
 	})
+}
+
+// A status of 0 alone would not say whether a host is unknown or a proxy cuts connections.
+func TestWithLogger_noAnswer_saysWhy(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	logger := slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	s := &service{answer: func(*http.Request) (*http.Response, error) {
+		return nil, &net.OpError{Op: "read", Net: "tcp", Err: errors.New("connection reset\nwith " + anyToken + strings.Repeat("x", 10_000))}
+	}}
+	err := s.client(t, revv.WithLogger(logger), hurried()).Documents.Share(t.Context(), 14, revv.ShareParams{Recipients: []revv.Person{{Email: "ann@example.com"}}})
+	require.ErrorIs(t, err, revv.ErrOutcomeUnknown)
+	assert.Contains(t, out.String(), `status=0`)
+	assert.Contains(t, out.String(), `error="read tcp: connection reset\\nwith [redacted]x`)
+	assert.NotContains(t, out.String(), anyToken)
+	assert.Less(t, out.Len(), 1_000)
 }
 
 func TestWithLogger_belowDebug_writesNothing(t *testing.T) {

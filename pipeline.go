@@ -419,7 +419,12 @@ func (c *core) log(ctx context.Context, p *prepared, a *attempt, r *result, took
 	if c.logger == nil || !c.logger.Enabled(ctx, slog.LevelDebug) {
 		return
 	}
-	c.logger.LogAttrs(ctx, slog.LevelDebug, "revv: attempt",
+	attrs := []slog.Attr{
 		slog.String("operation", a.info.Operation), slog.String("route", a.info.Route), slog.Int("attempt", a.info.Attempt),
-		slog.Int("status", r.status), slog.Duration("took", took), slog.String("request_id", p.safe(requestID(r.header))))
+		slog.Int("status", r.status), slog.Duration("took", took), slog.String("request_id", p.safe(requestID(r.header))),
+	}
+	if r.err != nil {
+		attrs = append(attrs, slog.String("error", printable(p.concealed(r.err).Error(), maxErrorText)))
+	}
+	c.logger.LogAttrs(ctx, slog.LevelDebug, "revv: attempt", attrs...)
 }

@@ -345,8 +345,8 @@ type Person struct {
 	Email     string `json:"user_email"` // required; a bare address, of 254 bytes at most
 	FirstName string `json:"first_name"`
 	LastName  string `json:"last_name"`
-	// Order is the place in the signing sequence, from 1; 0 leaves the sequence to the
-	// service. Only SendForESign takes an order, which is a stand-in; in other calls
-	// anything but 0 is ErrInvalidArgument.
+	// Order is the place in the signing sequence, from 1, for all signers of a document or
+	// for none: 0 leaves the sequence to the service. Only SendForESign takes an order,
+	// which is a stand-in; in other calls anything but 0 is ErrInvalidArgument.
 	Order int `json:"order,omitzero"`
 }

@@ -88,6 +88,8 @@ func validateSending(people []Person, ordered bool, message string) (name, rule 
 			return name + ".Order", "must not be negative"
 		case p.Order != 0 && !ordered:
 			return name + ".Order", "must be 0: only SendForESign keeps an order"
+		case (p.Order == 0) != (people[0].Order == 0):
+			return name + ".Order", "must be set for all recipients or for none" // a signer too early is real harm
 		case !utf8.ValidString(p.FirstName):
 			return name + ".FirstName", notUTF8
 		case !utf8.ValidString(p.LastName):

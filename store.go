@@ -30,7 +30,8 @@ import (
 // An account is any text that is not empty; two accounts that differ in a single byte are
 // two accounts. Tokens never share memory with the store: it takes and returns copies,
 // with the fields AccessToken, TokenType, RefreshToken and Expiry, and with ExpiresIn if
-// the store has a place for it. All methods must be safe for concurrent use.
+// the store has a place for it: without it, a token that lives 30 s or
+// less is renewed at each start of a program. All methods must be safe for concurrent use.
 //
 // [MemoryStore] and [FileStore] implement TokenStore; [EncryptedStore] wraps any
 // implementation.
@@ -56,7 +57,8 @@ type TokenStore interface {
 	//   - It unlocks the account, also when fn panics and when the process dies.
 	//
 	// fn can take half a minute, and a renewal gives Update 30 s. A lock that is a lease
-	// must therefore last longer than fn and the saving together, and its end must be
+	// must therefore last longer than fn and the saving together (and no longer than
+	// needed: after a kill, the account waits for its end), and its end must be
 	// stored: a caller that waits for the lease of a dead process may give up and call
 	// Update again, which does not know when the wait began. Saving must not need a
 	// connection that callers waiting for the lock can occupy.

@@ -241,6 +241,7 @@ func TestSettle_renewalEndsWithoutSaving_savesThePair(t *testing.T) {
 		defer cancel()
 		_, err := w.client.Documents.Get(short, 14)
 		require.ErrorIs(w, err, context.DeadlineExceeded)
+		require.ErrorContains(w, err, "waiting for a renewal of the token")
 		require.NoError(w, w.client.Settle(w.Context()))
 		assert.NotEqual(w, w.first.RefreshToken, w.ledger.pair(tokenAccount).RefreshToken)
 		assert.Len(w, w.posts(), 1)
