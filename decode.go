@@ -66,7 +66,11 @@ func decodeAcknowledgement(body []byte) error {
 // complains returns the name of a member with which an answer says that something is wrong.
 func complains(body []byte) string {
 	for i, value := range wire.Select(body, verdictMembers...) {
-		if says := value != nil; says && i < errorMembers && !isEmptyValue(value) || says && i >= errorMembers && wire.Kind(value) == 'f' {
+		denies := wire.Kind(value) == 'f'
+		if i < errorMembers {
+			denies = value != nil && !isEmptyValue(value)
+		}
+		if denies {
 			return verdictMembers[i]
 		}
 	}
