@@ -87,7 +87,8 @@ var (
 	// ErrTokenStoreCorrupt: what the store holds for the account is not a token. It is
 	// left as it is.
 	ErrTokenStoreCorrupt = errors.New("token store corrupt")
-	// ErrPageLoop: a list returned a page that it had returned before.
+	// ErrPageLoop: a list returned a page that it had returned before, with its entries in
+	// any order.
 	ErrPageLoop = errors.New("page loop")
 )
 

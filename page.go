@@ -87,21 +87,21 @@ func decodePage(body []byte, key string, items any) (list []byte, count int, err
 	return list, count, describeMismatch(key, decodeValue(list, items))
 }
 
-// pageDigest tells pages apart by the ids of their items, in order. Their bytes would not
-// do: the same items can come again with a new signature in the URL of a thumbnail, or
-// with a new page number. If an item has no id, the bytes of the list are used all the
-// same.
+// pageDigest tells pages apart by the ids of their items, in any order: a service that
+// ignores page_num and lists first what was changed last would otherwise send the same
+// page for ever to a program that changes what it reads. Their bytes would not do: the
+// same items can come again with a new signature in the URL of a thumbnail, or with a new
+// page number. If an item has no id, the bytes of the list are used all the same.
 func pageDigest[T any](seed maphash.Seed, list []byte, items []T, id func(*T) int64) uint64 {
-	var digest maphash.Hash
-	digest.SetSeed(seed)
+	var digest uint64 // a sum has no order, and counts what comes twice
 	for i := range items {
 		n := id(&items[i])
 		if n == 0 {
 			return maphash.Bytes(seed, list)
 		}
-		maphash.WriteComparable(&digest, n)
+		digest += maphash.Comparable(seed, n)
 	}
-	return digest.Sum64()
+	return digest
 }
 
 // anyPage is a *Page of any items, with what eachPage needs to know of it.

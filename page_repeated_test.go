@@ -3,6 +3,7 @@ package revv_test
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -69,12 +70,36 @@ func TestAll_pageThatComesAgainInOtherWords_isALoop(t *testing.T) {
 	}
 }
 
-// Pages are not taken for one another: neither where ids are the same in another
-// order, nor where there are none.
+// A service that ignores page_num and lists first what was changed last sends the same
+// page in a new order to a program that changes what it reads. Such a list must end, or
+// the program would send every document again and again.
+func TestAll_pageThatComesAgainInAnotherOrder_isALoop(t *testing.T) {
+	t.Parallel()
+	ids := []int{1, 2, 3, 4, 5}
+	server := &service{answer: func(*http.Request) (*http.Response, error) { return reply(http.StatusOK, pageOf(ids...)), nil }}
+	contacts := server.client(t).Contacts.All(t.Context(), revv.ListContactsParams{Prefetch: -1})
+	var read []int
+	for contact, err := range contacts {
+		if err != nil {
+			require.ErrorIs(t, err, revv.ErrPageLoop)
+			require.ErrorContains(t, err, "page 2 is page 1 again")
+			break
+		}
+		read = append(read, int(contact.ID))
+		require.LessOrEqual(t, len(read), 5, "a contact comes again")
+		at := slices.Index(ids, int(contact.ID))
+		ids = slices.Insert(slices.Delete(slices.Clone(ids), at, at+1), 0, int(contact.ID))
+	}
+	assert.Equal(t, []int{1, 2, 3, 4, 5}, read)
+	assert.Equal(t, []int{5, 4, 3, 2, 1}, ids)
+}
+
+// Pages are not taken for one another: neither where some ids are the same, nor where
+// there are none.
 func TestAll_pagesThatAreAlike_areNoLoop(t *testing.T) {
 	t.Parallel()
 	for name, pages := range map[string][]string{
-		"another order":   {pageOf(1, 2), pageOf(2, 1), pageOf(1), pageOf(2)},
+		"parts of a page": {pageOf(1, 2), pageOf(1), pageOf(2), pageOf(2, 3), pageOf(3)},
 		"a longer page":   {pageOf(1), pageOf(1, 1), pageOf(1, 1, 1)},
 		"without ids":     {`{"Contacts":[{"name":"a"}]}`, `{"Contacts":[{"name":"b"}]}`, `{"Contacts":[{"name":"a"},{"name":"b"}]}`},
 		"one without ids": {`{"Contacts":[{"id":1},{"name":"a"}]}`, `{"Contacts":[{"id":1},{"name":"b"}]}`},
