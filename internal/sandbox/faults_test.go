@@ -147,16 +147,16 @@ func TestFaults_thatMakeNoSense(t *testing.T) {
 	a := newAPI(t)
 	for _, f := range []sandbox.Fault{
 		{Operation: "Documents.create"},
-		{Times: -1},
-		{After: -1},
-		{Delay: -1},
+		{Status: 500, Times: -1},
+		{Status: 500, After: -1},
+		{Status: 500, Delay: -1},
 		{Status: 500, Late: -1},
 		{Status: 500, Late: 1, Commit: true}, // carried out twice
 		{Truncate: true, Late: 1},            // carried out already
 		{Late: 1},
-		{StallAfter: -1},
-		{Drip: -1},
-		{GzipBomb: -1},
+		{Status: 500, StallAfter: -1},
+		{Status: 500, Drip: -1},
+		{Status: 500, GzipBomb: -1},
 		{Status: 100},
 		{Status: 600},
 		{Members: map[string]string{"x": "{"}},

@@ -209,6 +209,16 @@ func TestRoutes_areAllServed(t *testing.T) {
 	}
 }
 
+// Whoever changes the wrong field has to learn which one it was.
+func TestNew_badRoute_isNamedByItsField(t *testing.T) {
+	for field := range reflect.TypeFor[revv.Routes]().Fields() {
+		var routes revv.Routes
+		reflect.ValueOf(&routes).Elem().FieldByIndex(field.Index).SetString("nowhere")
+		_, err := sandbox.New(sandbox.Options{Routes: routes})
+		require.ErrorContains(t, err, "Routes."+field.Name+`: "nowhere"`)
+	}
+}
+
 func TestNew_reportsEveryBadOption(t *testing.T) {
 	_, err := sandbox.New(sandbox.Options{
 		Routes:       revv.Routes{CreateDocument: "/api/docs", GetContact: "GET /api/{id}/x", GetDocument: "GET /api/{id}/{id}"},
