@@ -113,6 +113,11 @@ func TestFaults_spoilTheRealAnswer(t *testing.T) {
 	assert.NotContains(t, members, "refresh_token")
 	_, members = a.token(refresh(a.tokens.RefreshToken))
 	assert.Equal(t, "internal_server_error", members["error"])
+
+	a.ClearFaults()
+	whole := a.do("GET", "/api/docs/14/download", "").Body.String()
+	a.fail(sandbox.Fault{Members: map[string]string{"id": "1"}}) // on every operation
+	assert.Equal(t, whole, a.do("GET", "/api/docs/14/download", "").Body.String(), "what has no members stays as it is")
 }
 
 func TestFaults_count(t *testing.T) {
@@ -366,13 +371,24 @@ func TestFaults_keepTheClientWaiting(t *testing.T) {
 func TestFaults_delayAndDrip_answerInTheEnd(t *testing.T) {
 	a := newAPI(t)
 	send := a.listening()
-	a.fail(sandbox.Fault{Delay: time.Millisecond, Drip: time.Microsecond})
-	resp, err := send(t.Context(), "GET", "/api/webhooks", "")
-	require.NoError(t, err)
-	body, err := io.ReadAll(resp.Body)
-	require.NoError(t, err)
-	require.NoError(t, resp.Body.Close())
-	assert.Equal(t, `{"Webhooks":[]}`, string(body))
+	a.fail(
+		sandbox.Fault{Delay: time.Millisecond, Drip: time.Microsecond, Times: 1},
+		sandbox.Fault{Status: http.StatusTeapot, Body: "[]", Drip: time.Microsecond},
+	)
+	for _, want := range []struct {
+		status int
+		body   string
+	}{{http.StatusOK, `{"Webhooks":[]}`}, {http.StatusTeapot, "[]"}} {
+		resp, err := send(t.Context(), "GET", "/api/webhooks", "")
+		require.NoError(t, err)
+		body, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		assert.Equal(t, want.status, resp.StatusCode)
+		assert.Equal(t, "application/json", resp.Header.Get("Content-Type"))
+		assert.Equal(t, int64(len(want.body)), resp.ContentLength)
+		assert.Equal(t, want.body, string(body))
+	}
 }
 
 func TestFaults_gzipBomb(t *testing.T) {

@@ -99,5 +99,12 @@ func TestRedaction_ofHeadersAndQueries(t *testing.T) {
 	assert.Equal(t, "Bearer "+hidden, redacted.Get("Authorization"))
 	assert.Equal(t, "password", redacted.Get("GrantType"))
 	assert.Equal(t, secret, header.Get("X-Api-Key"), "a copy")
+	// What cannot be read may be the secret itself.
+	assert.Equal(t, hidden, redactHeader(http.Header{"Authorization": {secret}}).Get("Authorization"))
+	assert.Equal(t, Fingerprint("http://[::1/"+secret), redactHeader(http.Header{"Referer": {"http://[::1/" + secret}}).Get("Referer"))
+	assert.Equal(t, "%zz="+hidden, redactQuery("%zz=hunter2"))
+	for _, address := range []string{secret, "mailto:" + secret, "http://[::1/" + secret, "/hooks/" + secret} {
+		assert.Equal(t, Fingerprint(address), redactURL(address))
+	}
 	assert.Equal(t, "Access_Token="+hidden+"&token="+hidden+"&x=1&y", redactQuery("Access_Token=hunter2&token=hunter2&x=1&y"))
 }

@@ -30,9 +30,28 @@ func TestRevision_growsWithWhatAnExportShows(t *testing.T) {
 		do   func()
 	}{
 		{"document", func() { a.draft() }},
+		{"document by a program", func() { a.ok("POST", "/api/docs", `{"template_id":21}`) }},
 		{"contact", func() { a.ok("POST", "/api/contacts", `{"name":"A","email":"a@example.com"}`) }},
 		{"folder", func() { a.ok("POST", "/api/folders/", `{"name":"A"}`) }},
 		{"webhook", func() { require.NoError(t, a.Subscribe("DOCUMENT_CLOSED", "http://127.0.0.1:1/")) }},
+		{"fields", func() { a.ok("PUT", "/api/docs/15/fields", `{"fields":[{"name":"Fee","value":"7"}]}`) }},
+		{"move", func() { a.ok("PUT", "/api/docs/15/folder", `{"folder_id":100003}`) }},
+		{"clone", func() { a.ok("POST", "/api/documents/14/clone", `{"title":"Another"}`) }},
+		{"magic link", func() {
+			a.ok("POST", "/api/perma-link", `{"object_id":"`+string(a.Documents()[0].ObjectID)+`","object_type":"DOC"}`)
+		}},
+		{"share", func() {
+			a.ok("POST", "/api/v2/doc-recipients/14", `{"collaborators":[{"user_email":"r@example.com"}],"isReview":false,"reviewerEmailMessage":""}`)
+		}},
+		{"send", func() { a.ok("POST", "/api/v2/doc-signers/14", `{"signers":[{"user_email":"s@example.com"}]}`) }},
+		{"signature", func() { require.NoError(t, a.Sign(14, "s@example.com", nil)) }},
+		{"template", func() {
+			_, err := a.AddTemplate(sandbox.Template{Title: "A"})
+			require.NoError(t, err)
+		}},
+		{"contact deleted", func() { a.ok("DELETE", "/api/contacts/5001", "") }},
+		{"folder deleted", func() { a.ok("DELETE", "/api/folders/100003", "") }},
+		{"webhook removed", func() { a.ok("DELETE", "/api/webhooks/1", "") }},
 		{"tokens", func() { a.IssueTokens() }},
 		{"login", func() {
 			const login = `{"user_email":"owner@example.com","password":"revv-sandbox","org_domain":"sandbox"}`

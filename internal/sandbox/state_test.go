@@ -72,6 +72,7 @@ func TestSnapshot(t *testing.T) {
 		require.Error(t, b.Import([]byte(bad)), bad)
 	}
 	require.NoError(t, b.Import(again))
+	require.Error(t, b.Import(damaged(t, again, `"random": "[^"]*"`, `"random": "AAAA"`)), "ids would come twice")
 	for _, missing := range []string{"client_id", "client_secret", "email"} { // the first e-mail is the owner's
 		require.Error(t, b.Import(damaged(t, again, `"`+missing+`": "[^"]*"`, `"`+missing+`": ""`)), missing)
 	}
