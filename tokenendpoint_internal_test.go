@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -193,4 +194,39 @@ func TestRefresher_tooLittleTime_postsNothing(t *testing.T) {
 		require.Nil(t, err)
 		assert.Equal(t, "a-token", token.AccessToken)
 	})
+}
+
+// A client without a transport has that of the package, and its limit is kept.
+func TestNewTokenEndpoint_clientWithoutTransport_hasOne(t *testing.T) {
+	t.Parallel()
+	for timeout, want := range map[time.Duration]time.Duration{0: tokenLimit, time.Second: time.Second, time.Hour: tokenLimit} {
+		endpoint, err := newTokenEndpoint(opRefresh, OAuthConfig{
+			Endpoint: Endpoint("https://sandbox.example.com"), HTTPClient: &http.Client{Timeout: timeout},
+		})
+		require.NoError(t, err)
+		assert.NotNil(t, endpoint.roundTrip)
+		assert.Equal(t, want, endpoint.limit)
+		endpoint.close()
+	}
+}
+
+// Whoever leaves is told that, and not that the endpoint cannot be reached.
+func TestTokenEndpoint_contextThatEnds_isWhatTheErrorSays(t *testing.T) {
+	t.Parallel()
+	for _, cause := range []error{&net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}, io.ErrUnexpectedEOF} {
+		ctx, cancel := context.WithCancel(t.Context())
+		posts := 0
+		endpoint := endpointAnswering(http.StatusOK, "", nil)
+		endpoint.roundTrip = func(*http.Request) (*http.Response, error) {
+			posts++
+			cancel()
+			return nil, cause
+		}
+		r := &refresher{endpoint: endpoint, config: secret.New(&OAuthConfig{})}
+		_, failure := r.refresh(ctx, "refresh token")
+		require.NotNil(t, failure)
+		require.ErrorIs(t, failure, context.Canceled)
+		require.NotErrorIs(t, failure, ErrUnreachable)
+		assert.Equal(t, 1, posts, "nobody waits for a second answer")
+	}
 }
