@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -391,17 +392,33 @@ func TestFaults_delayAndDrip_answerInTheEnd(t *testing.T) {
 	}
 }
 
+func TestFaults_closeDelimited_hasTheHeadersOfTheAnswer(t *testing.T) {
+	a := newAPI(t)
+	send := a.listening()
+	a.fail(sandbox.Fault{CloseDelimited: true, Status: http.StatusTooManyRequests, RetryAfter: "7", Header: http.Header{"X-Request-Id": {"r1"}}})
+	resp, err := send(t.Context(), "GET", "/api/webhooks", "")
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	assert.Equal(t, http.StatusTooManyRequests, resp.StatusCode)
+	assert.Equal(t, int64(-1), resp.ContentLength)
+	for name, want := range map[string]string{"Retry-After": "7", "X-Request-Id": "r1", "Content-Type": "application/json"} {
+		assert.Equal(t, want, resp.Header.Get(name))
+	}
+}
+
 func TestFaults_gzipBomb(t *testing.T) {
 	a := newAPI(t)
-	a.fail(sandbox.Fault{GzipBomb: 10 << 20})
+	a.fail(sandbox.Fault{GzipBomb: 10 << 20, ContentType: "application/problem+json"})
 	w := a.do("GET", "/api/webhooks", "")
+	assert.Equal(t, "application/problem+json", w.Header().Get("Content-Type"))
 	assert.Equal(t, "gzip", w.Header().Get("Content-Encoding"))
 	assert.Less(t, w.Body.Len(), 10<<20/100) // how well it is compressed, the release of Go decides
 	zip, err := gzip.NewReader(bytes.NewReader(w.Body.Bytes()))
 	require.NoError(t, err)
-	n, err := io.Copy(io.Discard, io.LimitReader(zip, 20<<20))
+	unpacked, err := io.ReadAll(io.LimitReader(zip, 20<<20))
 	require.NoError(t, err)
-	assert.Greater(t, n, int64(10<<20))
+	assert.Greater(t, len(unpacked), 10<<20)
+	assert.True(t, json.Valid(unpacked), "a client that reads it to the end finds nothing wrong")
 }
 
 // Without a connection to end, a handler ends as net/http expects it to.

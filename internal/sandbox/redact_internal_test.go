@@ -63,6 +63,12 @@ func TestRedaction_ofBodies(t *testing.T) {
 		{"", "--b\r\nContent-Disposition: form-data; name=\"client_secret\"\r\n\r\nhunter2\r\n--b--", noForm},
 		{"", "a=1&Password=hunter2&user%5Bpassword%5D=hunter2&user[x]=1", "a=1&Password=" + hidden + "&user%5Bpassword%5D=" + hidden + "&user[x]=1"},
 		{"", "", ""},
+		// Members come in any order: what is found must not be forgotten at the next one.
+		{
+			"Documents.Create", `{"a":{},"b":{},"c":{},"d":{},"e":{},"f":{},"g":{},"h":{},"i":{},"token":"hunter2"}`,
+			`{"a":{},"b":{},"c":{},"d":{},"e":{},"f":{},"g":{},"h":{},"i":{},"token":"` + hidden + `"}`,
+		},
+		{"Documents.Create", `{"a":[{"token":"hunter2"},{},1]}`, `{"a":[{"token":"` + hidden + `"},{},1]}`},
 		{"OAuth.Token", "grant_type=refresh_token&&refresh_token=hunter2&", "grant_type=refresh_token&&refresh_token=" + hidden + "&"},
 		{"OAuth.Token", `{"client_secret":"hunter2"}`, `{"client_secret":"` + hidden + `"}`},
 		{"OAuth.Token", "--b\r\n\r\nhunter2\r\n--b--", noForm},

@@ -148,6 +148,8 @@ func TestRoutes_answerInTheShapeOfTheContract(t *testing.T) {
 		seen[r.Operation] = true
 		assert.Empty(t, r.Problem, "%s %s", r.Method, r.Path)
 	}
+	assert.True(t, seen["Documents.MagicLink"])
+	assert.True(t, seen["Documents.Download"])
 	for _, step := range steps {
 		if step.operation != "Folders.List" { // the same request as Documents.List
 			assert.True(t, seen[step.operation], step.operation)
@@ -195,6 +197,14 @@ func TestRoutes_canBeChanged(t *testing.T) {
 	assert.Contains(t, a.ok("GET", "/api/contacts?page_num=1", ""), "first.signer")
 	assert.NotContains(t, a.ok("GET", "/api/contacts?email=second.signer@example.com", ""), "first.signer")
 	assert.Contains(t, a.refused(http.StatusNotFound, "POST", "/api/docs", `{"template_id":21}`), "no operation lives at /api/docs")
+}
+
+// A route with a slash at its end is one path, and not all that begin with it.
+func TestRoutes_belowOneThatEndsWithASlash_areUnknown(t *testing.T) {
+	a := newAPI(t)
+	for _, path := range []string{"/api/docstemplate/21", "/api/docstemplate/x/y", "/api/folders/1/documents"} {
+		a.refused(http.StatusNotFound, "GET", path, "")
+	}
 }
 
 // The table of the sandbox knows every route of the client.
