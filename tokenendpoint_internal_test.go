@@ -7,15 +7,18 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"strconv"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/revv-go/revv/internal/retry"
 	"github.com/revv-go/revv/internal/secret"
 )
 
@@ -213,14 +216,21 @@ func TestNewTokenEndpoint_clientWithoutTransport_hasOne(t *testing.T) {
 // Whoever leaves is told that, and not that the endpoint cannot be reached.
 func TestTokenEndpoint_contextThatEnds_isWhatTheErrorSays(t *testing.T) {
 	t.Parallel()
-	for _, cause := range []error{&net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}, io.ErrUnexpectedEOF} {
+	refused := &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}
+	for _, test := range []struct {
+		cause error
+		begun bool // the answer had begun
+	}{{refused, false}, {io.ErrUnexpectedEOF, false}, {io.ErrUnexpectedEOF, true}, {errors.New("reset"), true}} {
 		ctx, cancel := context.WithCancel(t.Context())
 		posts := 0
 		endpoint := endpointAnswering(http.StatusOK, "", nil)
 		endpoint.roundTrip = func(*http.Request) (*http.Response, error) {
 			posts++
 			cancel()
-			return nil, cause
+			if test.begun {
+				return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(iotest.ErrReader(test.cause))}, nil
+			}
+			return nil, test.cause
 		}
 		r := &refresher{endpoint: endpoint, config: secret.New(&OAuthConfig{})}
 		_, failure := r.refresh(ctx, "refresh token")
@@ -228,5 +238,27 @@ func TestTokenEndpoint_contextThatEnds_isWhatTheErrorSays(t *testing.T) {
 		require.ErrorIs(t, failure, context.Canceled)
 		require.NotErrorIs(t, failure, ErrUnreachable)
 		assert.Equal(t, 1, posts, "nobody waits for a second answer")
+	}
+}
+
+// A transport that answers for the endpoint, while the form is on its way, cannot refuse for
+// it; a token that it hands out is one.
+func TestTokenEndpoint_tokenFromATransport_isTaken(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]retry.Outcome{
+		`{"access_token":"a-token"}`: retry.Success,
+		`{"error":"invalid_grant"}`:  retry.Cut,
+	} {
+		endpoint := endpointAnswering(http.StatusOK, body, nil)
+		answer := endpoint.roundTrip
+		endpoint.roundTrip = func(r *http.Request) (*http.Response, error) {
+			trace := httptrace.ContextClientTrace(r.Context())
+			trace.GetConn("sandbox.example.com:443")
+			trace.GotConn(httptrace.GotConnInfo{})
+			return answer(r)
+		}
+		reply := endpoint.post(t.Context(), nil)
+		assert.Equal(t, want, reply.outcome, body)
+		assert.Equal(t, want == retry.Success, reply.err == nil, body)
 	}
 }
