@@ -5,16 +5,20 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptrace"
 	"strconv"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/revv-go/revv/internal/retry"
 	"github.com/revv-go/revv/internal/secret"
 )
 
@@ -193,4 +197,68 @@ func TestRefresher_tooLittleTime_postsNothing(t *testing.T) {
 		require.Nil(t, err)
 		assert.Equal(t, "a-token", token.AccessToken)
 	})
+}
+
+// A client without a transport has that of the package, and its limit is kept.
+func TestNewTokenEndpoint_clientWithoutTransport_hasOne(t *testing.T) {
+	t.Parallel()
+	for timeout, want := range map[time.Duration]time.Duration{0: tokenLimit, time.Second: time.Second, time.Hour: tokenLimit} {
+		endpoint, err := newTokenEndpoint(opRefresh, OAuthConfig{
+			Endpoint: Endpoint("https://sandbox.example.com"), HTTPClient: &http.Client{Timeout: timeout},
+		})
+		require.NoError(t, err)
+		assert.NotNil(t, endpoint.roundTrip)
+		assert.Equal(t, want, endpoint.limit)
+		endpoint.close()
+	}
+}
+
+// Whoever leaves is told that, and not that the endpoint cannot be reached.
+func TestTokenEndpoint_contextThatEnds_isWhatTheErrorSays(t *testing.T) {
+	t.Parallel()
+	refused := &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}
+	for _, test := range []struct {
+		cause error
+		begun bool // the answer had begun
+	}{{refused, false}, {io.ErrUnexpectedEOF, false}, {io.ErrUnexpectedEOF, true}, {errors.New("reset"), true}} {
+		ctx, cancel := context.WithCancel(t.Context())
+		posts := 0
+		endpoint := endpointAnswering(http.StatusOK, "", nil)
+		endpoint.roundTrip = func(*http.Request) (*http.Response, error) {
+			posts++
+			cancel()
+			if test.begun {
+				return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(iotest.ErrReader(test.cause))}, nil
+			}
+			return nil, test.cause
+		}
+		r := &refresher{endpoint: endpoint, config: secret.New(&OAuthConfig{})}
+		_, failure := r.refresh(ctx, "refresh token")
+		require.NotNil(t, failure)
+		require.ErrorIs(t, failure, context.Canceled)
+		require.NotErrorIs(t, failure, ErrUnreachable)
+		assert.Equal(t, 1, posts, "nobody waits for a second answer")
+	}
+}
+
+// A transport that answers for the endpoint, while the form is on its way, cannot refuse for
+// it; a token that it hands out is one.
+func TestTokenEndpoint_tokenFromATransport_isTaken(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]retry.Outcome{
+		`{"access_token":"a-token"}`: retry.Success,
+		`{"error":"invalid_grant"}`:  retry.Cut,
+	} {
+		endpoint := endpointAnswering(http.StatusOK, body, nil)
+		answer := endpoint.roundTrip
+		endpoint.roundTrip = func(r *http.Request) (*http.Response, error) {
+			trace := httptrace.ContextClientTrace(r.Context())
+			trace.GetConn("sandbox.example.com:443")
+			trace.GotConn(httptrace.GotConnInfo{})
+			return answer(r)
+		}
+		reply := endpoint.post(t.Context(), nil)
+		assert.Equal(t, want, reply.outcome, body)
+		assert.Equal(t, want == retry.Success, reply.err == nil, body)
+	}
 }

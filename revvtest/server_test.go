@@ -3,6 +3,7 @@ package revvtest_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -222,6 +223,29 @@ func TestServer_options(t *testing.T) {
 	assert.Len(t, page.Items, 2)
 }
 
+func TestServer_spentRefreshToken_revokesTheFamilyUnlessToldNotTo(t *testing.T) {
+	for detected, want := range map[bool]int{true: http.StatusBadRequest, false: http.StatusOK} {
+		server := revvtest.NewServer(t, revvtest.WithReuseDetection(detected))
+		renew := func(refreshToken string) (status int, next string) {
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/oauth/token",
+				strings.NewReader(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refreshToken}}.Encode()))
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			w := httptest.NewRecorder()
+			server.Handler().ServeHTTP(w, r)
+			var pair oauth2.Token
+			require.NoError(t, json.Unmarshal(w.Body.Bytes(), &pair), "%s", w.Body)
+			return w.Code, pair.RefreshToken
+		}
+		spent := server.Token().RefreshToken
+		status, next := renew(spent)
+		require.Equal(t, http.StatusOK, status)
+		status, _ = renew(spent)
+		require.Equal(t, http.StatusBadRequest, status)
+		status, _ = renew(next)
+		assert.Equal(t, want, status)
+	}
+}
+
 func TestServer_stateForTests(t *testing.T) {
 	server := revvtest.NewServer(t)
 	id := server.AddTemplate(revvtest.Template{Title: "Lease", Fields: []revvtest.Field{{Name: "Tenant", Required: true}}})
@@ -279,6 +303,10 @@ func TestServer_deliversWebhooks(t *testing.T) {
 	deliveries := server.Deliveries()
 	require.Len(t, deliveries, 1)
 	assert.Equal(t, "delivered", deliveries[0].State)
+	assert.NotEmpty(t, event.ID)
+	assert.Equal(t, event.ID, deliveries[0].EventID)
+	assert.WithinDuration(t, server.Now(), event.Timestamp.Time, time.Minute)
+	assert.Equal(t, receiver.URL+"/0123456789abcdef0123456789abcdef", deliveries[0].URL)
 	assert.Equal(t, http.StatusNoContent, deliveries[0].Attempts[0].Status)
 
 	require.NoError(t, server.Resend(deliveries[0].ID))

@@ -52,9 +52,12 @@ func TestTokenStore_brokenPromise_isFound(t *testing.T) {
 		finds   string
 	}{
 		{defects{nilForNone: true}, "an empty store has no token"},
+		{defects{tokenForNone: true}, "an empty store has no token"},
+		{defects{hidesError: true}, "an empty store has no token"},
 		{defects{dropsRefresh: true}, "what fn returns is saved"},
 		{defects{savesLate: true}, "what fn returns is saved"},
 		{defects{losesExpiry: true}, "what fn returns is saved"},
+		{defects{shiftsExpiry: true}, "what fn returns is saved"},
 		{defects{forgetsExpired: true}, "what fn returns is saved"},
 		{defects{merges: true}, "a token is replaced as a whole"},
 		{defects{callsTwice: true}, "fn is called once"},
@@ -78,7 +81,9 @@ func TestTokenStore_brokenPromise_isFound(t *testing.T) {
 		{defects{fewConnections: true}, "many accounts are updated at once"},
 		{defects{loadLocks: true}, "Load does not wait for Update"},
 		{defects{ignoresContext: true}, "waiting for the lock ends with the context"},
+		{defects{hidesContext: true}, "waiting for the lock ends with the context"},
 		{defects{ignoresContext: true}, "a context that is done calls nothing"},
+		{defects{hidesContext: true}, "a context that is done calls nothing"},
 		{defects{tossesCoin: true}, "a context that is done calls nothing"},
 		{defects{savesWithContext: true}, "a token is saved although the context ended"},
 		{defects{keepsLockOnPanic: true}, "a panic of fn unlocks the account"},
@@ -143,6 +148,9 @@ type defects struct {
 	losesSame, comparesPointers, sharesMemory, foldsCase, noLock, slow, oneLock, loadLocks, ignoresContext, tossesCoin,
 	savesWithContext, keepsLockOnPanic, cutsAccounts, forgetsExpired,
 	forgets,
+	shiftsExpiry, // as a database does with a time without its zone
+	tokenForNone, // beside ErrNoToken
+	hidesContext, // behind an error of its own
 	keepsHanded, // saves what fn got and gave back without a copy
 	impatient, // waits 20 ms for the lock
 	leases, // whose locks end after 20 ms
@@ -201,6 +209,9 @@ func (s *modelStore) put(account string, token *oauth2.Token) {
 	if s.defects.dropsRefresh {
 		token.RefreshToken = ""
 	}
+	if s.defects.shiftsExpiry && !token.Expiry.IsZero() {
+		token.Expiry = token.Expiry.Add(90 * time.Minute)
+	}
 	if s.defects.losesExpiry {
 		token.Expiry = time.Time{}
 	}
@@ -227,6 +238,9 @@ func (s *modelStore) lock(ctx context.Context, account string) (func(), error) {
 	if s.defects.ignoresContext {
 		ctx = context.WithoutCancel(ctx)
 	}
+	if s.defects.hidesContext {
+		return s.lockOrGiveUp(ctx, lock)
+	}
 	if ctx.Err() != nil && !s.defects.tossesCoin {
 		return nil, ctx.Err()
 	}
@@ -245,6 +259,20 @@ func (s *modelStore) lock(ctx context.Context, account string) (func(), error) {
 		return nil, ctx.Err()
 	case <-limit:
 		return nil, errors.New("the lock is taken")
+	}
+}
+
+// lockOrGiveUp does not say why it gives up.
+func (s *modelStore) lockOrGiveUp(ctx context.Context, lock chan struct{}) (func(), error) {
+	gaveUp := errors.New("gave up")
+	if ctx.Err() != nil {
+		return nil, gaveUp
+	}
+	select {
+	case lock <- struct{}{}:
+		return func() { <-lock }, nil
+	case <-ctx.Done():
+		return nil, gaveUp
 	}
 }
 
@@ -270,6 +298,9 @@ func (s *modelStore) Load(ctx context.Context, account string) (*oauth2.Token, e
 		defer unlock()
 	}
 	token := s.get(account)
+	if token == nil && s.defects.tokenForNone {
+		return &oauth2.Token{}, revv.ErrNoToken
+	}
 	if token == nil && !s.defects.nilForNone {
 		return nil, revv.ErrNoToken
 	}

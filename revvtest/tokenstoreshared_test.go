@@ -45,6 +45,24 @@ func TestSharedTokenStore_ofThisPackage_keepsAllPromises(t *testing.T) {
 	}
 }
 
+// A suite that runs nothing would find nothing wrong with any store.
+func TestTokenStore_checksEveryPromise(t *testing.T) {
+	opened := 0
+	TestTokenStore(t, func(*testing.T) revv.TokenStore {
+		opened++
+		return revv.NewMemoryStore()
+	})
+	assert.Equal(t, len(tokenStorePromises()), opened)
+
+	opened = 0
+	TestSharedTokenStore(t, func(*testing.T) (one, another revv.TokenStore) {
+		opened++
+		one = revv.NewMemoryStore()
+		return one, one
+	})
+	assert.Equal(t, len(tokenStorePromises())+len(sharedPromises()), opened)
+}
+
 // Each of these keeps all promises as long as there is one replica, which is why
 // [TestTokenStore] finds nothing.
 func TestSharedTokenStore_brokenPromise_isFound(t *testing.T) {

@@ -66,6 +66,32 @@ func TestLinks_ofAnEarlierSending_areGoodForNothing(t *testing.T) {
 	assert.Equal(t, revv.StageSent, a.document(d).Stage)
 }
 
+// After one has refused, the others are shown a document that they can only read.
+func TestLinks_ofTheOthers_areClosedAfterARefusal(t *testing.T) {
+	for path, body := range map[string]string{"acceptors": `{"acceptors":[%s]}`, "signers": `{"signers":[%s]}`} {
+		a := newAPI(t)
+		a.draft()
+		a.ok("POST", "/api/v2/doc-"+path+"/14", fmt.Sprintf(body, `{"user_email":"a@example.com"},{"user_email":"b@example.com"}`))
+		secrets := make([]string, 0, 2)
+		for _, mail := range a.Mails() {
+			for _, link := range mail.Links {
+				secret := strings.TrimPrefix(a.path(link), "/api/shared/documents/1")
+				secret, _, _ = strings.Cut(secret, "/doc-")
+				secrets = append(secrets, secretOf(secret))
+				break
+			}
+		}
+		require.Len(t, secrets, 2)
+		view, err := a.OpenLink(secrets[1])
+		require.NoError(t, err)
+		require.True(t, view.Open, path)
+		require.NoError(t, a.RefuseLink(secrets[0], "no"))
+		view, err = a.OpenLink(secrets[1])
+		require.NoError(t, err)
+		assert.False(t, view.Open, path)
+	}
+}
+
 func TestFolders_deleted_areNotThereAnyMore(t *testing.T) {
 	a := newAPI(t)
 	id, err := a.AddFolder(sandbox.Folder{Name: "Gone"})

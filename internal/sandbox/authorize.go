@@ -251,7 +251,7 @@ func sameRedirect(registered, given string) bool {
 		return false
 	}
 	g, err := url.Parse(given)
-	if err != nil || g.Scheme != r.Scheme || g.Hostname() != r.Hostname() || g.User != nil || !IsPort(g.Port()) {
+	if err != nil || g.Hostname() != r.Hostname() || !IsPort(g.Port()) {
 		return false
 	}
 	g.Host, r.Host = "", ""

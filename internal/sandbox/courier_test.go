@@ -205,6 +205,8 @@ func TestUnsubscribe_thenTheEnd_isNotDeliveredAfterARestart(t *testing.T) {
 			a.subscribe("http://slow", "DOCUMENT_STAGE_CHANGED")
 			a.sendDraft()
 			synctest.Wait()
+			a.subscribe("http://slow", "DOCUMENT_SIGNED") // neither is what was removed
+			a.subscribe("http://other", "DOCUMENT_STAGE_CHANGED")
 			a.ok("DELETE", "/api/webhooks/1", "")
 			killed, err := a.Export() // what a state file holds of it when the program is killed
 			require.NoError(t, err)

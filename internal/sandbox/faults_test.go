@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -113,6 +114,11 @@ func TestFaults_spoilTheRealAnswer(t *testing.T) {
 	assert.NotContains(t, members, "refresh_token")
 	_, members = a.token(refresh(a.tokens.RefreshToken))
 	assert.Equal(t, "internal_server_error", members["error"])
+
+	a.ClearFaults()
+	whole := a.do("GET", "/api/docs/14/download", "").Body.String()
+	a.fail(sandbox.Fault{Members: map[string]string{"id": "1"}}) // on every operation
+	assert.Equal(t, whole, a.do("GET", "/api/docs/14/download", "").Body.String(), "what has no members stays as it is")
 }
 
 func TestFaults_count(t *testing.T) {
@@ -147,16 +153,16 @@ func TestFaults_thatMakeNoSense(t *testing.T) {
 	a := newAPI(t)
 	for _, f := range []sandbox.Fault{
 		{Operation: "Documents.create"},
-		{Times: -1},
-		{After: -1},
-		{Delay: -1},
+		{Status: 500, Times: -1},
+		{Status: 500, After: -1},
+		{Status: 500, Delay: -1},
 		{Status: 500, Late: -1},
 		{Status: 500, Late: 1, Commit: true}, // carried out twice
 		{Truncate: true, Late: 1},            // carried out already
 		{Late: 1},
-		{StallAfter: -1},
-		{Drip: -1},
-		{GzipBomb: -1},
+		{Status: 500, StallAfter: -1},
+		{Status: 500, Drip: -1},
+		{Status: 500, GzipBomb: -1},
 		{Status: 100},
 		{Status: 600},
 		{Members: map[string]string{"x": "{"}},
@@ -366,26 +372,53 @@ func TestFaults_keepTheClientWaiting(t *testing.T) {
 func TestFaults_delayAndDrip_answerInTheEnd(t *testing.T) {
 	a := newAPI(t)
 	send := a.listening()
-	a.fail(sandbox.Fault{Delay: time.Millisecond, Drip: time.Microsecond})
+	a.fail(
+		sandbox.Fault{Delay: time.Millisecond, Drip: time.Microsecond, Times: 1},
+		sandbox.Fault{Status: http.StatusTeapot, Body: "[]", Drip: time.Microsecond},
+	)
+	for _, want := range []struct {
+		status int
+		body   string
+	}{{http.StatusOK, `{"Webhooks":[]}`}, {http.StatusTeapot, "[]"}} {
+		resp, err := send(t.Context(), "GET", "/api/webhooks", "")
+		require.NoError(t, err)
+		body, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		assert.Equal(t, want.status, resp.StatusCode)
+		assert.Equal(t, "application/json", resp.Header.Get("Content-Type"))
+		assert.Equal(t, int64(len(want.body)), resp.ContentLength)
+		assert.Equal(t, want.body, string(body))
+	}
+}
+
+func TestFaults_closeDelimited_hasTheHeadersOfTheAnswer(t *testing.T) {
+	a := newAPI(t)
+	send := a.listening()
+	a.fail(sandbox.Fault{CloseDelimited: true, Status: http.StatusTooManyRequests, RetryAfter: "7", Header: http.Header{"X-Request-Id": {"r1"}}})
 	resp, err := send(t.Context(), "GET", "/api/webhooks", "")
 	require.NoError(t, err)
-	body, err := io.ReadAll(resp.Body)
-	require.NoError(t, err)
 	require.NoError(t, resp.Body.Close())
-	assert.Equal(t, `{"Webhooks":[]}`, string(body))
+	assert.Equal(t, http.StatusTooManyRequests, resp.StatusCode)
+	assert.Equal(t, int64(-1), resp.ContentLength)
+	for name, want := range map[string]string{"Retry-After": "7", "X-Request-Id": "r1", "Content-Type": "application/json"} {
+		assert.Equal(t, want, resp.Header.Get(name))
+	}
 }
 
 func TestFaults_gzipBomb(t *testing.T) {
 	a := newAPI(t)
-	a.fail(sandbox.Fault{GzipBomb: 10 << 20})
+	a.fail(sandbox.Fault{GzipBomb: 10 << 20, ContentType: "application/problem+json"})
 	w := a.do("GET", "/api/webhooks", "")
+	assert.Equal(t, "application/problem+json", w.Header().Get("Content-Type"))
 	assert.Equal(t, "gzip", w.Header().Get("Content-Encoding"))
 	assert.Less(t, w.Body.Len(), 10<<20/100) // how well it is compressed, the release of Go decides
 	zip, err := gzip.NewReader(bytes.NewReader(w.Body.Bytes()))
 	require.NoError(t, err)
-	n, err := io.Copy(io.Discard, io.LimitReader(zip, 20<<20))
+	unpacked, err := io.ReadAll(io.LimitReader(zip, 20<<20))
 	require.NoError(t, err)
-	assert.Greater(t, n, int64(10<<20))
+	assert.Greater(t, len(unpacked), 10<<20)
+	assert.True(t, json.Valid(unpacked), "a client that reads it to the end finds nothing wrong")
 }
 
 // Without a connection to end, a handler ends as net/http expects it to.

@@ -188,6 +188,15 @@ func TestOAuth_registeredRedirectURLs(t *testing.T) {
 	assert.Contains(t, location, "from=revv")
 	_, err = a.Authorize(a.BaseURL()+"/oauth/authorize?"+a.request("redirect_uri", "http://localhost:2/cb").Encode(), true)
 	require.Error(t, err, "only the port of an address is free")
+
+	a = newAPI(t)
+	for _, other := range []string{
+		"https://127.0.0.1:8765/callback", "http://127.0.0.2:8765/callback", "http://user@127.0.0.1:8765/callback",
+		"http://127.0.0.1:0/callback", "http://127.0.0.1:8765/callback/", "http://127.0.0.1:8765/callback?from=revv",
+	} {
+		_, err = a.Authorize(a.BaseURL()+"/oauth/authorize?"+a.request("redirect_uri", other).Encode(), true)
+		require.ErrorContains(t, err, "redirect_uri", other)
+	}
 }
 
 func TestOAuth_badTrades(t *testing.T) {

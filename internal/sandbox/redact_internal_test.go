@@ -63,6 +63,12 @@ func TestRedaction_ofBodies(t *testing.T) {
 		{"", "--b\r\nContent-Disposition: form-data; name=\"client_secret\"\r\n\r\nhunter2\r\n--b--", noForm},
 		{"", "a=1&Password=hunter2&user%5Bpassword%5D=hunter2&user[x]=1", "a=1&Password=" + hidden + "&user%5Bpassword%5D=" + hidden + "&user[x]=1"},
 		{"", "", ""},
+		// Members come in any order: what is found must not be forgotten at the next one.
+		{
+			"Documents.Create", `{"a":{},"b":{},"c":{},"d":{},"e":{},"f":{},"g":{},"h":{},"i":{},"token":"hunter2"}`,
+			`{"a":{},"b":{},"c":{},"d":{},"e":{},"f":{},"g":{},"h":{},"i":{},"token":"` + hidden + `"}`,
+		},
+		{"Documents.Create", `{"a":[{"token":"hunter2"},{},1]}`, `{"a":[{"token":"` + hidden + `"},{},1]}`},
 		{"OAuth.Token", "grant_type=refresh_token&&refresh_token=hunter2&", "grant_type=refresh_token&&refresh_token=" + hidden + "&"},
 		{"OAuth.Token", `{"client_secret":"hunter2"}`, `{"client_secret":"` + hidden + `"}`},
 		{"OAuth.Token", "--b\r\n\r\nhunter2\r\n--b--", noForm},
@@ -99,5 +105,12 @@ func TestRedaction_ofHeadersAndQueries(t *testing.T) {
 	assert.Equal(t, "Bearer "+hidden, redacted.Get("Authorization"))
 	assert.Equal(t, "password", redacted.Get("GrantType"))
 	assert.Equal(t, secret, header.Get("X-Api-Key"), "a copy")
+	// What cannot be read may be the secret itself.
+	assert.Equal(t, hidden, redactHeader(http.Header{"Authorization": {secret}}).Get("Authorization"))
+	assert.Equal(t, Fingerprint("http://[::1/"+secret), redactHeader(http.Header{"Referer": {"http://[::1/" + secret}}).Get("Referer"))
+	assert.Equal(t, "%zz="+hidden, redactQuery("%zz=hunter2"))
+	for _, address := range []string{secret, "mailto:" + secret, "http://[::1/" + secret, "/hooks/" + secret} {
+		assert.Equal(t, Fingerprint(address), redactURL(address))
+	}
 	assert.Equal(t, "Access_Token="+hidden+"&token="+hidden+"&x=1&y", redactQuery("Access_Token=hunter2&token=hunter2&x=1&y"))
 }

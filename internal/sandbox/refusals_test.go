@@ -43,6 +43,7 @@ func TestRefusals(t *testing.T) {
 		{"no content type", "POST", "/api/docs", `{"template_id":21}`, 415, "must be application/json", []string{"Content-Type", ""}},
 		{"form content type", "POST", "/api/docs", `{"template_id":21}`, 415, "application/x-www-form-urlencoded", []string{"Content-Type", "application/x-www-form-urlencoded"}},
 		{"other charset", "POST", "/api/docs", `{"template_id":21}`, 415, "in UTF-8", []string{"Content-Type", "application/json; charset=latin1"}},
+		{"broken parameter", "POST", "/api/docs", `{"template_id":21}`, 415, "must be application/json", []string{"Content-Type", "application/json; charset"}},
 		{"compressed", "POST", "/api/docs", `{"template_id":21}`, 415, "Content-Encoding", []string{"Content-Encoding", "gzip"}},
 		// JSON.
 		{"no body", "POST", "/api/docs", "", 400, "the body is empty", []string{"Content-Type", "application/json"}},

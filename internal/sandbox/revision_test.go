@@ -2,6 +2,7 @@ package sandbox_test
 
 import (
 	"bytes"
+	"fmt"
 	"net/http"
 	"testing"
 
@@ -30,9 +31,29 @@ func TestRevision_growsWithWhatAnExportShows(t *testing.T) {
 		do   func()
 	}{
 		{"document", func() { a.draft() }},
+		{"document by a program", func() { a.ok("POST", "/api/docs", `{"template_id":21}`) }},
 		{"contact", func() { a.ok("POST", "/api/contacts", `{"name":"A","email":"a@example.com"}`) }},
+		{"contact changed", func() { a.ok("POST", "/api/contacts", `{"name":"B","email":"a@example.com"}`) }},
 		{"folder", func() { a.ok("POST", "/api/folders/", `{"name":"A"}`) }},
 		{"webhook", func() { require.NoError(t, a.Subscribe("DOCUMENT_CLOSED", "http://127.0.0.1:1/")) }},
+		{"fields", func() { a.ok("PUT", "/api/docs/15/fields", `{"fields":[{"name":"Fee","value":"7"}]}`) }},
+		{"move", func() { a.ok("PUT", "/api/docs/15/folder", `{"folder_id":100003}`) }},
+		{"clone", func() { a.ok("POST", "/api/documents/14/clone", `{"title":"Another"}`) }},
+		{"magic link", func() {
+			a.ok("POST", "/api/perma-link", `{"object_id":"`+string(a.Documents()[0].ObjectID)+`","object_type":"DOC"}`)
+		}},
+		{"share", func() {
+			a.ok("POST", "/api/v2/doc-recipients/14", `{"collaborators":[{"user_email":"r@example.com"}],"isReview":false,"reviewerEmailMessage":""}`)
+		}},
+		{"send", func() { a.ok("POST", "/api/v2/doc-signers/14", `{"signers":[{"user_email":"s@example.com"}]}`) }},
+		{"signature", func() { require.NoError(t, a.Sign(14, "s@example.com", nil)) }},
+		{"template", func() {
+			_, err := a.AddTemplate(sandbox.Template{Title: "A"})
+			require.NoError(t, err)
+		}},
+		{"contact deleted", func() { a.ok("DELETE", "/api/contacts/5001", "") }},
+		{"folder deleted", func() { a.ok("DELETE", "/api/folders/100003", "") }},
+		{"webhook removed", func() { a.ok("DELETE", "/api/webhooks/1", "") }},
 		{"tokens", func() { a.IssueTokens() }},
 		{"login", func() {
 			const login = `{"user_email":"owner@example.com","password":"revv-sandbox","org_domain":"sandbox"}`
@@ -95,7 +116,32 @@ func TestImport_takesUpWhatWasNotDelivered(t *testing.T) {
 	deliveries := second.Deliveries()
 	require.Len(t, deliveries, 1)
 	assert.Equal(t, sandbox.DeliveryDelivered, deliveries[0].State)
+	exported, err = second.Export()
+	require.NoError(t, err)
+	third := newAPI(t)
+	require.NoError(t, third.Import(exported))
+	third.wait()
+	assert.Equal(t, deliveries, third.Deliveries(), "what has arrived is not delivered again")
 	assert.Equal(t, []string{"https://app.example.com/callback"}, second.App().RedirectURLs, "a matter of the options")
+}
+
+// What a caller was given does not change behind its back.
+func TestDocument_isACopy(t *testing.T) {
+	a := newAPI(t)
+	id, err := a.CreateDocument(templateService, "", 0)
+	require.NoError(t, err)
+	path := fmt.Sprint(id)
+	a.ok("PUT", "/api/docs/"+path+"/fields", `{"fields":[{"name":"Client","value":"Acme"},{"name":"Start date","value":"2021-07-01"}]}`)
+	a.ok("POST", "/api/v2/doc-signers/"+path, `{"signers":[{"user_email":"s@example.com"}]}`)
+	before, _ := a.Document(id)
+	require.NoError(t, a.Sign(id, "s@example.com", []sandbox.FieldValue{{Name: "Fee", Value: "7"}}))
+	assert.Empty(t, before.Fields[2].Value)
+	assert.Equal(t, sandbox.PartyOpen, before.Signers[0].State)
+
+	a.ok("POST", "/api/v2/doc-acceptors/"+fmt.Sprint(a.draft().ID), `{"acceptors":[{"user_email":"s@example.com"}]}`)
+	before, _ = a.Document(id + 1)
+	require.NoError(t, a.Accept(id+1, "s@example.com"))
+	assert.Equal(t, sandbox.PartyOpen, before.Acceptors[0].State)
 }
 
 func TestPreflight_namesTheHeadersThatWereAskedFor(t *testing.T) {

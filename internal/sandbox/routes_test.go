@@ -148,6 +148,8 @@ func TestRoutes_answerInTheShapeOfTheContract(t *testing.T) {
 		seen[r.Operation] = true
 		assert.Empty(t, r.Problem, "%s %s", r.Method, r.Path)
 	}
+	assert.True(t, seen["Documents.MagicLink"])
+	assert.True(t, seen["Documents.Download"])
 	for _, step := range steps {
 		if step.operation != "Folders.List" { // the same request as Documents.List
 			assert.True(t, seen[step.operation], step.operation)
@@ -197,6 +199,14 @@ func TestRoutes_canBeChanged(t *testing.T) {
 	assert.Contains(t, a.refused(http.StatusNotFound, "POST", "/api/docs", `{"template_id":21}`), "no operation lives at /api/docs")
 }
 
+// A route with a slash at its end is one path, and not all that begin with it.
+func TestRoutes_belowOneThatEndsWithASlash_areUnknown(t *testing.T) {
+	a := newAPI(t)
+	for _, path := range []string{"/api/docstemplate/21", "/api/docstemplate/x/y", "/api/folders/1/documents"} {
+		a.refused(http.StatusNotFound, "GET", path, "")
+	}
+}
+
 // The table of the sandbox knows every route of the client.
 func TestRoutes_areAllServed(t *testing.T) {
 	defaults := reflect.ValueOf(revv.DefaultRoutes())
@@ -206,6 +216,16 @@ func TestRoutes_areAllServed(t *testing.T) {
 		path = strings.NewReplacer("{id}", "1", "{doc_no}", "DOC-000001", "{object_id}", "DOC-abcdefghijkl").Replace(path)
 		w := a.do(method, path, "", "AccessToken", "")
 		assert.Equal(t, http.StatusUnauthorized, w.Code, "%s: %s %s", defaults.Type().Field(i).Name, method, path)
+	}
+}
+
+// Whoever changes the wrong field has to learn which one it was.
+func TestNew_badRoute_isNamedByItsField(t *testing.T) {
+	for field := range reflect.TypeFor[revv.Routes]().Fields() {
+		var routes revv.Routes
+		reflect.ValueOf(&routes).Elem().FieldByIndex(field.Index).SetString("nowhere")
+		_, err := sandbox.New(sandbox.Options{Routes: routes})
+		require.ErrorContains(t, err, "Routes."+field.Name+`: "nowhere"`)
 	}
 }
 

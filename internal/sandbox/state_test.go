@@ -72,6 +72,8 @@ func TestSnapshot(t *testing.T) {
 		require.Error(t, b.Import([]byte(bad)), bad)
 	}
 	require.NoError(t, b.Import(again))
+	require.Error(t, b.Import(damaged(t, again, `"random": "[^"]*"`, `"random": "AAAA"`)), "ids would come twice")
+	require.ErrorContains(t, b.Import(damaged(t, again, `"folders": \[\s*\{\s*"id": 1,`, `"folders": [{"id": 2,`)), "main folder")
 	for _, missing := range []string{"client_id", "client_secret", "email"} { // the first e-mail is the owner's
 		require.Error(t, b.Import(damaged(t, again, `"`+missing+`": "[^"]*"`, `"`+missing+`": ""`)), missing)
 	}
