@@ -369,9 +369,6 @@ func (r *refresher) refresh(ctx context.Context, refreshToken string) (*oauth2.T
 }
 
 func isTimeout(err error) bool {
-	t, ok := errors.AsType[interface {
-		error
-		Timeout() bool
-	}](err)
-	return ok && t.Timeout()
+	var t interface{ Timeout() bool }
+	return errors.As(err, &t) && t.Timeout()
 }
