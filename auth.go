@@ -397,8 +397,8 @@ func (c OAuthConfig) Exchange(ctx context.Context, code, verifier string) (*oaut
 	}
 	arrived := false
 	for try := 1; ; try++ {
-		reply := endpoint.post(ctx, form)
-		arrived = reply.correctUnreachable(arrived)
+		reply := endpoint.post(ctx, form, arrived)
+		arrived = arrived || reply.sent
 		if reply.outcome == retry.Success {
 			return reply.token, nil
 		}

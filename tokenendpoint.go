@@ -67,25 +67,17 @@ type tokenReply struct {
 	err           *Error
 }
 
-// correctUnreachable corrects the error if an earlier form may have arrived: then the endpoint is not
-// unreachable. It returns whether a form may have arrived by now.
-func (r *tokenReply) correctUnreachable(arrived bool) bool {
-	if arrived && r.err != nil {
-		r.err.kinds = slices.DeleteFunc(r.err.kinds, func(kind error) bool { return errors.Is(kind, ErrUnreachable) })
-	}
-	return arrived || r.sent
-}
-
-// post sends a form once. The error shows nothing of the form.
-func (e *tokenEndpoint) post(ctx context.Context, form url.Values) tokenReply {
-	r := e.send(ctx, form)
+// post sends a form once. If an earlier form may have arrived, the endpoint is not
+// unreachable. The error shows nothing of the form.
+func (e *tokenEndpoint) post(ctx context.Context, form url.Values, arrived bool) tokenReply {
+	r := e.send(ctx, form, arrived)
 	if r.err != nil {
 		r.err.cause = concealed(r.err.cause, form.Get("refresh_token"), form.Get("code"), form.Get("code_verifier"), form.Get("client_secret"))
 	}
 	return r
 }
 
-func (e *tokenEndpoint) send(ctx context.Context, form url.Values) tokenReply {
+func (e *tokenEndpoint) send(ctx context.Context, form url.Values, arrived bool) tokenReply {
 	a := &attempt{class: retry.Consequences}
 	a.reached.Store(true)
 	target := *e.url
@@ -105,7 +97,7 @@ func (e *tokenEndpoint) send(ctx context.Context, form url.Values) tokenReply {
 		switch {
 		case ctx.Err() != nil:
 			outcome, err = retry.Done, ctx.Err()
-		case a.unreached(err):
+		case !arrived && a.unreached(err):
 			failure.kinds = []error{ErrUnreachable}
 		}
 		failure.cause = withoutURL(err)
@@ -335,8 +327,8 @@ func (r *refresher) refresh(ctx context.Context, refreshToken string) (*oauth2.T
 			form.Set("client_id", config.ClientID)
 			form.Set("client_secret", config.ClientSecret)
 		}
-		reply := r.endpoint.post(ctx, form)
-		arrived = reply.correctUnreachable(arrived)
+		reply := r.endpoint.post(ctx, form, arrived)
+		arrived = arrived || reply.sent
 		if reply.outcome == retry.Success {
 			if reply.token.RefreshToken == "" {
 				reply.token.RefreshToken = refreshToken

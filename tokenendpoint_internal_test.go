@@ -45,7 +45,7 @@ func endpointAnswering(status int, body string, header http.Header) *tokenEndpoi
 func TestTokenEndpoint_everyRedirect_isRefused(t *testing.T) {
 	t.Parallel()
 	for status, redirected := range map[int]bool{299: false, 300: true, 301: true, 308: true, 399: true, 400: false} {
-		reply := endpointAnswering(status, "", http.Header{"Location": {"https://example.com/"}}).post(t.Context(), nil)
+		reply := endpointAnswering(status, "", http.Header{"Location": {"https://example.com/"}}).post(t.Context(), nil, false)
 		require.NotNil(t, reply.err, status)
 		assert.Equal(t, redirected, errors.Is(reply.err, ErrRedirected), status)
 	}
