@@ -7,8 +7,6 @@ import (
 	"sort"
 	"strings"
 
-	"golang.org/x/oauth2"
-
 	"github.com/revv-go/revv/internal/secret"
 )
 
@@ -123,15 +121,8 @@ func appendParts(secrets, values []string) []string {
 	return secrets
 }
 
-// tokens lists the access tokens that were sent.
-func (p *prepared) tokens() (texts []string) {
-	for _, token := range append([]*oauth2.Token{p.token}, p.before...) {
-		if token != nil {
-			texts = append(texts, token.AccessToken)
-		}
-	}
-	return texts
-}
+// tokens lists the secrets of the tokens that were sent.
+func (p *prepared) tokens() []string { return append(textsOf(p.token), textsOf(p.before...)...) }
 
 // safe makes a text of the service fit for an error, a log line and a terminal: without
 // the secrets of the call, and printable.
