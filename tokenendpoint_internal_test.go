@@ -257,7 +257,7 @@ func TestTokenEndpoint_tokenFromATransport_isTaken(t *testing.T) {
 			trace.GotConn(httptrace.GotConnInfo{})
 			return answer(r)
 		}
-		reply := endpoint.post(t.Context(), nil)
+		reply := endpoint.post(t.Context(), nil, false)
 		assert.Equal(t, want, reply.outcome, body)
 		assert.Equal(t, want == retry.Success, reply.err == nil, body)
 	}
