@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"net/http"
 	"net/url"
 	"slices"
@@ -262,10 +261,10 @@ const maxLifetime = 10 * 365 * 24 * 3600
 // decides.
 func lifetime(raw json.RawMessage) int64 {
 	seconds, err := strconv.ParseFloat(tokenText(raw), 64)
-	if err != nil || math.IsNaN(seconds) || seconds < 1 || seconds > maxLifetime {
-		return 0
+	if err == nil && seconds >= 1 && seconds <= maxLifetime {
+		return int64(seconds)
 	}
-	return int64(seconds)
+	return 0 // for NaN as well
 }
 
 // waitToRepeat waits until the form may be sent once more, and reports whether it may. After the
