@@ -183,10 +183,7 @@ func (s *FileStore) Forget(ctx context.Context, account string) error {
 }
 
 func (s *FileStore) check(ctx context.Context, op, account string) error {
-	if s == nil || s.dir == "" {
-		return invalidArgument(op, "store", "must come from NewFileStore")
-	}
-	return checkStoreCall(ctx, op, account)
+	return checkStoreCall(ctx, op, account, "NewFileStore", s != nil && s.dir != "")
 }
 
 // lock takes the lock within the process first, so that only one goroutine of each

@@ -160,10 +160,7 @@ func (s *EncryptedStore) Forget(ctx context.Context, account string) error {
 }
 
 func (s *EncryptedStore) check(ctx context.Context, op, account string) error {
-	if s == nil || s.inner == nil {
-		return invalidArgument(op, "store", "must come from NewEncryptedStore")
-	}
-	return checkStoreCall(ctx, op, account)
+	return checkStoreCall(ctx, op, account, "NewEncryptedStore", s != nil && s.inner != nil)
 }
 
 func (s *EncryptedStore) seal(op, account string, token *oauth2.Token) (*oauth2.Token, error) {

@@ -205,10 +205,7 @@ func (s *MemoryStore) Forget(ctx context.Context, account string) error {
 }
 
 func (s *MemoryStore) check(ctx context.Context, op, account string) error {
-	if s == nil || s.tokens == nil {
-		return invalidArgument(op, "store", "must come from NewMemoryStore")
-	}
-	return checkStoreCall(ctx, op, account)
+	return checkStoreCall(ctx, op, account, "NewMemoryStore", s != nil && s.tokens != nil)
 }
 
 func (s *MemoryStore) stored(account string) *oauth2.Token {
@@ -326,7 +323,12 @@ func sameToken(a, b *oauth2.Token) bool {
 		a.Expiry.Equal(b.Expiry) && a.ExpiresIn == b.ExpiresIn
 }
 
-func checkStoreCall(ctx context.Context, op, account string) error {
+// checkStoreCall checks what the methods of all our stores are given, and that the store
+// was made by its constructor.
+func checkStoreCall(ctx context.Context, op, account, constructor string, made bool) error {
+	if !made {
+		return invalidArgument(op, "store", "must come from "+constructor)
+	}
 	if err := checkContext(ctx, op); err != nil {
 		return err
 	}
