@@ -384,8 +384,6 @@ func (c *core) roundTrip(ctx context.Context, p *prepared, a *attempt, extra htt
 	}
 	target := p.url
 	req := newRequest(ctx, p.route.Method, &target, c.header(p, extra), p.body)
-	// net/http would log what arrives after an answer on a connection that is kept open.
-	req.Close = p.name == operations[opCreateMagicLink].name
 	if p.body != nil {
 		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(p.body)), nil }
 	}

@@ -110,24 +110,6 @@ func TestMagicLink_sendsTheObjectAndReadsTheURL(t *testing.T) {
 	assert.Equal(t, "https://sandbox.example.com/perma/DOC/000000000000000/Offer---M-ller---S-hne", link.URL())
 }
 
-// What a broken server sends after its answer goes to the log of net/http if the connection
-// is kept, and may be the rest of a link.
-func TestMagicLink_connectionIsNotKept(t *testing.T) {
-	t.Parallel()
-	for _, op := range operationCalls() {
-		var kept []bool
-		s := &service{answer: func(r *http.Request) (*http.Response, error) {
-			kept = append(kept, !r.Close)
-			return reply(http.StatusForbidden, ""), nil
-		}}
-		for _, options := range [][]revv.Option{nil, {revv.WithMiddleware(through(func(*http.Request) {}))}} {
-			require.Error(t, op.call(t.Context(), s.client(t, options...)))
-		}
-		want := op.field != "CreateMagicLink"
-		assert.Equal(t, []bool{want, want}, kept, op.field)
-	}
-}
-
 func TestMagicLink_answerWithoutAWebAddress_isMalformed(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{`{}`, `{"url":""}`, `{"url":null}`, `{"url":"perma/DOC/x"}`, `{"url":"javascript:alert(1)"}`, `{"url":"https:///x"}`, `{"url":"ftp://example.com/x"}`, `{"url":7}`, `[]`} {
