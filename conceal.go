@@ -121,7 +121,7 @@ func appendParts(secrets, values []string) []string {
 	return secrets
 }
 
-// tokens lists the secrets of the tokens that were sent.
+// tokens lists the secrets of the tokens whose access tokens were sent.
 func (p *prepared) tokens() []string { return append(textsOf(p.token), textsOf(p.before...)...) }
 
 // safe makes a text of the service fit for an error, a log line and a terminal: without

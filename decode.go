@@ -52,7 +52,7 @@ func decodeNothing(body []byte) error {
 }
 
 // decodeAcknowledgement is the decoder of operations whose answer is not known. It is like
-// decodeNothing, but refuses an answer that reports an error.
+// decodeNothing, but refuses an answer that reports an error or denies its success.
 func decodeAcknowledgement(body []byte) error {
 	if err := decodeNothing(body); err != nil {
 		return err

@@ -145,11 +145,11 @@ func contract(ctx context.Context, client *revv.Client, template revv.TemplateID
 		Message:    "Please sign our agreement.",
 	})
 	if err != nil {
-		return nil, err
+		return doc, err // with the document: revv.MaybeApplied(err) has to be looked into
 	}
 	now, err := client.Documents.Get(ctx, doc.ID)
 	if err != nil || !now.Stage.Reached(revv.StageSent) {
-		return nil, errors.Join(revv.ErrOutcomeUnknown, err) // reported as sent, and not seen to be
+		return doc, errors.Join(revv.ErrOutcomeUnknown, err) // reported as sent, and not seen to be
 	}
 	return now, nil
 }
@@ -358,9 +358,12 @@ func ExampleMaybeApplied_queue() {
 			context.DeadlineExceeded, context.Canceled, io.EOF, io.ErrUnexpectedEOF,
 		}
 		_, cut := errors.AsType[net.Error](err)
+		e, _ := errors.AsType[*revv.Error](err)
 		switch {
 		case revv.MaybeApplied(err): // first of all: such an error can be others as well
 			return "look"
+		case e != nil && (e.StatusCode == http.StatusNotImplemented || e.StatusCode == http.StatusHTTPVersionNotSupported):
+			return "give up"
 		case errors.Is(err, revv.ErrReauthorizationRequired), errors.Is(err, revv.ErrNoToken):
 			return "ask a person"
 		case cut || slices.ContainsFunc(passing, func(target error) bool { return errors.Is(err, target) }):
@@ -373,7 +376,7 @@ func ExampleMaybeApplied_queue() {
 	defer server.Close()
 	id := server.AddDocument(server.AddTemplate(revvtest.Template{Title: "Lease"}), "Lease of 1 Example Street")
 	client := server.Client(revv.WithRetry(revv.RetryPolicy{MaxAttempts: 1}))
-	for _, fault := range []revvtest.Fault{{Status: 502}, {Status: 429}, {Reset: true}, {Status: 403}} {
+	for _, fault := range []revvtest.Fault{{Status: 502}, {Status: 429}, {Reset: true}, {Status: 403}, {Status: 501}} {
 		fault.Operation, fault.Times = "Documents.SendForESign", 1
 		server.Fail(fault)
 		err := client.Documents.SendForESign(context.Background(), id, revv.SendParams{Recipients: []revv.Person{{Email: "tenant@example.com"}}})
@@ -384,6 +387,7 @@ func ExampleMaybeApplied_queue() {
 	// 429 later
 	// 0 look
 	// 403 give up
+	// 501 give up
 }
 
 func ExampleClient_Do() {

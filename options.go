@@ -162,8 +162,8 @@ func WithUserAgent(text string) Option {
 }
 
 // WithLogger logs each attempt at debug level, with the keys operation, route, attempt,
-// status, took and request_id, and with error if there was no readable answer. Headers,
-// queries and bodies are not logged. Renewals of
+// status, took and request_id, and with error for what went wrong beside the status, in the
+// words of the error of the call. Headers, queries and bodies are not logged beyond that. Renewals of
 // tokens are logged by OAuthConfig.Logger instead; they do not go through middleware
 // either.
 func WithLogger(logger *slog.Logger) Option {
