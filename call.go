@@ -131,7 +131,7 @@ func (c *core) prepare(ctx context.Context, call *call, opts []CallOption) (*pre
 
 // path expands the route of a call with its id, or in a call of Do with the values of
 // WithPathValue.
-func (c *call) path(given entries) (path, escaped string, err error) {
+func (c *call) path(given valuesByKey) (path, escaped string, err error) {
 	id := c.input.id
 	if id.rule != "" {
 		return "", "", invalidArgument(c.name, id.name, id.rule)
@@ -195,7 +195,7 @@ func (c *core) settingsOf(op string, opts []CallOption) (*callSettings, error) {
 	return &s, errors.Join(s.problems...)
 }
 
-func encodeQuery(params any, extra entries) (string, error) {
+func encodeQuery(params any, extra valuesByKey) (string, error) {
 	if params == nil {
 		return url.Values(extra).Encode(), nil
 	}

@@ -89,9 +89,9 @@ type callSettings struct {
 
 	retry     RetryPolicy
 	timeout   time.Duration
-	header    secret.Value[entries] // of [WithHeader]
-	query     secret.Value[entries] // of [WithQuery]
-	path      secret.Value[entries] // of [WithPathValue]
+	header    secret.Value[valuesByKey] // of [WithHeader]
+	query     secret.Value[valuesByKey] // of [WithQuery]
+	path      secret.Value[valuesByKey] // of [WithPathValue]
 	capture   func(Response)
 	progress  func(done, total int64)
 	overwrite bool
@@ -163,9 +163,9 @@ func WithUserAgent(text string) Option {
 
 // WithLogger logs each attempt at debug level, with the keys operation, route, attempt,
 // status, took and request_id, and with error for what went wrong beside the status, in the
-// words of the error of the call. Headers, queries and bodies are not logged beyond that. Renewals of
-// tokens are logged by OAuthConfig.Logger instead; they do not go through middleware
-// either.
+// words of the error of the call. Headers, queries and bodies are not logged beyond that.
+// Renewals of tokens are logged by OAuthConfig.Logger instead; they do not go through
+// middleware either.
 func WithLogger(logger *slog.Logger) Option {
 	return clientOption(func(s *settings) {
 		s.once("WithLogger")
@@ -312,13 +312,13 @@ func WithHeader(key, value string) SharedOption {
 	})
 }
 
-// entries are what options add to a call, by key, as [http.Header] and [url.Values] hold it.
-type entries = map[string][]string
+// valuesByKey is what options add to a call, in the form of [http.Header] and [url.Values].
+type valuesByKey = map[string][]string
 
-// with returns a copy of entries with one more, because all calls share those of the
+// with returns a copy of old with one more key, because all calls share what is set for the
 // client.
-func with(old secret.Value[entries], key, value string) secret.Value[entries] {
-	added := make(entries)
+func with(old secret.Value[valuesByKey], key, value string) secret.Value[valuesByKey] {
+	added := make(valuesByKey)
 	maps.Copy(added, old.Reveal())
 	added[key] = []string{value}
 	return secret.New(added)

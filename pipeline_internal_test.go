@@ -139,8 +139,8 @@ func TestFailBefore_keepsWhatTheLastAttemptEndedWith(t *testing.T) {
 func TestSafe_hidesValuesOfEightBytes(t *testing.T) {
 	t.Parallel()
 	p := patientCall()
-	p.settings.header = secret.New(entries{"X-Short": {"1234567"}, "X-Long": {"abcdefgh"}})
-	p.settings.query = secret.New(entries{"short": {"7654321"}, "long": {"h/g/f/e/"}})
+	p.settings.header = secret.New(valuesByKey{"X-Short": {"1234567"}, "X-Long": {"abcdefgh"}})
+	p.settings.query = secret.New(valuesByKey{"short": {"7654321"}, "long": {"h/g/f/e/"}})
 	assert.Equal(t, "1234567 [redacted] 7654321 [redacted] [redacted]", p.safe("1234567 abcdefgh 7654321 h/g/f/e/ h%2Fg%2Ff%2Fe%2F"))
 }
 
