@@ -65,13 +65,14 @@ func decodeAcknowledgement(body []byte) error {
 
 // complains returns the name of a member with which an answer says that something is wrong.
 func complains(body []byte) string {
-	for i, value := range wire.Select(body, verdictMembers...) {
-		denies := wire.Kind(value) == 'f'
-		if i < errorMembers {
-			denies = value != nil && !isEmptyValue(value)
+	for i, value := range wire.Select(body, errorMembers...) {
+		if value != nil && !isEmptyValue(value) {
+			return errorMembers[i]
 		}
-		if denies {
-			return verdictMembers[i]
+	}
+	for i, value := range wire.Select(body, successMembers...) {
+		if wire.Kind(value) == 'f' {
+			return successMembers[i]
 		}
 	}
 	return ""
@@ -91,13 +92,14 @@ func isEmptyValue(value []byte) bool {
 	return len(bytes.Trim(value, "0.-+eE")) == 0
 }
 
-// verdictMembers are members with which an answer says what became of a request: the first
-// errorMembers of them are not there, or empty, in a real success, and the others not false.
+// In the answer to a real success, errorMembers are not there, or empty, and successMembers
+// are not false.
 //
-//nolint:gochecknoglobals // a constant list; Go has no constant slices
-var verdictMembers = []string{"error", "errors", "success", "ok"}
-
-const errorMembers = 2
+//nolint:gochecknoglobals // constant lists; Go has no constant slices
+var (
+	errorMembers   = []string{"error", "errors"}
+	successMembers = []string{"success", "ok"}
+)
 
 // decodeInto decodes the whole body. If out points to bytes, they become the body.
 func decodeInto(body []byte, out any) error {

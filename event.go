@@ -217,9 +217,9 @@ const (
 // the event's id, or, if it has none or only that of its document, of a SHA-256 digest of the
 // event as it came, without regard to white space between its parts. That the id is that of
 // the event is a stand-in: if two events of an account have the same one, use a key of your
-// own, such as type, document and timestamp together. Remember the key in the transaction that acts on the event, or
-// after an action that may run twice: if the program dies in between, an event that was
-// remembered first is lost. If you receive events of several
+// own, such as type, document and timestamp together. Remember the key in the transaction
+// that acts on the event, or after an action that may run twice: if the program dies in
+// between, an event that was remembered first is lost. If you receive events of several
 // accounts, remember the key together with the account: it is not known whether ids
 // differ between accounts. The key of a nil event is empty.
 func (e *Event) Key() string {

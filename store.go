@@ -30,8 +30,8 @@ import (
 // An account is any text that is not empty; two accounts that differ in a single byte are
 // two accounts. Tokens never share memory with the store: it takes and returns copies,
 // with the fields AccessToken, TokenType, RefreshToken and Expiry, and with ExpiresIn if
-// the store has a place for it: without it, a token that lives 30 s or
-// less is renewed at each start of a program. All methods must be safe for concurrent use.
+// the store has a place for it: without it, a token that lives 30 s or less is renewed at
+// each start of a program. All methods must be safe for concurrent use.
 //
 // [MemoryStore] and [FileStore] implement TokenStore; [EncryptedStore] wraps any
 // implementation.
