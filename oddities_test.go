@@ -76,25 +76,6 @@ func TestDownload_keyOfAStorage_isInNoErrorAndNoHeader(t *testing.T) {
 	}
 }
 
-// A refresh token is not sent with a call, but a source of tokens hands it over with the access
-// token: nothing shows it, either.
-func TestCall_refreshTokenOfASource_isInNoErrorAndNoHeader(t *testing.T) {
-	t.Parallel()
-	const secret = "SENTINEL-of-a-refresh-token"
-	source := revv.FromTokenSource(oauth2.StaticTokenSource(&oauth2.Token{AccessToken: anyToken, RefreshToken: secret}))
-	network := newSwitchboard(func(*http.Request) (*http.Response, error) {
-		return reply(http.StatusForbidden, `{"error":"DENIED","message":"`+secret+`"}`, "Content-Type", "application/json; from="+secret, "X-Token", secret), nil
-	})
-	client, err := revv.NewClient(source, revv.WithBaseURL(apiBase), revv.WithHTTPClient(&http.Client{Transport: network}))
-	require.NoError(t, err)
-	var response revv.Response
-	err = readOne(t.Context(), client, revv.CaptureResponse(&response))
-	require.ErrorIs(t, err, revv.ErrForbidden)
-	assert.Contains(t, err.Error(), "[redacted]")
-	assert.Equal(t, "application/json; from=[redacted]", response.Header.Get("Content-Type"))
-	assert.NotContains(t, fmt.Sprintf("%+v %+v", response, failure(t, err)), secret)
-}
-
 // The address of a storage that the download does not go to is a key all the same.
 func TestDownload_redirectThatIsRefused_isInNoErrorAndNoHeader(t *testing.T) {
 	t.Parallel()

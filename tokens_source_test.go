@@ -265,3 +265,22 @@ func TestStaticToken_isSentAsItIsAndNeverRenewed(t *testing.T) {
 		assertKeepsSecrets(t, w.authority.hidden(), w.client)
 	})
 }
+
+// A refresh token is not sent with a call, but a source of tokens hands it over with the access
+// token: nothing shows it, either.
+func TestFromTokenSource_refreshToken_isInNoErrorAndNoHeader(t *testing.T) {
+	t.Parallel()
+	const secret = "SENTINEL-of-a-refresh-token"
+	source := revv.FromTokenSource(oauth2.StaticTokenSource(&oauth2.Token{AccessToken: anyToken, RefreshToken: secret}))
+	network := newSwitchboard(func(*http.Request) (*http.Response, error) {
+		return reply(http.StatusForbidden, `{"error":"DENIED","message":"`+secret+`"}`, "Content-Type", "application/json; from="+secret, "X-Token", secret), nil
+	})
+	client, err := revv.NewClient(source, revv.WithBaseURL(apiBase), revv.WithHTTPClient(&http.Client{Transport: network}))
+	require.NoError(t, err)
+	var response revv.Response
+	err = readOne(t.Context(), client, revv.CaptureResponse(&response))
+	require.ErrorIs(t, err, revv.ErrForbidden)
+	assert.Contains(t, err.Error(), "[redacted]")
+	assert.Equal(t, "application/json; from=[redacted]", response.Header.Get("Content-Type"))
+	assert.NotContains(t, fmt.Sprintf("%+v %+v", response, failure(t, err)), secret)
+}
