@@ -98,7 +98,8 @@ var (
 // with consequences, except with status 307 or 308, because many servers redirect once
 // they have done what was asked.
 //
-// After a write with consequences, read the state back and do not repeat the call. An
+// After a write with consequences, read the state back and do not repeat the call; after a
+// send, [DocumentsService.SendOutcome] does that. An
 // idempotent write is never ErrOutcomeUnknown, and can always be repeated.
 func MaybeApplied(err error) bool {
 	return errors.Is(err, ErrOutcomeUnknown) || errors.Is(err, ErrAppliedResponseUnreadable) || errors.Is(err, errDone)

@@ -175,11 +175,12 @@ func file(ctx context.Context, client *revv.Client, number revv.DocumentNumber) 
 func send(ctx context.Context, client *revv.Client, doc *revv.Document, people []revv.Person) error {
 	err := client.Documents.SendForESign(ctx, doc.ID, revv.SendParams{Recipients: people})
 	switch {
-	case revv.MaybeApplied(err):
-		now, readErr := client.Documents.Get(ctx, doc.ID) // look, and do not send again
-		if readErr == nil && now.Stage.Reached(revv.StageSent) {
-			return nil // it was sent
-		} // still a draft: that proves nothing yet, the request may be on its way
+	case revv.MaybeApplied(err): // look, and do not send again
+		outcome, readErr := client.Documents.SendOutcome(ctx, doc.ID, time.Now(), time.Minute)
+		if outcome == revv.SendApplied {
+			return nil
+		} // revv.SendPending: that proves nothing yet, the request may be on its way
+		err = errors.Join(err, readErr)
 	case errors.Is(err, revv.ErrReauthorizationRequired):
 		return fmt.Errorf("please connect Revv again: %w", err)
 	}
@@ -280,28 +281,36 @@ func ExampleDocumentsService_SendForESign() {
 
 // The answer to a send is lost: look what became of it, and give the request time to
 // arrive before you conclude that it never will.
-func ExampleDocumentsService_SendForESign_outcomeUnknown() {
+func ExampleDocumentsService_SendOutcome() {
 	server := revvtest.NewServer(nil)
 	defer server.Close()
 	client, ctx := server.Client(), context.Background()
 	id := server.AddDocument(server.AddTemplate(revvtest.Template{Title: "Lease"}), "Lease of 1 Example Street")
 	params := revv.SendParams{Recipients: []revv.Person{{Email: "tenant@example.com"}}}
-	const settle, look = time.Minute, 10 * time.Millisecond // every few seconds in real life
 
 	// The connection is cut, but the request arrives a little later.
 	server.Fail(revvtest.Fault{Operation: "Documents.SendForESign", CutAfter: -1, Late: 50 * time.Millisecond, Times: 1})
 
 	err := client.Documents.SendForESign(ctx, id, params)
-	for end := time.Now().Add(settle); revv.MaybeApplied(err) && time.Now().Before(end); <-time.After(look) {
-		doc, readErr := client.Documents.Get(ctx, id)
-		if readErr == nil && doc.Stage.Reached(revv.StageSent) {
-			err = nil // it was sent
+	fmt.Println("nobody knows:", revv.MaybeApplied(err))
+	for left := time.Now(); revv.MaybeApplied(err); <-time.After(10 * time.Millisecond) { // every few seconds in real life
+		outcome, readErr := client.Documents.SendOutcome(ctx, id, left, time.Minute)
+		switch {
+		case readErr != nil || outcome == revv.SendPending: // look again
+		case outcome == revv.SendApplied:
+			err = nil
+		case outcome == revv.SendNotApplied:
+			err = client.Documents.SendForESign(ctx, id, params) // for the second time, and still once
+			left = time.Now()
+		default: // revv.SendUndone, revv.SendUnclear
+			fmt.Println("a person decides:", outcome)
+			return
 		}
 	}
-	// If err is still there, the document was a draft for the whole minute, could not be
-	// read, or has a stage of the account's own: in the first case alone it may be sent again.
 	fmt.Println(err, "mails:", len(server.Outbox()))
-	// Output: <nil> mails: 1
+	// Output:
+	// nobody knows: true
+	// <nil> mails: 1
 }
 
 func ExampleError() {

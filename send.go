@@ -138,14 +138,11 @@ func (s *DocumentsService) Share(ctx context.Context, id DocumentID, params Shar
 // for approval, or was refused approval. The route is a stand-in.
 //
 // A write with consequences: it is not repeated when its outcome is unknown
-// ([ErrOutcomeUnknown], [MaybeApplied]). Then read the document: if it has reached
-// [StageSent], it was sent (see [Stage.Reached]). If it still is a draft, that proves nothing,
-// for the request may be on its way: wait a minute and read it again before you send again. Any
-// other stage, or none, tells nothing at all. If much time has
-// passed, it may also have been sent and declined, and be a draft for that: look in
-// [DocumentsService.AllActivities] for a sending. A program that may be killed records
-// the request before it calls, with the deadline of ctx, and counts the minute from there:
-// the call may wait before it sends, as after a 429.
+// ([ErrOutcomeUnknown], [MaybeApplied]). Then [DocumentsService.SendOutcome] looks what
+// became of it: a document that still is a draft proves nothing for a minute, because the
+// request may be on its way. A program that may be killed records the request before it
+// calls, with the deadline of ctx, and counts the minute from there: the call may wait
+// before it sends, as after a 429.
 //
 // A nil error means only that the service reported success; the form of its answer is not
 // known. Rely on the stage that the document shows afterwards.

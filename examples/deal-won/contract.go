@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/revv-go/revv"
@@ -16,12 +15,11 @@ import (
 // request whose answer was lost may still be on its way.
 func sendContract(ctx context.Context, documents *revv.DocumentsService, deal *record) (*revv.Document, error) {
 	defer deal.lock()()
-	looked := time.Now() // what is read from here on was true then or later, however long the answer takes
 	doc, err := contractOf(ctx, documents, deal)
 	if err != nil {
 		return nil, err
 	}
-	if done, err := sentBefore(ctx, documents, deal, doc, looked); done || err != nil {
+	if done, err := sentBefore(ctx, documents, deal, doc); done || err != nil {
 		return doc, err
 	}
 	filled, err := documents.SetFields(ctx, doc.ID, deal.fields())
@@ -61,35 +59,25 @@ func sendContract(ctx context.Context, documents *revv.DocumentsService, deal *r
 
 // sentBefore reports whether an earlier call has sent the document. It is an error if
 // that is not certain, or if a person has to decide what happens now.
-func sentBefore(ctx context.Context, documents *revv.DocumentsService, deal *record, doc *revv.Document, looked time.Time) (bool, error) {
+func sentBefore(ctx context.Context, documents *revv.DocumentsService, deal *record, doc *revv.Document) (bool, error) {
 	if doc.Title != "" && doc.Title != deal.title() { // that a document shows its title is inferred
 		return false, fmt.Errorf("%s is titled %q: it is not the contract of this deal; is another account connected?", doc.Number, doc.Title)
 	}
+	if deal.Contract.State == created && doc.Stage.Is(revv.StageDraft) {
+		return false, nil // no call has asked for it yet
+	}
+	outcome, err := documents.SendOutcome(ctx, doc.ID, deal.Contract.Until, onItsWay)
 	switch {
-	case doc.Stage.Reached(revv.StageSent):
+	case err != nil:
+		return false, err
+	case outcome == revv.SendApplied:
 		return true, deal.remember(sent, doc.Number)
-	case !doc.Stage.Is(revv.StageDraft): // an account can have stages of its own
-		return false, fmt.Errorf("%s has the stage %q, which does not tell whether it was sent: correct the stages in this program", doc.Number, doc.Stage)
-	}
-	wasSent := deal.Contract.State == sent
-	if deal.Contract.State == sending {
-		if err := deal.settled(looked); err != nil {
-			return false, err
-		}
-		known := false
-		for activity, err := range documents.AllActivities(ctx, doc.ObjectID, revv.ListActivitiesParams{}) {
-			if err != nil {
-				return false, err
-			}
-			known = known || activity.Event == "DOCUMENT_CREATED"               // observed
-			wasSent = wasSent || strings.Contains(activity.Event, "_SENT_FOR_") // as DOCUMENT_SENT_FOR_ACCEPT, which was observed
-		}
-		if !known {
-			return false, fmt.Errorf("the activities of %s do not show that it was made, so they do not tell whether it was sent", doc.Number)
-		}
-	}
-	if wasSent {
+	case outcome == revv.SendPending:
+		return false, deal.unsettled(time.Now())
+	case outcome == revv.SendUndone, deal.Contract.State == sent:
 		return false, fmt.Errorf("%s was sent and is a draft again: it was declined or taken back, so a person decides what happens now", doc.Number)
+	case outcome == revv.SendUnclear:
+		return false, fmt.Errorf("neither the stage %q of %s nor its activities tell whether it was sent: a person decides", doc.Stage, doc.Number)
 	}
 	return false, nil
 }

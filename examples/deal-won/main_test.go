@@ -137,7 +137,7 @@ const late = 40 * time.Second
 // answer takes so long that a minute has passed by then.
 func TestSendContract_answerOfTheLookIsSlow_isNotTakenForALaterOne(t *testing.T) {
 	for lost, look := range map[string]revvtest.Fault{
-		"Documents.SendForESign": {Operation: "Documents.GetByNumber", Drip: 110 * time.Millisecond, Times: 1},
+		"Documents.SendForESign": {Operation: "Documents.Get", Drip: 110 * time.Millisecond, Times: 1},
 		"Documents.Create":       {Operation: "Documents.List", Drip: 130 * time.Millisecond, Times: 1},
 	} {
 		t.Run(lost, func(t *testing.T) {
@@ -331,12 +331,13 @@ func TestSendContract_stageTellsNothing_isNeitherSentNorTakenForSent(t *testing.
 	t.Parallel()
 	for _, status := range []string{`null`, `{"name":"In preparation"}`} {
 		server := revvtest.NewServer(t)
-		server.Fail(revvtest.Fault{Operation: "Documents.Create", Members: map[string]string{"document_status": status}})
-		server.Fail(revvtest.Fault{Operation: "Documents.GetByNumber", Members: map[string]string{"document_status": status}})
+		for _, operation := range []string{"Documents.Create", "Documents.GetByNumber", "Documents.Get"} {
+			server.Fail(revvtest.Fault{Operation: operation, Members: map[string]string{"document_status": status}})
+		}
 		deal := won(t)
 		for range 2 {
 			_, err := sendContract(t.Context(), server.Client().Documents, again(t, deal))
-			require.ErrorContains(t, err, "does not tell whether it was sent", status)
+			require.ErrorContains(t, err, "tell whether it was sent: a person decides", status)
 		}
 		assert.Equal(t, created, again(t, deal).Contract.State)
 		assert.Empty(t, server.Outbox())

@@ -67,10 +67,15 @@ type contract struct {
 // never will. at is the time before the read that found no effect, because the
 // request can still arrive while the answer of that read is on its way.
 func (d *record) settled(at time.Time) error {
-	if left := onItsWay - at.Sub(d.Contract.Until); left > 0 {
-		return fmt.Errorf("%w: run again in %s", errUnsettled, left.Round(time.Second))
+	if at.Sub(d.Contract.Until) < onItsWay {
+		return d.unsettled(at)
 	}
 	return nil
+}
+
+// unsettled says how long the request may still be on its way.
+func (d *record) unsettled(at time.Time) error {
+	return fmt.Errorf("%w: run again in %s", errUnsettled, (onItsWay - at.Sub(d.Contract.Until)).Round(time.Second))
 }
 
 // load reads a deal and checks all of it before any request is made.

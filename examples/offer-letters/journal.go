@@ -36,10 +36,15 @@ var errUnsettled = errors.New("the last request may still be on its way")
 // never will. at is the time before the read that found no effect, because the
 // request can still arrive while the answer of that read is on its way.
 func (e entry) settled(at time.Time) error {
-	if left := onItsWay - at.Sub(e.Until); left > 0 && !e.Until.IsZero() {
-		return fmt.Errorf("%w: run again in %s", errUnsettled, left.Round(time.Second))
+	if at.Sub(e.Until) < onItsWay && !e.Until.IsZero() {
+		return e.unsettled(at)
 	}
 	return nil
+}
+
+// unsettled says how long the request may still be on its way.
+func (e entry) unsettled(at time.Time) error {
+	return fmt.Errorf("%w: run again in %s", errUnsettled, (onItsWay - at.Sub(e.Until)).Round(time.Second))
 }
 
 var errLocked = errors.New("another run is at work with it")

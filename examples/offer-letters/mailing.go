@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -30,7 +29,6 @@ func (m *mailing) sendLetter(ctx context.Context, l letter) (e entry, again bool
 	if e.Sent {
 		return e, true, nil
 	}
-	looked := time.Now() // what is read from here on was true then or later, however long the answer takes
 	doc, err := m.document(ctx, l, e)
 	if err != nil {
 		return e, false, err
@@ -43,7 +41,7 @@ func (m *mailing) sendLetter(ctx context.Context, l letter) (e entry, again bool
 		return e, false, fmt.Errorf("%s has the stage %q, which does not tell whether it was sent: correct the stages in this program", doc.Number, doc.Stage)
 	}
 	if e.Number != "" || len(m.existing[l.title()]) > 0 { // of an earlier run, which may have sent it
-		if err := m.neverSent(ctx, doc, e, looked); err != nil {
+		if err := m.neverSent(ctx, doc, e); err != nil {
 			return e, false, err
 		}
 	}
@@ -67,8 +65,8 @@ func (m *mailing) sendLetter(ctx context.Context, l letter) (e entry, again bool
 	})
 	switch {
 	case revv.MaybeApplied(err): // look, and do not send again
-		now, readErr := m.documents.Get(ctx, doc.ID)
-		if readErr != nil || !now.Stage.Reached(revv.StageSent) {
+		outcome, readErr := m.documents.SendOutcome(ctx, doc.ID, time.Now(), onItsWay)
+		if outcome != revv.SendApplied {
 			return e, false, errors.Join(err, readErr, m.journal.writeLost(e)) // from now on: no request can leave any more
 		}
 	case err != nil: // nothing was sent
@@ -79,24 +77,23 @@ func (m *mailing) sendLetter(ctx context.Context, l letter) (e entry, again bool
 
 // neverSent returns an error if a draft may have been sent: its request may still be on
 // its way, or it was sent and is a draft again because it was declined or taken back.
-func (m *mailing) neverSent(ctx context.Context, doc *revv.Document, e entry, looked time.Time) error {
-	if err := e.settled(looked); err != nil && e.Number != "" {
+func (m *mailing) neverSent(ctx context.Context, doc *revv.Document, e entry) error {
+	var left time.Time
+	if e.Number != "" { // else the request that the journal has is one to make it
+		left = e.Until
+	}
+	outcome, err := m.documents.SendOutcome(ctx, doc.ID, left, onItsWay)
+	switch {
+	case err != nil || outcome == revv.SendNotApplied:
 		return err
+	case outcome == revv.SendPending:
+		return e.unsettled(time.Now())
+	case outcome == revv.SendUndone:
+		return fmt.Errorf("%s was sent and declined, or taken back: a person decides what happens now", doc.Number)
+	case outcome == revv.SendApplied:
+		return fmt.Errorf("%w: %s has been sent meanwhile: run again", errUnsettled, doc.Number)
 	}
-	known := false
-	for activity, err := range m.documents.AllActivities(ctx, doc.ObjectID, revv.ListActivitiesParams{}) {
-		switch {
-		case err != nil:
-			return err
-		case strings.Contains(activity.Event, "_SENT_FOR_"): // as DOCUMENT_SENT_FOR_ACCEPT, which was observed
-			return fmt.Errorf("%s was sent and declined, or taken back: a person decides what happens now", doc.Number)
-		}
-		known = known || activity.Event == "DOCUMENT_CREATED" // observed, too
-	}
-	if !known {
-		return fmt.Errorf("the activities of %s do not show that it was made, so they do not tell whether it was sent", doc.Number)
-	}
-	return nil
+	return fmt.Errorf("the activities of %s do not show that it was made, so they do not tell whether it was sent", doc.Number)
 }
 
 // document returns the document of a letter: the one that the journal names, the one in

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -68,22 +67,26 @@ func New(client *revv.Client, template revv.TemplateID, keys func(leaseNumber st
 func (o *Office) SendLease(ctx context.Context, lease Lease) error {
 	o.sending.Lock()
 	defer o.sending.Unlock()
-	looked := time.Now() // what is read from here on was true then or later, however long the answer takes
-	doc, err := o.document(ctx, lease)
+	id, err := o.document(ctx, lease)
 	if err != nil {
 		return advise(err)
 	}
+	asked := o.note(lease.Number, nil).asked
+	outcome, err := o.client.Documents.SendOutcome(ctx, id, asked, o.Patience)
 	switch {
-	case doc.Stage.Reached(revv.StageSent):
-		return nil // by an earlier call
-	case !doc.Stage.Is(revv.StageDraft):
-		return fmt.Errorf("the lease has the stage %q, which does not tell whether it was sent", doc.Stage)
-	}
-	if err := o.neverSent(ctx, lease.Number, doc, looked); err != nil { // a draft proves nothing yet
+	case err != nil:
 		return advise(err)
+	case outcome == revv.SendApplied:
+		return nil // by an earlier call
+	case outcome == revv.SendPending:
+		return o.tryLater(asked, time.Now())
+	case outcome == revv.SendUndone:
+		return ErrDeclined
+	case outcome == revv.SendUnclear:
+		return errors.New("neither the stage of the lease nor its activities tell whether it was sent")
 	}
 	values := []revv.FieldValue{{Name: "Tenant", Value: lease.Tenant.FirstName + " " + lease.Tenant.LastName}, {Name: "Rent", Value: lease.Rent}}
-	filled, err := o.client.Documents.SetFields(ctx, doc.ID, values)
+	filled, err := o.client.Documents.SetFields(ctx, id, values)
 	if err != nil {
 		return advise(err)
 	}
@@ -94,11 +97,11 @@ func (o *Office) SendLease(ctx context.Context, lease Lease) error {
 	}
 	bounded, cancel := o.ask(ctx, lease.Number)
 	defer cancel()
-	err = o.client.Documents.SendForESign(bounded, doc.ID, revv.SendParams{Recipients: []revv.Person{lease.Tenant}})
+	err = o.client.Documents.SendForESign(bounded, id, revv.SendParams{Recipients: []revv.Person{lease.Tenant}})
 	if revv.MaybeApplied(err) { // look before sending again
-		now, readErr := o.client.Documents.Get(ctx, doc.ID)
-		if readErr != nil || !now.Stage.Reached(revv.StageSent) {
-			o.note(lease.Number, func(e *entry) { e.asked = time.Now() }) // no request can leave any more
+		ended := time.Now() // no request can leave any more
+		if outcome, _ := o.client.Documents.SendOutcome(ctx, id, ended, o.Patience); outcome != revv.SendApplied {
+			o.note(lease.Number, func(e *entry) { e.asked = ended })
 			return advise(err)
 		}
 		err = nil
@@ -107,14 +110,14 @@ func (o *Office) SendLease(ctx context.Context, lease Lease) error {
 	return advise(err)
 }
 
-// document returns the document of a lease, and makes it if there is none. It records
+// document returns the id of the document of a lease, and makes it if there is none. It records
 // first that it is going to make it: if the answer is lost, this call or a later one
 // looks for the document instead of making a second one.
-func (o *Office) document(ctx context.Context, lease Lease) (*revv.Document, error) {
+func (o *Office) document(ctx context.Context, lease Lease) (revv.DocumentID, error) {
 	title := "Lease " + lease.Number
 	known := o.note(lease.Number, nil)
 	if known.document != 0 {
-		return o.client.Documents.Get(ctx, known.document)
+		return known.document, nil
 	}
 	if !known.asked.IsZero() {
 		looked := time.Now()
@@ -124,7 +127,7 @@ func (o *Office) document(ctx context.Context, lease Lease) (*revv.Document, err
 				return o.remember(lease.Number, doc, err)
 			}
 			if err := o.settled(lease.Number, looked); err != nil {
-				return nil, err
+				return 0, err
 			}
 		}
 	}
@@ -188,15 +191,15 @@ func (o *Office) note(number string, change func(*entry)) entry {
 }
 
 // remember records the document of a lease.
-func (o *Office) remember(number string, doc *revv.Document, err error) (*revv.Document, error) {
+func (o *Office) remember(number string, doc *revv.Document, err error) (revv.DocumentID, error) {
 	if err == nil && doc.ID == 0 {
 		err = fmt.Errorf("%s is known without its id", doc.Number)
 	}
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
 	o.note(number, func(e *entry) { e.document, e.asked = doc.ID, time.Time{} })
-	return doc, nil
+	return doc.ID, nil
 }
 
 // settled is nil if a request whose answer was lost had arrived by the time at, or never
@@ -204,32 +207,15 @@ func (o *Office) remember(number string, doc *revv.Document, err error) (*revv.D
 // still arrive while the answer of that read is on its way.
 func (o *Office) settled(number string, at time.Time) error {
 	asked := o.note(number, nil).asked
-	if left := o.Patience - at.Sub(asked); left > 0 {
-		return fmt.Errorf("%w: the last request may still be on its way, for %s", ErrTryLater, left.Round(time.Second))
+	if at.Sub(asked) < o.Patience {
+		return o.tryLater(asked, at)
 	}
 	return nil
 }
 
-// neverSent returns an error if a draft may have been sent: its request may still be on
-// its way, or it was sent and is a draft again because the tenant has declined.
-func (o *Office) neverSent(ctx context.Context, number string, doc *revv.Document, looked time.Time) error {
-	if err := o.settled(number, looked); err != nil {
-		return err
-	}
-	known := false
-	for activity, err := range o.client.Documents.AllActivities(ctx, doc.ObjectID, revv.ListActivitiesParams{}) {
-		switch {
-		case err != nil:
-			return err
-		case strings.Contains(activity.Event, "_SENT_FOR_"): // as DOCUMENT_SENT_FOR_ACCEPT, which was observed
-			return ErrDeclined
-		}
-		known = known || activity.Event == "DOCUMENT_CREATED" // observed, too
-	}
-	if !known {
-		return errors.New("the activities of the lease do not show that it was made, so they do not tell whether it was sent")
-	}
-	return nil
+// tryLater says how long the request may still be on its way.
+func (o *Office) tryLater(asked, at time.Time) error {
+	return fmt.Errorf("%w: the last request may still be on its way, for %s", ErrTryLater, (o.Patience - at.Sub(asked)).Round(time.Second))
 }
 
 // Webhooks returns the handler for the service's events.

@@ -1,0 +1,82 @@
+package revv
+
+import (
+	"context"
+	"strings"
+	"time"
+)
+
+// SendOutcome is what a document shows of a request to send it whose answer was lost. See
+// [DocumentsService.SendOutcome].
+type SendOutcome string
+
+// The outcomes of a send. After [SendNotApplied] the document can be sent (again), after
+// [SendPending] the program looks again later, and after the last two a person decides.
+const (
+	SendApplied    SendOutcome = "applied"     // the document has been sent
+	SendPending    SendOutcome = "pending"     // nobody knows yet: the request may still be on its way
+	SendNotApplied SendOutcome = "not applied" // the document has not been sent
+	SendUndone     SendOutcome = "undone"      // it was sent and is a draft again: it was declined, or taken back
+	SendUnclear    SendOutcome = "unclear"     // its stage, or what is known of its past, does not tell
+)
+
+// The names of activities by which a past of a document is recognised. The second is a
+// part of DOCUMENT_SENT_FOR_ACCEPT.
+const (
+	activityCreated = "DOCUMENT_CREATED"
+	activitySent    = "_SENT_FOR_"
+)
+
+// SendOutcome looks what has become of a request of [DocumentsService.SendForESign] or
+// [DocumentsService.SendForAcceptance] whose answer was lost ([MaybeApplied]), or which an
+// earlier run of the program may have made. It reads the document, and its activities if it
+// is a draft. It is not for [DocumentsService.SendForApproval] and [DocumentsService.Share],
+// which need not change the stage.
+//
+// left is the latest time at which the request can have left, by the clock of this
+// machine: when its call returned, or, if the program was killed meanwhile, the deadline
+// that the context of the call had. The zero time says that no request can be on its way,
+// because none was made. patience is how long a request may be on its way: a minute is what
+// this project suggests. A draft is [SendPending] until patience has passed between left and
+// the beginning of this call.
+//
+// [SendNotApplied] is concluded from an activity DOCUMENT_CREATED, which shows that the list
+// has a beginning, while none has "_SENT_FOR_" in its name, as DOCUMENT_SENT_FOR_ACCEPT has.
+// Both of these names were observed; that the activities of other sends have it too is a
+// stand-in, to be checked on your account, as is the order of the stages. If the name is
+// another one there, a document that was sent and declined within patience is taken for one
+// that was not sent.
+//
+// The error is that of the reading, and the outcome is then empty. [ErrInvalidArgument] if
+// patience is not positive. A read.
+func (s *DocumentsService) SendOutcome(ctx context.Context, id DocumentID, left time.Time, patience time.Duration, opts ...CallOption) (SendOutcome, error) {
+	if patience <= 0 {
+		return "", invalidArgument("Documents.SendOutcome", "patience", "must be positive")
+	}
+	looked := time.Now() // what is read from here on was true then or later, however long the answer takes
+	doc, err := s.Get(ctx, id, opts...)
+	switch {
+	case err != nil:
+		return "", err
+	case doc.Stage.Reached(StageSent):
+		return SendApplied, nil
+	case !doc.Stage.Is(StageDraft):
+		return SendUnclear, nil
+	case !left.IsZero() && looked.Sub(left) < patience:
+		return SendPending, nil
+	case doc.ObjectID == "":
+		return SendUnclear, nil // without it there are no activities
+	}
+	outcome := SendUnclear // what does not even show the creation shows nothing
+	for activity, err := range s.AllActivities(ctx, doc.ObjectID, ListActivitiesParams{}, opts...) {
+		switch {
+		case err != nil:
+			return "", err
+		case strings.Contains(activity.Event, activitySent):
+			return SendUndone, nil
+		case activity.Event == activityCreated:
+			outcome = SendNotApplied
+		}
+	}
+	return outcome, nil
+}
