@@ -62,7 +62,7 @@ func (s *DocumentsService) SendOutcome(ctx context.Context, id DocumentID, left 
 		return SendApplied, nil
 	case !doc.Stage.Is(StageDraft):
 		return SendUnclear, nil
-	case !left.IsZero() && looked.Sub(left) < patience:
+	case looked.Sub(left) < patience: // not after the zero time, which is long ago
 		return SendPending, nil
 	case doc.ObjectID == "":
 		return SendUnclear, nil // without it there are no activities
