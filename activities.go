@@ -116,8 +116,12 @@ func (s *DocumentsService) AllActivities(ctx context.Context, id ObjectID, param
 				}
 			}
 			if len(fresh) == 0 && len(part) < h.next.Limit {
+				if err := s.endsWith(ctx, id, &h, part, opts); err != nil {
+					yield(Activity{}, err)
+				}
 				return
 			}
+			h.longest = max(h.longest, len(part))
 			if err := h.advance(part, len(fresh)); err != nil {
 				yield(Activity{}, err)
 				return
@@ -126,12 +130,30 @@ func (s *DocumentsService) AllActivities(ctx context.Context, id ObjectID, param
 	}
 }
 
+// endsWith returns an error if a history does not end with part, which brought nothing new
+// and less than was asked for. If it is as long as any answer, the service may never give
+// more at a time: then, if more happened in one moment, what followed is out of reach.
+func (s *DocumentsService) endsWith(ctx context.Context, id ObjectID, h *history, part []Activity, opts []CallOption) error {
+	if len(part) < 2 || len(part) < h.longest {
+		return nil
+	}
+	moment := part[len(part)-1].Timestamp.Time
+	rest, err := s.Activities(ctx, id, ListActivitiesParams{After: moment.Add(time.Microsecond), Limit: h.next.Limit}, opts...)
+	if err == nil && slices.ContainsFunc(rest, func(a Activity) bool { return a.Timestamp.After(moment) }) {
+		err = errPageLoop(momentTooLong)
+	}
+	return err
+}
+
 // history is how far a range over activities has come.
 type history struct {
-	next  ListActivitiesParams
-	known map[string]int // how often each activity of the last moment will come again
-	count int            // how many those are in all
+	next    ListActivitiesParams
+	known   map[string]int // how often each activity of the last moment will come again
+	count   int            // how many those are in all
+	longest int            // of the answers so far
 }
+
+const momentTooLong = "more happened in one moment than an answer holds"
 
 // errPageLoop is the error of a range that cannot go on.
 func errPageLoop(why string) error {
@@ -169,7 +191,7 @@ func (h *history) advance(part []Activity, fresh int) error {
 	sorted := slices.IsSortedFunc(part, func(a, b Activity) int { return a.Timestamp.Compare(b.Timestamp.Time) })
 	switch {
 	case fresh == 0:
-		return errPageLoop("more happened in one moment than an answer holds")
+		return errPageLoop(momentTooLong)
 	case !sorted || part[0].Timestamp.IsZero():
 		return errPageLoop("the activities do not begin with the oldest: there may be more")
 	}

@@ -105,7 +105,9 @@ func (a *sourceAuth) check() error {
 }
 
 // Token implements [Authenticator].
-func (a *sourceAuth) Token(ctx context.Context) (*oauth2.Token, error) { return a.token(ctx, a.ask) }
+func (a *sourceAuth) Token(ctx context.Context) (*oauth2.Token, error) {
+	return a.token(ctx, func() {}, a.ask)
+}
 
 func (a *sourceAuth) ask(digest) (fresh, spare *oauth2.Token, err error) {
 	if err := a.check(); err != nil {
@@ -156,8 +158,9 @@ type renewal func(rejected digest) (fresh, spare *oauth2.Token, err error)
 
 // token returns the current token if that is good, and a renewed one otherwise. If the
 // current token is only about to expire, the caller that begins the renewal waits for it,
-// and the others go on with the current token.
-func (k *keeper) token(ctx context.Context, renew renewal) (*oauth2.Token, error) {
+// and the others go on with the current token. begin is called when a renewal begins, before
+// any caller can leave.
+func (k *keeper) token(ctx context.Context, begin func(), renew renewal) (*oauth2.Token, error) {
 	if err := checkContext(ctx, "Authenticator.Token"); err != nil {
 		return nil, err
 	}
@@ -173,6 +176,7 @@ func (k *keeper) token(ctx context.Context, renew renewal) (*oauth2.Token, error
 	if f == nil {
 		f = &flight{done: make(chan struct{})}
 		k.flight = f
+		begin()
 		go k.runRenewal(f, renew)
 	}
 	k.mu.Unlock()
@@ -182,6 +186,9 @@ func (k *keeper) token(ctx context.Context, renew renewal) (*oauth2.Token, error
 // patience is how long a caller waits for a renewal while the current token is still
 // good.
 const patience = 5 * time.Second
+
+// lateAgain is how often it looks after that whether there is such a token now.
+const lateAgain = 100 * time.Millisecond
 
 // wait waits until the flight has landed or ctx is done. If the flight takes long, it
 // returns the current token as long as that is good.
@@ -209,6 +216,7 @@ func (k *keeper) wait(ctx context.Context, f *flight) (*oauth2.Token, error) {
 			if good {
 				return token, nil
 			}
+			late.Reset(lateAgain)
 		}
 	}
 }
@@ -277,7 +285,8 @@ func (k *keeper) finishRenewal(f *flight, token, spare *oauth2.Token, err error)
 func (k *keeper) offer(token *oauth2.Token) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.accepted(token) && !k.accepted(k.current.Reveal()) {
+	current := k.current.Reveal()
+	if k.accepted(token) && (!k.accepted(current) || expiryStateOf(current) == expired && expiryStateOf(token) != expired) {
 		k.current = secret.New(token)
 	}
 }

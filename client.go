@@ -200,7 +200,8 @@ func (c *Client) Settle(ctx context.Context) error {
 // URL, in encoded as the JSON body (nil for none; []byte and json.RawMessage are JSON
 // already), the answer decoded into what out points to (*[]byte and *json.RawMessage take
 // the JSON as it is). With nil for out the answer is ignored, unless that of a write reports
-// an error or denies its success, which is [ErrAppliedResponseUnreadable]. [WithQuery] adds
+// an error or denies its success, which is [ErrAppliedResponseUnreadable]. With an out, look
+// at it: a refusal that came with a status of success is decoded like any other answer. [WithQuery] adds
 // parameters, and [WithPathValue] fills a placeholder of path, as {id}. Logs and [CallInfo]
 // show path as it is given: what is secret, or differs from call to call, belongs in a placeholder. The call
 // goes through the same pipeline as all others: GET, HEAD, OPTIONS and TRACE are repeated as
@@ -323,11 +324,16 @@ func (p pinned) RoundTrip(req *http.Request) (*http.Response, error) {
 	body := req.Body
 	for replaced := 0; ; replaced++ {
 		resp, err := p.send(req, body, token.AccessToken)
-		if err != nil || resp.StatusCode != http.StatusUnauthorized || !p.core.replaceable(token, replaced) {
+		if err != nil || resp.StatusCode != http.StatusUnauthorized {
 			return resp, err
+		}
+		if !p.core.replaceable(token, replaced) {
+			p.core.refused(token)
+			return resp, nil
 		}
 		p.core.auth.Reject(req.Context(), token)
 		if body != nil && body != http.NoBody && req.GetBody == nil {
+			p.core.refused(token)
 			return resp, nil
 		}
 		fresh, err := p.core.token(req.Context(), op)

@@ -1,10 +1,12 @@
 package revv
 
 import (
+	"encoding/json"
 	"errors"
 	"net/url"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 
 	"github.com/revv-go/revv/internal/secret"
@@ -32,11 +34,19 @@ func newRedactor(short int, secrets []string) *strings.Replacer {
 }
 
 // spellings returns a text as it is, and as it may be written in a query, a path, a
-// script and JSON; the digits of an escape can be in lower case.
+// script, Go and JSON; the digits of an escape can be in lower case.
 func spellings(s string) []string {
 	query, path := url.QueryEscape(s), url.PathEscape(s)
 	script := strings.ReplaceAll(query, "+", "%20")
-	return []string{s, query, path, script, lowerEscapes(query), lowerEscapes(path), lowerEscapes(script), strings.ReplaceAll(s, "/", `\/`)}
+	return []string{s, query, path, script, lowerEscapes(query), lowerEscapes(path), lowerEscapes(script), strings.ReplaceAll(s, "/", `\/`), unquoted(strconv.Quote(s)), unquoted(jsonText(s))}
+}
+
+// unquoted drops the quotation marks around a text.
+func unquoted(quoted string) string { return quoted[1 : len(quoted)-1] }
+
+func jsonText(s string) string {
+	encoded, _ := json.Marshal(s) //nolint:errchkjson // of a text it cannot fail
+	return string(encoded)
 }
 
 // lowerEscapes writes %2F as %2f.

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"reflect"
+	"slices"
 	"sort"
 	"strings"
 
@@ -58,7 +59,7 @@ func decodeAcknowledgement(body []byte) error {
 		return err
 	}
 	if name := complains(body); name != "" {
-		return malformed(fmt.Errorf("its status reports success, and its member %q does not", name))
+		return malformed(&complaint{key: name, said: complaintOf(body), denies: true})
 	}
 	return nil
 }
@@ -71,7 +72,7 @@ func complains(body []byte) string {
 		}
 	}
 	for i, value := range wire.Select(body, successMembers...) {
-		if wire.Kind(value) == 'f' {
+		if text, _ := scalarText(value); slices.Contains(denials[successMembers[i]], strings.ToLower(text)) {
 			return successMembers[i]
 		}
 	}
@@ -93,12 +94,15 @@ func isEmptyValue(value []byte) bool {
 }
 
 // In the answer to a real success, errorMembers are not there, or empty, and successMembers
-// are not false.
+// are none of their denials. (A status of 0 is a success in many services.)
 //
-//nolint:gochecknoglobals // constant lists; Go has no constant slices
+//nolint:gochecknoglobals // constant lists; Go has no constant slices and maps
 var (
 	errorMembers   = []string{"error", "errors"}
-	successMembers = []string{"success", "ok"}
+	successMembers = []string{"success", "ok", "status"}
+	denials        = map[string][]string{
+		"success": {"false", "0"}, "ok": {"false", "0"}, "status": {"false", "error", "fail", "failed", "failure"},
+	}
 )
 
 // decodeInto decodes the whole body. If out points to bytes, they become the body.
@@ -168,7 +172,12 @@ func memberOf(body []byte, key string) ([]byte, error) {
 	case err != nil:
 		return nil, unscannable(err)
 	case value == nil:
-		return nil, malformed(&complaint{key, complaintOf(body)})
+		return nil, malformed(&complaint{key: key, said: complaintOf(body)})
+	}
+	if len(body) > len(value)+len(key)+len(`{"":}`) { // there is more than this one member, or white space
+		if name := complains(body); name != "" {
+			return nil, malformed(&complaint{key: name, said: complaintOf(body), denies: true})
+		}
 	}
 	return value, nil
 }
@@ -339,14 +348,21 @@ func parseProblem(body []byte) problem {
 	}
 }
 
-// complaint is the error for an answer of a success without the member that is due. What the
-// answer says instead is not part of its text, because secrets have to be taken out first.
+// complaint is the error for an answer of a success without the member that is due, or with one
+// that denies the success. What the answer says is not part of its text, because secrets have
+// to be taken out first.
 type complaint struct {
-	key  string
-	said problem
+	key    string
+	said   problem
+	denies bool
 }
 
-func (c *complaint) Error() string { return fmt.Sprintf("the member %q is missing", c.key) }
+func (c *complaint) Error() string {
+	if c.denies {
+		return fmt.Sprintf("its status reports success, and its member %q does not", c.key)
+	}
+	return fmt.Sprintf("the member %q is missing", c.key)
+}
 
 // complaintOf reads what a success complains of. Without a member that says so, it may be any
 // object, whose content is nobody's business.

@@ -85,6 +85,9 @@ func (p *prepared) failBefore(ctx context.Context, last *result, sent int, err e
 	}
 	cause := withoutURL(err)
 	if sent > 0 && errors.Is(cause, ErrInvalidArgument) {
+		if errors.Is(cause, ErrTokenNotPersisted) {
+			out.kinds = append(out.kinds, ErrTokenNotPersisted)
+		}
 		cause = errors.New(cause.Error()) // ErrInvalidArgument would say that nothing was sent
 	}
 	if last.err != nil {

@@ -421,18 +421,55 @@ func TestAnswer_thatComplains_isNoSuccess(t *testing.T) {
 	send := callOf("SendForESign")
 	for _, body := range []string{
 		`{"error":"NO_CREDITS"}`, `{"errors":[{"code":1}]}`, `{"ok":true,"error":{"code":"X"}}`, `{"Error":true}`, `{"error":1}`, `{"error":-0.1}`, `{"errors":[[]]}`, `{"error":"0"}`,
-		`{"success":false}`, `{"Success": false,"message":"NO_CREDITS"}`, `{"ok":false}`,
+		`{"success":false}`, `{"Success": false,"message":"NO_CREDITS"}`, `{"ok":false}`, `{"ok":"False"}`, `{"success":0}`, `{"success":"0"}`,
+		`{"status":"error","message":"NO_CREDITS"}`, `{"status":"FAILED"}`, `{"status":"fail"}`, `{"status":"failure"}`, `{"status":false}`,
 	} {
 		err := send(t.Context(), always(http.StatusOK, body).client(t))
 		require.ErrorIs(t, err, revv.ErrAppliedResponseUnreadable, body)
-		assert.NotContains(t, err.Error(), "NO_CREDITS")
+		assert.Equal(t, strings.Contains(body, "NO_CREDITS"), strings.Contains(err.Error(), "NO_CREDITS"), body)
 	}
 	for _, body := range []string{
 		``, `{}`, `null`, `7`, `[]`, `{"error":null}`, `{"error":"","errors":[]}`, `{"error":false}`, `{"Document":{"error":"x"}}`, "{\"error\": { }, \"errors\": [\n]}",
-		`{"error":0}`, `{"error":-0.0e0}`, `{"error":0E0}`, `{"error":" "}`, `{"success":true}`, `{"success":null,"ok":""}`, `{"ok":"false"}`,
+		`{"error":0}`, `{"error":-0.0e0}`, `{"error":0E0}`, `{"error":" "}`, `{"success":true}`, `{"success":null,"ok":""}`, `{"success":"true","ok":1}`,
+		`{"status":"ok"}`, `{"status":"success"}`, `{"status":200}`, `{"status":0}`, `{"status":null}`, `{"status":{"name":"Failed"}}`,
 	} {
 		require.NoError(t, send(t.Context(), always(http.StatusOK, body).client(t)), body)
 	}
+}
+
+// A refusal with what would be there without it is a refusal all the same. An empty list would
+// otherwise be taken for all that there is.
+func TestAnswer_thatComplainsBesideItsMember_isNoSuccess(t *testing.T) {
+	t.Parallel()
+	for member, call := range map[string]func(context.Context, *revv.Client) error{
+		`"Templates":[]`: func(ctx context.Context, c *revv.Client) error {
+			_, err := c.Templates.List(ctx, revv.ListTemplatesParams{})
+			return err
+		},
+		`"Contacts":null`: func(ctx context.Context, c *revv.Client) error {
+			_, err := c.Contacts.GetByEmail(ctx, "tenant@example.com")
+			return err
+		},
+		`"page":{"inodes":[]}`: func(ctx context.Context, c *revv.Client) error {
+			_, err := c.Documents.List(ctx, revv.ListDocumentsParams{})
+			return err
+		},
+		`"Document":{"id":14}`: func(ctx context.Context, c *revv.Client) error { return readOne(ctx, c) },
+	} {
+		for _, complaint := range []string{`"success":false`, `"errors":["NO_CREDITS"]`, `"status":"error"`} {
+			for _, body := range []string{"{" + member + "," + complaint + "}", "{" + complaint + "," + member + "}"} {
+				err := call(t.Context(), always(http.StatusOK, body).client(t))
+				require.ErrorIs(t, err, revv.ErrMalformedResponse, body)
+				assert.Equal(t, strings.Contains(body, "NO_CREDITS"), strings.Contains(err.Error(), "NO_CREDITS"), body)
+			}
+		}
+		for _, rest := range []string{``, `,"success":true`, `,"errors":[]`, ` `, `,"total_page_count":1,"status":"ok"`} {
+			err := call(t.Context(), always(http.StatusOK, "{"+member+rest+"}").client(t))
+			assert.NotErrorIs(t, err, revv.ErrMalformedResponse, rest) // there is no such contact
+		}
+	}
+	create := callOf("CreateDocument")
+	require.ErrorIs(t, create(t.Context(), always(http.StatusOK, `{"Document":{"id":14},"success":false}`).client(t)), revv.ErrAppliedResponseUnreadable)
 }
 
 // What the service says in the place of an object is not lost, and shows nothing of what was sent,

@@ -92,6 +92,9 @@ func (s *FoldersService) List(ctx context.Context, params ListFoldersParams, opt
 		number, _ := scalarText(wire.Select(f.Raw, "doc_no")[0])
 		return isDocument(f.Type, DocumentNumber(number))
 	})
+	if slices.ContainsFunc(page.Items, func(f Folder) bool { return f.ID == 0 }) { // which would stand for the whole account
+		return nil, &Error{Op: operations[opListFolders].name, cause: malformed(errors.New(`a folder of the member "page.inodes" has no "id"`))}
+	}
 	return page, nil
 }
 

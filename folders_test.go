@@ -96,3 +96,16 @@ func TestDeleteFolder_sendsNoBody(t *testing.T) {
 	require.NoError(t, p.Folders.Delete(t.Context(), 100001))
 	p.sent("DELETE /api/folders/100001")
 }
+
+// The id 0 stands for the whole account, where a folder is asked for.
+func TestListFolders_withoutAnID_isMalformed(t *testing.T) {
+	t.Parallel()
+	for _, entry := range []string{`{"type":"d","name":"Leases","folder_id":7}`, `{"type":"d","name":"Leases","id":0}`, `{"type":"d","name":"Leases","id":"seven"}`} {
+		client := always(http.StatusOK, `{"page":{"inodes":[`+entry+`]}}`).client(t)
+		_, err := client.Folders.List(t.Context(), revv.ListFoldersParams{})
+		require.ErrorIs(t, err, revv.ErrMalformedResponse, entry)
+		for _, err := range client.Folders.All(t.Context(), revv.ListFoldersParams{}) {
+			require.ErrorIs(t, err, revv.ErrMalformedResponse, entry)
+		}
+	}
+}

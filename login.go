@@ -233,7 +233,9 @@ func (l *loopback) answer(ctx context.Context, w http.ResponseWriter, r *http.Re
 		writePage(w, http.StatusBadRequest, "This request does not belong to the authorization that was started. Please use the link that the program has shown.")
 		return
 	}
-	token, err := back.exchange(ctx, l.config, l.verifier)
+	token, err := (*oauth2.Token)(nil), error(&Error{Op: "OAuth.Login", Message: "the exchange of the code did not return", kinds: []error{ErrOutcomeUnknown}})
+	defer func() { l.done <- loginResult{token, err} }() // a transport of the program's own can panic
+	token, err = back.exchange(ctx, l.config, l.verifier)
 	switch {
 	case err == nil:
 		writePage(w, http.StatusOK, "The authorization succeeded. You can close this window.")
@@ -242,7 +244,6 @@ func (l *loopback) answer(ctx context.Context, w http.ResponseWriter, r *http.Re
 	default:
 		writePage(w, http.StatusBadGateway, "The authorization did not succeed. The program says why.")
 	}
-	l.done <- loginResult{token, err}
 }
 
 // take marks the state as used, and reports whether this is its first use.

@@ -138,8 +138,12 @@ func WithRoutes(routes Routes) Option {
 // credentials, whatever the client allows. The limits of time for dialling, for the
 // handshake and for headers, and of size for headers, are those of its transport, which also
 // carries a download that was redirected to a storage: one that adds something secret to
-// requests must look at their host. A transport that repeats requests by itself can apply a write with consequences twice: do
-// not use one.
+// requests must look at their host.
+//
+// A transport that repeats requests by itself can apply a write with consequences twice: do
+// not use one. One that sends a request elsewhere if it finds no connection must report each
+// connection that it uses to [net/http/httptrace], as [http.Transport] does: what was not
+// sent, as far as that tells, is sent again.
 func WithHTTPClient(client *http.Client) Option {
 	return clientOption(func(s *settings) {
 		s.once("WithHTTPClient")

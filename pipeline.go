@@ -58,14 +58,16 @@ func (r *result) judge(resp *http.Response) {
 
 // doubt corrects the outcome if the same request was sent before, by an earlier attempt,
 // the transport or middleware, and nobody knows what became of it. Then a deletion that
-// finds nothing has succeeded, and a refusal does not prove that a write with
-// consequences was not applied.
+// finds nothing has succeeded, and neither a refusal nor a request that was not sent once more
+// proves that a write with consequences was not applied.
 func (r *result) doubt(class retry.Class) {
 	switch {
 	case class == retry.Deletion && r.outcome == retry.Refused && errors.Is(statusKind(r.status), ErrNotFound) && !r.problem.page:
 		r.outcome = retry.Success
 	case class == retry.Consequences && r.outcome.Refuses():
 		r.outcome = retry.Faulty
+	case class == retry.Consequences && (r.outcome == retry.Unsent || r.outcome == retry.Hopeless):
+		r.outcome, r.sent = retry.Cut, true
 	}
 }
 
@@ -138,9 +140,7 @@ func (c *core) loop(ctx context.Context, p *prepared, try func(context.Context, 
 			return p.fail(&last, sent, ErrAppliedResponseUnreadable)
 		case retry.Refresh:
 			if !c.replaceable(token, renewed) {
-				if a, ok := c.auth.(interface{ refused(*oauth2.Token) }); ok && renewed > 0 {
-					a.refused(token)
-				}
+				c.refused(token)
 				return p.fail(&last, sent)
 			}
 			c.auth.Reject(ctx, token)
@@ -230,6 +230,7 @@ func (c *core) token(ctx context.Context, op string) (*oauth2.Token, error) {
 		return nil, invalidArgument(op, "token", "must not be empty")
 	}
 	if !isAccessToken(token.AccessToken) {
+		c.auth.Reject(ctx, token) // so that the next call looks for another one
 		return nil, invalidArgument(op, "token", "must be printable ASCII without spaces")
 	}
 	return token, nil
@@ -241,6 +242,14 @@ func (c *core) token(ctx context.Context, op string) (*oauth2.Token, error) {
 func (c *core) replaceable(token *oauth2.Token, replaced int) bool {
 	found, ok := c.auth.(interface{ found(*oauth2.Token) bool })
 	return replaced == 0 || replaced == 1 && ok && found.found(token)
+}
+
+// refused tells the authenticator that a token is refused that cannot be replaced (again) in
+// the same call.
+func (c *core) refused(token *oauth2.Token) {
+	if a, ok := c.auth.(interface{ refused(*oauth2.Token) }); ok {
+		a.refused(token)
+	}
 }
 
 // errBudgetSpent is the reason for an error when the retry budget is spent.

@@ -41,12 +41,12 @@ type storeAuth struct {
 	saving       bool      // a timer runs that will try again to save the pair
 
 	// Used only by the flight, of which there is one at a time.
-	refusedRefresh digest                        // the refresh token that the endpoint declared invalid
-	seen           []secret.Value[*oauth2.Token] // the pairs that the store has shown to this flight
-	saved          bool                          // this flight has saved a pair that the endpoint has issued
-	loggedLevel    slog.Level                    // of the failure that was logged last
-	loggedAt       time.Time                     // zero if a renewal has succeeded since
-	refresher      refresher
+	refusedPair digest                        // the pair whose refresh token the endpoint declared invalid
+	seen        []secret.Value[*oauth2.Token] // the pairs that the store has shown to this flight
+	saved       bool                          // this flight has saved a pair that the endpoint has issued
+	loggedLevel slog.Level                    // of the failure that was logged last
+	loggedAt    time.Time                     // zero if a renewal has succeeded since
+	refresher   refresher
 }
 
 // digest replaces a token that is only compared.
@@ -57,6 +57,10 @@ func digestOf(text string) digest {
 		return digest{}
 	}
 	return sha256.Sum256([]byte(text))
+}
+
+func pairDigest(pair *oauth2.Token) digest {
+	return digestOf(pair.AccessToken + " " + pair.RefreshToken)
 }
 
 // expiryState says how much of a token's life is left, as far as it is known.
@@ -88,7 +92,9 @@ func expiryStateOf(token *oauth2.Token) expiryState {
 }
 
 // Token implements [Authenticator].
-func (a *storeAuth) Token(ctx context.Context) (*oauth2.Token, error) { return a.token(ctx, a.renew) }
+func (a *storeAuth) Token(ctx context.Context) (*oauth2.Token, error) {
+	return a.token(ctx, a.begin, a.renew)
+}
 
 // found reports whether a token was found in the store, instead of brought by the last
 // renewal of this authenticator.
@@ -101,8 +107,7 @@ func (a *storeAuth) found(token *oauth2.Token) bool {
 // renew returns the token in the store if it is usable, because somebody else may have
 // put it there. Otherwise it replaces the pair.
 func (a *storeAuth) renew(rejected digest) (fresh, spare *oauth2.Token, err error) {
-	a.setRenewing(true)
-	defer a.setRenewing(false)
+	defer a.end()
 	posted, begun := false, time.Now()
 	a.seen, a.saved, err = nil, false, errAbandoned()
 	defer func() {
@@ -113,7 +118,7 @@ func (a *storeAuth) renew(rejected digest) (fresh, spare *oauth2.Token, err erro
 	ctx, cancel := withAwakeTimeout(context.Background(), flightLimit)
 	defer cancel()
 	usable := func(token *oauth2.Token) bool {
-		return token.AccessToken != "" && digestOf(token.AccessToken) != rejected && expiryStateOf(token) == notExpiring
+		return token.AccessToken != "" && digestOf(token.AccessToken) != rejected && (expiryStateOf(token) == notExpiring || token.RefreshToken == "")
 	}
 	var refused error
 	for {
@@ -133,7 +138,7 @@ func (a *storeAuth) renew(rejected digest) (fresh, spare *oauth2.Token, err erro
 				spare = stored
 				a.offer(stored)
 			}
-			if stored.RefreshToken != "" && digestOf(stored.RefreshToken) == a.refusedRefresh {
+			if stored.RefreshToken != "" && pairDigest(stored) == a.refusedPair {
 				return nil, spare, cmp.Or(refused, unrenewable("the refresh token was refused before"))
 			}
 		}
@@ -143,7 +148,7 @@ func (a *storeAuth) renew(rejected digest) (fresh, spare *oauth2.Token, err erro
 			// The refresh token stays refused until the store changes. It may have
 			// changed already, because another program may have used the refresh token
 			// first. So look again, once.
-			a.refusedRefresh = digestOf(spent.RefreshToken)
+			a.refusedPair = pairDigest(spent)
 			if refused == nil {
 				refused = err
 				continue

@@ -145,7 +145,10 @@ func (s *DocumentsService) Share(ctx context.Context, id DocumentID, params Shar
 // before it sends, as after a 429.
 //
 // A nil error means only that the service reported success; the form of its answer is not
-// known. Rely on the stage that the document shows afterwards.
+// known. Rely on the stage that the document shows afterwards, which does not show to whom it
+// was sent: the name of the list in the body, signers, is a stand-in, too, and a service that
+// tolerates what it does not know may send it to nobody. Try it with addresses of your own
+// first (docs/live-account.md).
 func (s *DocumentsService) SendForESign(ctx context.Context, id DocumentID, params SendParams, opts ...CallOption) error {
 	return send(ctx, s.root(), opSendForESign, input{id: numericID("id", id), body: signersBody{params.Recipients, params.Message}}, opts)
 }

@@ -2,6 +2,7 @@ package revv
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 )
@@ -20,12 +21,21 @@ const (
 	SendUnclear    SendOutcome = "unclear"     // its stage, or what is known of its past, does not tell
 )
 
-// The names of activities by which a past of a document is recognised. The second is a
+// The names of activities by which the past of a document is recognised. The second is a
 // part of DOCUMENT_SENT_FOR_ACCEPT.
 const (
 	activityCreated = "DOCUMENT_CREATED"
 	activitySent    = "_SENT_FOR_"
 )
+
+// harmlessActivities happen to drafts that were not sent. The first was observed, the others
+// are stand-ins.
+//
+//nolint:gochecknoglobals // a constant list; Go has no constant slices
+var harmlessActivities = []string{
+	"DOCUMENT_OPENED",
+	"DOCUMENT_FIELDS_CHANGED", "DOCUMENT_MOVED", "DOCUMENT_SHARED", "SHARE_EMAIL_DELIVERED", "DOCUMENT_MAGIC_LINK_CREATED",
+}
 
 // SendOutcome looks what has become of a request of [DocumentsService.SendForESign] or
 // [DocumentsService.SendForAcceptance] whose answer was lost ([MaybeApplied]), or which an
@@ -40,12 +50,12 @@ const (
 // this project suggests. A draft is [SendPending] until patience has passed between left and
 // the beginning of this call.
 //
-// [SendNotApplied] is concluded from an activity DOCUMENT_CREATED, which shows that the list
-// has a beginning, while none has "_SENT_FOR_" in its name, as DOCUMENT_SENT_FOR_ACCEPT has.
-// Both of these names were observed; that the activities of other sends have it too is a
-// stand-in, to be checked on your account, as is the order of the stages. If the name is
-// another one there, a document that was sent and declined within patience is taken for one
-// that was not sent.
+// [SendUndone] is concluded from an activity that has "_SENT_FOR_" in its name, as
+// DOCUMENT_SENT_FOR_ACCEPT has, which was observed; [SendNotApplied] from DOCUMENT_CREATED
+// (observed), which shows that the list has a beginning, if all other activities are known
+// to be harmless (docs/after-a-lost-answer.md lists them; most are stand-ins). If there is one
+// of another name, it is [SendUnclear], because that may be the sending: translate such
+// names in [WithMiddleware] once you know what they mean on your account.
 //
 // The error is that of the reading, and the outcome is then empty. [ErrInvalidArgument] if
 // patience is not positive. A read.
@@ -67,16 +77,22 @@ func (s *DocumentsService) SendOutcome(ctx context.Context, id DocumentID, left 
 	case doc.ObjectID == "":
 		return SendUnclear, nil // without it there are no activities
 	}
-	outcome := SendUnclear // what does not even show the creation shows nothing
+	begins, known := false, true
 	for activity, err := range s.AllActivities(ctx, doc.ObjectID, ListActivitiesParams{}, opts...) {
-		switch {
-		case err != nil:
+		if err != nil {
 			return "", err
-		case strings.Contains(activity.Event, activitySent):
+		}
+		switch name := strings.ToUpper(activity.Event); {
+		case strings.Contains(name, activitySent):
 			return SendUndone, nil
-		case activity.Event == activityCreated:
-			outcome = SendNotApplied
+		case name == activityCreated:
+			begins = true
+		default:
+			known = known && slices.Contains(harmlessActivities, name)
 		}
 	}
-	return outcome, nil
+	if begins && known {
+		return SendNotApplied, nil
+	}
+	return SendUnclear, nil
 }

@@ -1,6 +1,7 @@
 package revv_test
 
 import (
+	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
@@ -96,7 +97,15 @@ func lookAt(t *testing.T, document, activities string, delay time.Duration) (*re
 	t.Helper()
 	wire := &service{answer: func(r *http.Request) (*http.Response, error) {
 		if strings.HasPrefix(r.URL.Path, "/api/object-activities/") {
-			return reply(http.StatusOK, activities), nil
+			var all []json.RawMessage
+			if err := json.Unmarshal([]byte(activities), &all); err != nil {
+				return nil, err
+			}
+			if r.URL.Query().Has("after") {
+				all = all[len(all)-1:] // what came after the last one, and that one again
+			}
+			body, err := json.Marshal(all)
+			return reply(http.StatusOK, string(body)), err
 		}
 		<-time.After(delay)
 		return reply(http.StatusOK, `{"Document":`+document+`}`), nil
@@ -145,14 +154,17 @@ func TestSendOutcome_whatDoesNotTell_isUnclear(t *testing.T) {
 		document, activities string
 		want                 revv.SendOutcome
 	}{
-		"a stage of the account's own": {strings.Replace(aDraft, "Draft", "In review", 1), `[` + creation + `]`, revv.SendUnclear},
-		"no stage":                     {`{"id":14,"object_id":"DOC-ABCDEFGHIJKL"}`, `[` + creation + `]`, revv.SendUnclear},
-		"no activities":                {aDraft, `[]`, revv.SendUnclear},
-		"not even its creation":        {aDraft, `[{"event":"DOCUMENT_VIEWED","timestamp":"2021-06-18T10:00:00.000000Z"}]`, revv.SendUnclear},
-		"no id for its activities":     {`{"id":14,"document_status":{"name":"Draft"}}`, `[` + creation + `]`, revv.SendUnclear},
-		"a sending before anything":    {aDraft, `[` + sentElsewhere + `,` + creation + `]`, revv.SendUndone},
-		"a sending, no creation":       {aDraft, `[` + sentElsewhere + `]`, revv.SendUndone},
-		"another spelling of Draft":    {strings.Replace(aDraft, "Draft", "DRAFT", 1), `[` + creation + `]`, revv.SendNotApplied},
+		"a stage of the account's own":   {strings.Replace(aDraft, "Draft", "In review", 1), `[` + creation + `]`, revv.SendUnclear},
+		"no stage":                       {`{"id":14,"object_id":"DOC-ABCDEFGHIJKL"}`, `[` + creation + `]`, revv.SendUnclear},
+		"no activities":                  {aDraft, `[]`, revv.SendUnclear},
+		"not even its creation":          {aDraft, `[{"event":"DOCUMENT_VIEWED","timestamp":"2021-06-18T10:00:00.000000Z"}]`, revv.SendUnclear},
+		"no id for its activities":       {`{"id":14,"document_status":{"name":"Draft"}}`, `[` + creation + `]`, revv.SendUnclear},
+		"a name that is not known":       {aDraft, `[` + creation + `,{"event":"DOCUMENT_SENT","timestamp":"2021-06-18T10:00:01.000000Z"}]`, revv.SendUnclear},
+		"an unknown name, and a sending": {aDraft, `[` + creation + `,{"event":"X","timestamp":"2021-06-18T10:00:01.000000Z"},{"event":"document_sent_for_sign","timestamp":"2021-06-18T10:00:02.000000Z"}]`, revv.SendUndone},
+		"opened, in other letters":       {aDraft, `[` + strings.ToLower(creation[:27]) + creation[27:] + `,{"event":"Document_Opened","timestamp":"2021-06-18T10:00:01.000000Z"}]`, revv.SendNotApplied},
+		"a sending before anything":      {aDraft, `[` + sentElsewhere + `,` + creation + `]`, revv.SendUndone},
+		"a sending, no creation":         {aDraft, `[` + sentElsewhere + `]`, revv.SendUndone},
+		"another spelling of Draft":      {strings.Replace(aDraft, "Draft", "DRAFT", 1), `[` + creation + `]`, revv.SendNotApplied},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -113,18 +113,26 @@ func save(ctx context.Context, op string, store TokenStore, account string, toke
 	defer cancel()
 	begun := time.Now()
 	var before *oauth2.Token // a store may quote it
+	arrived := false         // the store has shown the pair, although it has reported a failure
 	for try := 1; ; try++ {
+		next := token
 		kept, err := store.Update(ctx, account, func(current *oauth2.Token) (*oauth2.Token, error) {
 			before = cloneToken(current)
-			return token, nil
+			if arrived && current != nil {
+				next = before // the pair, or the one that it was renewed to since: the pair is spent then
+			}
+			return next, nil
 		})
 		switch {
-		case err == nil && samePair(kept, token):
+		case err == nil && samePair(kept, next):
 			return nil
 		case err == nil:
 			err = errors.New("the store has not kept the pair")
 		case errors.Is(err, ErrInvalidArgument):
 			return concealed(err, textsOf(token, before)...)
+		}
+		if stored, e := store.Load(ctx, account); e == nil && samePair(stored, token) {
+			arrived = true
 		}
 		hopeless := errors.Is(err, ErrTokenStoreCorrupt) || time.Since(begun) >= saveTime
 		if hopeless || sleep(ctx, retry.Backoff(try, defaultBaseDelay, maxSaveDelay)) != nil {

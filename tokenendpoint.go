@@ -149,7 +149,7 @@ func (e *tokenEndpoint) read(ctx context.Context, resp *http.Response) tokenRepl
 		r.outcome, r.err.cause = retry.Done, ctx.Err()
 	case errors.Is(err, wire.ErrTooLarge):
 		r.outcome, r.err.kinds = retry.BodyUnusable, []error{ErrResponseTooLarge}
-	case errors.Is(err, wire.ErrUnexpectedEnd):
+	case errors.Is(err, wire.ErrUnexpectedEnd), errors.Is(err, ErrEmptyResponse) && resp.ContentLength < 0:
 		r.outcome, r.err.cause = retry.BodyCut, err // as good as a cut: the token in it is lost
 	case errors.Is(err, ErrMalformedResponse) || errors.Is(err, ErrUnexpectedContent) || errors.Is(err, ErrEmptyResponse) || isCorrupt(err):
 		r.outcome, r.err.cause = retry.BodyUnusable, err
@@ -198,7 +198,7 @@ func parseToken(contentType string, body []byte) (code string, token *oauth2.Tok
 	if wire.Kind(body) != '{' || json.Unmarshal(unwrapped(body), &reply) != nil {
 		return "", nil, malformed(errors.New("not a JSON object"))
 	}
-	token = &oauth2.Token{AccessToken: tokenText(reply.AccessToken), RefreshToken: refreshText(reply.RefreshToken), TokenType: "Bearer"}
+	token = &oauth2.Token{AccessToken: accessText(reply.AccessToken), RefreshToken: refreshText(reply.RefreshToken), TokenType: "Bearer"}
 	failure := tokenText(reply.Error)
 	if code = knownCode(failure); code != "" {
 		return code, nil, nil
@@ -241,12 +241,19 @@ func tokenText(raw json.RawMessage) string {
 	return text
 }
 
+// accessText reads an access token; true and false count as absent.
+func accessText(raw json.RawMessage) string {
+	if kind := wire.Kind(raw); kind == 't' || kind == 'f' {
+		return ""
+	}
+	return tokenText(raw)
+}
+
 // refreshText reads a refresh token. A value that cannot be one, such as false, counts as
 // absent, so that the old one is kept.
 func refreshText(raw json.RawMessage) string {
-	text := tokenText(raw)
-	kind := wire.Kind(raw)
-	if kind == 't' || kind == 'f' || text == "0" || strings.TrimSpace(text) == "" || !isHeaderValue(text) {
+	text := accessText(raw)
+	if text == "0" || strings.TrimSpace(text) == "" || !isHeaderValue(text) {
 		return ""
 	}
 	return text

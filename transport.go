@@ -51,10 +51,10 @@ type attempt struct {
 	class retry.Class
 	token secret.Value[*oauth2.Token] // hidden, because middleware may print the context of the request, and with it the attempt
 
-	// What the transport reported: that it looked for a connection, and how often it
+	// What the transport reported: how often it looked for a connection, and how often it
 	// wrote the headers of the request. Only writes are traced, because reads can always
 	// be repeated.
-	sought  atomic.Bool
+	sought  atomic.Int32
 	written atomic.Int32
 	// doubts counts the requests that were sent, including those that a transport or
 	// middleware repeated by itself, less those whose answer says that they were not
@@ -75,7 +75,7 @@ type attempt struct {
 // refusal.
 func (a *attempt) answerMadeUp() bool {
 	shut := a.shut() // a request without a connection gets none any more
-	return !shut && !a.answerBegun.Load() || a.inFlight.Load() > 0 && !(shut && a.sought.Load())
+	return !shut && !a.answerBegun.Load() || a.inFlight.Load() > 0 && !(shut && a.sought.Load() > 0)
 }
 
 // The passage is the way from the transport to the network. A transport or middleware
@@ -109,11 +109,11 @@ func (a *attempt) shut() bool {
 // is written: requests that share it over HTTP/2 fail, but no request is applied twice.
 func (a *attempt) trace(ctx context.Context) context.Context {
 	a.hooks = httptrace.ClientTrace{
-		GetConn: func(string) { a.sought.Store(true) },
+		GetConn: func(string) { a.sought.Add(1) },
 		GotConn: func(info httptrace.GotConnInfo) {
 			dump := isDump(info.Conn)
 			if a.dumping.Store(dump); dump {
-				a.sought.Store(false)
+				a.sought.Add(-1)
 				return
 			}
 			if !a.find() && info.Conn != nil {
@@ -228,6 +228,9 @@ func (c *core) transmit(req *http.Request, a *attempt) (*http.Response, error) {
 		a.answerReturned.Store(true)
 	}
 	doubts := a.written.Load() - before
+	if a.sought.Load() == 0 && !isDialFailure(err) {
+		doubts = 1 // the network does not report what it writes
+	}
 	if doubts > 0 && isRefusal(resp, err) {
 		doubts--
 	}
@@ -307,14 +310,20 @@ func (a *attempt) classify(err error) (outcome retry.Outcome, sent bool) {
 // as sent, because a contract sent twice is worse than an error.
 func (a *attempt) provablyUnsent(err error, shut bool) bool {
 	if !shut {
-		return a.written.Load() <= 1 && isUnprocessed(err) // after two tries, the error is only about the last one
+		// After two tries, the error is only about the last one, which may have written nothing.
+		return a.written.Load() <= 1 && isUnprocessed(err) && (a.sought.Load() <= 1 || !isUnusable(err))
 	}
-	if a.sought.Load() {
+	if a.sought.Load() > 0 {
 		return true
 	}
 	if a.answerReturned.Load() {
 		return false // the error is from middleware, and says nothing about the network
 	}
+	return isDialFailure(err)
+}
+
+// isDialFailure reports an error of looking for a server, before anything can be sent.
+func isDialFailure(err error) bool {
 	if isAny(err, new(*net.DNSError), new(*tls.CertificateVerificationError)) {
 		return true
 	}
@@ -338,9 +347,15 @@ var errUnprocessed = errors.New("http2: the server has not processed the request
 func isUnprocessed(err error) bool {
 	text := withoutURL(err).Error()
 	reason, refused := strings.CutPrefix(text, "http2: Transport: cannot retry err [")
-	return text == "net/http: cannot rewind body after connection loss" ||
+	return isUnusable(err) ||
 		refused && strings.HasPrefix(reason, "http2: Transport received Server's graceful shutdown GOAWAY]") ||
 		refused && strings.Contains(reason, "; REFUSED_STREAM; received from peer]")
+}
+
+// isUnusable reports a connection that turned out to be closed before anything of the request
+// was on the wire.
+func isUnusable(err error) bool {
+	return withoutURL(err).Error() == "net/http: cannot rewind body after connection loss"
 }
 
 // isHopeless reports failures that another attempt would meet again: a name that does not

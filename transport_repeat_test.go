@@ -2,10 +2,15 @@ package revv_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptrace"
+	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 
@@ -139,4 +144,87 @@ func TestWriteThatIsAlwaysRefusedUnread_saysSo(t *testing.T) {
 		require.NotErrorIs(t, err, revv.ErrOutcomeUnknown)
 		require.NotErrorIs(t, err, revv.ErrUnreachable)
 	})
+}
+
+// What transport or middleware repeats over a network that does not report to httptrace what
+// it has written, or over a connection that turns out to be closed, is in doubt as well.
+func TestWriteRepeated_overANetworkThatTellsLess_isNotRepeatedOnTop(t *testing.T) {
+	t.Parallel()
+	lost := func(*http.Request) (*http.Response, error) { return nil, io.ErrUnexpectedEOF }
+	for name, acts := range map[string][2]func(*http.Request) (*http.Response, error){
+		"lost, then no connection": {lost, func(*http.Request) (*http.Response, error) {
+			return nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
+		}},
+		"lost, then 429": {lost, func(*http.Request) (*http.Response, error) {
+			return reply(http.StatusTooManyRequests, "{}", "Retry-After", "0"), nil
+		}},
+		"lost, then 404": {lost, func(*http.Request) (*http.Response, error) { return reply(http.StatusNotFound, "{}"), nil }},
+		"500, then a connection that is closed": {
+			func(r *http.Request) (*http.Response, error) {
+				trace := httptrace.ContextClientTrace(r.Context())
+				trace.GetConn("")
+				trace.GotConn(httptrace.GotConnInfo{})
+				trace.WroteHeaders()
+				trace.GotFirstResponseByte()
+				return reply(http.StatusInternalServerError, "{}"), nil
+			},
+			func(r *http.Request) (*http.Response, error) {
+				trace := httptrace.ContextClientTrace(r.Context())
+				trace.GetConn("")
+				trace.GotConn(httptrace.GotConnInfo{})
+				return nil, errors.New("net/http: cannot rewind body after connection loss") // as net/http says it
+			},
+		},
+	} {
+		for _, where := range []string{"middleware", "transport"} {
+			if where == "transport" && strings.HasPrefix(name, "lost") {
+				continue // nothing shows what it does by itself
+			}
+			t.Run(name+", "+where, func(t *testing.T) {
+				t.Parallel()
+				requests := 0
+				var network http.RoundTripper = tripper(func(r *http.Request) (*http.Response, error) {
+					requests++
+					if requests <= len(acts) {
+						return acts[requests-1](r)
+					}
+					return reply(http.StatusOK, documentAnswer), nil
+				})
+				opts := []revv.Option{revv.WithBaseURL(apiBase), hurried()}
+				if where == "transport" {
+					network = repeatingOnce(network)
+				} else {
+					opts = append(opts, revv.WithMiddleware(repeatingOnce))
+				}
+				client, err := revv.NewClient(revv.StaticToken(anyToken), append(opts, revv.WithHTTPClient(&http.Client{Transport: network}))...)
+				require.NoError(t, err)
+				_, err = client.Documents.Clone(t.Context(), 14, revv.CloneDocumentParams{Title: "A copy"})
+				require.ErrorIs(t, err, revv.ErrOutcomeUnknown)
+				assert.Equal(t, 2, requests)
+			})
+		}
+	}
+}
+
+// A connection that turns out to be closed before anything was on the wire harms nothing,
+// where nobody repeats.
+func TestWriteOverAClosedConnection_isSentOnAnother(t *testing.T) {
+	t.Parallel()
+	requests := 0
+	network := tripper(func(r *http.Request) (*http.Response, error) {
+		trace := httptrace.ContextClientTrace(r.Context())
+		trace.GetConn("")
+		trace.GotConn(httptrace.GotConnInfo{})
+		trace.WroteHeaders() // into the buffer of the connection
+		if requests++; requests == 1 {
+			return nil, errors.New("net/http: cannot rewind body after connection loss")
+		}
+		trace.GotFirstResponseByte()
+		return reply(http.StatusOK, documentAnswer), nil
+	})
+	client, err := revv.NewClient(revv.StaticToken(anyToken), revv.WithBaseURL(apiBase), revv.WithHTTPClient(&http.Client{Transport: network}), hurried())
+	require.NoError(t, err)
+	_, err = client.Documents.Clone(t.Context(), 14, revv.CloneDocumentParams{Title: "A copy"})
+	require.NoError(t, err)
+	assert.Equal(t, 2, requests)
 }

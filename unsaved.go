@@ -50,16 +50,18 @@ var renewals = struct {
 	by map[*storeAuth]bool
 }{by: make(map[*storeAuth]bool)}
 
-// setRenewing records whether a renewal is under way. (A [sync.Map] would add more compiled code
+// begin and end record that a renewal is under way. (A [sync.Map] would add more compiled code
 // than the whole token endpoint.)
-func (a *storeAuth) setRenewing(underWay bool) {
+func (a *storeAuth) begin() {
 	renewals.Lock()
 	defer renewals.Unlock()
-	if underWay {
-		renewals.by[a] = true
-	} else {
-		delete(renewals.by, a)
-	}
+	renewals.by[a] = true
+}
+
+func (a *storeAuth) end() {
+	renewals.Lock()
+	defer renewals.Unlock()
+	delete(renewals.by, a)
 }
 
 // renewing returns the authenticators of the same store that are renewing a token.

@@ -364,9 +364,9 @@ func (h *webhookHandler) confirm(ctx context.Context, event *Event) error {
 	switch {
 	case errors.Is(err, ErrUnexpectedContent):
 		return err // a web page, which is no answer of the API
-	case errors.Is(err, ErrNotFound) && asked.ID > 0 && wire.CheckSegment(string(event.Document.Number)) == nil:
+	case says(err, ErrNotFound) && asked.ID > 0 && wire.CheckSegment(string(event.Document.Number)) == nil:
 		return h.missing(ctx, event.Document.Number, err)
-	case errors.Is(err, ErrNotFound), asked.Number != "" && refusesNumber(err):
+	case says(err, ErrNotFound), asked.Number != "" && refusesNumber(err):
 		return fmt.Errorf("%w: %w", errNoSuchDocument, err)
 	case err != nil:
 		return err
@@ -391,7 +391,7 @@ func (h *webhookHandler) missing(ctx context.Context, number DocumentNumber, err
 	switch document, byNumber := h.reader.GetByNumber(ctx, number); {
 	case byNumber == nil && document != nil:
 		return errOtherNames
-	case errors.Is(byNumber, ErrNotFound) && !errors.Is(byNumber, ErrUnexpectedContent), refusesNumber(byNumber):
+	case says(byNumber, ErrNotFound) && !errors.Is(byNumber, ErrUnexpectedContent), refusesNumber(byNumber):
 		return fmt.Errorf("%w: %w", errNoSuchDocument, err)
 	default:
 		return errors.Join(err, byNumber)
@@ -415,7 +415,17 @@ func refusesNumber(err error) bool {
 	if e, ok := errors.AsType[*Error](err); ok && e.Argument != "" {
 		return e.Argument == "number"
 	}
-	return errors.Is(err, ErrInvalid) || errors.Is(err, ErrInvalidArgument)
+	return says(err, ErrInvalid) || says(err, ErrInvalidArgument)
+}
+
+// says reports whether the answer of the service is of a kind. If there is no answer, as when
+// middleware or a source of tokens has failed, whatever that error is says nothing of the
+// document.
+func says(err, kind error) bool {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return errors.Is(statusKind(e.StatusCode), kind)
+	}
+	return errors.Is(err, kind) // of a reader that is no client
 }
 
 // contradiction returns why an event cannot be true of a document in stage, or nil.

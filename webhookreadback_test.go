@@ -301,3 +301,61 @@ func TestWithReadBack_renewalThatIsRefused_isNoWordAboutTheDocument(t *testing.T
 		}
 	}
 }
+
+// What fails in this program has no say in whether there is such a document, whatever its
+// error is called: the event must come again.
+func TestWithReadBack_failureOfTheProgramItself_isNoWordAboutTheDocument(t *testing.T) {
+	t.Parallel()
+	failing := func(err error) func(http.RoundTripper) http.RoundTripper {
+		return func(http.RoundTripper) http.RoundTripper {
+			return tripper(func(*http.Request) (*http.Response, error) { return nil, err })
+		}
+	}
+	middleware := map[string]func(http.RoundTripper) http.RoundTripper{
+		"no argument": failing(fmt.Errorf("of ours: %w", revv.ErrInvalidArgument)),
+		"no tenant":   failing(fmt.Errorf("of ours: %w", revv.ErrNotFound)),
+		"no context": func(next http.RoundTripper) http.RoundTripper {
+			return tripper(func(r *http.Request) (*http.Response, error) {
+				return next.RoundTrip(r.WithContext(context.WithoutCancel(t.Context())))
+			})
+		},
+		"another origin": func(next http.RoundTripper) http.RoundTripper {
+			return tripper(func(r *http.Request) (*http.Response, error) {
+				r = r.Clone(r.Context())
+				r.URL.Host = "proxy.example.com"
+				return next.RoundTrip(r)
+			})
+		},
+	}
+	options := map[string][]revv.Option{}
+	for name, m := range middleware {
+		options["middleware: "+name] = []revv.Option{revv.WithMiddleware(m)}
+	}
+	auths := map[string]revv.Authenticator{}
+	for _, kind := range []error{revv.ErrNotFound, revv.ErrInvalid, revv.ErrInvalidArgument} {
+		auths["source: "+kind.Error()] = revv.FromTokenSource(tokenSource(func() (*oauth2.Token, error) { return nil, fmt.Errorf("of ours: %w", kind) }))
+		options["source: "+kind.Error()] = nil
+	}
+	for name, opts := range options {
+		for _, named := range []string{`{"doc_no":"DOC-000040"}`, `{"id":14}`, `{"id":14,"doc_no":"DOC-000040"}`} {
+			t.Run(name+" "+named, func(t *testing.T) {
+				t.Parallel()
+				auth := cmp.Or(auths[name], revv.StaticToken(anyToken))
+				client, err := revv.NewClient(auth, append([]revv.Option{revv.WithBaseURL(apiBase), revv.WithHTTPClient(&http.Client{Transport: tripper(func(*http.Request) (*http.Response, error) {
+					return reply(http.StatusOK, documentAnswer), nil
+				})})}, opts...)...)
+				require.NoError(t, err)
+				handler, err := revv.NewWebhookHandler(revv.InsecureNoSecret(), func(context.Context, *revv.Event) error {
+					t.Error("handed on")
+					return nil
+				}, revv.WithReadBack(client.Documents))
+				require.NoError(t, err)
+				request := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", strings.NewReader(`{"event":"DOCUMENT_CLOSED","document":`+named+`}`))
+				request.Header.Set("Content-Type", "application/json")
+				answer := httptest.NewRecorder()
+				handler.ServeHTTP(answer, request)
+				assert.Equal(t, http.StatusServiceUnavailable, answer.Code)
+			})
+		}
+	}
+}

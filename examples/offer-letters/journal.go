@@ -36,7 +36,7 @@ var errUnsettled = errors.New("the last request may still be on its way")
 // never will. at is the time before the read that found no effect, because the
 // request can still arrive while the answer of that read is on its way.
 func (e entry) settled(at time.Time) error {
-	if at.Sub(e.Until) < onItsWay { // the zero time, where nothing was asked for, is long ago
+	if at.Sub(e.Until) < onItsWay && !e.Until.IsZero() {
 		return e.unsettled(at)
 	}
 	return nil
