@@ -192,7 +192,9 @@ func (h *history) advance(part []Activity, fresh int) error {
 	switch {
 	case fresh == 0:
 		return errPageLoop(momentTooLong)
-	case !sorted || part[0].Timestamp.IsZero():
+	case part[0].Timestamp.IsZero():
+		return errPageLoop("an activity has no time that can be read: there may be more")
+	case !sorted:
 		return errPageLoop("the activities do not begin with the oldest: there may be more")
 	}
 	last := part[len(part)-1].Timestamp.Time

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -195,6 +196,7 @@ func TestAllActivities_serviceDoesNotGoOn_isAnError(t *testing.T) {
 		events, err := collect(t.Context(), (&service{answer: h.answer}).client(t), revv.ListActivitiesParams{})
 		require.ErrorIs(t, err, revv.ErrPageLoop, name)
 		assert.Equal(t, "Documents.Activities", failure(t, err).Op)
+		assert.Equal(t, name == "times that are none", strings.Contains(err.Error(), "no time that can be read"), name)
 		assert.NotEmpty(t, events, name)
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/revv-go/revv/internal/retry"
+	"github.com/revv-go/revv/internal/wire"
 )
 
 // Download describes a PDF that has arrived whole: it has the declared length, if one was
@@ -213,7 +214,28 @@ func readHead(resp *http.Response, body io.Reader) (retry.Outcome, error) {
 	case isHTML(resp.Header.Get("Content-Type"), head[:n]):
 		return retry.BodyUnusable, fmt.Errorf("%w: an HTML page in the place of a PDF; is this the address of the API?", ErrUnexpectedContent)
 	}
-	return retry.BodyUnusable, fmt.Errorf("%w: no PDF", ErrUnexpectedContent)
+	err = fmt.Errorf("%w: no PDF", ErrUnexpectedContent)
+	if complaint := complaintBehind(head[:n], body); complaint != nil {
+		err = fmt.Errorf("%w: %w", err, complaint)
+	}
+	return retry.BodyUnusable, err
+}
+
+// complaintBehind returns the complaint that the service has sent in the place of a file, nil if
+// it is none.
+func complaintBehind(head []byte, body io.Reader) error {
+	if wire.Kind(head) != '{' {
+		return nil
+	}
+	rest, _ := io.ReadAll(io.LimitReader(body, maxErrorBody)) // what was cut is no JSON
+	said := append(head, rest...)
+	if wire.Scan(said, jsonLimits) != nil {
+		return nil
+	}
+	if name := complains(said); name != "" {
+		return &complaint{key: name, said: complaintOf(said), denies: true}
+	}
+	return nil
 }
 
 // copy moves bytes to the sink until the end, and checks the end.

@@ -207,6 +207,23 @@ func TestDownload_namesAndTypes_areThoseOfTheService(t *testing.T) {
 	})
 }
 
+// What the service says instead of sending the file is no fault of the route.
+func TestDownload_complaintInThePlaceOfAFile_isQuoted(t *testing.T) {
+	t.Parallel()
+	for body, said := range map[string]string{
+		`{"errors":[{"title":"It is being made"}]}`: "It is being made", `{"success":false,"message":"It is being made"}`: "It is being made",
+		`{"status":"preparing"}`: "no PDF", `{"error":"It is being`: "no PDF",
+	} {
+		_, failed := always(http.StatusAccepted, body).client(t).Documents.Download(t.Context(), 14, io.Discard)
+		require.ErrorIs(t, failed, revv.ErrUnexpectedContent)
+		require.ErrorContains(t, failed, said)
+		assert.NotContains(t, failed.Error(), "Routes.DownloadDocument")
+		_, failed = always(http.StatusOK, body).client(t).Documents.Download(t.Context(), 14, io.Discard)
+		require.ErrorContains(t, failed, said)
+		assert.Equal(t, said == "no PDF", strings.Contains(failed.Error(), "Routes.DownloadDocument"), body)
+	}
+}
+
 // What a resumed download may look like, and what is no PDF.
 func TestDownload_notAFile_isNotRepeated(t *testing.T) {
 	t.Parallel()

@@ -10,6 +10,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/revv-go/revv/internal/wire"
 )
@@ -243,8 +244,10 @@ func (e *Event) idKey() string {
 }
 
 // hasOwnID reports whether the event has an id, and not only that of its document: then all
-// events of a document would have the same key.
-func (e *Event) hasOwnID() bool { return e.ID != "" && !e.borrowed }
+// events of a document would have the same key. So would different ids that are not UTF-8.
+func (e *Event) hasOwnID() bool {
+	return e.ID != "" && !e.borrowed && !strings.ContainsRune(e.ID, utf8.RuneError)
+}
 
 // hasIDOfDocument reports whether the id of the event is also that of its document.
 func (e *Event) hasIDOfDocument() bool {

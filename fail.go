@@ -58,9 +58,10 @@ func (p *prepared) fail(last *result, sent int, kinds ...error) error {
 // isMisrouted reports an answer that says of the route, and not of what was asked for, that
 // there is no such thing.
 func (p *prepared) isMisrouted(last *result) bool {
-	page := last.problem.page || errors.Is(last.err, ErrUnexpectedContent)
+	_, complains := errors.AsType[*complaint](last.err)
+	page := last.problem.page || errors.Is(last.err, ErrUnexpectedContent) && !complains
 	switch status := last.status; {
-	case last.elsewhere || status >= 500 && status != http.StatusNotImplemented, status == http.StatusUnauthorized, status == http.StatusTooManyRequests:
+	case last.elsewhere || status == http.StatusAccepted || status >= 500 && status != http.StatusNotImplemented, status == http.StatusUnauthorized, status == http.StatusTooManyRequests:
 		return false
 	case status == http.StatusNotFound:
 		return page || strings.HasPrefix(p.field, "List") && len(p.route.Params) == 0 // the list of an account is always there
