@@ -227,13 +227,9 @@ func complaintBehind(head []byte, body io.Reader) error {
 	if wire.Kind(head) != '{' {
 		return nil
 	}
-	rest, _ := io.ReadAll(io.LimitReader(body, maxErrorBody)) // what was cut is no JSON
-	said := append(head, rest...)
-	if wire.Scan(said, jsonLimits) != nil {
-		return nil
-	}
-	if name := complains(said); name != "" {
-		return &complaint{key: name, said: complaintOf(said), denies: true}
+	said, _ := io.ReadAll(io.MultiReader(bytes.NewReader(head), io.LimitReader(body, maxErrorBody))) // what was cut is no JSON
+	if wire.Scan(said, jsonLimits) == nil && complains(said) != "" {
+		return &complaint{key: complains(said), said: complaintOf(said), denies: true}
 	}
 	return nil
 }
