@@ -190,6 +190,9 @@ func TestAllActivities_serviceDoesNotGoOn_isAnError(t *testing.T) {
 		"the newest comes first":  {events: newHistory(60, 1).events, backwards: true, most: 40},
 		"a busy moment":           {events: newHistory(300, 300).events},
 		"a busy moment, capped":   {events: newHistory(50, 50).events, most: 40},
+		"a busy moment, and then": {events: newHistory(13, 12).events, most: 10},
+		"the same, inclusive":     {events: newHistory(13, 12).events, most: 10, inclusive: true},
+		"after an answer, too":    {events: append(newHistory(3, 1).events, newHistory(49, 12).events[36:]...), most: 10},
 		"the same for ever":       {changing: true},
 		"times that are none":     {events: []string{`{"event":"E0","timestamp":"yesterday"}`, `{"event":"E1","timestamp":"today"}`}},
 	} {
@@ -199,6 +202,43 @@ func TestAllActivities_serviceDoesNotGoOn_isAnError(t *testing.T) {
 		assert.Equal(t, name == "times that are none", strings.Contains(err.Error(), "no time that can be read"), name)
 		assert.NotEmpty(t, events, name)
 	}
+}
+
+// A short answer is no reason to doubt a history, and to ask once more, if it may be whole.
+func TestAllActivities_oneMoment_ends(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		history  *history
+		n        int
+		requests int
+	}{
+		"one activity":                  {newHistory(1, 1), 1, 2},
+		"one activity at a time":        {newHistory(5, 1), 5, 2},
+		"all of one moment":             {newHistory(7, 7), 7, 3},
+		"all of it, in a whole answer":  {&history{events: newHistory(10, 10).events, most: 10}, 10, 3},
+		"the last moment is a full one": {&history{events: newHistory(40, 10).events, most: 20}, 40, 4},
+	} {
+		s := &service{answer: c.history.answer}
+		events, err := collect(t.Context(), s.client(t), revv.ListActivitiesParams{})
+		require.NoError(t, err, name)
+		assert.Len(t, events, c.n, name)
+		assert.Len(t, s.Sent(), c.requests, name)
+	}
+}
+
+// What decides whether the history is whole must not be missed.
+func TestAllActivities_lastQuestionFails_isTheError(t *testing.T) {
+	t.Parallel()
+	n, h := 0, newHistory(7, 7)
+	s := &service{answer: func(r *http.Request) (*http.Response, error) {
+		if n++; n == 3 {
+			return reply(http.StatusForbidden, "{}"), nil
+		}
+		return h.answer(r)
+	}}
+	events, err := collect(t.Context(), s.client(t), revv.ListActivitiesParams{})
+	require.ErrorIs(t, err, revv.ErrForbidden)
+	assert.Len(t, events, 7)
 }
 
 func TestAllActivities_leftEarlyOrFailing_ends(t *testing.T) {

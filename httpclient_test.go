@@ -199,3 +199,30 @@ func TestHTTPClient_isPinnedAsTightlyAsTheCalls(t *testing.T) {
 		assert.Len(t, s.Sent(), before)
 	}
 }
+
+// A service may answer everything with 401 for a while. No request repeats another here, so
+// each would spend a refresh token if nothing were remembered between them.
+func TestHTTPClient_serviceRefusesEveryToken_spendsFewRefreshTokens(t *testing.T) {
+	t.Parallel()
+	for name, prepare := range map[string]func(*http.Request){
+		"a body that can be sent again": func(*http.Request) {},
+		"a body that is gone":           func(r *http.Request) { r.GetBody = nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *tokenWorld) {
+				refusesAll(http.StatusUnauthorized)(w)
+				client := w.client.HTTPClient()
+				for range 100 {
+					r := request(w.T, http.MethodPost, apiBase+"/api/users", `{}`)
+					prepare(r)
+					resp, err := client.Do(r)
+					require.NoError(w, err)
+					require.NoError(w, resp.Body.Close())
+					require.Equal(w, http.StatusUnauthorized, resp.StatusCode)
+				}
+				assert.NotEmpty(w, w.posts(), "it has tried")
+				assert.LessOrEqual(w, len(w.posts()), 2)
+			})
+		})
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -334,5 +335,36 @@ func TestLogin_openFailsAfterTheCallback_pairIsKept(t *testing.T) {
 		visited.Wait()
 		require.NoError(t, err, name)
 		assert.NotEmpty(t, token.RefreshToken, name)
+	}
+}
+
+// net/http recovers a panic of its handler, and nobody would be told how the login has ended.
+func TestLogin_transportPanicsDuringTheExchange_outcomeIsUnknown(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(){
+		"panics":             func() { panic("a transport of the program's own") },
+		"ends its goroutine": runtime.Goexit,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := startLogin(t.Context(), t, nil)
+			l.authority.set(func() {
+				l.authority.always = func(*authority, tokenRequest) (*http.Response, error) {
+					end()
+					return nil, errLedgerDown
+				}
+			})
+			assert.Zero(t, l.visit(http.MethodGet, l.callback(l.granted())).status, "the connection is cut")
+			select {
+			case r := <-l.result:
+				l.result <- r // for end
+			case <-time.After(10 * time.Second):
+				require.Fail(t, "the login does not end")
+			}
+			token, err := l.end()
+			require.ErrorIs(t, err, revv.ErrOutcomeUnknown)
+			assert.Equal(t, "OAuth.Login", failure(t, err).Op)
+			assert.Nil(t, token)
+		})
 	}
 }

@@ -120,3 +120,47 @@ func TestSaveToken_storeHangs_endsAtALimitOfItsOwn(t *testing.T) {
 		assert.Equal(w, 30*time.Second, time.Since(began))
 	})
 }
+
+// A connection can break after the commit. What another client has made of the pair since
+// must not be replaced by it: its refresh token is spent.
+func TestSaveToken_commitWithoutAnAnswerAndRenewalBetweenTwoTries_renewedPairIsKept(t *testing.T) {
+	inWorld(t, func(w *tokenWorld) {
+		pair := w.first
+		pair.AccessToken, pair.RefreshToken = w.authority.authorize()
+		s, tries := &scripted{ledger: w.ledger}, 0
+		s.update = func(ctx context.Context, account string, fn func(*oauth2.Token) (*oauth2.Token, error)) (*oauth2.Token, error) {
+			if tries++; tries > 1 {
+				w.expire()
+				require.NoError(w, getDocument(ctx, w, 0))
+				return w.ledger.Update(ctx, account, fn)
+			}
+			_, err := w.ledger.Update(ctx, account, fn)
+			require.NoError(w, err)
+			return nil, errLedgerDown
+		}
+		require.NoError(w, revv.SaveToken(w.Context(), s, tokenAccount, &pair))
+		assert.Equal(w, 2, tries)
+		assert.Equal(w, []string{pair.RefreshToken}, w.posts(), "the other client has found the pair")
+		assert.NotEqual(w, pair.RefreshToken, w.ledger.pair(tokenAccount).RefreshToken)
+		w.expire()
+		w.restart()
+		require.NoError(w, getDocument(w.Context(), w, 0))
+	})
+}
+
+// Whatever was there before the pair has arrived is what the person wants to be replaced.
+func TestSaveToken_storeFailsAndAnotherProgramPutsAPairThere_newOneWins(t *testing.T) {
+	inWorld(t, func(w *tokenWorld) {
+		pair := w.first
+		pair.AccessToken, pair.RefreshToken = w.authority.authorize()
+		unsavable(func() error {
+			healed(w)
+			w.authorizedElsewhere()
+			return errLedgerDown
+		})(w)
+		require.NoError(w, revv.SaveToken(w.Context(), w.ledger, tokenAccount, &pair))
+		assert.Equal(w, pair, w.ledger.pair(tokenAccount))
+		require.NoError(w, getDocument(w.Context(), w, 0))
+		assert.Empty(w, w.posts())
+	})
+}

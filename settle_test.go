@@ -252,3 +252,39 @@ func TestSettle_storeIsDown_savesEachPairOnce(t *testing.T) {
 		assert.Len(w, joined.Unwrap(), 2, "one for each pair")
 	})
 }
+
+// leaving is a context that ends as soon as somebody has looked whether it has ended.
+type leaving struct {
+	context.Context //nolint:containedctx // it is one
+
+	end context.CancelFunc
+}
+
+// Err implements [context.Context].
+func (l leaving) Err() error {
+	defer l.end()
+	return l.Context.Err()
+}
+
+// Who begins a renewal may leave before its goroutine has done anything. It is a matter of
+// luck how far that is when Settle looks, so there are many tries.
+func TestSettle_renewalOfAnotherClientHasJustBegun_isWaitedFor(t *testing.T) {
+	inWorld(t, func(w *tokenWorld) {
+		w.alwaysFaulty(slow(func(context.Context) { pass(20 * time.Second) }))
+		_, client := w.program(w.ledger, "another account")
+		for range 50 {
+			w.left(-time.Hour)
+			auth, _ := w.program(w.ledger, tokenAccount)
+			start, spent := time.Now(), w.ledger.pair(tokenAccount)
+			ctx, cancel := context.WithCancel(w.Context())
+			_, err := auth.Token(leaving{ctx, cancel})
+			require.ErrorIs(w, err, context.Canceled)
+			require.NoError(w, client.Settle(w.Context()))
+			if !assert.Equal(w, 20*time.Second, time.Since(start)) {
+				return // and let the renewal end
+			}
+			assert.NotEqual(w, spent.RefreshToken, w.ledger.pair(tokenAccount).RefreshToken)
+		}
+		assert.Len(w, w.posts(), 50)
+	})
+}

@@ -287,11 +287,19 @@ func lostAnswerCases() []tokenCase {
 			{want: []error{revv.ErrServer}, never: errTokenKinds, tokens: 2, api: 1},
 		}})
 	}
-	for name, cut := range map[string]tokenFault{"the message": cutsBody, "the JSON": cutsJSON} {
-		cases = append(cases, tokenCase{"T31", "the answer ends in the middle of " + name + " and the server has rotated", brokenFrom(cut), []tokenStep{
+	cutsAfterHead := func(a *authority, r tokenRequest) (*http.Response, error) {
+		a.honest(r.form)
+		resp := reply(http.StatusOK, "")
+		resp.ContentLength = -1 // until the connection ends
+		return resp, nil
+	}
+	for name, cut := range map[string]tokenFault{
+		"in the middle of the message": cutsBody, "in the middle of the JSON": cutsJSON, "after its head": cutsAfterHead,
+	} {
+		cases = append(cases, tokenCase{"T31", "the answer ends " + name + " and the server has rotated", brokenFrom(cut), []tokenStep{
 			{want: reauthorization, never: but(reauthorization...), tokens: 2, api: 1, then: sameTokenTwice},
 			{want: reauthorization},
-		}}, tokenCase{"T31", "the answer ends in the middle of " + name + " and the server does not rotate", func(w *tokenWorld) {
+		}}, tokenCase{"T31", "the answer ends " + name + " and the server does not rotate", func(w *tokenWorld) {
 			w.authority.set(func() { w.authority.steady = true })
 			w.expire()
 			w.faulty(cut)
@@ -380,6 +388,7 @@ func answerCases() []tokenCase {
 	for body, kind := range map[string]error{
 		`{}`: malformed[0], `[]`: malformed[0], `null`: malformed[0], `"ECHO"`: malformed[0], `1`: malformed[0], `ECHO`: malformed[0],
 		`{"refresh_token":"ECHO"}`: malformed[0], `{"access_token":"","refresh_token":"ECHO"}`: malformed[0], `{"access_token":null}`: malformed[0],
+		`{"access_token":false}`: malformed[0], `{"access_token":true,"refresh_token":"ECHO"}`: malformed[0],
 		`{"access_token":{"ECHO":1}}`: malformed[0], `{"access_token":["ECHO"]}`: malformed[0], `{"access_token":"ECHO\r\nX: y"}`: malformed[0],
 		`{"access_token":"a b"}`: malformed[0], `{"access_token":"ä"}`: malformed[0], `{"access_token":"a"} {}`: malformed[0],
 		`{"error":"ECHO"}`: malformed[0], `access_token=a&token_type=bearer`: malformed[0], "\xef\xbb\xbf{}": malformed[0],

@@ -68,3 +68,39 @@ func TestTokens_storeHoldsAnOlderPairAndEndpointHangs_tokenAtHandIsUsed(t *testi
 		pass(time.Hour)
 	})
 }
+
+// What the store holds is better than the token at hand if only that has expired.
+func TestTokens_tokenAtHandExpiredAndEndpointHangs_oneInTheStoreIsUsed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newTokenWorld(t)
+		w.left(time.Minute)
+		for _, s := range []tokenStep{
+			{api: 1},
+			{do: func(w *tokenWorld) {
+				pass(time.Minute)
+				w.expire()
+				w.authorizedElsewhere()
+				w.left(20 * time.Second) // so little that it is renewed, too
+				w.alwaysFaulty(hangs)
+			}, call: within(8 * time.Second), tokens: 1, api: 1, then: took(4*time.Second, 4*time.Second)},
+		} {
+			s.run(w)
+		}
+		pass(time.Hour)
+	})
+}
+
+// The token may turn up after the time that a caller waits for a better one.
+func TestTokens_storeIsSlowAndEndpointHangs_oneInTheStoreIsUsed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newTokenWorld(t)
+		w.left(20 * time.Second)
+		w.alwaysFaulty(hangs)
+		w.ledger.set(func() { w.ledger.onLoad = func() error { pass(2550 * time.Millisecond); return nil } })
+		s := tokenStep{call: within(4 * time.Second), tokens: 1, api: 1, then: took(2600*time.Millisecond, 2600*time.Millisecond)}
+		s.run(w)
+		pass(time.Hour)
+	})
+}

@@ -1,6 +1,7 @@
 package revv_test
 
 import (
+	"encoding/json"
 	"net/http"
 	"strings"
 	"sync"
@@ -149,6 +150,74 @@ func TestTokens_pairOfOthersIsAboutToExpireAndEndpointIsDown_isUsed(t *testing.T
 		w.left(20 * time.Second)
 		w.alwaysFaulty(answers(http.StatusInternalServerError, serverTrouble))
 		require.NoError(t, getDocument(t.Context(), w, 0))
+		pass(time.Hour)
+	})
+}
+
+// What cannot be sent gets no 401 that would say so, and must not stay for ever.
+func TestTokens_storeHoldsATokenThatCannotBeSent_nextOneIsUsed(t *testing.T) {
+	for name, next := range map[string]struct {
+		repair func(w *tokenWorld)
+		posts  int
+	}{
+		"of another program": {func(w *tokenWorld) { w.authorizedElsewhere() }, 0},
+		"of a renewal":       {func(*tokenWorld) {}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *tokenWorld) {
+				bad := w.first
+				bad.AccessToken += "\n"
+				w.ledger.put(tokenAccount, &bad)
+				require.ErrorIs(w, getDocument(w.Context(), w, 0), revv.ErrInvalidArgument)
+				next.repair(w)
+				require.NoError(w, getDocument(w.Context(), w, 0))
+				tokens, api := w.authority.counts()
+				assert.Equal(w, next.posts, tokens)
+				assert.Equal(w, 1, api)
+			})
+		})
+	}
+}
+
+// A service that does not rotate gives the refresh token again that it has refused before:
+// the account was locked, and a person has authorized anew.
+func TestTokens_reauthorizedWithTheSameRefreshToken_isRenewedAgain(t *testing.T) {
+	inWorld(t, func(w *tokenWorld) {
+		w.authority.set(func() { w.authority.steady = true })
+		w.alwaysFaulty(refuses("invalid_grant"))
+		for range 3 {
+			require.ErrorIs(w, getDocument(w.Context(), w, 0), revv.ErrReauthorizationRequired)
+		}
+		require.Len(w, w.posts(), 1, "the pair stays refused")
+		healed(w)
+		_, answer := w.authority.honest(map[string][]string{"refresh_token": {w.first.RefreshToken}})
+		anew := w.first
+		require.NoError(w, json.Unmarshal([]byte(answer), &anew))
+		require.NotEqual(w, w.first.AccessToken, anew.AccessToken)
+		require.NoError(w, revv.SaveToken(w.Context(), w.ledger, tokenAccount, &anew))
+		require.NoError(w, getDocument(w.Context(), w, 0))
+		w.expire() // an hour later
+		require.NoError(w, getDocument(w.Context(), w, 0))
+		assert.Equal(w, []string{w.first.RefreshToken, w.first.RefreshToken}, w.posts())
+	})
+}
+
+// The clock may be wrong, and nothing better is to be had: the service decides.
+func TestTokens_expiredByTheClockAndNoRefreshToken_isSent(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newTokenWorld(t)
+		pair := w.first
+		pair.RefreshToken, pair.Expiry = "", time.Now().Add(-time.Minute)
+		w.ledger.put(tokenAccount, &pair)
+		for _, s := range []tokenStep{
+			{api: 1},
+			{callers: 20, api: 20},
+			{do: expired, want: []error{revv.ErrReauthorizationRequired}, never: but(revv.ErrReauthorizationRequired), api: 1},
+			{want: []error{revv.ErrReauthorizationRequired}, never: but(revv.ErrReauthorizationRequired)},
+		} {
+			s.run(w)
+		}
 		pass(time.Hour)
 	})
 }

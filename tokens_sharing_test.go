@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -299,5 +300,25 @@ func TestTokens_storeThatBreaksItsPromises_isAnErrorAndNoPanic(t *testing.T) {
 		require.NoError(t, err, "a store that calls fn again gets the same pair again")
 		tokens, _ := w.authority.counts()
 		assert.Equal(t, 1, tokens)
+	})
+}
+
+// The pair is too large for the store, which is no argument of the call that is told: to that
+// call the loss of the pair matters.
+func TestTokens_pairIsTooLargeForTheFileStore_isNotPersisted(t *testing.T) {
+	dir := t.TempDir()
+	inWorld(t, func(w *tokenWorld) {
+		store := newFileStore(t, dir)
+		require.NoError(w, revv.SaveToken(w.Context(), store, tokenAccount, &w.first))
+		_, client := w.program(store, tokenAccount)
+		large := strings.Repeat("r", 70_000)
+		w.alwaysFaulty(answers(http.StatusOK, `{"access_token":"`+w.authority.sentinel("access")+`","refresh_token":"`+large+`"}`))
+		_, err := client.Documents.Get(w.Context(), 14)
+		require.ErrorIs(w, err, revv.ErrTokenNotPersisted)
+		require.NotErrorIs(w, err, revv.ErrInvalidArgument, "the call was sent")
+		assertKeepsSecrets(w, append(w.authority.hidden(), large), err)
+		_, err = client.Documents.Get(w.Context(), 14)
+		require.ErrorIs(w, err, revv.ErrTokenNotPersisted)
+		assert.Len(w, w.posts(), 1)
 	})
 }

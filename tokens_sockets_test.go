@@ -363,3 +363,28 @@ func TestHandlers_twoCookies_areNoneOfOurs(t *testing.T) {
 	}
 	assert.Empty(t, r.outcomes())
 }
+
+// T31: only the end of the connection ends such an answer, so that one without a body is as
+// good as cut.
+func TestRefresh_answerCutRightAfterItsHead_isSentOnceMore(t *testing.T) {
+	t.Parallel()
+	server := newTokenServer(t, func(n int, w http.ResponseWriter, _ *http.Request) {
+		if n > 1 {
+			givePair(w)
+			return
+		}
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if assert.NoError(t, err) {
+			_, err = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n")
+			assert.NoError(t, err)
+			assert.NoError(t, conn.Close())
+		}
+	})
+	server.Start()
+	t.Cleanup(server.Close)
+	config, _ := server.config(t)
+	token, err := renewer(t, config).Token(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, "access-of-the-socket", token.AccessToken)
+	assert.Len(t, server.requests(), 2)
+}

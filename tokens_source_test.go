@@ -284,3 +284,22 @@ func TestFromTokenSource_refreshToken_isInNoErrorAndNoHeader(t *testing.T) {
 	assert.Equal(t, "application/json; from=[redacted]", response.Header.Get("Content-Type"))
 	assert.NotContains(t, fmt.Sprintf("%+v %+v", response, failure(t, err)), secret)
 }
+
+// A file that a source reads may end with a line break, until somebody repairs it.
+func TestFromTokenSource_tokenThatCannotBeSent_isAskedForAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newTokenWorld(t)
+		source := &askedSource{answer: func(n int) (*oauth2.Token, error) {
+			if n == 1 {
+				return &oauth2.Token{AccessToken: w.first.AccessToken + "\n"}, nil
+			}
+			return &w.first, nil
+		}}
+		w.client = w.clientOf(revv.FromTokenSource(source))
+		for _, s := range []tokenStep{{want: []error{revv.ErrInvalidArgument}}, {api: 1}, {api: 1}} {
+			s.run(w)
+		}
+		assert.EqualValues(t, 2, source.asked.Load())
+	})
+}

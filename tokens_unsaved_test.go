@@ -267,6 +267,35 @@ func TestTokens_storeQuotesThePair_errorDoesNot(t *testing.T) {
 	}
 }
 
+// S01: a store may quote what it was given in the way of Go, or as JSON.
+func TestTokens_storeQuotesThePairInOtherSpellings_errorDoesNot(t *testing.T) {
+	for name, spell := range map[string]func(pair *oauth2.Token) string{
+		"Go": func(pair *oauth2.Token) string { return fmt.Sprintf("%q, %q", pair.AccessToken, pair.RefreshToken) },
+		"JSON": func(pair *oauth2.Token) string {
+			text, err := json.Marshal([]string{pair.AccessToken, pair.RefreshToken})
+			return fmt.Sprint(string(text), err)
+		},
+	} {
+		for _, refresh := range []string{`re"fresh"SENTINEL`, `re\fresh\SENTINEL`, `re<fresh>&SENTINEL`, `SENTINEL/+=`, "re\tfresh SENTINEL"} {
+			t.Run(name+" "+refresh, func(t *testing.T) {
+				inWorld(t, func(w *tokenWorld) {
+					s := &scripted{}
+					get := w.scripted(s)
+					pair := w.first
+					pair.AccessToken, pair.RefreshToken = `ac"<cess>"\SENTINEL`, refresh
+					w.ledger.put(tokenAccount, &pair)
+					s.update = func(context.Context, string, func(*oauth2.Token) (*oauth2.Token, error)) (*oauth2.Token, error) {
+						return nil, fmt.Errorf("cannot lock %s", spell(&pair))
+					}
+					err := get()
+					require.ErrorContains(w, err, "cannot lock")
+					assertKeepsSecrets(w, []string{"SENTINEL"}, err)
+				})
+			})
+		}
+	}
+}
+
 // A store that panics is a mistake of the program, which the program survives:
 // nobody could recover in the goroutine of a renewal.
 func TestTokens_storePanicsOrEndsItsGoroutine_callersGetAnError(t *testing.T) {
