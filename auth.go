@@ -27,9 +27,10 @@ type Authenticator interface {
 	// it, before anything more is sent. A token without AccessToken ends the call, too:
 	// that is ErrInvalidArgument if nothing was sent before.
 	Token(ctx context.Context) (*oauth2.Token, error)
-	// Reject says that the service answered 401 to the token bad. The next call of Token
-	// should return another one, if there is one. If bad has been replaced in the
-	// meantime, Reject must change nothing. It must return at once: only Token may wait.
+	// Reject says that the service answered 401 to the token bad, or that bad cannot be sent
+	// in a header. The next call of Token should return another one, if there is one. If bad
+	// has been replaced in the meantime, Reject must change nothing. It must return at once:
+	// only Token may wait.
 	Reject(ctx context.Context, bad *oauth2.Token)
 }
 

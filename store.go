@@ -131,10 +131,10 @@ func save(ctx context.Context, op string, store TokenStore, account string, toke
 		case errors.Is(err, ErrInvalidArgument):
 			return concealed(err, textsOf(token, before)...)
 		}
+		hopeless := errors.Is(err, ErrTokenStoreCorrupt) || time.Since(begun) >= saveTime
 		if stored, e := store.Load(ctx, account); e == nil && samePair(stored, token) {
 			arrived = true
 		}
-		hopeless := errors.Is(err, ErrTokenStoreCorrupt) || time.Since(begun) >= saveTime
 		if hopeless || sleep(ctx, retry.Backoff(try, defaultBaseDelay, maxSaveDelay)) != nil {
 			return &Error{Op: op, Message: "authorize again", kinds: []error{ErrTokenNotPersisted}, cause: concealed(err, textsOf(token, before)...)}
 		}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"reflect"
 	"slices"
 	"sync"
@@ -65,15 +66,12 @@ func (a *storeAuth) end() {
 }
 
 // renewing returns the authenticators of the same store that are renewing a token.
-func (a *storeAuth) renewing() (others []*storeAuth) {
+func (a *storeAuth) renewing() []*storeAuth {
 	renewals.Lock()
-	defer renewals.Unlock()
-	for other := range renewals.by {
-		if a.sharesStoreWith(other) {
-			others = append(others, other)
-		}
-	}
-	return others
+	all := slices.Collect(maps.Keys(renewals.by))
+	renewals.Unlock()
+	// Without the lock, which begin waits for: to compare stores can take as long as a disk does.
+	return slices.DeleteFunc(all, func(other *storeAuth) bool { return !a.sharesStoreWith(other) })
 }
 
 // waiting returns the authenticators of the same store that have an unsaved pair.
@@ -225,7 +223,7 @@ func (a *storeAuth) settle(ctx context.Context) error {
 			})
 		}
 	}
-	renewing := append(a.renewing(), a) // a flight that has just begun is not among the renewals yet
+	renewing := a.renewing()
 	flights := make([]*flight, len(renewing))
 	for i, other := range renewing {
 		flights[i] = other.currentFlight()
