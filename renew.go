@@ -297,6 +297,10 @@ func (a *storeAuth) replace(ctx context.Context, usable func(*oauth2.Token) bool
 		case err == nil:
 			forget(saving)
 			a.saved = saving != nil
+			if a.saved && expiryStateOf(fresh) == expired { // the store has lost its zone: the 401 decides
+				fresh = cloneToken(fresh)
+				fresh.Expiry = time.Time{}
+			}
 			return fresh, spent, nil
 		}
 		waiting := cmp.Or(saving, a.unsaved()) // the store may have failed before it called next

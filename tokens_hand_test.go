@@ -12,6 +12,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/revv-go/revv"
+	"github.com/revv-go/revv/revvtest"
 )
 
 // A slow call may learn of its 401 when the token after the next was refused already.
@@ -103,4 +104,33 @@ func TestTokens_storeIsSlowAndEndpointHangs_oneInTheStoreIsUsed(t *testing.T) {
 		s.run(w)
 		pass(time.Hour)
 	})
+}
+
+// shiftedStore loses the zone of the expiry, as a column of a database can.
+type shiftedStore struct{ revv.TokenStore }
+
+func (s shiftedStore) Update(ctx context.Context, account string, fn func(*oauth2.Token) (*oauth2.Token, error)) (*oauth2.Token, error) {
+	token, err := s.TokenStore.Update(ctx, account, fn)
+	if token != nil && !token.Expiry.IsZero() {
+		shifted := *token
+		shifted.Expiry = token.Expiry.Add(-8 * time.Hour)
+		token = &shifted
+	}
+	return token, err
+}
+
+func TestTokens_storeLosesTheZone_isNoStorm(t *testing.T) {
+	t.Parallel()
+	server := revvtest.NewServer(t, revvtest.WithoutNetwork())
+	memory := revv.NewMemoryStore()
+	first := *server.Token()
+	first.Expiry = time.Now().Add(-time.Hour)
+	require.NoError(t, revv.SaveToken(t.Context(), memory, "acme", &first))
+	auth, err := server.OAuthConfig().Authenticator(shiftedStore{memory}, "acme")
+	require.NoError(t, err)
+	for range 20 {
+		_, err := auth.Token(t.Context())
+		require.NoError(t, err)
+	}
+	assert.Len(t, server.Requests("OAuth.Token"), 1)
 }
