@@ -296,10 +296,8 @@ func (a *storeAuth) replace(ctx context.Context, usable func(*oauth2.Token) bool
 			err = errors.New("the store has not kept the pair")
 		case err == nil:
 			forget(saving)
-			a.saved = saving != nil
-			if a.saved && expiryStateOf(fresh) == expired { // the store has lost its zone: the 401 decides
-				fresh = cloneToken(fresh)
-				fresh.Expiry = time.Time{}
+			if a.saved = saving != nil; a.saved {
+				fresh = unexpired(fresh)
 			}
 			return fresh, spent, nil
 		}
@@ -313,6 +311,16 @@ func (a *storeAuth) replace(ctx context.Context, usable func(*oauth2.Token) bool
 			return nil, spent, e
 		}
 	}
+}
+
+// unexpired takes an expiry in the past from a pair that has just been issued: the store has
+// lost its zone, and the 401 decides.
+func unexpired(pair *oauth2.Token) *oauth2.Token {
+	if expiryStateOf(pair) == expired {
+		pair = cloneToken(pair)
+		pair.Expiry = time.Time{}
+	}
+	return pair
 }
 
 // recordSeen records a pair that the store has shown.
