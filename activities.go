@@ -134,7 +134,7 @@ func (s *DocumentsService) AllActivities(ctx context.Context, id ObjectID, param
 // and less than was asked for. If it is as long as any answer, the service may never give
 // more at a time: then, if more happened in one moment, what followed is out of reach.
 func (s *DocumentsService) endsWith(ctx context.Context, id ObjectID, h *history, part []Activity, opts []CallOption) error {
-	if len(part) < 2 || len(part) < h.longest {
+	if len(part) == 0 || len(part) < h.longest {
 		return nil
 	}
 	moment := part[len(part)-1].Timestamp.Time

@@ -194,6 +194,7 @@ func TestAllActivities_serviceDoesNotGoOn_isAnError(t *testing.T) {
 		"the same, inclusive":     {events: newHistory(13, 12).events, most: 10, inclusive: true},
 		"after an answer, too":    {events: append(newHistory(3, 1).events, newHistory(49, 12).events[36:]...), most: 10},
 		"the same for ever":       {changing: true},
+		"one at a time":           {events: newHistory(2, 1).events, most: 1},
 		"times that are none":     {events: []string{`{"event":"E0","timestamp":"yesterday"}`, `{"event":"E1","timestamp":"today"}`}},
 	} {
 		events, err := collect(t.Context(), (&service{answer: h.answer}).client(t), revv.ListActivitiesParams{})
@@ -212,7 +213,7 @@ func TestAllActivities_oneMoment_ends(t *testing.T) {
 		n        int
 		requests int
 	}{
-		"one activity":                  {newHistory(1, 1), 1, 2},
+		"one activity":                  {newHistory(1, 1), 1, 3},
 		"one activity at a time":        {newHistory(5, 1), 5, 2},
 		"all of one moment":             {newHistory(7, 7), 7, 3},
 		"all of it, in a whole answer":  {&history{events: newHistory(10, 10).events, most: 10}, 10, 3},

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -82,6 +81,14 @@ func insert(t *testing.T, name string, prepare func(*testing.T, *revvtest.Server
 		elsewhere{base: base, token: os.Getenv(liveToken), ids: idsOf(os.Getenv(liveIDs)), next: http.DefaultTransport})
 }
 
+// notWhileRecording skips a test that reads the cassettes of others.
+func notWhileRecording(t *testing.T) {
+	t.Helper()
+	if os.Getenv(recordSwitch) != "" {
+		t.Skip("the files are being written; the next run without " + recordSwitch + " looks at them")
+	}
+}
+
 func play(t *testing.T, path string) *tape {
 	t.Helper()
 	unplayed := func(i *cassette.Interaction) error {
@@ -121,7 +128,6 @@ func load(t *testing.T, path string, mode recorder.Mode, network http.RoundTripp
 		// Scrubbed at once, so that a test sees the same when it records and when
 		// it replays, and again before anything is written.
 		recorder.WithHook(scrub, recorder.AfterCaptureHook), recorder.WithHook(scrub, recorder.BeforeSaveHook),
-		recorder.WithFS(wholeFiles{cassette.NewDiskFS()}),
 	)
 	if network != nil {
 		opts = append(opts, recorder.WithRealTransport(network))
@@ -143,26 +149,6 @@ func load(t *testing.T, path string, mode recorder.Mode, network http.RoundTripp
 	p.Client, err = revv.NewClient(revv.StaticToken(scrubbed), revv.WithBaseURL(apiBase), revv.WithHTTPClient(&http.Client{Transport: p.wire}))
 	require.NoError(t, err)
 	return p
-}
-
-// wholeFiles puts a cassette in the place of the old one when it is complete, because
-// other tests read the cassettes while they are recorded.
-type wholeFiles struct{ cassette.FS }
-
-func (f wholeFiles) WriteFile(name string, data []byte) error {
-	unfinished, err := os.MkdirTemp("testdata", "unfinished")
-	if err != nil {
-		return err
-	}
-	file := filepath.Join(unfinished, filepath.Base(name))
-	err = f.FS.WriteFile(file, data)
-	if err == nil {
-		err = os.MkdirAll(filepath.Dir(name), 0o750)
-	}
-	if err == nil {
-		err = os.Rename(file, name)
-	}
-	return errors.Join(err, os.RemoveAll(unfinished))
 }
 
 // sent asserts what went out: each request as method, path with query, and body.

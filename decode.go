@@ -71,6 +71,11 @@ func complains(body []byte) string {
 			return errorMembers[i]
 		}
 	}
+	return denied(body)
+}
+
+// denied returns the name of a member with which an answer says that it is no success.
+func denied(body []byte) string {
 	for i, value := range wire.Select(body, successMembers...) {
 		if text, _ := scalarText(value); slices.Contains(denials[successMembers[i]], strings.ToLower(text)) {
 			return successMembers[i]
@@ -175,7 +180,11 @@ func memberOf(body []byte, key string) ([]byte, error) {
 		return nil, malformed(&complaint{key: key, said: complaintOf(body)})
 	}
 	if len(body) > len(value)+len(key)+len(`{"":}`) { // there is more than this one member, or white space
-		if name := complains(body); name != "" {
+		name := denied(body)
+		if isEmptyValue(value) {
+			name = complains(body) // and not only denies: an empty list could be taken for all that there is
+		}
+		if name != "" {
 			return nil, malformed(&complaint{key: name, said: complaintOf(body), denies: true})
 		}
 	}

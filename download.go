@@ -227,7 +227,9 @@ func complaintBehind(head []byte, body io.Reader) error {
 	if wire.Kind(head) != '{' {
 		return nil
 	}
-	said, _ := io.ReadAll(io.MultiReader(bytes.NewReader(head), io.LimitReader(body, maxErrorBody))) // what was cut is no JSON
+	said := make([]byte, maxErrorBody)
+	n, _ := body.Read(said[copy(said, head):]) // once: a body that drips would hold the call, and what was cut is no JSON
+	said = said[:len(head)+n]
 	if wire.Scan(said, jsonLimits) == nil && complains(said) != "" {
 		return &complaint{key: complains(said), said: complaintOf(said), denies: true}
 	}

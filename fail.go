@@ -40,7 +40,7 @@ func (p *prepared) fail(last *result, sent int, kinds ...error) error {
 		}
 		e.Message = "redirects are not followed; is this the address of the API?"
 	}
-	if c, ok := errors.AsType[*complaint](last.err); ok {
+	if c, ok := errors.AsType[*complaint](last.err); ok && !last.elsewhere {
 		e.Code, e.Message = p.safe(c.said.code), p.safe(c.said.message)
 	}
 	if p.field != "" && p.isMisrouted(last) {

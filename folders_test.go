@@ -100,7 +100,7 @@ func TestDeleteFolder_sendsNoBody(t *testing.T) {
 // The id 0 stands for the whole account, where a folder is asked for.
 func TestListFolders_withoutAnID_isMalformed(t *testing.T) {
 	t.Parallel()
-	for _, entry := range []string{`{"type":"d","name":"Leases","folder_id":7}`, `{"type":"d","name":"Leases","id":0}`, `{"type":"d","name":"Leases","id":"seven"}`} {
+	for _, entry := range []string{`{"type":"d","name":"Leases","folder_id":7}`, `{"type":"d","name":"Leases","id":"seven"}`} {
 		client := always(http.StatusOK, `{"page":{"inodes":[`+entry+`]}}`).client(t)
 		_, err := client.Folders.List(t.Context(), revv.ListFoldersParams{})
 		require.ErrorIs(t, err, revv.ErrMalformedResponse, entry)
@@ -108,4 +108,13 @@ func TestListFolders_withoutAnID_isMalformed(t *testing.T) {
 			require.ErrorIs(t, err, revv.ErrMalformedResponse, entry)
 		}
 	}
+}
+
+func TestListFolders_theAccountItself_isNoFolder(t *testing.T) {
+	t.Parallel()
+	client := always(http.StatusOK, `{"page":{"inodes":[{"type":"d","name":"Home","id":0},{"type":"d","name":"Leases","id":7}]}}`).client(t)
+	page, err := client.Folders.List(t.Context(), revv.ListFoldersParams{})
+	require.NoError(t, err)
+	require.Len(t, page.Items, 1)
+	assert.Equal(t, "Leases", page.Items[0].Name)
 }

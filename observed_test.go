@@ -310,9 +310,7 @@ var binaryBlock = regexp.MustCompile(`(?m)body: !!binary \|\n(?: {12}\S+\n)+`)
 
 func TestFixtures_holdNoSecrets(t *testing.T) {
 	t.Parallel()
-	if os.Getenv(recordSwitch) != "" {
-		t.Skip("the files are being written; the next run without " + recordSwitch + " looks at them")
-	}
+	notWhileRecording(t)
 	files := 0
 	err := filepath.WalkDir("testdata", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {

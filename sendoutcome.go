@@ -34,7 +34,7 @@ const (
 //nolint:gochecknoglobals // a constant list; Go has no constant slices
 var harmlessActivities = []string{
 	"DOCUMENT_OPENED",
-	"DOCUMENT_FIELDS_CHANGED", "DOCUMENT_MOVED", "DOCUMENT_SHARED", "SHARE_EMAIL_DELIVERED", "DOCUMENT_MAGIC_LINK_CREATED",
+	"DOCUMENT_FIELDS_CHANGED", "DOCUMENT_MOVED", "DOCUMENT_MAGIC_LINK_CREATED",
 }
 
 // SendOutcome looks what has become of a request of [DocumentsService.SendForESign] or
@@ -45,8 +45,8 @@ var harmlessActivities = []string{
 //
 // left is the latest time at which the request can have left, by the clock of this
 // machine: when its call returned, or, if the program was killed meanwhile, the deadline
-// that the context of the call had. The zero time says that no request can be on its way,
-// because none was made. patience is how long a request may be on its way: a minute is what
+// that the context of the call had. If no request can be on its way, because none was made,
+// that is any time long ago, such as time.Unix(0, 0). patience is how long a request may be on its way: a minute is what
 // this project suggests. A draft is [SendPending] until patience has passed between left and
 // the beginning of this call.
 //
@@ -55,13 +55,18 @@ var harmlessActivities = []string{
 // (observed), which shows that the list has a beginning, if all other activities are known
 // to be harmless (docs/after-a-lost-answer.md lists them; most are stand-ins). If there is one
 // of another name, it is [SendUnclear], because that may be the sending: translate such
-// names in [WithMiddleware] once you know what they mean on your account.
+// names in [WithMiddleware] once you know what they mean on your account. So is a document that
+// was shared. Of one that was sent already, [SendApplied] does not tell by which request.
 //
 // The error is that of the reading, and the outcome is then empty. [ErrInvalidArgument] if
-// patience is not positive. A read.
+// left is the zero time, as where a record was forgotten, or patience is not positive. A read.
 func (s *DocumentsService) SendOutcome(ctx context.Context, id DocumentID, left time.Time, patience time.Duration, opts ...CallOption) (SendOutcome, error) {
-	if patience <= 0 {
-		return "", invalidArgument("Documents.SendOutcome", "patience", "must be positive")
+	const op = "Documents.SendOutcome"
+	switch {
+	case left.IsZero():
+		return "", invalidArgument(op, "left", "must not be the zero time")
+	case patience <= 0:
+		return "", invalidArgument(op, "patience", "must be positive")
 	}
 	looked := time.Now() // what is read from here on was true then or later, however long the answer takes
 	doc, err := s.Get(ctx, id, opts...)
@@ -72,7 +77,7 @@ func (s *DocumentsService) SendOutcome(ctx context.Context, id DocumentID, left 
 		return SendApplied, nil
 	case !doc.Stage.Is(StageDraft):
 		return SendUnclear, nil
-	case looked.Sub(left) < patience: // not after the zero time, which is long ago
+	case looked.Sub(left) < patience:
 		return SendPending, nil
 	case doc.ObjectID == "":
 		return SendUnclear, nil // without it there are no activities

@@ -86,7 +86,7 @@ func TestSendOutcome_noRequest_doesNotWait(t *testing.T) {
 	t.Parallel()
 	server := revvtest.NewServer(t, revvtest.WithoutNetwork())
 	id := server.AddDocument(server.AddTemplate(revvtest.Template{Title: "Lease"}), "Lease 7")
-	outcome, err := server.Client().Documents.SendOutcome(t.Context(), id, time.Time{}, time.Minute)
+	outcome, err := server.Client().Documents.SendOutcome(t.Context(), id, time.Unix(0, 0), time.Minute)
 	require.NoError(t, err)
 	assert.Equal(t, revv.SendNotApplied, outcome)
 }
@@ -156,6 +156,7 @@ func TestSendOutcome_whatDoesNotTell_isUnclear(t *testing.T) {
 	}{
 		"a stage of the account's own":   {strings.Replace(aDraft, "Draft", "In review", 1), `[` + creation + `]`, revv.SendUnclear},
 		"no stage":                       {`{"id":14,"object_id":"DOC-ABCDEFGHIJKL"}`, `[` + creation + `]`, revv.SendUnclear},
+		"it was shared":                  {aDraft, `[` + creation + `,{"event":"DOCUMENT_SHARED","timestamp":"2021-06-18T10:00:01.000000Z"}]`, revv.SendUnclear},
 		"no activities":                  {aDraft, `[]`, revv.SendUnclear},
 		"not even its creation":          {aDraft, `[{"event":"DOCUMENT_VIEWED","timestamp":"2021-06-18T10:00:00.000000Z"}]`, revv.SendUnclear},
 		"no id for its activities":       {`{"id":14,"document_status":{"name":"Draft"}}`, `[` + creation + `]`, revv.SendUnclear},
@@ -182,7 +183,7 @@ func TestSendOutcome_whatCannotBeRead_isAnError(t *testing.T) {
 		server := revvtest.NewServer(t, revvtest.WithoutNetwork())
 		id := server.AddDocument(server.AddTemplate(revvtest.Template{Title: "Lease"}), "Lease 7")
 		server.Fail(revvtest.Fault{Operation: operation, Status: http.StatusForbidden})
-		outcome, err := server.Client().Documents.SendOutcome(t.Context(), id, time.Time{}, time.Minute)
+		outcome, err := server.Client().Documents.SendOutcome(t.Context(), id, time.Unix(0, 0), time.Minute)
 		require.ErrorIs(t, err, revv.ErrForbidden, operation)
 		assert.Empty(t, outcome)
 	}
@@ -196,7 +197,10 @@ func TestSendOutcome_wrongArguments_areRefusedBeforeTheNetwork(t *testing.T) {
 		require.ErrorIs(t, err, revv.ErrInvalidArgument)
 		assert.Contains(t, err.Error(), "patience must be positive")
 	}
-	_, err := client.Documents.SendOutcome(t.Context(), 0, time.Now(), time.Minute)
+	_, err := client.Documents.SendOutcome(t.Context(), 14, time.Time{}, time.Minute)
+	require.ErrorIs(t, err, revv.ErrInvalidArgument)
+	assert.Contains(t, err.Error(), "left must not be the zero time")
+	_, err = client.Documents.SendOutcome(t.Context(), 0, time.Now(), time.Minute)
 	require.ErrorIs(t, err, revv.ErrInvalidArgument)
 	assert.Contains(t, err.Error(), "id must be")
 	assert.Empty(t, wire.Sent())

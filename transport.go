@@ -228,8 +228,8 @@ func (c *core) transmit(req *http.Request, a *attempt) (*http.Response, error) {
 		a.answerReturned.Store(true)
 	}
 	doubts := a.written.Load() - before
-	if a.sought.Load() == 0 && !isDialFailure(err) {
-		doubts = 1 // the network does not report what it writes
+	if a.class != retry.Read && a.sought.Load() == 0 && !isDialFailure(err) {
+		doubts = max(doubts, 1) // the network need not report what it writes
 	}
 	if doubts > 0 && isRefusal(resp, err) {
 		doubts--
@@ -311,7 +311,8 @@ func (a *attempt) classify(err error) (outcome retry.Outcome, sent bool) {
 func (a *attempt) provablyUnsent(err error, shut bool) bool {
 	if !shut {
 		// After two tries, the error is only about the last one, which may have written nothing.
-		return a.written.Load() <= 1 && isUnprocessed(err) && (a.sought.Load() <= 1 || !isUnusable(err))
+		written := a.written.Load()
+		return isUnprocessed(err) && (written == 0 || written == 1 && (a.sought.Load() <= 1 || !isUnusable(err)))
 	}
 	if a.sought.Load() > 0 {
 		return true

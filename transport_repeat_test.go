@@ -159,6 +159,16 @@ func TestWriteRepeated_overANetworkThatTellsLess_isNotRepeatedOnTop(t *testing.T
 			return reply(http.StatusTooManyRequests, "{}", "Retry-After", "0"), nil
 		}},
 		"lost, then 404": {lost, func(*http.Request) (*http.Response, error) { return reply(http.StatusNotFound, "{}"), nil }},
+		"written and lost, then 404": {
+			func(r *http.Request) (*http.Response, error) { // as the ClientConn of net/http
+				httptrace.ContextClientTrace(r.Context()).WroteHeaders()
+				return nil, io.ErrUnexpectedEOF
+			},
+			func(r *http.Request) (*http.Response, error) {
+				httptrace.ContextClientTrace(r.Context()).WroteHeaders()
+				return reply(http.StatusNotFound, "{}"), nil
+			},
+		},
 		"500, then a connection that is closed": {
 			func(r *http.Request) (*http.Response, error) {
 				trace := httptrace.ContextClientTrace(r.Context())

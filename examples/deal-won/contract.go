@@ -66,7 +66,11 @@ func sentBefore(ctx context.Context, documents *revv.DocumentsService, deal *rec
 	if deal.Contract.State == created && doc.Stage.Is(revv.StageDraft) {
 		return false, nil // no call has asked for it yet
 	}
-	outcome, err := documents.SendOutcome(ctx, doc.ID, deal.Contract.Until, onItsWay)
+	left := deal.Contract.Until
+	if deal.Contract.State != sending {
+		left = time.Unix(0, 0) // no request can be on its way
+	}
+	outcome, err := documents.SendOutcome(ctx, doc.ID, left, onItsWay)
 	switch {
 	case err != nil:
 		return false, err

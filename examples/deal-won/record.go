@@ -75,7 +75,7 @@ func (d *record) settled(at time.Time) error {
 
 // unsettled says how long the request may still be on its way.
 func (d *record) unsettled(at time.Time) error {
-	return fmt.Errorf("%w: run again in %s", errUnsettled, (onItsWay - at.Sub(d.Contract.Until)).Round(time.Second))
+	return fmt.Errorf("%w: run again in %s", errUnsettled, max(0, onItsWay-at.Sub(d.Contract.Until)).Round(time.Second))
 }
 
 // load reads a deal and checks all of it before any request is made.

@@ -44,7 +44,7 @@ func (e entry) settled(at time.Time) error {
 
 // unsettled says how long the request may still be on its way.
 func (e entry) unsettled(at time.Time) error {
-	return fmt.Errorf("%w: run again in %s", errUnsettled, (onItsWay - at.Sub(e.Until)).Round(time.Second))
+	return fmt.Errorf("%w: run again in %s", errUnsettled, max(0, onItsWay-at.Sub(e.Until)).Round(time.Second))
 }
 
 var errLocked = errors.New("another run is at work with it")

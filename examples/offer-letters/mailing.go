@@ -78,9 +78,9 @@ func (m *mailing) sendLetter(ctx context.Context, l letter) (e entry, again bool
 // neverSent returns an error if a draft may have been sent: its request may still be on
 // its way, or it was sent and is a draft again because it was declined or taken back.
 func (m *mailing) neverSent(ctx context.Context, doc *revv.Document, e entry) error {
-	var left time.Time
-	if e.Number != "" { // else the request that the journal has is one to make it
-		left = e.Until
+	left := e.Until
+	if e.Number == "" || left.IsZero() { // what the journal has is a request to make it, or none
+		left = time.Unix(0, 0)
 	}
 	outcome, err := m.documents.SendOutcome(ctx, doc.ID, left, onItsWay)
 	switch {

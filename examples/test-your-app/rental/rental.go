@@ -72,6 +72,9 @@ func (o *Office) SendLease(ctx context.Context, lease Lease) error {
 		return advise(err)
 	}
 	asked := o.note(lease.Number, nil).asked
+	if asked.IsZero() {
+		asked = time.Unix(0, 0) // no request can be on its way
+	}
 	outcome, err := o.client.Documents.SendOutcome(ctx, id, asked, o.Patience)
 	switch {
 	case err != nil:
@@ -215,7 +218,7 @@ func (o *Office) settled(number string, at time.Time) error {
 
 // tryLater says how long the request may still be on its way.
 func (o *Office) tryLater(asked, at time.Time) error {
-	return fmt.Errorf("%w: the last request may still be on its way, for %s", ErrTryLater, (o.Patience - at.Sub(asked)).Round(time.Second))
+	return fmt.Errorf("%w: the last request may still be on its way, for %s", ErrTryLater, max(0, o.Patience-at.Sub(asked)).Round(time.Second))
 }
 
 // Webhooks returns the handler for the service's events.
