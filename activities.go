@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"time"
 )
@@ -116,12 +117,20 @@ func (s *DocumentsService) AllActivities(ctx context.Context, id ObjectID, param
 				}
 			}
 			if len(fresh) == 0 && len(part) < h.next.Limit {
-				if err := s.endsWith(ctx, id, &h, part, opts); err != nil {
+				more, err := s.goesOn(ctx, id, &h, part, opts)
+				if err == nil && more && h.asked {
+					err = errPageLoop(momentTooLong)
+				}
+				if err != nil {
 					yield(Activity{}, err)
 				}
-				return
+				if err != nil || !more {
+					return
+				}
+				h.asked = true // once more, because it may have happened meanwhile
+				continue
 			}
-			h.longest = max(h.longest, len(part))
+			h.longest, h.asked = max(h.longest, len(part)), false
 			if err := h.advance(part, len(fresh)); err != nil {
 				yield(Activity{}, err)
 				return
@@ -130,19 +139,16 @@ func (s *DocumentsService) AllActivities(ctx context.Context, id ObjectID, param
 	}
 }
 
-// endsWith returns an error if a history does not end with part, which brought nothing new
-// and less than was asked for. If it is as long as any answer, the service may never give
-// more at a time: then, if more happened in one moment, what followed is out of reach.
-func (s *DocumentsService) endsWith(ctx context.Context, id ObjectID, h *history, part []Activity, opts []CallOption) error {
+// goesOn reports whether something follows part, which brought nothing new and less than was
+// asked for. If it is as long as any answer, the service may never give more at a time: then,
+// if more happened in one moment, what followed is out of reach.
+func (s *DocumentsService) goesOn(ctx context.Context, id ObjectID, h *history, part []Activity, opts []CallOption) (bool, error) {
 	if len(part) == 0 || len(part) < h.longest {
-		return nil
+		return false, nil
 	}
 	moment := part[len(part)-1].Timestamp.Time
 	rest, err := s.Activities(ctx, id, ListActivitiesParams{After: moment.Add(time.Microsecond), Limit: h.next.Limit}, opts...)
-	if err == nil && slices.ContainsFunc(rest, func(a Activity) bool { return a.Timestamp.After(moment) }) {
-		err = errPageLoop(momentTooLong)
-	}
-	return err
+	return slices.ContainsFunc(rest, func(a Activity) bool { return a.Timestamp.After(moment) }), err
 }
 
 // history is how far a range over activities has come.
@@ -151,6 +157,7 @@ type history struct {
 	known   map[string]int // how often each activity of the last moment will come again
 	count   int            // how many those are in all
 	longest int            // of the answers so far
+	asked   bool           // the last moment was asked for once more, because something follows it
 }
 
 const momentTooLong = "more happened in one moment than an answer holds"
@@ -174,9 +181,10 @@ func (h *history) skipsKnown(part []Activity) bool {
 
 // fresh returns what of a part was not there before.
 func (h *history) fresh(part []Activity) (fresh []Activity) {
+	known := maps.Clone(h.known)
 	for _, activity := range part {
-		if same := activityKey(&activity); h.known[same] > 0 {
-			h.known[same]--
+		if same := activityKey(&activity); known[same] > 0 {
+			known[same]--
 			continue
 		}
 		fresh = append(fresh, activity)

@@ -258,3 +258,20 @@ func TestAllActivities_leftEarlyOrFailing_ends(t *testing.T) {
 		assert.Equal(t, "Limit", failure(t, err).Argument)
 	}
 }
+
+// What happens while the history is read is part of it.
+func TestAllActivities_somethingHappensMeanwhile_isRead(t *testing.T) {
+	t.Parallel()
+	for _, at := range []int{2, 3, 4, 5} {
+		n, h, later := 0, newHistory(1, 1), newHistory(3, 1).events
+		s := &service{answer: func(r *http.Request) (*http.Response, error) {
+			if n++; n >= at {
+				h.events = later
+			}
+			return h.answer(r)
+		}}
+		events, err := collect(t.Context(), s.client(t), revv.ListActivitiesParams{})
+		require.NoError(t, err, at)
+		assert.Len(t, events, map[bool]int{true: 3, false: 1}[at <= 3], at)
+	}
+}
