@@ -88,50 +88,28 @@ func (s *DocumentsService) Activities(ctx context.Context, id ObjectID, params L
 // the last activity of the one before. A read.
 func (s *DocumentsService) AllActivities(ctx context.Context, id ObjectID, params ListActivitiesParams, opts ...CallOption) iter.Seq2[Activity, error] {
 	return func(yield func(Activity, error) bool) {
-		const usual = 40           // as in docs/wire.md, where the query is inferred
-		h := history{next: params} // a range can be repeated
+		const usual = 40 // as in docs/wire.md, where the query is inferred
+		params := params // a range can be repeated, also at the same time
 		switch params.Limit {
 		case 0:
-			h.next.Limit = usual
+			params.Limit = usual
 		case 1:
 			yield(Activity{}, invalidArgument(operations[opListActivities].name, "Limit", "must be 2 or more, or 0: the last activity comes again with the next ones"))
 			return
 		}
-		for {
-			part, err := s.Activities(ctx, id, h.next, opts...)
-			switch {
-			case err != nil:
-			case h.ignoresAfter(part):
-				err = errPageLoop("the service does not understand after: there may be more")
-			case h.skipsKnown(part):
-				err = errPageLoop("the service understands after otherwise: some may be missing")
-			}
-			if err != nil {
-				yield(Activity{}, err)
-				return
-			}
-			fresh := h.fresh(part)
+		h := history{next: params, list: func(params ListActivitiesParams) ([]Activity, error) { return s.Activities(ctx, id, params, opts...) }}
+		for more := true; more; {
+			var (
+				fresh []Activity
+				err   error
+			)
+			fresh, more, err = h.read()
 			for _, activity := range fresh {
 				if !yield(activity, nil) {
 					return
 				}
 			}
-			if len(fresh) == 0 && len(part) < h.next.Limit {
-				more, err := s.goesOn(ctx, id, &h, part, opts)
-				if err == nil && more && h.asked {
-					err = errPageLoop(momentTooLong)
-				}
-				if err != nil {
-					yield(Activity{}, err)
-				}
-				if err != nil || !more {
-					return
-				}
-				h.asked = true // once more, because it may have happened meanwhile
-				continue
-			}
-			h.longest, h.asked = max(h.longest, len(part)), false
-			if err := h.advance(part, len(fresh)); err != nil {
+			if err != nil {
 				yield(Activity{}, err)
 				return
 			}
@@ -139,25 +117,50 @@ func (s *DocumentsService) AllActivities(ctx context.Context, id ObjectID, param
 	}
 }
 
-// goesOn reports whether something follows part, which brought nothing new and less than was
-// asked for. If it is as long as any answer, the service may never give more at a time: then,
-// if more happened in one moment, what followed is out of reach.
-func (s *DocumentsService) goesOn(ctx context.Context, id ObjectID, h *history, part []Activity, opts []CallOption) (bool, error) {
-	if len(part) == 0 || len(part) < h.longest {
-		return false, nil
-	}
-	moment := part[len(part)-1].Timestamp.Time
-	rest, err := s.Activities(ctx, id, ListActivitiesParams{After: moment.Add(time.Microsecond), Limit: h.next.Limit}, opts...)
-	return slices.ContainsFunc(rest, func(a Activity) bool { return a.Timestamp.After(moment) }), err
-}
-
 // history is how far a range over activities has come.
 type history struct {
+	list    func(ListActivitiesParams) ([]Activity, error)
 	next    ListActivitiesParams
 	known   map[string]int // how often each activity of the last moment will come again
 	count   int            // how many those are in all
 	longest int            // of the answers so far
 	asked   bool           // the last moment was asked for once more, because something follows it
+}
+
+// read reads the next part, and returns what of it is new and whether there may be more.
+func (h *history) read() (fresh []Activity, more bool, err error) {
+	part, err := h.list(h.next)
+	switch {
+	case err != nil:
+		return nil, false, err
+	case h.ignoresAfter(part):
+		return nil, false, errPageLoop("the service does not understand after: there may be more")
+	case h.skipsKnown(part):
+		return nil, false, errPageLoop("the service understands after otherwise: some may be missing")
+	}
+	fresh = h.fresh(part)
+	if len(fresh) > 0 || len(part) >= h.next.Limit {
+		h.longest, h.asked = max(h.longest, len(part)), false
+		return fresh, true, h.advance(part, len(fresh))
+	}
+	more, err = h.goesOn(part)
+	if more && h.asked {
+		err = errPageLoop(momentTooLong)
+	}
+	h.asked = true // once more, because it may have happened meanwhile
+	return nil, more, err
+}
+
+// goesOn reports whether something follows part, which brought nothing new and less than was
+// asked for. If it is as long as any answer, the service may never give more at a time: then,
+// if more happened in one moment, what followed is out of reach.
+func (h *history) goesOn(part []Activity) (bool, error) {
+	if len(part) == 0 || len(part) < h.longest {
+		return false, nil
+	}
+	moment := part[len(part)-1].Timestamp.Time
+	rest, err := h.list(ListActivitiesParams{After: moment.Add(time.Microsecond), Limit: h.next.Limit})
+	return slices.ContainsFunc(rest, func(a Activity) bool { return a.Timestamp.After(moment) }), err
 }
 
 const momentTooLong = "more happened in one moment than an answer holds"
