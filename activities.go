@@ -122,7 +122,7 @@ type history struct {
 	list    func(ListActivitiesParams) ([]Activity, error)
 	next    ListActivitiesParams
 	known   map[string]int // how often each activity of the last moment will come again
-	count   int            // how many those are in all
+	count   int            // how many those of its last microsecond are
 	longest int            // of the answers so far
 	asked   bool           // the last moment was asked for once more, because something follows it
 }
@@ -153,7 +153,8 @@ func (h *history) read() (fresh []Activity, more bool, err error) {
 
 // goesOn reports whether something follows part, which brought nothing new and less than was
 // asked for. If it is as long as any answer, the service may never give more at a time: then,
-// if more happened in one moment, what followed is out of reach.
+// if more happened in one moment, what followed is out of reach. (So is what followed within
+// two microseconds, and that is not noticed.)
 func (h *history) goesOn(part []Activity) (bool, error) {
 	if len(part) == 0 || len(part) < h.longest {
 		return false, nil
@@ -214,6 +215,8 @@ func (h *history) advance(part []Activity, fresh int) error {
 	for _, activity := range part {
 		if !activity.Timestamp.Before(after) {
 			known[activityKey(&activity)]++
+		}
+		if !activity.Timestamp.Before(last.Truncate(time.Microsecond)) { // what is before comes again from an inclusive service alone
 			count++
 		}
 	}

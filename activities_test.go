@@ -275,3 +275,15 @@ func TestAllActivities_somethingHappensMeanwhile_isRead(t *testing.T) {
 		assert.Len(t, events, map[bool]int{true: 3, false: 1}[at <= 3], at)
 	}
 }
+
+// Two in the last microsecond are no reason to stop, where there was one before it.
+func TestAllActivities_neighbouringMicroseconds_areRead(t *testing.T) {
+	t.Parallel()
+	h := &history{most: 2}
+	for i, at := range []string{"00.000000", "00.000001", "00.000001"} {
+		h.events = append(h.events, fmt.Sprintf(`{"event":"E%d","timestamp":"2020-09-17T14:48:%sZ"}`, i, at))
+	}
+	events, err := collect(t.Context(), (&service{answer: h.answer}).client(t), revv.ListActivitiesParams{})
+	require.NoError(t, err)
+	assert.Len(t, events, 3)
+}

@@ -51,7 +51,7 @@ func TestAnswer_thatComplainsBesideItsMember_isNoSuccess(t *testing.T) {
 			_, err := c.Contacts.GetByEmail(ctx, "tenant@example.com")
 			return err
 		}},
-		`"page":{"inodes":[]}`: {false, func(ctx context.Context, c *revv.Client) error {
+		`"page":{"inodes":[]}`: {true, func(ctx context.Context, c *revv.Client) error {
 			_, err := c.Documents.List(ctx, revv.ListDocumentsParams{})
 			return err
 		}},

@@ -59,7 +59,7 @@ func decodeAcknowledgement(body []byte) error {
 		return err
 	}
 	if name := complains(body); name != "" {
-		return malformed(&complaint{key: name, said: complaintOf(body), denies: true})
+		return malformed(denialIn(body, name))
 	}
 	return nil
 }
@@ -185,7 +185,7 @@ func memberOf(body []byte, key string) ([]byte, error) {
 			name = complains(body) // and not only denies: an empty list could be taken for all that there is
 		}
 		if name != "" {
-			return nil, malformed(&complaint{key: name, said: complaintOf(body), denies: true})
+			return nil, malformed(denialIn(body, name))
 		}
 	}
 	return value, nil
@@ -371,6 +371,11 @@ func (c *complaint) Error() string {
 		return fmt.Sprintf("its status reports success, and its member %q does not", c.key)
 	}
 	return fmt.Sprintf("the member %q is missing", c.key)
+}
+
+// denialIn is the complaint of an answer with a member that denies its success.
+func denialIn(body []byte, name string) *complaint {
+	return &complaint{key: name, said: complaintOf(body), denies: true}
 }
 
 // complaintOf reads what a success complains of. Without a member that says so, it may be any

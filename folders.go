@@ -91,7 +91,8 @@ func (s *FoldersService) List(ctx context.Context, params ListFoldersParams, opt
 	page.Items = slices.DeleteFunc(page.Items, func(f Folder) bool {
 		members := wire.Select(f.Raw, "doc_no", "id")
 		number, _ := scalarText(members[0])
-		return isDocument(f.Type, DocumentNumber(number)) || string(members[1]) == "0" // which is the account itself
+		id, _ := scalarText(members[1])
+		return isDocument(f.Type, DocumentNumber(number)) || id == "0" // which is the account itself
 	})
 	if slices.ContainsFunc(page.Items, func(f Folder) bool { return f.ID == 0 }) { // and not known: 0 would stand for the account
 		return nil, &Error{Op: operations[opListFolders].name, cause: malformed(errors.New(`a folder of the member "page.inodes" has no "id"`))}

@@ -112,7 +112,7 @@ func TestListFolders_withoutAnID_isMalformed(t *testing.T) {
 
 func TestListFolders_theAccountItself_isNoFolder(t *testing.T) {
 	t.Parallel()
-	client := always(http.StatusOK, `{"page":{"inodes":[{"type":"d","name":"Home","id":0},{"type":"d","name":"Leases","id":7}]}}`).client(t)
+	client := always(http.StatusOK, `{"page":{"inodes":[{"type":"d","name":"Home","id":0},{"type":"d","name":"Up","id":"0"},{"type":"d","name":"Leases","id":7}]}}`).client(t)
 	page, err := client.Folders.List(t.Context(), revv.ListFoldersParams{})
 	require.NoError(t, err)
 	require.Len(t, page.Items, 1)

@@ -83,6 +83,9 @@ func decodePage(body []byte, key string, items any) (list []byte, count int, err
 			count, _ = strconv.Atoi(text)
 		}
 		list, key = members[0], "page.inodes"
+		if isEmptyValue(list) && complains(body) != "" {
+			return nil, 0, malformed(denialIn(body, complains(body)))
+		}
 	}
 	return list, count, describeMismatch(key, decodeValue(list, items))
 }

@@ -313,8 +313,8 @@ func (a *storeAuth) replace(ctx context.Context, usable func(*oauth2.Token) bool
 	}
 }
 
-// unexpired takes an expiry in the past from a pair that has just been issued: the store has
-// lost its zone, and the 401 decides.
+// unexpired takes an expiry in the past from a pair that has just been saved: most likely the
+// store has lost its zone, and the 401 decides. It helps the authenticator that has renewed it.
 func unexpired(pair *oauth2.Token) *oauth2.Token {
 	if expiryStateOf(pair) == expired {
 		pair = cloneToken(pair)

@@ -164,3 +164,25 @@ func TestSaveToken_storeFailsAndAnotherProgramPutsAPairThere_newOneWins(t *testi
 		assert.Empty(w, w.posts())
 	})
 }
+
+// A database that fails over can lose what it has shown.
+func TestSaveToken_pairIsLostAgain_isSavedOnceMore(t *testing.T) {
+	inWorld(t, func(w *tokenWorld) {
+		pair := w.first
+		pair.AccessToken, pair.RefreshToken = w.authority.authorize()
+		old := w.ledger.pair(tokenAccount)
+		s, tries := &scripted{ledger: w.ledger}, 0
+		s.update = func(ctx context.Context, account string, fn func(*oauth2.Token) (*oauth2.Token, error)) (*oauth2.Token, error) {
+			if tries++; tries == 1 {
+				_, err := w.ledger.Update(ctx, account, fn)
+				require.NoError(w, err)
+				return nil, errLedgerDown
+			}
+			_, err := w.ledger.Update(ctx, account, func(*oauth2.Token) (*oauth2.Token, error) { return &old, nil })
+			require.NoError(w, err)
+			return w.ledger.Update(ctx, account, fn)
+		}
+		require.NoError(w, revv.SaveToken(w.Context(), s, tokenAccount, &pair))
+		assert.Equal(w, pair, w.ledger.pair(tokenAccount))
+	})
+}

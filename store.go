@@ -112,13 +112,16 @@ func save(ctx context.Context, op string, store TokenStore, account string, toke
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveLimit)
 	defer cancel()
 	begun := time.Now()
-	var before *oauth2.Token // a store may quote it
-	arrived := false         // the store has shown the pair, although it has reported a failure
+	var first, before *oauth2.Token // what is there at the first try and at the last, because a store may quote it
+	arrived := false                // the store has shown the pair, although it has reported a failure
 	for try := 1; ; try++ {
 		next := token
 		kept, err := store.Update(ctx, account, func(current *oauth2.Token) (*oauth2.Token, error) {
 			before = cloneToken(current)
-			if arrived && current != nil {
+			if try == 1 {
+				first = before
+			}
+			if arrived && current != nil && !samePair(current, first) {
 				next = before // the pair, or the one that it was renewed to since: the pair is spent then
 			}
 			return next, nil

@@ -149,7 +149,7 @@ func (e *tokenEndpoint) read(ctx context.Context, resp *http.Response) tokenRepl
 		r.outcome, r.err.cause = retry.Done, ctx.Err()
 	case errors.Is(err, wire.ErrTooLarge):
 		r.outcome, r.err.kinds = retry.BodyUnusable, []error{ErrResponseTooLarge}
-	case errors.Is(err, wire.ErrUnexpectedEnd), errors.Is(err, ErrEmptyResponse) && resp.ContentLength < 0 && len(resp.TransferEncoding) == 0:
+	case errors.Is(err, wire.ErrUnexpectedEnd), errors.Is(err, ErrEmptyResponse) && resp.ContentLength < 0 && len(resp.TransferEncoding) == 0 && resp.ProtoMajor < 2:
 		r.outcome, r.err.cause = retry.BodyCut, err // as good as a cut: the token in it is lost
 	case errors.Is(err, ErrMalformedResponse) || errors.Is(err, ErrUnexpectedContent) || errors.Is(err, ErrEmptyResponse) || isCorrupt(err):
 		r.outcome, r.err.cause = retry.BodyUnusable, err

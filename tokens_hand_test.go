@@ -109,14 +109,23 @@ func TestTokens_storeIsSlowAndEndpointHangs_oneInTheStoreIsUsed(t *testing.T) {
 // shiftedStore loses the zone of the expiry, as a column of a database can.
 type shiftedStore struct{ revv.TokenStore }
 
-func (s shiftedStore) Update(ctx context.Context, account string, fn func(*oauth2.Token) (*oauth2.Token, error)) (*oauth2.Token, error) {
-	token, err := s.TokenStore.Update(ctx, account, fn)
-	if token != nil && !token.Expiry.IsZero() {
-		shifted := *token
-		shifted.Expiry = token.Expiry.Add(-8 * time.Hour)
-		token = &shifted
+func (s shiftedStore) shift(token *oauth2.Token) *oauth2.Token {
+	if token == nil || token.Expiry.IsZero() {
+		return token
 	}
-	return token, err
+	shifted := *token
+	shifted.Expiry = token.Expiry.Add(-8 * time.Hour)
+	return &shifted
+}
+
+func (s shiftedStore) Load(ctx context.Context, account string) (*oauth2.Token, error) {
+	token, err := s.TokenStore.Load(ctx, account)
+	return s.shift(token), err
+}
+
+func (s shiftedStore) Update(ctx context.Context, account string, fn func(*oauth2.Token) (*oauth2.Token, error)) (*oauth2.Token, error) {
+	token, err := s.TokenStore.Update(ctx, account, func(current *oauth2.Token) (*oauth2.Token, error) { return fn(s.shift(current)) })
+	return s.shift(token), err
 }
 
 func TestTokens_storeLosesTheZone_isNoStorm(t *testing.T) {

@@ -70,7 +70,7 @@ func (a *storeAuth) renewing() []*storeAuth {
 	renewals.Lock()
 	all := slices.Collect(maps.Keys(renewals.by))
 	renewals.Unlock()
-	// Without the lock, which begin waits for: to compare stores can take as long as a disk does.
+	// Without this lock, which begin waits for: to compare stores can take as long as a disk does.
 	return slices.DeleteFunc(all, func(other *storeAuth) bool { return !a.sharesStoreWith(other) })
 }
 
