@@ -77,7 +77,7 @@ func complains(body []byte) string {
 // denied returns the name of a member with which an answer says that it is no success.
 func denied(body []byte) string {
 	for i, value := range wire.Select(body, successMembers...) {
-		if text, _ := scalarText(value); slices.Contains(denials[successMembers[i]], strings.ToLower(text)) {
+		if text, _ := scalarText(value); slices.Contains(denials[i], strings.ToLower(text)) {
 			return successMembers[i]
 		}
 	}
@@ -101,13 +101,11 @@ func isEmptyValue(value []byte) bool {
 // In the answer to a real success, errorMembers are not there, or empty, and successMembers
 // are none of their denials. (A status of 0 is a success in many services.)
 //
-//nolint:gochecknoglobals // constant lists; Go has no constant slices and maps
+//nolint:gochecknoglobals // constant lists; Go has no constant slices
 var (
 	errorMembers   = []string{"error", "errors"}
 	successMembers = []string{"success", "ok", "status"}
-	denials        = map[string][]string{
-		"success": {"false", "0"}, "ok": {"false", "0"}, "status": {"false", "error", "fail", "failed", "failure"},
-	}
+	denials        = [][]string{{"false", "0"}, {"false", "0"}, {"false", "error", "fail", "failed", "failure"}}
 )
 
 // decodeInto decodes the whole body. If out points to bytes, they become the body.

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"maps"
 	"reflect"
 	"slices"
 	"sync"
@@ -66,12 +65,20 @@ func (a *storeAuth) end() {
 }
 
 // renewing returns the authenticators of the same store that are renewing a token.
-func (a *storeAuth) renewing() []*storeAuth {
+func (a *storeAuth) renewing() (others []*storeAuth) {
+	var all []*storeAuth
 	renewals.Lock()
-	all := slices.Collect(maps.Keys(renewals.by))
+	for other := range renewals.by {
+		all = append(all, other)
+	}
 	renewals.Unlock()
 	// Without this lock, which begin waits for: to compare stores can take as long as a disk does.
-	return slices.DeleteFunc(all, func(other *storeAuth) bool { return !a.sharesStoreWith(other) })
+	for _, other := range all {
+		if a.sharesStoreWith(other) {
+			others = append(others, other)
+		}
+	}
+	return others
 }
 
 // waiting returns the authenticators of the same store that have an unsaved pair.
