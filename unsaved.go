@@ -66,8 +66,8 @@ func (a *storeAuth) end() {
 
 // renewing returns the authenticators of the same store that are renewing a token.
 func (a *storeAuth) renewing() (others []*storeAuth) {
-	var all []*storeAuth
 	renewals.Lock()
+	all := make([]*storeAuth, 0, len(renewals.by))
 	for other := range renewals.by {
 		all = append(all, other)
 	}
