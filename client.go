@@ -201,12 +201,12 @@ func (c *Client) Settle(ctx context.Context) error {
 // already), the answer decoded into what out points to (*[]byte and *json.RawMessage take
 // the JSON as it is). With nil for out the answer is ignored, unless that of a write reports
 // an error or denies its success, which is [ErrAppliedResponseUnreadable]. With an out, look
-// at it: a refusal that came with a status of success is decoded like any other answer. [WithQuery] adds
-// parameters, and [WithPathValue] fills a placeholder of path, as {id}. Logs and [CallInfo]
-// show path as it is given: what is secret, or differs from call to call, belongs in a placeholder. The call
-// goes through the same pipeline as all others: GET, HEAD, OPTIONS and TRACE are repeated as
-// reads, PUT and DELETE as idempotent writes, every other method as a write with
-// consequences; so is any call that is given [WithConsequences].
+// at it: a refusal that came with a status of success is decoded like any other answer.
+// [WithQuery] adds parameters, and [WithPathValue] fills a placeholder of path, as {id}. Logs
+// and [CallInfo] show path as it is given: what is secret, or differs from call to call,
+// belongs in a placeholder. The call goes through the same pipeline as all others: GET, HEAD,
+// OPTIONS and TRACE are repeated as reads, PUT and DELETE as idempotent writes, every other
+// method as a write with consequences; so is any call that is given [WithConsequences].
 //
 // The error is [ErrInvalidArgument], before anything is sent, if method and path are no
 // route, if in is a reader that does not encode itself, or if out is not a pointer or is

@@ -17,7 +17,7 @@ const (
 	SendApplied    SendOutcome = "applied"     // the document has been sent
 	SendPending    SendOutcome = "pending"     // nobody knows yet: the request may still be on its way
 	SendNotApplied SendOutcome = "not applied" // the document has not been sent
-	SendUndone     SendOutcome = "undone"      // it was sent and is a draft again: it was declined, or taken back
+	SendUndone     SendOutcome = "undone"      // it was sent and is a draft: it was declined, or taken back, or sent for approval alone
 	SendUnclear    SendOutcome = "unclear"     // its stage, or what is known of its past, does not tell
 )
 
@@ -46,9 +46,9 @@ var harmlessActivities = []string{
 // left is the latest time at which the request can have left, by the clock of this
 // machine: when its call returned, or, if the program was killed meanwhile, the deadline
 // that the context of the call had. If no request can be on its way, because none was made,
-// that is any time long ago, such as time.Unix(0, 0). patience is how long a request may be on its way: a minute is what
-// this project suggests. A draft is [SendPending] until patience has passed between left and
-// the beginning of this call.
+// that is any time long ago, such as time.Unix(0, 0). patience is how long a request may be
+// on its way: a minute is what this project suggests. A draft is [SendPending] until patience
+// has passed between left and the beginning of this call.
 //
 // [SendUndone] is concluded from an activity that has "_SENT_FOR_" in its name, as
 // DOCUMENT_SENT_FOR_ACCEPT has, which was observed; [SendNotApplied] from DOCUMENT_CREATED
