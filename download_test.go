@@ -224,6 +224,21 @@ func TestDownload_complaintInThePlaceOfAFile_isQuoted(t *testing.T) {
 	}
 }
 
+// What a storage says is not taken for the word of the service.
+func TestDownload_complaintOfTheStorage_isCalledSo(t *testing.T) {
+	t.Parallel()
+	s := &service{answer: func(r *http.Request) (*http.Response, error) {
+		if r.URL.Host == "files.example.com" {
+			return reply(http.StatusOK, `{"error":"EXPIRED"}`), nil
+		}
+		return reply(http.StatusFound, "", "Location", "https://files.example.com/x"), nil
+	}}
+	_, err := s.client(t).Documents.Download(t.Context(), 14, io.Discard)
+	require.ErrorIs(t, err, revv.ErrUnexpectedContent)
+	require.ErrorContains(t, err, "said by the storage")
+	assert.Empty(t, failure(t, err).Code)
+}
+
 // What a resumed download may look like, and what is no PDF.
 func TestDownload_notAFile_isNotRepeated(t *testing.T) {
 	t.Parallel()

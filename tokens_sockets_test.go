@@ -388,3 +388,26 @@ func TestRefresh_answerCutRightAfterItsHead_isSentOnceMore(t *testing.T) {
 	assert.Equal(t, "access-of-the-socket", token.AccessToken)
 	assert.Len(t, server.requests(), 2)
 }
+
+// An answer without a body whose end was seen is whole.
+func TestRefresh_emptyAnswerWithItsEnd_isNotSentOnceMore(t *testing.T) {
+	t.Parallel()
+	for name, http2 := range map[string]bool{"in chunks": false, "HTTP/2": true} {
+		server := newTokenServer(t, func(_ int, w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusOK)
+			assert.NoError(t, http.NewResponseController(w).Flush())
+		})
+		if server.EnableHTTP2 = http2; http2 {
+			server.StartTLS()
+		} else {
+			server.Start()
+		}
+		t.Cleanup(server.Close)
+		config, _ := server.config(t)
+		config.HTTPClient = server.Client()
+		_, err := renewer(t, config).Token(t.Context())
+		require.ErrorIs(t, err, revv.ErrEmptyResponse, name)
+		assert.Len(t, server.requests(), 1, name)
+	}
+}
