@@ -78,12 +78,12 @@ func sentBefore(ctx context.Context, documents *revv.DocumentsService, deal *rec
 		return true, deal.remember(sent, doc.Number)
 	case outcome == revv.SendPending:
 		return false, deal.unsettled(time.Now())
-	case outcome == revv.SendUndone, deal.Contract.State == sent:
+	case outcome == revv.SendNotApplied && deal.Contract.State != sent:
+		return false, nil
+	case outcome == revv.SendUndone, outcome == revv.SendNotApplied:
 		return false, fmt.Errorf("%s was sent and is a draft again: it was declined or taken back, so a person decides what happens now", doc.Number)
-	case outcome == revv.SendUnclear:
-		return false, fmt.Errorf("neither the stage %q of %s nor its activities tell whether it was sent: a person decides", doc.Stage, doc.Number)
 	}
-	return false, nil
+	return false, fmt.Errorf("neither the stage %q of %s nor its activities tell whether it was sent: a person decides", doc.Stage, doc.Number)
 }
 
 // contractOf returns the document of the deal: the one that is saved with it, one that an

@@ -93,7 +93,7 @@ func (m *mailing) neverSent(ctx context.Context, doc *revv.Document, e entry) er
 	case outcome == revv.SendApplied:
 		return fmt.Errorf("%w: %s has been sent meanwhile: run again", errUnsettled, doc.Number)
 	}
-	return fmt.Errorf("the activities of %s do not show that it was made, so they do not tell whether it was sent", doc.Number)
+	return fmt.Errorf("neither the stage of %s nor its activities tell whether it was sent: a person decides", doc.Number)
 }
 
 // document returns the document of a letter: the one that the journal names, the one in

@@ -85,7 +85,7 @@ func (o *Office) SendLease(ctx context.Context, lease Lease) error {
 		return o.tryLater(asked, time.Now())
 	case outcome == revv.SendUndone:
 		return ErrDeclined
-	case outcome == revv.SendUnclear:
+	case outcome != revv.SendNotApplied: // nothing else is a reason to send
 		return errors.New("neither the stage of the lease nor its activities tell whether it was sent")
 	}
 	values := []revv.FieldValue{{Name: "Tenant", Value: lease.Tenant.FirstName + " " + lease.Tenant.LastName}, {Name: "Rent", Value: lease.Rent}}
