@@ -98,12 +98,8 @@ func (s *DocumentsService) AllActivities(ctx context.Context, id ObjectID, param
 			return
 		}
 		h := history{next: params, list: func(params ListActivitiesParams) ([]Activity, error) { return s.Activities(ctx, id, params, opts...) }}
-		for more := true; more; {
-			var (
-				fresh []Activity
-				err   error
-			)
-			fresh, more, err = h.read()
+		for {
+			fresh, more, err := h.read()
 			for _, activity := range fresh {
 				if !yield(activity, nil) {
 					return
@@ -111,6 +107,8 @@ func (s *DocumentsService) AllActivities(ctx context.Context, id ObjectID, param
 			}
 			if err != nil {
 				yield(Activity{}, err)
+			}
+			if err != nil || !more {
 				return
 			}
 		}

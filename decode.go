@@ -58,8 +58,8 @@ func decodeAcknowledgement(body []byte) error {
 	if err := decodeNothing(body); err != nil {
 		return err
 	}
-	if name := complains(body); name != "" {
-		return malformed(denialIn(body, name))
+	if complains(body) != "" {
+		return malformed(denialIn(body))
 	}
 	return nil
 }
@@ -178,12 +178,8 @@ func memberOf(body []byte, key string) ([]byte, error) {
 		return nil, malformed(&complaint{key: key, said: complaintOf(body)})
 	}
 	if len(body) > len(value)+len(key)+len(`{"":}`) { // there is more than this one member, or white space
-		name := denied(body)
-		if isEmptyValue(value) {
-			name = complains(body) // and not only denies: an empty list could be taken for all that there is
-		}
-		if name != "" {
-			return nil, malformed(denialIn(body, name))
+		if denied(body) != "" || isEmptyValue(value) && complains(body) != "" { // an empty list could be taken for all that there is
+			return nil, malformed(denialIn(body))
 		}
 	}
 	return value, nil
@@ -371,9 +367,9 @@ func (c *complaint) Error() string {
 	return fmt.Sprintf("the member %q is missing", c.key)
 }
 
-// denialIn is the complaint of an answer with a member that denies its success.
-func denialIn(body []byte, name string) *complaint {
-	return &complaint{key: name, said: complaintOf(body), denies: true}
+// denialIn is the complaint of an answer that complains although its status is a success.
+func denialIn(body []byte) *complaint {
+	return &complaint{key: complains(body), said: complaintOf(body), denies: true}
 }
 
 // complaintOf reads what a success complains of. Without a member that says so, it may be any

@@ -231,7 +231,7 @@ func complaintBehind(head []byte, body io.Reader) error {
 	n, _ := body.Read(said[copy(said, head):]) // once: a body that drips would hold the call, and what was cut is no JSON
 	said = said[:len(head)+n]
 	if wire.Scan(said, jsonLimits) == nil && complains(said) != "" {
-		return denialIn(said, complains(said))
+		return denialIn(said)
 	}
 	return nil
 }

@@ -92,9 +92,9 @@ func (s *FoldersService) List(ctx context.Context, params ListFoldersParams, opt
 		members := wire.Select(f.Raw, "doc_no", "id")
 		number, _ := scalarText(members[0])
 		id, _ := scalarText(members[1])
-		return isDocument(f.Type, DocumentNumber(number)) || id == "0" // which is the account itself
+		return isDocument(f.Type, DocumentNumber(number)) || id == "0" // which stands for the whole account here, so it can be no folder
 	})
-	if slices.ContainsFunc(page.Items, func(f Folder) bool { return f.ID == 0 }) { // and not known: 0 would stand for the account
+	if slices.ContainsFunc(page.Items, func(f Folder) bool { return f.ID == 0 }) { // an id that is missing or cannot be read
 		return nil, &Error{Op: operations[opListFolders].name, cause: malformed(errors.New(`a folder of the member "page.inodes" has no "id"`))}
 	}
 	return page, nil

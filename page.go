@@ -84,7 +84,7 @@ func decodePage(body []byte, key string, items any) (list []byte, count int, err
 		}
 		list, key = members[0], "page.inodes"
 		if isEmptyValue(list) && complains(body) != "" {
-			return nil, 0, malformed(denialIn(body, complains(body)))
+			return nil, 0, malformed(denialIn(body))
 		}
 	}
 	return list, count, describeMismatch(key, decodeValue(list, items))
