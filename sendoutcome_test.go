@@ -3,6 +3,8 @@ package revv_test
 import (
 	"encoding/json"
 	"net/http"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -204,4 +206,23 @@ func TestSendOutcome_wrongArguments_areRefusedBeforeTheNetwork(t *testing.T) {
 	require.ErrorIs(t, err, revv.ErrInvalidArgument)
 	assert.Contains(t, err.Error(), "id must be")
 	assert.Empty(t, wire.Sent())
+}
+
+// The page that users translate names by lists what the code knows.
+func TestSendOutcome_activitiesThatAreHarmless_areThoseOfTheDocs(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("docs/after-a-lost-answer.md")
+	require.NoError(t, err)
+	_, list, found := strings.Cut(string(page), "Harmless are ")
+	require.True(t, found)
+	list, _, found = strings.Cut(list, "(stand-ins")
+	require.True(t, found)
+	names := regexp.MustCompile("`([A-Z_]+)`").FindAllStringSubmatch(list, -1)
+	require.Len(t, names, 4)
+	for _, name := range names {
+		client, _ := lookAt(t, aDraft, `[`+creation+`,{"event":"`+name[1]+`","timestamp":"2021-06-18T10:00:01.000000Z"}]`, 0)
+		outcome, err := client.Documents.SendOutcome(t.Context(), 14, time.Unix(0, 0), time.Minute)
+		require.NoError(t, err)
+		assert.Equal(t, revv.SendNotApplied, outcome, name[1])
+	}
 }
