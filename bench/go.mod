@@ -8,7 +8,7 @@ require (
 	github.com/revv-go/revv v0.0.0-00010101000000-000000000000
 	github.com/slack-go/slack v0.35.0
 	github.com/stripe/stripe-go/v86 v86.0.0
-	golang.org/x/oauth2 v0.37.0
+	golang.org/x/oauth2 v0.38.0
 	tailscale.com/client/tailscale/v2 v2.12.0
 )
 
