@@ -68,7 +68,8 @@ func (q activitiesQuery) validate() (name, rule string) {
 }
 
 // Activities returns what happened to a document, or a part of it: how many activities
-// the service returns without a Limit is not known, and the sandbox returns 40. A read.
+// the service returns without a Limit is not known, and the sandbox returns 40.
+// [ErrNotFound] if there is no such document. A read.
 func (s *DocumentsService) Activities(ctx context.Context, id ObjectID, params ListActivitiesParams, opts ...CallOption) ([]Activity, error) {
 	q := activitiesQuery{Limit: params.Limit}
 	if !params.After.IsZero() {

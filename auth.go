@@ -339,8 +339,8 @@ func Endpoint(baseURL string) oauth2.Endpoint {
 
 // OAuthConfig is an OAuth application, as the settings of an account show it. It holds
 // the client secret, so it prints as a placeholder. In an unexported field of another
-// struct fmt prints the secret, because it cannot call methods there: keep a pointer in
-// such a field.
+// struct fmt prints the secret, because it cannot call methods there: keep it in an exported
+// field, or do not print that struct.
 type OAuthConfig struct { //nolint:recvcheck // the embedded methods have their own receivers
 	unprintable
 
@@ -380,8 +380,9 @@ func (c OAuthConfig) AuthCodeURL(state, verifier string) string {
 // example with [SaveToken]. A code can be used once. The error is [ErrOutcomeUnknown],
 // and the authorization has to be started again, if the connection is lost after the code
 // was sent, or if the answer is unreadable, 408 or 5xx. Exceptions are 501 and 505, which
-// are refusals, and 503 with Retry-After, after which the code is sent again. A code that
-// is refused is [ErrReauthorizationRequired].
+// are refusals, and 503 with Retry-After, after which the code is sent again, as it is after
+// a 429, or if it never left: three times in all. A code that is refused ("invalid_grant",
+// with any status) is [ErrReauthorizationRequired].
 func (c OAuthConfig) Exchange(ctx context.Context, code, verifier string) (*oauth2.Token, error) {
 	const op = "OAuth.Exchange"
 	if err := checkContext(ctx, op); err != nil {

@@ -199,9 +199,9 @@ func (c *Client) Settle(ctx context.Context) error {
 // Do calls an operation that the client does not model: method and path below the base
 // URL, in encoded as the JSON body (nil for none; []byte and json.RawMessage are JSON
 // already), the answer decoded into what out points to (*[]byte and *json.RawMessage take
-// the JSON as it is). With nil for out the answer is ignored, unless that of a write reports
-// an error or denies its success, which is [ErrAppliedResponseUnreadable]. With an out, look
-// at it: a refusal that came with a status of success is decoded like any other answer.
+// the JSON as it is). With nil for out an answer may be empty or any JSON, and is ignored
+// unless it reports an error or denies its success. With an out, look at it: a refusal that
+// came with a status of success is decoded like any other answer.
 // [WithQuery] adds parameters, and [WithPathValue] fills a placeholder of path, as {id}. Logs
 // and [CallInfo] show path as it is given: what is secret, or differs from call to call,
 // belongs in a placeholder. The call goes through the same pipeline as all others: GET, HEAD,
@@ -215,10 +215,7 @@ func (c *Client) Settle(ctx context.Context) error {
 // outcome is not known has succeeded, and leaves out unchanged.
 func (c *Client) Do(ctx context.Context, method, path string, in, out any, opts ...CallOption) error {
 	call := &call{name: opDo, class: classOf(method), input: input{body: in}}
-	decode := decodeNothing
-	if call.class != retry.Read {
-		decode = decodeAcknowledgement
-	}
+	decode := decodeAcknowledgement
 	if out != nil {
 		// A copy: out may be the bytes themselves, or keep a part of them.
 		decode = func(body []byte) error { return decodeInto(bytes.Clone(body), out) }

@@ -136,7 +136,9 @@ func (q contactQuery) validate() (name, rule string) { return "email", addressRu
 // [ErrConflict] if there are several, which was observed to be possible: then
 // [ContactsService.All] shows them. Addresses are compared whatever the case of their
 // letters. If the service answers with other people, too, it may not know the filter: then
-// all contacts are read, which may take many requests. A read. The route is a stand-in.
+// all contacts are read, which may take many requests. If that fails, a contact that was
+// found before counts, and that there is no other is not certain. A read. The route is a
+// stand-in.
 func (s *ContactsService) GetByEmail(ctx context.Context, email string, opts ...CallOption) (*Contact, error) {
 	var found []Contact
 	if err := s.root().fetchAny(ctx, opGetContactByEmail, input{query: contactQuery{email}}, "Contacts", &found, opts); err != nil {

@@ -43,20 +43,14 @@ var modelLimits = wire.Limits{Depth: wire.DefaultDepth, Elements: maxElements}
 // wraps one of the sentinels.
 type decoder func(body []byte) error
 
-// decodeNothing is the decoder of an answer that nobody wants: it accepts any JSON, and an
-// empty body.
-func decodeNothing(body []byte) error {
+// decodeAcknowledgement is the decoder of an answer of which nothing is wanted: any JSON,
+// or an empty body, unless it reports an error or denies its success.
+func decodeAcknowledgement(body []byte) error {
 	if isBlank(body) {
 		return nil
 	}
-	return malformed(wire.Scan(body, jsonLimits))
-}
-
-// decodeAcknowledgement is the decoder of operations whose answer is not known. It is like
-// decodeNothing, but refuses an answer that reports an error or denies its success.
-func decodeAcknowledgement(body []byte) error {
-	if err := decodeNothing(body); err != nil {
-		return err
+	if err := wire.Scan(body, jsonLimits); err != nil {
+		return malformed(err)
 	}
 	if complains(body) != "" {
 		return malformed(denialIn(body))

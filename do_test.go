@@ -200,7 +200,7 @@ func TestWithPathValue_fillsPlaceholdersAndIsShownNowhere(t *testing.T) {
 	assert.NotContains(t, logged.String()+err.Error()+fmt.Sprintf("%+v", info), "s3cr3t")
 }
 
-// Whoever ignores the answer of a write learns that it complains.
+// Whoever ignores an answer learns that it complains.
 func TestDo_answerThatIsIgnored_mayComplain(t *testing.T) {
 	t.Parallel()
 	for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodDelete} {
@@ -208,7 +208,11 @@ func TestDo_answerThatIsIgnored_mayComplain(t *testing.T) {
 		require.ErrorIs(t, err, revv.ErrAppliedResponseUnreadable, method)
 		require.NoError(t, always(http.StatusOK, `{"error":null}`).client(t).Do(t.Context(), method, "/api/x", nil, nil))
 	}
-	require.NoError(t, always(http.StatusOK, `{"error":"none"}`).client(t).Do(t.Context(), http.MethodGet, "/api/x", nil, nil))
+	refusing := always(http.StatusOK, `{"success":false}`).client(t)
+	err := refusing.Do(t.Context(), http.MethodGet, "/api/x", nil, nil)
+	require.ErrorIs(t, err, revv.ErrMalformedResponse)
+	assert.False(t, revv.MaybeApplied(err), "a read")
+	require.ErrorIs(t, refusing.Do(t.Context(), http.MethodGet, "/api/x/send", nil, nil, revv.WithConsequences()), revv.ErrAppliedResponseUnreadable)
 }
 
 // A method says little of what a call does.

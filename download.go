@@ -24,7 +24,9 @@ import (
 )
 
 // Download describes a PDF that has arrived whole: it has the declared length, if one was
-// declared, begins with %PDF- and has %%EOF at its end.
+// declared, begins with %PDF- and has %%EOF at its end. (If the answer has neither a length
+// nor chunks, nothing tells a cut from the end of the file but the %%EOF, which a revised
+// PDF can have inside as well.)
 type Download struct {
 	Size        int64  // bytes
 	SHA256      string // in hexadecimal
@@ -64,9 +66,9 @@ type stream struct {
 
 // Download writes the PDF of a document to w as it arrives. See [Download] for what is
 // verified. If it fails, discard what was written so far. It is [ErrTruncated] if the
-// file ended early in every attempt or changed between two of them, and
-// [ErrUnexpectedContent] if it is no PDF. An attempt ends after 30 s without a byte; only
-// ctx bounds the whole download.
+// file ended early in every attempt or changed between two of them, [ErrUnexpectedContent]
+// if it is no PDF, [ErrEmptyResponse] if it is nothing, and [ErrNotFound] if there is no such
+// document. An attempt ends after 30 s without a byte; only ctx bounds the whole download.
 //
 // Look at [Document].Stage first: it is not known what the service returns for a document
 // that is not signed yet (the article says "Download signed documents", the sandbox

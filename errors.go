@@ -19,7 +19,8 @@ import (
 // ErrUnexpectedContent and ErrAppliedResponseUnreadable.
 var (
 	// ErrInvalidArgument: an argument or an option broke a rule that the error
-	// names. No request was sent.
+	// names. No request was sent, but those before it where middleware broke the rule in a
+	// repetition.
 	ErrInvalidArgument = errors.New("invalid argument")
 
 	// ErrUnreachable: no connection to the service could be made: the name does not
@@ -33,7 +34,7 @@ var (
 	// ErrUnauthorized: the service does not accept the access token (401), even after a
 	// renewal where one was possible, or the token endpoint refused the renewal with a
 	// 4xx other than 408 and 429. If a person has to authorize the application again, it
-	// is ErrReauthorizationRequired instead.
+	// is ErrReauthorizationRequired as well: look for that first.
 	ErrUnauthorized = errors.New("unauthorized")
 	// ErrForbidden: the account may not do this (403), or a person declined to
 	// authorize the application.
@@ -46,9 +47,10 @@ var (
 	// match where one is expected, or a token store was changed without its lock.
 	ErrConflict = errors.New("conflict")
 	// ErrRateLimited: the service asked to wait longer than the policy or the deadline
-	// allows, or still answered with 429 at the last attempt.
+	// allows, or still answered with 429 at the last attempt; or a 429 to another call of
+	// the client holds this one back for longer, and nothing was sent.
 	ErrRateLimited = errors.New("rate limited")
-	// ErrServer: the service failed (5xx).
+	// ErrServer: the service failed (408, 5xx, or a status above that).
 	ErrServer = errors.New("server error")
 
 	// ErrOutcomeUnknown: the request may have been applied. Read the state back
@@ -115,7 +117,7 @@ var errDone = errors.New("which can mean that the request was applied")
 type Error struct {
 	Op         string        // the operation, such as "Documents.Create" (both downloads are "Documents.Download"), else the function, such as "NewClient", "Do" or "OAuth.Exchange"
 	Argument   string        // the argument or option at fault, "" if none is
-	StatusCode int           // the HTTP status of the last attempt, or of the one before if the context ended the last one; 0 if that got no answer
+	StatusCode int           // the HTTP status of the last attempt; 0 if it got no answer. If the context ended the last attempt, that of the one before, unless that was a 401 or the last one may have been applied
 	Code       string        // the service's own code, "" if it gave none
 	Message    string        // the service's text, or this package's reason
 	RequestID  string        // the service's id of the request, "" if it gave none
@@ -231,7 +233,7 @@ func statusKind(status int) error {
 	case http.StatusTooManyRequests:
 		return ErrRateLimited
 	}
-	if status >= 500 { // those above 599 are repeated in the same way
+	if status >= 500 || status == http.StatusRequestTimeout { // all that is repeated in this way
 		return ErrServer
 	}
 	return nil

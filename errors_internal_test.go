@@ -30,7 +30,7 @@ func TestPrintable_limit_isExact(t *testing.T) {
 
 func TestStatusKind_serverErrors_areAllThatIsRepeatedAsOne(t *testing.T) {
 	t.Parallel()
-	for status, want := range map[int]error{499: nil, 500: ErrServer, 599: ErrServer, 600: ErrServer, 999: ErrServer} {
+	for status, want := range map[int]error{407: nil, 408: ErrServer, 499: nil, 500: ErrServer, 599: ErrServer, 600: ErrServer, 999: ErrServer} {
 		assert.Equal(t, want, statusKind(status), status)
 	}
 }
@@ -39,7 +39,7 @@ func TestStatusKind_serverErrors_areAllThatIsRepeatedAsOne(t *testing.T) {
 func TestError_ofARenewal_isOfNoKindOfTheCall(t *testing.T) {
 	t.Parallel()
 	for status, want := range map[int]error{
-		200: nil, 302: nil, 400: ErrUnauthorized, 401: ErrUnauthorized, 403: ErrUnauthorized, 404: ErrUnauthorized, 405: ErrUnauthorized, 408: nil,
+		200: nil, 302: nil, 400: ErrUnauthorized, 401: ErrUnauthorized, 403: ErrUnauthorized, 404: ErrUnauthorized, 405: ErrUnauthorized, 408: ErrServer,
 		409: ErrUnauthorized, 410: ErrUnauthorized, 415: ErrUnauthorized, 422: ErrUnauthorized, 429: ErrRateLimited, 499: ErrUnauthorized, 500: ErrServer, 503: ErrServer,
 	} {
 		assert.Equal(t, want, (&Error{Op: opRefresh, StatusCode: status}).statusKind(), status)

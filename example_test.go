@@ -176,7 +176,9 @@ func send(ctx context.Context, client *revv.Client, doc *revv.Document, people [
 	err := client.Documents.SendForESign(ctx, doc.ID, revv.SendParams{Recipients: people})
 	switch {
 	case revv.MaybeApplied(err): // look, and do not send again
-		outcome, readErr := client.Documents.SendOutcome(ctx, doc.ID, time.Now(), time.Minute)
+		look, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute) // the end of ctx may be why
+		defer cancel()
+		outcome, readErr := client.Documents.SendOutcome(look, doc.ID, time.Now(), time.Minute)
 		if outcome == revv.SendApplied {
 			return nil
 		} // revv.SendPending: that proves nothing yet, the request may be on its way
@@ -211,6 +213,22 @@ func TestContractIsSent(t *testing.T) {
 	require.Len(t, server.Outbox(), 1) // sent once, although the answer was lost
 	require.Len(t, server.Requests("Documents.SendForESign"), 1)
 	require.NoError(t, server.Sign(doc.ID, "tenant@example.com"))
+}
+
+// A deadline that has lost the answer does not keep the program from looking.
+func TestReadmeSend_deadlineThatLostTheAnswer_looks(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		server := revvtest.NewServer(t, revvtest.WithoutNetwork())
+		client := server.Client()
+		id := server.AddDocument(server.AddTemplate(revvtest.Template{Title: "Lease"}), "Lease")
+		server.Fail(revvtest.Fault{Operation: "Documents.SendForESign", Hang: true, Commit: true, Times: 1})
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		require.NoError(t, send(ctx, client, &revv.Document{ID: id}, []revv.Person{{Email: "tenant@example.com"}}))
+		require.Error(t, ctx.Err())
+		require.Len(t, server.Outbox(), 1)
+	})
 }
 
 // TestWaiting is the section on the clock in docs/testing.md.

@@ -15,9 +15,9 @@ import (
 	"github.com/revv-go/revv/internal/secret"
 )
 
-// Option configures a [Client]. The order of options does not matter, except for a
-// [SharedOption] that is given twice, with the same key if it has one: then the later one
-// wins.
+// Option configures a [Client]. Each is given once, and their order does not matter, with
+// two exceptions: of a [SharedOption] that is given twice, with the same key if it has one,
+// the later one wins; and each [WithMiddleware] adds to those before it.
 type Option interface{ applyClient(*settings) }
 
 // CallOption configures a single call.
@@ -142,8 +142,8 @@ func WithRoutes(routes Routes) Option {
 //
 // A transport that repeats requests by itself can apply a write with consequences twice: do
 // not use one. One that sends a request elsewhere if it finds no connection must report each
-// connection that it uses to [net/http/httptrace], as [http.Transport] does: what was not
-// sent, as far as that tells, is sent again.
+// connection that it uses to [net/http/httptrace], as [http.Transport] does: the client sends
+// a request again if httptrace says that it found no connection.
 func WithHTTPClient(client *http.Client) Option {
 	return clientOption(func(s *settings) {
 		s.once("WithHTTPClient")
@@ -182,8 +182,8 @@ func WithLogger(logger *slog.Logger) Option {
 
 // Middleware wraps the sending of every attempt. [CallInfoFrom] tells it which call a
 // request belongs to. It sees no credentials: they are added after it. It does not see
-// the requests of a download that was redirected to another host. [NewClient] calls it
-// once; it must not return nil.
+// the requests of a download after a redirect. [NewClient] calls it once; it must not
+// return nil.
 //
 // What it passes on must keep the context of the request and the origin of the API, else
 // the call is [ErrInvalidArgument]; credentials, cookies and idempotency keys that it
@@ -230,8 +230,18 @@ func WithBearerHeader() Option {
 // RetryPolicy says how often and how patiently calls are repeated. What may be repeated
 // at all depends on the call and on the failure, not on the policy. A field that is zero
 // takes the client's value in a call, and the default in a client.
+//
+// After a 401, a 429, and a 503 with Retry-After, writes with consequences are repeated as
+// well, on the assumption that they were refused before any work was done, as the HTTP
+// standard suggests. To repeat them after neither a 429 nor a 503, set MaxAttempts to 1 for
+// such calls.
+//
+// The calls of a client share a budget of 20 repetitions, which ends retry storms: each
+// repetition takes one, each call that succeeds gives one back, and a repetition that a 429
+// asked to wait for is free. A 429 with a Retry-After of at most MaxRetryAfter holds back all
+// calls of the client until then.
 type RetryPolicy struct {
-	MaxAttempts   int           // per call, 1 to 10, default 3; 1 repeats nothing. A repetition with a new token after a 401 is not counted
+	MaxAttempts   int           // per call, 1 to 10, default 3; 1 repeats nothing but a 401, which is not counted
 	BaseDelay     time.Duration // bounds the first wait, which is random; the bound doubles each time; default 200 ms
 	MaxDelay      time.Duration // bounds every random wait; default 10 s
 	MaxRetryAfter time.Duration // the longest Retry-After that is waited for, default 60 s; a longer one is ErrRateLimited at once, and does not hold back other calls
@@ -365,8 +375,7 @@ func WithConsequences() CallOption {
 
 // Response is what a call leaves behind beside its result; see [CaptureResponse].
 type Response struct {
-	// StatusCode is the status of the last attempt, or of the one before if the context
-	// ended the last one; 0 if that got no answer.
+	// StatusCode is the status of the last attempt, after a failure that of the [Error].
 	StatusCode int
 	Header     http.Header // of the same attempt, without cookies and Location
 	RequestID  string      // of the same attempt, "" if the service gave none
@@ -375,8 +384,9 @@ type Response struct {
 
 // CaptureResponse fills *into when the call ends, whether it succeeds or fails; *into is
 // left empty if no attempt was made. Secrets in headers are replaced. For an All method
-// it holds the page that ended last: read it after the range. Calls that may run at the
-// same time need a Response each.
+// it holds, after the range, the page whose call ended last, which can be one that was read
+// ahead and given up (then StatusCode is 0): to have that of the last page, read none ahead
+// (Prefetch: -1). Calls that may run at the same time need a Response each.
 func CaptureResponse(into *Response) CallOption {
 	var mu sync.Mutex // an All method has several calls under way with the same option
 	set := func(r Response) {

@@ -48,8 +48,8 @@
 // carried out:
 //
 //	switch {
+//	case revv.MaybeApplied(err): // look before sending again; such an error can be others as well
 //	case errors.Is(err, revv.ErrNotFound): // there is none
-//	case revv.MaybeApplied(err): // look before sending again
 //	}
 //
 // An error shows no secret, however it is printed. The only exception are the errors of
@@ -58,10 +58,12 @@
 // # Retries
 //
 // There are three classes of calls, and the comment of each method names its class. Reads
-// and idempotent writes are repeated. A write with consequences is repeated only if it is
-// certain that it was not carried out: a lost answer never makes the client send a
-// document twice. If nobody knows what became of such a write, the call returns
-// [ErrOutcomeUnknown]: read the state back before you do anything else. [WithRetry] sets
+// and idempotent writes are repeated. A write with consequences is repeated only if it
+// never left, or if the answer says that it was refused before any work was done: a lost
+// answer never makes the client send a document twice. (That a 401, a 429, and a 503 with
+// Retry-After say so is an assumption; see [RetryPolicy].) If nobody knows what became of
+// such a write, the call returns [ErrOutcomeUnknown]: read the state back before you do
+// anything else. [WithRetry] sets
 // how often and how patiently calls are repeated, [WithAttemptTimeout] bounds each
 // attempt, and the context of the call bounds all of them together.
 //

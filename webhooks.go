@@ -66,9 +66,9 @@ func (p SubscribeParams) secrets() []string {
 }
 
 // Subscribe registers a URL for one type of event. It is not known whether the service
-// refuses the same subscription a second time: check [WebhooksService.List] first. A
-// write with consequences: it is not repeated when its outcome is unknown
-// ([ErrOutcomeUnknown]).
+// refuses the same subscription a second time, as the sandbox does with [ErrConflict]: check
+// [WebhooksService.List] first. A write with consequences: it is not repeated when its
+// outcome is unknown ([ErrOutcomeUnknown]).
 func (s *WebhooksService) Subscribe(ctx context.Context, params SubscribeParams, opts ...CallOption) (*Webhook, error) {
 	return fetch[Webhook](ctx, s.root(), opSubscribeWebhook, input{body: params}, "Webhook", opts)
 }

@@ -105,6 +105,20 @@ func TestTokenStore_brokenPromise_isFound(t *testing.T) {
 	assert.Len(t, found, len(promises), "every promise has a store that breaks it")
 }
 
+// A store that breaks one promise does not end the program in the check of another one.
+func TestTokenStore_fnIsCalledTwice_noCheckPanics(t *testing.T) {
+	t.Parallel()
+	for _, promise := range append(tokenStorePromises(), sharedPromises()[1]) {
+		t.Run(promise.name, func(t *testing.T) {
+			t.Parallel()
+			failures := failuresOf(t, promise.check, newModelStore(defects{callsTwice: true}), nil)
+			if promise.name == "fn is called once" {
+				assert.NotEmpty(t, failures)
+			}
+		})
+	}
+}
+
 // failuresOf runs a check and returns what it complains about.
 func failuresOf(t *testing.T, check func(*storeCheck), store, beside revv.TokenStore) []string {
 	t.Helper()

@@ -69,8 +69,9 @@ func (c *storeCheck) holding(do func(other *storeCheck)) {
 	ctx, cancel := context.WithTimeout(c.Context(), 4*c.patience)
 	defer cancel()
 	entered, release := make(chan struct{}), make(chan struct{})
+	enter := sync.OnceFunc(func() { close(entered) }) // a broken store calls fn twice
 	holder := c.beginUpdate(ctx, sampleAccount, func(*oauth2.Token) (*oauth2.Token, error) {
-		close(entered)
+		enter()
 		<-release
 		return samplePair("of the holder"), nil
 	})
