@@ -84,9 +84,11 @@ func (s *DocumentsService) Activities(ctx context.Context, id ObjectID, params L
 // repeatedly asks for what came after the last activity that it has: that the service
 // supports this is inferred, and that it returns the oldest first, as the sandbox does,
 // is a stand-in. The second value is an error, which ends the range. It is [ErrPageLoop]
-// if the service does not continue in this way: then there may be more activities than
-// those yielded. A Limit of 1 is [ErrInvalidArgument], because each answer begins with
-// the last activity of the one before. A read.
+// if the service does not continue in this way, or if so much happened in one moment that it
+// fills an answer: then there may be more activities than those yielded. (After such a
+// moment, what happened within a second can be missed without an error.) A Limit of 1 is
+// [ErrInvalidArgument], because each answer begins with the last activity of the one before.
+// A read.
 func (s *DocumentsService) AllActivities(ctx context.Context, id ObjectID, params ListActivitiesParams, opts ...CallOption) iter.Seq2[Activity, error] {
 	return func(yield func(Activity, error) bool) {
 		const usual = 40 // as in docs/wire.md, where the query is inferred
@@ -152,15 +154,21 @@ func (h *history) read() (fresh []Activity, more bool, err error) {
 
 // goesOn reports whether something follows part, which brought nothing new and less than was
 // asked for. If it is as long as any answer, the service may never give more at a time: then,
-// if more happened in one moment, what followed is out of reach. (So is what followed within
-// two microseconds, and that is not noticed.)
+// if more happened in one moment, what followed is out of reach. What followed within a second
+// is as well, if the service takes no finer times, and that is not noticed.
 func (h *history) goesOn(part []Activity) (bool, error) {
 	if len(part) == 0 || len(part) < h.longest {
 		return false, nil
 	}
 	moment := part[len(part)-1].Timestamp.Time
-	rest, err := h.list(ListActivitiesParams{After: moment.Add(time.Microsecond), Limit: h.next.Limit})
-	return slices.ContainsFunc(rest, func(a Activity) bool { return a.Timestamp.After(moment) }), err
+	for _, ahead := range []time.Duration{time.Microsecond, time.Second} { // or coarser times than microseconds give the moment again
+		rest, err := h.list(ListActivitiesParams{After: moment.Add(ahead), Limit: h.next.Limit})
+		later := slices.ContainsFunc(rest, func(a Activity) bool { return a.Timestamp.After(moment) })
+		if later || err != nil || len(rest) == 0 {
+			return later, err
+		}
+	}
+	return false, nil
 }
 
 const momentTooLong = "more happened in one moment than an answer holds"

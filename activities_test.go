@@ -25,6 +25,7 @@ type history struct {
 	inclusive bool          // after means from then on
 	deaf      bool          // after is not understood
 	late      time.Duration // after is understood as so much later
+	coarse    time.Duration // after is cut to that
 	most      int           // that an answer holds, whatever limit says; 0 means limit alone
 	backwards bool
 	changing  bool // there is one activity, whose event is another in each answer
@@ -63,7 +64,7 @@ func (h *history) answer(r *http.Request) (*http.Response, error) {
 			if err != nil {
 				return nil, err
 			}
-			asked = asked.Add(h.late)
+			asked = asked.Add(h.late).Truncate(max(h.coarse, 1))
 			if parsed.Timestamp.Before(asked) || parsed.Timestamp.Equal(asked) && !h.inclusive {
 				continue
 			}
@@ -286,4 +287,21 @@ func TestAllActivities_neighbouringMicroseconds_areRead(t *testing.T) {
 	events, err := collect(t.Context(), (&service{answer: h.answer}).client(t), revv.ListActivitiesParams{})
 	require.NoError(t, err)
 	assert.Len(t, events, 3)
+}
+
+// A service that takes no fine times gives the moment again that was asked for.
+func TestAllActivities_coarseTimesAndAFullMoment_isAnError(t *testing.T) {
+	t.Parallel()
+	for _, coarse := range []time.Duration{0, time.Millisecond, time.Second} {
+		moment := newHistory(3, 3).events
+		h := &history{events: append(moment, newHistory(10, 1).events[3]), most: 3, inclusive: true, coarse: coarse}
+		_, err := collect(t.Context(), (&service{answer: h.answer}).client(t), revv.ListActivitiesParams{})
+		require.ErrorIs(t, err, revv.ErrPageLoop, coarse)
+
+		whole := &service{answer: (&history{events: moment, most: 3, inclusive: true, coarse: coarse}).answer}
+		events, err := collect(t.Context(), whole.client(t), revv.ListActivitiesParams{})
+		require.NoError(t, err, coarse)
+		assert.Len(t, events, 3)
+		assert.LessOrEqual(t, len(whole.Sent()), 4)
+	}
 }

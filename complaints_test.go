@@ -72,6 +72,10 @@ func TestAnswer_thatComplainsBesideItsMember_isNoSuccess(t *testing.T) {
 	}
 	create := callOf("CreateDocument")
 	require.ErrorIs(t, create(t.Context(), always(http.StatusOK, `{"Document":{"id":14},"success":false}`).client(t)), revv.ErrAppliedResponseUnreadable)
+	for _, inside := range []string{`"success":false`, `"errors":["the index is rebuilt"]`} { // of the object around a listing
+		_, err := always(http.StatusOK, `{"page":{"inodes":[],`+inside+`}}`).client(t).Documents.List(t.Context(), revv.ListDocumentsParams{})
+		require.ErrorIs(t, err, revv.ErrMalformedResponse, inside)
+	}
 }
 
 // What the service says in the place of an object is not lost, and shows nothing of what was sent,

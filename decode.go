@@ -52,8 +52,13 @@ func decodeAcknowledgement(body []byte) error {
 	if err := wire.Scan(body, jsonLimits); err != nil {
 		return malformed(err)
 	}
-	if complains(body) != "" {
-		return malformed(denialIn(body))
+	return checkDenial(body)
+}
+
+// checkDenial returns an error for an answer that complains although its status is a success.
+func checkDenial(body []byte) error {
+	if denial := denialIn(body); denial != nil {
+		return malformed(denial)
 	}
 	return nil
 }
@@ -169,12 +174,15 @@ func memberOf(body []byte, key string) ([]byte, error) {
 	case err != nil:
 		return nil, unscannable(err)
 	case value == nil:
-		return nil, malformed(&complaint{key: key, said: complaintOf(body)})
-	}
-	if len(body) > len(value)+len(key)+len(`{"":}`) { // there is more than this one member, or white space
-		if denied(body) != "" || isEmptyValue(value) && complains(body) != "" { // an empty list could be taken for all that there is
-			return nil, malformed(denialIn(body))
+		missing := &complaint{key: key}
+		if denial := denialIn(body); denial != nil { // without one it may be any object, whose content is nobody's business
+			missing.said = denial.said
 		}
+		return nil, malformed(missing)
+	}
+	alone := len(body) <= len(value)+len(key)+len(`{"":}`)     // without another member
+	if !alone && (isEmptyValue(value) || denied(body) != "") { // an empty list could be taken for all that there is
+		return value, checkDenial(body)
 	}
 	return value, nil
 }
@@ -361,18 +369,17 @@ func (c *complaint) Error() string {
 	return fmt.Sprintf("the member %q is missing", c.key)
 }
 
-// denialIn is the complaint of an answer that complains although its status is a success.
+// denialIn is the complaint of an answer that complains although its status is a success, nil
+// if it does not.
 func denialIn(body []byte) *complaint {
-	return &complaint{key: complains(body), said: complaintOf(body), denies: true}
-}
-
-// complaintOf reads what a success complains of. Without a member that says so, it may be any
-// object, whose content is nobody's business.
-func complaintOf(body []byte) problem {
-	if len(body) <= maxErrorBody && complains(body) != "" {
-		return parseProblem(body)
+	denial := &complaint{key: complains(body), denies: true}
+	if denial.key == "" {
+		return nil
 	}
-	return problem{}
+	if len(body) <= maxErrorBody {
+		denial.said = parseProblem(body)
+	}
+	return denial
 }
 
 // firstText returns the first of the values that holds some text.

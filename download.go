@@ -132,6 +132,9 @@ func (c *core) streamAttempt(ctx context.Context, p *prepared, a *attempt, s *st
 	}
 	defer resp.Body.Close() //nolint:errcheck // nothing is lost with it
 	r.outcome, r.err = s.receive(resp, watchedBody{resp.Body, watchdog})
+	if r.outcome == retry.BodyUnusable && ctx.Err() != nil {
+		r.err = errors.Join(ctx.Err(), r.err)
+	}
 	if r.outcome == retry.BodyCut {
 		switch {
 		case ctx.Err() != nil:
@@ -225,14 +228,14 @@ func readHead(resp *http.Response, body io.Reader) (retry.Outcome, error) {
 
 // complaintBehind returns the complaint that the service has sent in the place of a file, nil if
 // it is none.
-func complaintBehind(head []byte, body io.Reader) error {
+func complaintBehind(head []byte, body io.Reader) *complaint {
 	if wire.Kind(head) != '{' {
 		return nil
 	}
 	said := make([]byte, maxErrorBody)
 	n, _ := body.Read(said[copy(said, head):]) // once: a body that drips would hold the call, and what was cut is no JSON
 	said = said[:len(head)+n]
-	if wire.Scan(said, jsonLimits) == nil && complains(said) != "" {
+	if wire.Scan(said, jsonLimits) == nil {
 		return denialIn(said)
 	}
 	return nil

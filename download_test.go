@@ -224,6 +224,27 @@ func TestDownload_complaintInThePlaceOfAFile_isQuoted(t *testing.T) {
 	}
 }
 
+// A service that begins to complain and says no more does not keep the caller from leaving.
+func TestDownload_contextEndsInAComplaint_isItsError(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &service{answer: func(r *http.Request) (*http.Response, error) {
+			body, end := io.Pipe()
+			context.AfterFunc(r.Context(), func() { _ = end.CloseWithError(r.Context().Err()) })
+			go func() { _, _ = end.Write([]byte(`{"err`)) }()
+			resp := reply(http.StatusOK, "")
+			resp.Body, resp.ContentLength = body, -1
+			return resp, nil
+		}}
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		_, err := s.client(t).Documents.Download(ctx, 14, io.Discard)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorIs(t, err, revv.ErrUnexpectedContent)
+		assert.Len(t, s.Sent(), 1)
+	})
+}
+
 // What a storage says is not taken for the word of the service.
 func TestDownload_complaintOfTheStorage_isCalledSo(t *testing.T) {
 	t.Parallel()

@@ -72,22 +72,33 @@ func decodePage(body []byte, key string, items any) (list []byte, count int, err
 		return nil, 0, err
 	}
 	if key == listing {
-		if wire.Kind(list) != '{' {
-			return nil, 0, malformed(errors.New(`the member "page" must be an object`))
-		}
-		members := wire.Select(list, "inodes", "count")
-		if kind := wire.Kind(members[0]); kind != '[' && kind != 'n' {
-			return nil, 0, malformed(fmt.Errorf("the member %q must be an array", "page.inodes"))
-		}
-		if text, ok := scalarText(members[1]); ok {
-			count, _ = strconv.Atoi(text)
-		}
-		list, key = members[0], "page.inodes"
-		if isEmptyValue(list) && complains(body) != "" {
-			return nil, 0, malformed(denialIn(body))
+		key = "page.inodes"
+		if list, count, err = decodeListing(body, list); err != nil {
+			return nil, 0, err
 		}
 	}
 	return list, count, describeMismatch(key, decodeValue(list, items))
+}
+
+// decodeListing returns the list and the count of a folder listing, which is the page of body.
+func decodeListing(body, page []byte) (list []byte, count int, err error) {
+	if wire.Kind(page) != '{' {
+		return nil, 0, malformed(errors.New(`the member "page" must be an object`))
+	}
+	members := wire.Select(page, "inodes", "count")
+	list = members[0]
+	if kind := wire.Kind(list); kind != '[' && kind != 'n' {
+		return nil, 0, malformed(errors.New(`the member "page.inodes" must be an array`))
+	}
+	if isEmptyValue(list) {
+		if err = checkDenial(body); err == nil {
+			err = checkDenial(page)
+		}
+	}
+	if text, ok := scalarText(members[1]); ok {
+		count, _ = strconv.Atoi(text)
+	}
+	return list, count, err
 }
 
 // pageDigest tells pages apart by the ids of their items, in any order: a service that

@@ -58,8 +58,8 @@ func (r *result) judge(resp *http.Response) {
 
 // doubt corrects the outcome if the same request was sent before, by an earlier attempt,
 // the transport or middleware, and nobody knows what became of it. Then a deletion that
-// finds nothing has succeeded, and neither a refusal nor a request that was not sent once more
-// proves that a write with consequences was not applied.
+// finds nothing has succeeded, and neither a refusal nor a request that was not sent once more,
+// also because the context ended, proves that a write with consequences was not applied.
 func (r *result) doubt(class retry.Class) {
 	switch {
 	case class == retry.Deletion && r.outcome == retry.Refused && errors.Is(statusKind(r.status), ErrNotFound) && !r.problem.page:
@@ -68,6 +68,8 @@ func (r *result) doubt(class retry.Class) {
 		r.outcome = retry.Faulty
 	case class == retry.Consequences && (r.outcome == retry.Unsent || r.outcome == retry.Hopeless):
 		r.outcome, r.sent = retry.Cut, true
+	case class == retry.Consequences && r.outcome == retry.Done:
+		r.sent = true
 	}
 }
 
@@ -75,7 +77,7 @@ func (r *result) doubt(class retry.Class) {
 // the last one.
 type past struct {
 	doubtful bool // a request may have been applied whose answer was not heard
-	arrived  bool // an attempt has found a connection
+	arrived  bool // a connection was found
 }
 
 // weigh corrects the last result by what came before.
@@ -86,7 +88,7 @@ func (past *past) weigh(a *attempt, last *result) {
 		last.doubt(a.class)
 	}
 	past.doubtful = past.doubtful || last.outcome == retry.Cut || last.outcome == retry.Faulty
-	past.arrived = past.arrived || !last.unreachable
+	past.arrived = past.arrived || a.doubts.Load() > 0 || !last.unreachable
 	last.unreachable = !past.arrived
 }
 
@@ -125,8 +127,8 @@ func (c *core) loop(ctx context.Context, p *prepared, try func(context.Context, 
 		last = try(ctx, a)
 		c.log(ctx, p, a, &last, time.Since(start))
 		c.shutGate(p, &last)
-		last.carry(p.class, &earlier)
 		past.weigh(a, &last)
+		last.carry(p.class, &earlier)
 		switch retry.Decide(p.class, last.outcome, last.sent) {
 		case retry.Stop:
 			if last.outcome == retry.Success {

@@ -129,17 +129,20 @@ func TestSaveToken_commitWithoutAnAnswerAndRenewalBetweenTwoTries_renewedPairIsK
 		pair.AccessToken, pair.RefreshToken = w.authority.authorize()
 		s, tries := &scripted{ledger: w.ledger}, 0
 		s.update = func(ctx context.Context, account string, fn func(*oauth2.Token) (*oauth2.Token, error)) (*oauth2.Token, error) {
-			if tries++; tries > 1 {
+			switch tries++; tries {
+			case 1:
+				_, err := w.ledger.Update(ctx, account, fn)
+				require.NoError(w, err)
+				return nil, errLedgerDown
+			case 2:
 				w.expire()
 				require.NoError(w, getDocument(ctx, w, 0))
-				return w.ledger.Update(ctx, account, fn)
+				return nil, errLedgerDown
 			}
-			_, err := w.ledger.Update(ctx, account, fn)
-			require.NoError(w, err)
-			return nil, errLedgerDown
+			return w.ledger.Update(ctx, account, fn)
 		}
 		require.NoError(w, revv.SaveToken(w.Context(), s, tokenAccount, &pair))
-		assert.Equal(w, 2, tries)
+		assert.Equal(w, 3, tries)
 		assert.Equal(w, []string{pair.RefreshToken}, w.posts(), "the other client has found the pair")
 		assert.NotEqual(w, pair.RefreshToken, w.ledger.pair(tokenAccount).RefreshToken)
 		w.expire()
@@ -185,4 +188,51 @@ func TestSaveToken_pairIsLostAgain_isSavedOnceMore(t *testing.T) {
 		require.NoError(w, revv.SaveToken(w.Context(), s, tokenAccount, &pair))
 		assert.Equal(w, pair, w.ledger.pair(tokenAccount))
 	})
+}
+
+// So can one that was away when the pair came for the first time.
+func TestSaveToken_storeIsAwayAndThenLosesThePair_isSavedOnceMore(t *testing.T) {
+	inWorld(t, func(w *tokenWorld) {
+		pair := w.first
+		pair.AccessToken, pair.RefreshToken = w.authority.authorize()
+		old := w.ledger.pair(tokenAccount)
+		s, tries := &scripted{ledger: w.ledger}, 0
+		s.update = func(ctx context.Context, account string, fn func(*oauth2.Token) (*oauth2.Token, error)) (*oauth2.Token, error) {
+			switch tries++; tries {
+			case 1:
+				return nil, errLedgerDown
+			case 2:
+				_, err := w.ledger.Update(ctx, account, fn)
+				require.NoError(w, err)
+				return nil, errLedgerDown
+			case 3:
+				_, err := w.ledger.Update(ctx, account, func(*oauth2.Token) (*oauth2.Token, error) { return &old, nil })
+				require.NoError(w, err)
+			}
+			return w.ledger.Update(ctx, account, fn)
+		}
+		require.NoError(w, revv.SaveToken(w.Context(), s, tokenAccount, &pair))
+		assert.Equal(w, pair, w.ledger.pair(tokenAccount))
+		assert.Equal(w, 3, tries)
+	})
+}
+
+// To look whether the pair has arrived does not take the time of the next try.
+func TestSaveToken_storeCannotShowAnything_isTriedAgain(t *testing.T) {
+	inWorld(t, func(w *tokenWorld) {
+		unsavable(failsTimes(1))(w)
+		s := &waitingLoad{w.ledger}
+		begun := time.Now()
+		require.NoError(w, revv.SaveToken(w.Context(), s, "another", &w.first))
+		assert.Less(w, time.Since(begun), 2*time.Second)
+		assert.Equal(w, w.first, w.ledger.pair("another"))
+	})
+}
+
+// waitingLoad is a store that waits for a connection to load, as long as it may.
+type waitingLoad struct{ revv.TokenStore }
+
+func (s *waitingLoad) Load(ctx context.Context, _ string) (*oauth2.Token, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
 }

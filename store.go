@@ -112,17 +112,16 @@ func save(ctx context.Context, op string, store TokenStore, account string, toke
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveLimit)
 	defer cancel()
 	begun := time.Now()
-	var first, before *oauth2.Token // what is there at the first try and at the last, because a store may quote it
-	arrived := false                // the store has shown the pair, although it has reported a failure
+	var before, replaced *oauth2.Token // what was there at the last try, because a store may quote it, and what the pair was last to replace
+	arrived := false                   // the store has shown the pair, although it has reported a failure
 	for try := 1; ; try++ {
 		next := token
 		kept, err := store.Update(ctx, account, func(current *oauth2.Token) (*oauth2.Token, error) {
 			before = cloneToken(current)
-			if try == 1 {
-				first = before
-			}
-			if arrived && current != nil && !samePair(current, first) {
+			if arrived && current != nil && !samePair(current, replaced) {
 				next = before // the pair, or the one that it was renewed to since: the pair is spent then
+			} else {
+				replaced = before // as well if the pair was there and was lost again
 			}
 			return next, nil
 		})
@@ -135,13 +134,19 @@ func save(ctx context.Context, op string, store TokenStore, account string, toke
 			return concealed(err, textsOf(token, before)...)
 		}
 		hopeless := errors.Is(err, ErrTokenStoreCorrupt) || time.Since(begun) >= saveTime
-		if stored, e := store.Load(ctx, account); e == nil && samePair(stored, token) {
-			arrived = true
-		}
+		arrived = arrived || !hopeless && shows(ctx, store, account, token)
 		if hopeless || sleep(ctx, retry.Backoff(try, defaultBaseDelay, maxSaveDelay)) != nil {
 			return &Error{Op: op, Message: "authorize again", kinds: []error{ErrTokenNotPersisted}, cause: concealed(err, textsOf(token, before)...)}
 		}
 	}
+}
+
+// shows reports whether a store shows a pair, within a time that leaves some for another try.
+func shows(ctx context.Context, store TokenStore, account string, token *oauth2.Token) bool {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	stored, err := store.Load(ctx, account)
+	return err == nil && samePair(stored, token)
 }
 
 // MemoryStore keeps tokens in the memory of one process: for tests, and for programs that

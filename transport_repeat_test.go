@@ -2,6 +2,7 @@ package revv_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -237,4 +238,31 @@ func TestWriteOverAClosedConnection_isSentOnAnother(t *testing.T) {
 	_, err = client.Documents.Clone(t.Context(), 14, revv.CloneDocumentParams{Title: "A copy"})
 	require.NoError(t, err)
 	assert.Equal(t, 2, requests)
+}
+
+// Nor does it show that nothing was sent if the context ends while a connection is looked for
+// once more.
+func TestWriteRepeated_contextEndsInTheRepetition_isInDoubt(t *testing.T) {
+	t.Parallel()
+	for _, ends := range []bool{false, true} {
+		ctx, cancel := context.WithCancel(t.Context())
+		requests := 0
+		network := tripper(func(*http.Request) (*http.Response, error) {
+			if requests++; requests == 1 {
+				return nil, io.ErrUnexpectedEOF // it has arrived
+			}
+			if ends {
+				cancel()
+			}
+			return nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
+		})
+		client, err := revv.NewClient(revv.StaticToken(anyToken), revv.WithBaseURL(apiBase), hurried(), revv.WithMiddleware(repeatingOnce), revv.WithHTTPClient(&http.Client{Transport: network}))
+		require.NoError(t, err)
+		_, err = client.Documents.Clone(ctx, 14, revv.CloneDocumentParams{Title: "A copy"})
+		require.ErrorIs(t, err, revv.ErrOutcomeUnknown)
+		require.NotErrorIs(t, err, revv.ErrUnreachable, "which says that nothing was sent")
+		assert.Equal(t, ends, errors.Is(err, context.Canceled))
+		assert.Equal(t, 2, requests)
+		cancel()
+	}
 }
