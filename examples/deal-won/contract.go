@@ -22,11 +22,7 @@ func sendContract(ctx context.Context, documents *revv.DocumentsService, deal *r
 	if done, err := sentBefore(ctx, documents, deal, doc); done || err != nil {
 		return doc, err
 	}
-	filled, err := documents.SetFields(ctx, doc.ID, deal.fields())
-	if err == nil {
-		err = deal.checkFields(filled)
-	}
-	if err != nil {
+	if err := fill(ctx, documents, deal, doc.ID); err != nil {
 		return nil, err
 	}
 	// The intention is saved first: whatever happens to this program now, the next call
@@ -55,6 +51,15 @@ func sendContract(ctx context.Context, documents *revv.DocumentsService, deal *r
 		err = fmt.Errorf("%s was reported as sent, and its stage is %q: see whether anybody was mailed", now.Number, now.Stage)
 	}
 	return now, err
+}
+
+// fill writes the fields of the contract, and looks whether they are written.
+func fill(ctx context.Context, documents *revv.DocumentsService, deal *record, id revv.DocumentID) error {
+	filled, err := documents.SetFields(ctx, id, deal.fields())
+	if err != nil {
+		return err
+	}
+	return deal.checkFields(filled)
 }
 
 // sentBefore reports whether an earlier call has sent the document. It is an error if

@@ -34,26 +34,15 @@ func (m *mailing) sendLetter(ctx context.Context, l letter) (e entry, again bool
 		return e, false, err
 	}
 	sent := entry{ID: l.ID, Number: doc.Number, Sent: true}
-	switch {
-	case doc.Stage.Reached(revv.StageSent):
+	switch before, err := m.sentBefore(ctx, doc, l, e); {
+	case err != nil:
+		return e, false, err
+	case before:
 		return sent, true, m.journal.write(sent)
-	case !doc.Stage.Is(revv.StageDraft): // an account can have stages of its own
-		return e, false, fmt.Errorf("%s has the stage %q, which does not tell whether it was sent: correct the stages in this program", doc.Number, doc.Stage)
-	}
-	if e.Number != "" || len(m.existing[l.title()]) > 0 { // of an earlier run, which may have sent it
-		if err := m.neverSent(ctx, doc, e); err != nil {
-			return e, false, err
-		}
 	}
 	e = entry{ID: l.ID, Number: doc.Number}
-	filled, err := m.documents.SetFields(ctx, doc.ID, l.fields())
-	if err != nil {
+	if err := m.fill(ctx, doc, l); err != nil {
 		return e, false, err
-	}
-	for _, want := range l.fields() { // a service that does not know the shape of a request may tolerate it
-		if filled.Field(want.Name).Value != want.Value {
-			return e, false, fmt.Errorf("%s does not hold %q in the field %q", doc.Number, want.Value, want.Name)
-		}
 	}
 	bounded, cancel, err := m.journal.ask(ctx, e)
 	if err != nil {
@@ -73,6 +62,35 @@ func (m *mailing) sendLetter(ctx context.Context, l letter) (e entry, again bool
 		return e, false, errors.Join(err, m.journal.write(e))
 	}
 	return sent, false, m.journal.write(sent)
+}
+
+// sentBefore reports whether an earlier run has sent the document. It is an error if that is
+// not certain.
+func (m *mailing) sentBefore(ctx context.Context, doc *revv.Document, l letter, e entry) (bool, error) {
+	switch {
+	case doc.Stage.Reached(revv.StageSent):
+		return true, nil
+	case !doc.Stage.Is(revv.StageDraft): // an account can have stages of its own
+		return false, fmt.Errorf("%s has the stage %q, which does not tell whether it was sent: correct the stages in this program", doc.Number, doc.Stage)
+	case e.Number != "" || len(m.existing[l.title()]) > 0: // of an earlier run, which may have sent it
+		return false, m.neverSent(ctx, doc, e)
+	}
+	return false, nil
+}
+
+// fill writes the fields of a letter, and looks whether they are written: a service that does
+// not know the shape of a request may tolerate it.
+func (m *mailing) fill(ctx context.Context, doc *revv.Document, l letter) error {
+	filled, err := m.documents.SetFields(ctx, doc.ID, l.fields())
+	if err != nil {
+		return err
+	}
+	for _, want := range l.fields() {
+		if filled.Field(want.Name).Value != want.Value {
+			return fmt.Errorf("%s does not hold %q in the field %q", doc.Number, want.Value, want.Name)
+		}
+	}
+	return nil
 }
 
 // neverSent returns an error if a draft may have been sent: its request may still be on

@@ -165,7 +165,6 @@ func sendContract(ctx context.Context, t *telemetry) (calls int, err error) {
 		revvtest.Fault{Operation: "Documents.SendForESign", Status: http.StatusTooManyRequests, RetryAfter: "0", Times: 1},
 		revvtest.Fault{Operation: "Documents.Download", CutAfter: 300, Times: 1},
 	)
-
 	ctx, span := t.tracer.Start(ctx, "send contract")
 	defer span.End()
 	person, err := client.Contacts.GetByEmail(ctx, "ann@example.com")

@@ -71,32 +71,11 @@ func (o *Office) SendLease(ctx context.Context, lease Lease) error {
 	if err != nil {
 		return advise(err)
 	}
-	asked := o.note(lease.Number, nil).asked
-	if asked.IsZero() {
-		asked = time.Unix(0, 0) // no request can be on its way
+	if sent, err := o.sentBefore(ctx, id, lease.Number); sent || err != nil {
+		return err
 	}
-	outcome, err := o.client.Documents.SendOutcome(ctx, id, asked, o.Patience)
-	switch {
-	case err != nil:
-		return advise(err)
-	case outcome == revv.SendApplied:
-		return nil // by an earlier call
-	case outcome == revv.SendPending:
-		return o.tryLater(asked, time.Now())
-	case outcome == revv.SendUndone:
-		return ErrDeclined
-	case outcome != revv.SendNotApplied: // nothing else is a reason to send
-		return errors.New("neither the stage of the lease nor its activities tell whether it was sent")
-	}
-	values := []revv.FieldValue{{Name: "Tenant", Value: lease.Tenant.FirstName + " " + lease.Tenant.LastName}, {Name: "Rent", Value: lease.Rent}}
-	filled, err := o.client.Documents.SetFields(ctx, id, values)
-	if err != nil {
-		return advise(err)
-	}
-	for _, want := range values { // a service that does not know the shape of a request may tolerate it
-		if filled.Field(want.Name).Value != want.Value {
-			return fmt.Errorf("the lease does not hold %q in the field %q", want.Value, want.Name)
-		}
+	if err := o.fill(ctx, id, lease); err != nil {
+		return err
 	}
 	bounded, cancel := o.ask(ctx, lease.Number)
 	defer cancel()
@@ -111,6 +90,43 @@ func (o *Office) SendLease(ctx context.Context, lease Lease) error {
 	}
 	o.note(lease.Number, func(e *entry) { e.asked = time.Time{} }) // its outcome is known
 	return advise(err)
+}
+
+// sentBefore reports whether an earlier call has sent a lease. It is an error if that is not
+// certain.
+func (o *Office) sentBefore(ctx context.Context, id revv.DocumentID, number string) (bool, error) {
+	asked := o.note(number, nil).asked
+	if asked.IsZero() {
+		asked = time.Unix(0, 0) // no request can be on its way
+	}
+	outcome, err := o.client.Documents.SendOutcome(ctx, id, asked, o.Patience)
+	switch {
+	case err != nil:
+		return false, advise(err)
+	case outcome == revv.SendApplied, outcome == revv.SendNotApplied:
+		return outcome == revv.SendApplied, nil
+	case outcome == revv.SendPending:
+		return false, o.tryLater(asked, time.Now())
+	case outcome == revv.SendUndone:
+		return false, ErrDeclined
+	}
+	return false, errors.New("neither the stage of the lease nor its activities tell whether it was sent")
+}
+
+// fill writes the fields of a lease, and looks whether they are written: a service that does
+// not know the shape of a request may tolerate it.
+func (o *Office) fill(ctx context.Context, id revv.DocumentID, lease Lease) error {
+	values := []revv.FieldValue{{Name: "Tenant", Value: lease.Tenant.FirstName + " " + lease.Tenant.LastName}, {Name: "Rent", Value: lease.Rent}}
+	filled, err := o.client.Documents.SetFields(ctx, id, values)
+	if err != nil {
+		return advise(err)
+	}
+	for _, want := range values {
+		if filled.Field(want.Name).Value != want.Value {
+			return fmt.Errorf("the lease does not hold %q in the field %q", want.Value, want.Name)
+		}
+	}
+	return nil
 }
 
 // document returns the id of the document of a lease, and makes it if there is none. It records
