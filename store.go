@@ -227,7 +227,8 @@ func (s *MemoryStore) check(ctx context.Context, op, account string) error {
 func (s *MemoryStore) stored(account string) *oauth2.Token {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return cloneToken(s.tokens[account].Reveal())
+	token := s.tokens[account]
+	return cloneToken(token.Reveal())
 }
 
 // accountLocks is a lock for each account. Waiters get it in order. Only accounts in use

@@ -22,8 +22,9 @@ type Value[T any] struct {
 // New wraps v.
 func New[T any](v T) Value[T] { return Value[T]{reveal: func() T { return v }} }
 
-// Reveal returns what was wrapped.
-func (v Value[T]) Reveal() T {
+// Reveal returns what was wrapped. Its receiver is a pointer, because a method of a value
+// is compiled twice for every type of content.
+func (v *Value[T]) Reveal() T {
 	if v.reveal == nil {
 		var zero T
 		return zero

@@ -84,19 +84,19 @@ func everywhere() []any {
 
 func TestValue_reveal_returnsWhatWasWrapped(t *testing.T) {
 	t.Parallel()
-	assert.Equal(t, hidden, secret.New(hidden).Reveal())
-	pointer := &struct{ N int }{7}
-	assert.Same(t, pointer, secret.New(pointer).Reveal())
-	copied := secret.New(hidden)
+	content := &struct{ N int }{7}
+	pointer, copied := secret.New(content), secret.New(hidden)
+	assert.Same(t, content, pointer.Reveal())
+	assert.Equal(t, hidden, copied.Reveal())
 	again := copied
 	assert.Equal(t, hidden, again.Reveal(), "a copy reveals the same")
 }
 
 func TestValue_zero_revealsTheZeroValue(t *testing.T) {
 	t.Parallel()
-	assert.Empty(t, secret.Value[string]{}.Reveal())
-	assert.Nil(t, secret.Value[[]byte]{}.Reveal())
-	assert.Nil(t, secret.Value[*int]{}.Reveal())
+	assert.Empty(t, new(secret.Value[string]).Reveal())
+	assert.Nil(t, new(secret.Value[[]byte]).Reveal())
+	assert.Nil(t, new(secret.Value[*int]).Reveal())
 }
 
 func TestFormat_noVerbShowsASecret(t *testing.T) {
