@@ -93,6 +93,7 @@ func FromTokenSource(source oauth2.TokenSource) Authenticator {
 }
 
 type sourceAuth struct {
+	unprintable
 	keeper
 
 	source secret.Value[oauth2.TokenSource]
@@ -143,8 +144,6 @@ func withoutBody(err error) error {
 // keeper holds the token of an authenticator and renews it, once for all callers that
 // wait.
 type keeper struct {
-	unprintable // because a store or a source of the program may not hide what it holds
-
 	mu       sync.Mutex
 	current  secret.Value[*oauth2.Token]
 	rejected digest // the access token that the service answered 401 to

@@ -28,6 +28,7 @@ const (
 
 // storeAuth keeps one account's token pair in a store, and renews it.
 type storeAuth struct {
+	unprintable // because a store of the program may not hide what it holds
 	keeper
 
 	store   TokenStore
