@@ -87,8 +87,8 @@ func TestRenewal_countsTheTimeThatItRuns(t *testing.T) {
 	require.NoError(t, err)
 	assert.IsType(t, &awakeContext{}, store.ctx)
 	require.ErrorIs(t, store.ctx.Err(), context.Canceled, "and ends with the renewal")
-	renewals.Lock()
-	defer renewals.Unlock()
+	renewals.mu.Lock()
+	defer renewals.mu.Unlock()
 	for renewing := range renewals.by {
 		assert.NotSame(t, auth, renewing, "a program may make an authenticator for each request")
 	}

@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"golang.org/x/oauth2"
-
-	"github.com/revv-go/revv/internal/secret"
 )
 
 // rotation is a pair that the endpoint has issued to an authenticator, and the pair that
@@ -35,9 +33,8 @@ func (r *rotation) replaces(stored *oauth2.Token) bool {
 //
 //nolint:gochecknoglobals // see above
 var unsavedPairs struct {
-	sync.Mutex
-
-	all []secret.Value[*rotation]
+	mu  sync.Mutex // not embedded, as each of its methods would be compiled twice
+	all []*rotation
 }
 
 // renewals are the authenticators that are renewing a token. Only [Client.Settle] needs
@@ -45,33 +42,32 @@ var unsavedPairs struct {
 //
 //nolint:gochecknoglobals // see above
 var renewals = struct {
-	sync.Mutex
-
+	mu sync.Mutex
 	by map[*storeAuth]bool
 }{by: make(map[*storeAuth]bool)}
 
 // begin and end record that a renewal is under way. (A [sync.Map] would add more compiled code
 // than the whole token endpoint.)
 func (a *storeAuth) begin() {
-	renewals.Lock()
-	defer renewals.Unlock()
+	renewals.mu.Lock()
+	defer renewals.mu.Unlock()
 	renewals.by[a] = true
 }
 
 func (a *storeAuth) end() {
-	renewals.Lock()
-	defer renewals.Unlock()
+	renewals.mu.Lock()
+	defer renewals.mu.Unlock()
 	delete(renewals.by, a)
 }
 
 // renewing returns the authenticators of the same store that are renewing a token.
 func (a *storeAuth) renewing() (others []*storeAuth) {
-	renewals.Lock()
+	renewals.mu.Lock()
 	all := make([]*storeAuth, 0, len(renewals.by))
 	for other := range renewals.by {
 		all = append(all, other)
 	}
-	renewals.Unlock()
+	renewals.mu.Unlock()
 	// Without this lock, which begin waits for: to compare stores can take as long as a disk does.
 	for _, other := range all {
 		if a.sharesStoreWith(other) {
@@ -83,11 +79,11 @@ func (a *storeAuth) renewing() (others []*storeAuth) {
 
 // waiting returns the authenticators of the same store that have an unsaved pair.
 func (a *storeAuth) waiting() (others []*storeAuth) {
-	unsavedPairs.Lock()
-	defer unsavedPairs.Unlock()
+	unsavedPairs.mu.Lock()
+	defer unsavedPairs.mu.Unlock()
 	for _, waiting := range unsavedPairs.all {
-		if owner := waiting.Reveal().owner; a.sharesStoreWith(owner) {
-			others = append(others, owner)
+		if a.sharesStoreWith(waiting.owner) {
+			others = append(others, waiting.owner)
 		}
 	}
 	return others
@@ -128,11 +124,11 @@ func unwrapStore(store TokenStore) TokenStore {
 
 // unsaved returns the rotation that is not saved yet, nil if there is none.
 func (a *storeAuth) unsaved() *rotation {
-	unsavedPairs.Lock()
-	defer unsavedPairs.Unlock()
+	unsavedPairs.mu.Lock()
+	defer unsavedPairs.mu.Unlock()
 	for _, waiting := range unsavedPairs.all {
-		if r := waiting.Reveal(); a.sharesPairWith(r.owner) {
-			return r
+		if a.sharesPairWith(waiting.owner) {
+			return waiting
 		}
 	}
 	return nil
@@ -143,17 +139,17 @@ func remember(r *rotation) {
 	r.owner.mu.Lock()
 	r.owner.renewed, r.owner.renewedAt = digestOf(r.to.AccessToken), time.Now()
 	r.owner.mu.Unlock()
-	unsavedPairs.Lock()
-	defer unsavedPairs.Unlock()
-	unsavedPairs.all = slices.DeleteFunc(unsavedPairs.all, func(waiting secret.Value[*rotation]) bool { return r.owner.sharesPairWith(waiting.Reveal().owner) })
-	unsavedPairs.all = append(unsavedPairs.all, secret.New(r))
+	unsavedPairs.mu.Lock()
+	defer unsavedPairs.mu.Unlock()
+	unsavedPairs.all = slices.DeleteFunc(unsavedPairs.all, func(waiting *rotation) bool { return r.owner.sharesPairWith(waiting.owner) })
+	unsavedPairs.all = append(unsavedPairs.all, r)
 }
 
 // forget drops a rotation, unless another one has taken its place.
 func forget(r *rotation) {
-	unsavedPairs.Lock()
-	defer unsavedPairs.Unlock()
-	unsavedPairs.all = slices.DeleteFunc(unsavedPairs.all, func(waiting secret.Value[*rotation]) bool { return waiting.Reveal() == r })
+	unsavedPairs.mu.Lock()
+	defer unsavedPairs.mu.Unlock()
+	unsavedPairs.all = slices.DeleteFunc(unsavedPairs.all, func(waiting *rotation) bool { return waiting == r })
 }
 
 // The first and the longest wait before another try to save an unsaved pair.
