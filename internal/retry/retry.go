@@ -8,7 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"time"
 )
 
@@ -150,57 +150,51 @@ func ParseAfter(value string, now time.Time) (wait time.Duration, ok bool) {
 // success gives one back. While the service is down, a program of many callers
 // sends little more than one request per call.
 type Budget struct {
-	size  int64
-	spent atomic.Int64
+	size  int
+	mu    sync.Mutex
+	spent int
 }
 
 // NewBudget returns a full bucket of n tokens.
-func NewBudget(n int) *Budget { return &Budget{size: int64(n)} }
+func NewBudget(n int) *Budget { return &Budget{size: n} }
 
 // Take reports whether a repetition may go out, and takes its token.
 func (b *Budget) Take() bool {
-	for {
-		spent := b.spent.Load()
-		if spent >= b.size {
-			return false
-		}
-		if b.spent.CompareAndSwap(spent, spent+1) {
-			return true
-		}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.spent >= b.size {
+		return false
 	}
+	b.spent++
+	return true
 }
 
 // Refill gives one token back.
 func (b *Budget) Refill() {
-	for {
-		spent := b.spent.Load()
-		if spent <= 0 || b.spent.CompareAndSwap(spent, spent-1) {
-			return
-		}
-	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.spent = max(b.spent-1, 0)
 }
 
 // Gate holds back all calls of a client until a time that the service gave. The zero Gate
 // is open.
 type Gate struct {
-	until atomic.Pointer[time.Time] // with its monotonic clock, so that setting the clock moves nothing
+	mu    sync.Mutex
+	until time.Time // with its monotonic clock, so that setting the clock moves nothing
 }
 
 // Close keeps the gate shut until t, or longer if it was shut for longer already.
 func (g *Gate) Close(t time.Time) {
-	for {
-		until := g.until.Load()
-		if until != nil && !t.After(*until) || g.until.CompareAndSwap(until, &t) {
-			return
-		}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if t.After(g.until) {
+		g.until = t
 	}
 }
 
 // Wait returns how long the gate stays shut, 0 if it is open.
 func (g *Gate) Wait() time.Duration {
-	until := g.until.Load()
-	if until == nil {
-		return 0
-	}
-	return max(time.Until(*until), 0)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return max(time.Until(g.until), 0)
 }
