@@ -127,8 +127,7 @@ func decodeInto(body []byte, out any) error {
 		return malformed(errors.New("null is no object")) // encoding/json would leave out as it was
 	}
 	err := json.Unmarshal(body, out)
-	_, plain := errors.AsType[*json.UnmarshalTypeError](err)
-	if _, ours := errors.AsType[reason](err); err != nil && !plain && !ours && !errors.Is(err, ErrMalformedResponse) {
+	if err != nil && !isAny(err, new(*json.UnmarshalTypeError), new(reason)) && !errors.Is(err, ErrMalformedResponse) {
 		err = &concealedError{"a value does not fit what it is decoded into", secret.New(err)} // which may quote it
 	}
 	return describeMismatch("", err)
