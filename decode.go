@@ -215,9 +215,6 @@ func placeOf(path string) string {
 }
 
 func malformed(err error) error {
-	if err == nil {
-		return nil
-	}
 	return fmt.Errorf("%w: %w", ErrMalformedResponse, err)
 }
 
