@@ -130,8 +130,8 @@ func newCore(s *settings, auth Authenticator, base *url.URL, routes routeTable) 
 // chained puts middleware around the network, the first one outermost. It returns nil if
 // one of the middlewares does.
 func chained(chain []Middleware, network http.RoundTripper) http.RoundTripper {
-	for _, wrap := range slices.Backward(chain) {
-		if network = wrap(network); isNil(network) {
+	for i := range chain {
+		if network = chain[len(chain)-1-i](network); isNil(network) {
 			return nil
 		}
 	}

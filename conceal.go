@@ -25,10 +25,10 @@ func newRedactor(short int, secrets []string) *strings.Replacer {
 			forms = append(forms, spellings(s)...)
 		}
 	}
-	sort.Strings(forms) // slices.Sort would be compiled anew here
+	sort.Strings(forms) // the functions of slices would be compiled anew here
 	pairs := make([]string, 0, 2*len(forms))
-	for _, form := range slices.Backward(forms) { // what begins with another goes first
-		pairs = append(pairs, form, secret.Redacted)
+	for i := range forms { // backwards: what begins with another goes first
+		pairs = append(pairs, forms[len(forms)-1-i], secret.Redacted)
 	}
 	return strings.NewReplacer(pairs...)
 }
