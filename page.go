@@ -118,22 +118,20 @@ func pageDigest[T any](seed maphash.Seed, list []byte, items []T, id func(*T) in
 	return digest
 }
 
-// anyPage is a *Page of any items, with what eachPage needs to know of it.
-type anyPage interface {
-	Last() bool
-	fingerprint() uint64
-}
-
-func (p *Page[T]) fingerprint() uint64 { return p.digest }
-
 // allPages ranges over the items of all pages in their order; see eachPage. It is
 // compiled once for each kind of item, and not into every method that calls it.
 //
 //go:noinline
 func allPages[T any](ctx context.Context, op string, first, prefetch int, list func(context.Context, int) (*Page[T], error)) iter.Seq2[T, error] {
-	anyList := func(ctx context.Context, number int) (anyPage, error) { return list(ctx, number) }
+	anyList := func(ctx context.Context, number int) fetched {
+		page, err := list(ctx, number)
+		if err != nil {
+			return fetched{err: err}
+		}
+		return fetched{page: page, last: page.Last(), digest: page.digest}
+	}
 	return func(yield func(T, error) bool) {
-		eachPage(ctx, op, first, prefetch, anyList, func(page anyPage, err error) bool {
+		eachPage(ctx, op, first, prefetch, anyList, func(page any, err error) bool {
 			if err != nil {
 				var zero T
 				return yield(zero, err)
@@ -148,26 +146,27 @@ func allPages[T any](ctx context.Context, op string, first, prefetch int, list f
 	}
 }
 
-// fetched is a page on its way to the range.
+// fetched is a page of any items on its way to the range.
 type fetched struct {
-	page     anyPage
+	page     any // a *Page
+	last     bool
+	digest   uint64
 	err      error
 	panicked any
 }
 
 // fetchInto runs list and sends its result, even if list panics: a panic, of middleware
 // for example, must reach the caller that ranges over the list, and not end the program.
-func fetchInto(done chan<- fetched, op string, list func() (anyPage, error)) {
+func fetchInto(done chan<- fetched, op string, list func() fetched) {
 	var got fetched
 	ended := false
 	defer func() {
 		if !ended {
-			got.panicked = recover()
-			got.err = &Error{Op: op, cause: errGoexit}
+			got = fetched{err: &Error{Op: op, cause: errGoexit}, panicked: recover()}
 		}
 		done <- got
 	}()
-	got.page, got.err = list()
+	got = list()
 	ended = true
 }
 
@@ -178,7 +177,7 @@ var errGoexit = errors.New("the goroutine that fetched a page was ended by runti
 // that came before. Pages are fetched ahead, more of them the longer the list turns out
 // to be; a list of one page costs no extra requests. When eachPage returns, none of its
 // requests is under way.
-func eachPage(ctx context.Context, op string, first, prefetch int, list func(context.Context, int) (anyPage, error), yield func(anyPage, error) bool) {
+func eachPage(ctx context.Context, op string, first, prefetch int, list func(context.Context, int) fetched, yield func(page any, err error) bool) {
 	if ctx == nil {
 		yield(nil, invalidArgument(op, "ctx", "must not be nil")) // one that is done is seen by the first call
 		return
@@ -199,7 +198,7 @@ func eachPage(ctx context.Context, op string, first, prefetch int, list func(con
 		for len(queue) < length {
 			number, done := next, make(chan fetched, 1)
 			flights.Go(func() {
-				fetchInto(done, op, func() (anyPage, error) { return list(within, number) })
+				fetchInto(done, op, func() fetched { return list(within, number) })
 			})
 			queue = append(queue, done)
 			next++
@@ -219,15 +218,14 @@ func eachPage(ctx context.Context, op string, first, prefetch int, list func(con
 			yield(nil, got.err)
 			return
 		}
-		if got.page.Last() {
+		if got.last {
 			return
 		}
-		digest := got.page.fingerprint()
-		if earlier, again := seen[digest]; again {
+		if earlier, again := seen[got.digest]; again {
 			yield(nil, &Error{Op: op, Message: fmt.Sprintf("page %d is page %d again", number, earlier), kinds: []error{ErrPageLoop}})
 			return
 		}
-		seen[digest] = number
+		seen[got.digest] = number
 		window = min(max(2*window, 1), max(prefetch, 0))
 		fill(window)
 		if !yield(got.page, nil) {
