@@ -89,18 +89,22 @@ func (s staticToken) check() error {
 // The sources of golang.org/x/oauth2 renew by the clock alone and do not save a rotated
 // refresh token: prefer [OAuthConfig.Authenticator].
 func FromTokenSource(source oauth2.TokenSource) Authenticator {
-	return &sourceAuth{source: secret.New(source)}
+	a := new(sourceAuth)
+	if !isNil(source) {
+		a.source = source.Token
+	}
+	return a
 }
 
 type sourceAuth struct {
 	unprintable
 	keeper
 
-	source secret.Value[oauth2.TokenSource]
+	source func() (*oauth2.Token, error) // a method of the source, whose fields could be printed
 }
 
 func (a *sourceAuth) check() error {
-	if isNil(a.source.Reveal()) {
+	if a.source == nil {
 		return errors.New("must have a token source that is not nil")
 	}
 	return nil
@@ -115,7 +119,7 @@ func (a *sourceAuth) ask(digest) (fresh, spare *oauth2.Token, err error) {
 	if err := a.check(); err != nil {
 		return nil, nil, invalidArgument("FromTokenSource", "source", err.Error())
 	}
-	token, err := a.source.Reveal().Token()
+	token, err := a.source()
 	if err == nil && token == nil {
 		err = errors.New("the token source returned no token")
 	}
