@@ -40,24 +40,21 @@ type input struct {
 	refused error
 }
 
-// segment is an id for a path, with the name of its argument.
+// segment is an id for a path, with the name of its argument. The rules of a segment are
+// checked where the path is built; numericID makes one with a rule of its own.
 type segment struct {
 	name, text string
 	rule       string // why the id cannot be used, "" if it can
 }
 
 // numericID turns an integer id into a segment.
-func numericID[T ~int64](name string, id T) segment {
-	s := segment{name: name, text: strconv.FormatInt(int64(id), 10)}
+func numericID(name string, id int64) segment {
+	s := segment{name: name, text: strconv.FormatInt(id, 10)}
 	if id <= 0 {
 		s.rule = "must be positive"
 	}
 	return s
 }
-
-// textID turns a textual id into a segment; the rules of a path segment are
-// checked where the path is built.
-func textID[T ~string](name string, id T) segment { return segment{name: name, text: string(id)} }
 
 // validator is implemented by parameters that have rules. validate returns the
 // name of the argument at fault and the rule that it breaks, or "".

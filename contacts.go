@@ -123,7 +123,7 @@ func (s *ContactsService) All(ctx context.Context, params ListContactsParams, op
 // Get reads a contact by its id. [ErrNotFound] if there is none. A read. The
 // route is a stand-in.
 func (s *ContactsService) Get(ctx context.Context, id ContactID, opts ...CallOption) (*Contact, error) {
-	return fetch[Contact](ctx, s.root(), opGetContact, input{id: numericID("id", id)}, "Contact", opts)
+	return fetch[Contact](ctx, s.root(), opGetContact, input{id: numericID("id", int64(id))}, "Contact", opts)
 }
 
 type contactQuery struct {
@@ -174,5 +174,5 @@ func (s *ContactsService) GetByEmail(ctx context.Context, email string, opts ...
 // earlier attempt of the same call was cut, or answered with 408 or 5xx. An
 // idempotent write. The route is a stand-in.
 func (s *ContactsService) Delete(ctx context.Context, id ContactID, opts ...CallOption) error {
-	return send(ctx, s.root(), opDeleteContact, input{id: numericID("id", id)}, opts)
+	return send(ctx, s.root(), opDeleteContact, input{id: numericID("id", int64(id))}, opts)
 }

@@ -176,13 +176,13 @@ func (s *DocumentsService) Create(ctx context.Context, params CreateDocumentPara
 
 // Get reads a document by its id. [ErrNotFound] if there is none. A read.
 func (s *DocumentsService) Get(ctx context.Context, id DocumentID, opts ...CallOption) (*Document, error) {
-	return fetch[Document](ctx, s.root(), opGetDocument, input{id: numericID("id", id)}, "Document", opts)
+	return fetch[Document](ctx, s.root(), opGetDocument, input{id: numericID("id", int64(id))}, "Document", opts)
 }
 
 // GetByNumber reads a document by the number that people see. [ErrNotFound] if
 // there is none. A read.
 func (s *DocumentsService) GetByNumber(ctx context.Context, number DocumentNumber, opts ...CallOption) (*Document, error) {
-	return fetch[Document](ctx, s.root(), opGetDocumentByNumber, input{id: textID("number", number)}, "Document", opts)
+	return fetch[Document](ctx, s.root(), opGetDocumentByNumber, input{id: segment{name: "number", text: string(number)}}, "Document", opts)
 }
 
 // ListDocumentsParams are the arguments of [DocumentsService.List] and
@@ -214,7 +214,7 @@ func (s *DocumentsService) List(ctx context.Context, params ListDocumentsParams,
 	params.Page = cmp.Or(params.Page, 1)
 	op, in := opListDocuments, input{query: params}
 	if params.FolderID != 0 {
-		op, in.id = opListFolderContents, numericID("FolderID", params.FolderID)
+		op, in.id = opListFolderContents, numericID("FolderID", int64(params.FolderID))
 	}
 	id := func(e *DocumentEntry) int64 { return int64(e.EntryID) }
 	page, err := fetchPage(ctx, s.root(), op, in, params.Page, listing, id, opts)
@@ -292,7 +292,7 @@ func (b setFieldsBody) validate() (name, rule string) {
 // be a success that has written nothing. An idempotent write. Of two calls within a minute, a late
 // request of the first can win (docs/after-a-lost-answer.md). The route is a stand-in.
 func (s *DocumentsService) SetFields(ctx context.Context, id DocumentID, fields []FieldValue, opts ...CallOption) (*Document, error) {
-	return fetch[Document](ctx, s.root(), opSetFields, input{id: numericID("id", id), body: setFieldsBody{fields}}, "Document", opts)
+	return fetch[Document](ctx, s.root(), opSetFields, input{id: numericID("id", int64(id)), body: setFieldsBody{fields}}, "Document", opts)
 }
 
 // CloneDocumentParams are the arguments of [DocumentsService.Clone].
@@ -307,7 +307,7 @@ func (p CloneDocumentParams) validate() (name, rule string) { return validateTex
 // is not repeated when its outcome is unknown ([ErrOutcomeUnknown]). The path was observed
 // in one client, the rest is inferred.
 func (s *DocumentsService) Clone(ctx context.Context, id DocumentID, params CloneDocumentParams, opts ...CallOption) (*Document, error) {
-	return fetch[Document](ctx, s.root(), opCloneDocument, input{id: numericID("id", id), body: params}, "Document", opts)
+	return fetch[Document](ctx, s.root(), opCloneDocument, input{id: numericID("id", int64(id)), body: params}, "Document", opts)
 }
 
 type moveBody struct {
@@ -328,5 +328,5 @@ func (b moveBody) validate() (name, rule string) {
 // the answer: a wrong shape can be a success that has moved nothing. An idempotent write. The
 // route is a stand-in.
 func (s *DocumentsService) Move(ctx context.Context, id DocumentID, folder FolderID, opts ...CallOption) (*Document, error) {
-	return fetch[Document](ctx, s.root(), opMoveDocument, input{id: numericID("id", id), body: moveBody{folder}}, "Document", opts)
+	return fetch[Document](ctx, s.root(), opMoveDocument, input{id: numericID("id", int64(id)), body: moveBody{folder}}, "Document", opts)
 }

@@ -74,7 +74,7 @@ type stream struct {
 // that is not signed yet (the article says "Download signed documents", the sandbox
 // returns a PDF). A read. The route is a stand-in.
 func (s *DocumentsService) Download(ctx context.Context, id DocumentID, w io.Writer, opts ...CallOption) (*Download, error) {
-	c, in := s.root(), input{id: numericID("id", id)}
+	c, in := s.root(), input{id: numericID("id", int64(id))}
 	if isNil(w) {
 		in.refused = invalidArgument(operations[opDownloadDocument].name, "w", "must not be nil")
 	}
@@ -381,7 +381,7 @@ func suggestedName(disposition string) string {
 // [ErrTruncated], [ErrUnexpectedContent], 30 s without a byte for each attempt, and the
 // stage of the document. A read. The route is a stand-in.
 func (s *DocumentsService) DownloadFile(ctx context.Context, id DocumentID, path string, opts ...CallOption) (*Download, error) {
-	c, op, in := s.root(), operations[opDownloadDocument].name, input{id: numericID("id", id)}
+	c, op, in := s.root(), operations[opDownloadDocument].name, input{id: numericID("id", int64(id))}
 	if path == "" || strings.ContainsRune(path, 0) {
 		in.refused = invalidArgument(op, "path", "must be the name of a file")
 	}
