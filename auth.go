@@ -191,7 +191,8 @@ func (k *keeper) token(ctx context.Context, begin func(), renew renewal) (*oauth
 // good.
 const patience = 5 * time.Second
 
-// lateAgain is how often it looks after that whether there is such a token now.
+// lateAgain is how often a caller that has waited that long looks whether the renewal has
+// meanwhile found a token that is good for the time being; see offer.
 const lateAgain = 100 * time.Millisecond
 
 // wait waits until the flight has landed or ctx is done. If the flight takes long, it

@@ -24,7 +24,7 @@ const (
 	maxErrorBody = 64 << 10
 )
 
-// jsonLimits hold for every JSON document of the API.
+// jsonLimits hold for every JSON document for which there are no stricter ones.
 //
 //nolint:gochecknoglobals // a constant; Go has no constant structs
 var jsonLimits = wire.Limits{Depth: wire.DefaultDepth}

@@ -105,10 +105,10 @@ func (c *core) run(ctx context.Context, call *call, opts []CallOption, decode de
 // of their own.
 func (c *core) loop(ctx context.Context, p *prepared, try func(context.Context, *attempt) result) error {
 	var (
-		last    result
-		past    past
-		sent    int // requests, for the error
-		renewed int // how often a 401 has led to a new token
+		last     result
+		past     past
+		sent     int // requests, for the error
+		replaced int // how often the token was, after a 401
 	)
 	defer func() { p.capture(&last, sent) }()
 	token, err := c.admit(ctx, p)
@@ -141,12 +141,12 @@ func (c *core) loop(ctx context.Context, p *prepared, try func(context.Context, 
 		case retry.StopApplied:
 			return p.fail(&last, sent, ErrAppliedResponseUnreadable)
 		case retry.Refresh:
-			if !c.replaceable(token, renewed) {
+			if !c.replaceable(token, replaced) {
 				c.refused(token)
 				return p.fail(&last, sent)
 			}
 			c.auth.Reject(ctx, token)
-			renewed++
+			replaced++
 			if token, err = c.token(ctx, p.name); err == nil && token.AccessToken == p.token.AccessToken {
 				return p.fail(&last, sent) // there is no other token
 			}
@@ -156,12 +156,12 @@ func (c *core) loop(ctx context.Context, p *prepared, try func(context.Context, 
 			continue
 		case retry.Again:
 		}
-		tries := sent - renewed // an attempt after a new token does not count
+		tries := sent - replaced // an attempt after a new token does not count
 		if tries >= p.settings.retry.MaxAttempts {
 			return p.fail(&last, sent)
 		}
-		if kind := c.pause(ctx, p, &last, tries); kind != nil {
-			return p.fail(&last, sent, kind...)
+		if kinds := c.pause(ctx, p, &last, tries); kinds != nil {
+			return p.fail(&last, sent, kinds...)
 		}
 		token, err = c.admit(ctx, p)
 	}

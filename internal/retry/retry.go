@@ -54,7 +54,7 @@ type Decision uint8
 const (
 	Stop        Decision = iota
 	Again                // wait, then repeat
-	Refresh              // renew the token, then repeat, once
+	Refresh              // replace the token, then repeat, if it has not been replaced too often
 	StopUnknown          // stop: the request may have been applied
 	StopApplied          // stop: the request was applied, its answer is lost
 )
@@ -176,8 +176,8 @@ func (b *Budget) Refill() {
 	b.spent = max(b.spent-1, 0)
 }
 
-// Gate holds back all calls of a client until a time that the service gave. The zero Gate
-// is open.
+// Gate holds back all calls of a client, or all renewals of an authenticator, until a time
+// that the service gave. The zero Gate is open.
 type Gate struct {
 	mu    sync.Mutex
 	until time.Time // with its monotonic clock, so that setting the clock moves nothing
