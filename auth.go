@@ -124,7 +124,7 @@ func (a *sourceAuth) ask(digest) (fresh, spare *oauth2.Token, err error) {
 		err = errors.New("the token source returned no token")
 	}
 	if err != nil {
-		return nil, nil, &Error{Op: "TokenSource", cause: withoutBody(err)}
+		return nil, nil, opError("TokenSource", withoutBody(err))
 	}
 	return token, nil, nil
 }

@@ -398,7 +398,7 @@ func (s *DocumentsService) DownloadFile(ctx context.Context, id DocumentID, path
 	}
 	temp, err := os.CreateTemp(filepath.Dir(path), ".revv-*.part") // mode 0600
 	if err != nil {
-		return nil, &Error{Op: op, cause: err}
+		return nil, opError(op, err)
 	}
 	defer os.Remove(temp.Name()) //nolint:errcheck // after the rename there is nothing left to remove
 	defer temp.Close()           //nolint:errcheck // a file that becomes the download is closed below
@@ -419,7 +419,7 @@ func (s *DocumentsService) DownloadFile(ctx context.Context, id DocumentID, path
 		err = publish(temp.Name(), path, p.settings.overwrite)
 	}
 	if err != nil {
-		return nil, &Error{Op: op, cause: err}
+		return nil, opError(op, err)
 	}
 	_ = syncDir(filepath.Dir(path)) // the file is whole and has its name; a folder that may not be read cannot be synchronized
 	return done, nil

@@ -273,13 +273,16 @@ func invalidArgument(op, name, rule string) error {
 	return &Error{Op: op, Argument: name, Message: rule, kinds: []error{ErrInvalidArgument}}
 }
 
+// opError adds the operation to an error.
+func opError(op string, err error) error { return &Error{Op: op, cause: err} }
+
 // checkContext refuses a nil context, and one that is done before anything is sent.
 func checkContext(ctx context.Context, op string) error {
 	if ctx == nil {
 		return invalidArgument(op, "ctx", "must not be nil")
 	}
 	if err := ctx.Err(); err != nil {
-		return &Error{Op: op, cause: err}
+		return opError(op, err)
 	}
 	return nil
 }

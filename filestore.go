@@ -45,12 +45,12 @@ func NewFileStore(dir string) (*FileStore, error) {
 		return nil, invalidArgument(op, "dir", "must not be empty")
 	}
 	if !filelock.Supported {
-		return nil, storeError(op, fmt.Errorf("file locks on %s: %w", runtime.GOOS, errors.ErrUnsupported))
+		return nil, opError(op, fmt.Errorf("file locks on %s: %w", runtime.GOOS, errors.ErrUnsupported))
 	}
 	// The store must not move when the process changes its working directory.
 	absolute, err := filepath.Abs(dir)
 	if err != nil {
-		return nil, storeError(op, err)
+		return nil, opError(op, err)
 	}
 	_, err = os.Stat(absolute)
 	created := errors.Is(err, fs.ErrNotExist)
@@ -59,7 +59,7 @@ func NewFileStore(dir string) (*FileStore, error) {
 		err = os.Chmod(absolute, 0o700) //nolint:gosec // a directory, and its owner's alone
 	}
 	if err != nil {
-		return nil, storeError(op, err)
+		return nil, opError(op, err)
 	}
 	return &FileStore{dir: absolute}, nil
 }
@@ -92,7 +92,7 @@ func (s *FileStore) Load(ctx context.Context, account string) (*oauth2.Token, er
 		stored, err = s.recoverFirstSave(ctx, files, stored)
 	}
 	if err != nil {
-		return nil, storeError(op, err)
+		return nil, opError(op, err)
 	}
 	if stored.token == nil {
 		return nil, noToken(op)
@@ -129,17 +129,17 @@ func (s *FileStore) Update(
 	files := s.files(account)
 	unlock, err := s.lock(ctx, files)
 	if err != nil {
-		return nil, storeError(op, err)
+		return nil, opError(op, err)
 	}
 	defer unlock()
 
 	stored, err := files.current()
 	if err != nil {
-		return nil, storeError(op, err)
+		return nil, opError(op, err)
 	}
 	draft, err := newTokenDraft(files, stored.info)
 	if err != nil {
-		return nil, storeError(op, err)
+		return nil, opError(op, err)
 	}
 	defer draft.discard()
 
@@ -152,7 +152,7 @@ func (s *FileStore) Update(
 		return nil, err
 	}
 	if err := draft.save(data); err != nil {
-		return nil, storeError(op, err)
+		return nil, opError(op, err)
 	}
 	return next, nil
 }
@@ -168,16 +168,16 @@ func (s *FileStore) Forget(ctx context.Context, account string) error {
 	files := s.files(account)
 	unlock, err := s.lock(ctx, files)
 	if err != nil {
-		return storeError(op, err)
+		return opError(op, err)
 	}
 	defer unlock()
 	for _, path := range []string{files.temp, files.token} {
 		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return storeError(op, err)
+			return opError(op, err)
 		}
 	}
 	if err := syncDir(files.dir); err != nil {
-		return storeError(op, err)
+		return opError(op, err)
 	}
 	return nil
 }

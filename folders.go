@@ -95,7 +95,7 @@ func (s *FoldersService) List(ctx context.Context, params ListFoldersParams, opt
 		return isDocument(f.Type, DocumentNumber(number)) || id == "0" // which stands for the whole account here, so it can be no folder
 	})
 	if slices.ContainsFunc(page.Items, func(f Folder) bool { return f.ID == 0 }) { // an id that is missing or cannot be read
-		return nil, &Error{Op: operations[opListFolders].name, cause: malformed(errors.New(`a folder of the member "page.inodes" has no "id"`))}
+		return nil, opError(operations[opListFolders].name, malformed(errors.New(`a folder of the member "page.inodes" has no "id"`)))
 	}
 	return page, nil
 }

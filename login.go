@@ -75,7 +75,7 @@ func (c OAuthConfig) Connect(ctx context.Context, store TokenStore, account stri
 		err = checkStore(ctx, store, account) // before a person is asked
 	}
 	if err != nil {
-		return nil, &Error{Op: op, cause: err}
+		return nil, opError(op, err)
 	}
 	token, err := c.Login(ctx, open)
 	if err != nil {
@@ -191,7 +191,7 @@ func (c *OAuthConfig) listen(ctx context.Context, op string) (listener net.Liste
 	}
 	listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort(host, cmp.Or(redirect.Port(), "0")))
 	if err != nil {
-		return nil, "", &Error{Op: op, cause: err}
+		return nil, "", opError(op, err)
 	}
 	if redirect.Port() == "" {
 		_, port, _ := net.SplitHostPort(listener.Addr().String())

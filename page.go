@@ -162,7 +162,7 @@ func fetchInto(done chan<- fetched, op string, list func() fetched) {
 	ended := false
 	defer func() {
 		if !ended {
-			got = fetched{err: &Error{Op: op, cause: errGoexit}, panicked: recover()}
+			got = fetched{err: opError(op, errGoexit), panicked: recover()}
 		}
 		done <- got
 	}()

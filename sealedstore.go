@@ -75,11 +75,11 @@ func newSealer(op, name string, key []byte) (cipher.AEAD, error) {
 	}
 	block, err := aes.NewCipher(key)
 	if err != nil {
-		return nil, storeError(op, err)
+		return nil, opError(op, err)
 	}
 	sealer, err := cipher.NewGCMWithRandomNonce(block)
 	if err != nil {
-		return nil, storeError(op, err)
+		return nil, opError(op, err)
 	}
 	return sealer, nil
 }
@@ -100,7 +100,7 @@ func (s *EncryptedStore) Load(ctx context.Context, account string) (*oauth2.Toke
 	}
 	token, err := s.open(account, sealed)
 	if err != nil {
-		return nil, storeError(op, err)
+		return nil, opError(op, err)
 	}
 	return token, nil
 }
@@ -121,7 +121,7 @@ func (s *EncryptedStore) Update(
 		if sealed != nil {
 			var err error
 			if stored, err = s.open(account, sealed); err != nil {
-				return nil, storeError(op, err)
+				return nil, opError(op, err)
 			}
 		}
 		rotated, changed, err := rotate(ctx, op, stored, fn)
@@ -154,7 +154,7 @@ func (s *EncryptedStore) Forget(ctx context.Context, account string) error {
 		Forget(ctx context.Context, account string) error
 	})
 	if !ok {
-		return storeError(op, fmt.Errorf("the inner store cannot forget: %w", errors.ErrUnsupported))
+		return opError(op, fmt.Errorf("the inner store cannot forget: %w", errors.ErrUnsupported))
 	}
 	return inner.Forget(ctx, account)
 }

@@ -186,7 +186,7 @@ func (s *MemoryStore) Update(
 	}
 	unlock, err := s.locks.lock(ctx, account)
 	if err != nil {
-		return nil, storeError(op, err)
+		return nil, opError(op, err)
 	}
 	defer unlock()
 
@@ -211,7 +211,7 @@ func (s *MemoryStore) Forget(ctx context.Context, account string) error {
 	}
 	unlock, err := s.locks.lock(ctx, account)
 	if err != nil {
-		return storeError(op, err)
+		return opError(op, err)
 	}
 	defer unlock()
 	s.mu.Lock()
@@ -285,7 +285,7 @@ func rotate(
 	// ctx may have ended at the moment when the lock became free. From here on it is not
 	// checked again: what fn returns is saved whatever happens.
 	if err := ctx.Err(); err != nil {
-		return nil, false, storeError(op, err)
+		return nil, false, opError(op, err)
 	}
 	handed := cloneToken(stored)
 	returned, err := fn(handed)
@@ -357,9 +357,6 @@ func checkStoreCall(ctx context.Context, op, account, constructor string, made b
 
 func noToken(op string) error { return &Error{Op: op, kinds: []error{ErrNoToken}} }
 
-// storeError adds the operation to an error.
-func storeError(op string, err error) error { return &Error{Op: op, cause: err} }
-
 // storedToken is the form in which a token is kept outside of memory.
 type storedToken struct {
 	Version      int       `json:"version"`
@@ -394,7 +391,7 @@ func encodeToken(op, account, replaces string, t *oauth2.Token) ([]byte, error) 
 		Replaces:     replaces,
 	})
 	if err != nil {
-		return nil, storeError(op, err)
+		return nil, opError(op, err)
 	}
 	if len(data) > maxStoredToken {
 		return nil, invalidArgument(op, "fn", "returned a token that takes more than 64 KiB")
