@@ -27,8 +27,14 @@ import (
 	"golang.org/x/oauth2"
 )
 
+// opLogin is what an authorization in a browser is called in errors, that of Handlers as well.
+const opLogin = "OAuth.Login"
+
 // loginLimit is how long a person may take to authorize in a web application.
 const loginLimit = 10 * time.Minute
+
+// exchangeLimit is how long the exchange of its code may take there.
+const exchangeLimit = 30 * time.Second
 
 // maxClockSkew is how far the clock of the replica that began a login may be ahead.
 const maxClockSkew = 5 * time.Minute
@@ -103,18 +109,17 @@ func (c OAuthConfig) Connect(ctx context.Context, store TokenStore, account stri
 // (RFC 8252, section 7.3). ctx bounds the wait. The error is [ErrForbidden] if the person
 // declines.
 func (c OAuthConfig) Login(ctx context.Context, open func(authURL string) error) (*oauth2.Token, error) {
-	const op = "OAuth.Login"
-	if err := checkContext(ctx, op); err != nil {
+	if err := checkContext(ctx, opLogin); err != nil {
 		return nil, err
 	}
 	if open == nil {
-		return nil, invalidArgument(op, "open", "must not be nil")
+		return nil, invalidArgument(opLogin, "open", "must not be nil")
 	}
-	r := refusals{op: op}
+	r := refusals{op: opLogin}
 	if c.checkLogin(&r); len(r.problems) > 0 {
 		return nil, errors.Join(r.problems...)
 	}
-	listener, path, err := c.listen(ctx, op)
+	listener, path, err := c.listen(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +142,7 @@ func (c OAuthConfig) Login(ctx context.Context, open func(authURL string) error)
 
 	// If the callback has already come, an error of open does not matter.
 	if err := open(c.AuthCodeURL(l.state, l.verifier)); err != nil && l.take() {
-		return nil, &Error{Op: op, Message: "the browser could not be opened", cause: concealed(withoutURL(err), l.state)} // it may quote the URL
+		return nil, &Error{Op: opLogin, Message: "the browser could not be opened", cause: concealed(withoutURL(err), l.state)} // it may quote the URL
 	}
 	select {
 	case r := <-l.done:
@@ -147,7 +152,7 @@ func (c OAuthConfig) Login(ctx context.Context, open func(authURL string) error)
 			r := <-l.done
 			return r.token, r.err
 		}
-		return nil, &Error{Op: op, Message: "nobody has authorized the application", cause: ctx.Err()}
+		return nil, &Error{Op: opLogin, Message: "nobody has authorized the application", cause: ctx.Err()}
 	}
 }
 
@@ -178,11 +183,11 @@ func isQueryOfOthers(query string) bool {
 
 // listen opens the port of the redirect URL, on 127.0.0.1 if that says localhost. If the
 // URL has no port, it takes a free one and puts it into the URL.
-func (c *OAuthConfig) listen(ctx context.Context, op string) (listener net.Listener, path string, err error) {
+func (c *OAuthConfig) listen(ctx context.Context) (listener net.Listener, path string, err error) {
 	redirect := &url.URL{Scheme: "http", Host: "127.0.0.1", Path: "/callback"}
 	if c.RedirectURL != "" {
 		if redirect, err = parseEndpoint(c.RedirectURL); err != nil || redirect.Scheme != "http" {
-			return nil, "", invalidArgument(op, "RedirectURL", "must be empty or an http URL on loopback, as http://127.0.0.1:8765/callback")
+			return nil, "", invalidArgument(opLogin, "RedirectURL", "must be empty or an http URL on loopback, as http://127.0.0.1:8765/callback")
 		}
 	}
 	host := redirect.Hostname()
@@ -191,7 +196,7 @@ func (c *OAuthConfig) listen(ctx context.Context, op string) (listener net.Liste
 	}
 	listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort(host, cmp.Or(redirect.Port(), "0")))
 	if err != nil {
-		return nil, "", opError(op, err)
+		return nil, "", opError(opLogin, err)
 	}
 	if redirect.Port() == "" {
 		_, port, _ := net.SplitHostPort(listener.Addr().String())
@@ -233,7 +238,7 @@ func (l *loopback) answer(ctx context.Context, w http.ResponseWriter, r *http.Re
 		writePage(w, http.StatusBadRequest, "This request does not belong to the authorization that was started. Please use the link that the program has shown.")
 		return
 	}
-	token, err := (*oauth2.Token)(nil), error(&Error{Op: "OAuth.Login", Message: "the exchange of the code did not return", kinds: []error{ErrOutcomeUnknown}})
+	token, err := (*oauth2.Token)(nil), error(&Error{Op: opLogin, Message: "the exchange of the code did not return", kinds: []error{ErrOutcomeUnknown}})
 	defer func() { l.done <- loginResult{token, err} }() // a transport of the program's own can panic
 	token, err = back.exchange(ctx, l.config, l.verifier)
 	switch {
@@ -266,7 +271,7 @@ func readCallback(rawQuery string) (a callbackAnswer, ok bool) {
 // exchange gets the token pair for the code of the answer.
 func (a callbackAnswer) exchange(ctx context.Context, c OAuthConfig, verifier string) (*oauth2.Token, error) {
 	if a.failure != "" {
-		e := &Error{Op: "OAuth.Login", Code: knownCode(a.failure), Message: "the authorization was not granted"}
+		e := &Error{Op: opLogin, Code: knownCode(a.failure), Message: "the authorization was not granted"}
 		if e.Code == "access_denied" {
 			e.kinds = []error{ErrForbidden}
 		}
@@ -415,7 +420,7 @@ func (l *webLogin) callback(w http.ResponseWriter, r *http.Request) {
 	}
 	http.SetCookie(w, l.cookie("", -1))
 	// The code is spent once it is sent, whether or not the browser still waits.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), saveLimit)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), exchangeLimit)
 	defer cancel()
 	token, err := answer.exchange(ctx, l.config, l.derive("verifier", cookies[0].Value))
 	l.done(w, r, token, err)

@@ -69,7 +69,7 @@ func TestListen_isOnLoopbackAlone(t *testing.T) {
 	t.Parallel()
 	for _, redirect := range []string{"", "http://localhost/callback", "http://LOCALHOST/callback", "http://127.0.0.1/callback", "http://127.9.9.9/callback"} {
 		config := OAuthConfig{RedirectURL: redirect}
-		listener, _, err := config.listen(t.Context(), "OAuth.Login")
+		listener, _, err := config.listen(t.Context())
 		require.NoError(t, err, redirect)
 		address, ok := listener.Addr().(*net.TCPAddr)
 		require.True(t, ok)
