@@ -60,15 +60,15 @@ func isNil(v any) bool {
 // alone, without "Bearer", in printable ASCII without spaces; [NewClient] refuses any
 // other.
 func StaticToken(accessToken string) Authenticator {
-	return staticToken{secret.New(&oauth2.Token{AccessToken: accessToken, TokenType: "Bearer"})}
+	return &staticToken{secret.New(&oauth2.Token{AccessToken: accessToken, TokenType: "Bearer"})}
 }
 
 type staticToken struct{ token secret.Value[*oauth2.Token] }
 
-func (s staticToken) Token(context.Context) (*oauth2.Token, error) { return s.token.Reveal(), nil }
-func (s staticToken) Reject(context.Context, *oauth2.Token)        {}
+func (s *staticToken) Token(context.Context) (*oauth2.Token, error) { return s.token.Reveal(), nil }
+func (s *staticToken) Reject(context.Context, *oauth2.Token)        {}
 
-func (s staticToken) check() error {
+func (s *staticToken) check() error {
 	switch token := s.token.Reveal().AccessToken; {
 	case token == "":
 		return errors.New("must hold an access token that is not empty")

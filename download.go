@@ -131,7 +131,7 @@ func (c *core) streamAttempt(ctx context.Context, p *prepared, a *attempt, s *st
 		return r
 	}
 	defer resp.Body.Close() //nolint:errcheck // nothing is lost with it
-	r.outcome, r.err = s.receive(resp, watchedBody{resp.Body, watchdog})
+	r.outcome, r.err = s.receive(resp, &watchedBody{resp.Body, watchdog})
 	if r.outcome == retry.BodyUnusable && ctx.Err() != nil {
 		r.err = errors.Join(ctx.Err(), r.err)
 	}
@@ -156,7 +156,7 @@ type watchedBody struct {
 }
 
 // Read implements [io.Reader].
-func (w watchedBody) Read(b []byte) (int, error) {
+func (w *watchedBody) Read(b []byte) (int, error) {
 	w.watchdog.Reset(stallLimit)
 	defer w.watchdog.Stop()
 	return w.body.Read(b)

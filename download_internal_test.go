@@ -31,7 +31,7 @@ func TestGuard_looksAtTheAddressThatIsDialled(t *testing.T) {
 		"storage.example.com:443": {}, "": {}, "8.8.8.8": {}, "/run/docker.sock": {},
 	} {
 		for _, local := range []bool{false, true} {
-			err := guard{local: local}.control("tcp", address, nil)
+			err := (&guard{local: local}).control("tcp", address, nil)
 			if want.public && !local || want.local && local {
 				require.NoError(t, err, "%q local %t", address, local)
 				continue
@@ -133,7 +133,7 @@ func TestStorage_guardsEveryDialler(t *testing.T) {
 
 func transportOf(t *testing.T, c *Client) *http.Transport {
 	t.Helper()
-	via, ok := c.core.storage().(viaProxy)
+	via, ok := c.core.storage().(*viaProxy)
 	require.True(t, ok)
 	direct, ok := via.direct.(*http.Transport)
 	require.True(t, ok)
@@ -147,7 +147,7 @@ func transportOf(t *testing.T, c *Client) *http.Transport {
 func TestGuard_before_leavesUnknownNamesToTheDialler(t *testing.T) {
 	t.Parallel()
 	called := false
-	dial := guard{}.guardedDial(func(context.Context, string, string) (net.Conn, error) {
+	dial := (&guard{}).guardedDial(func(context.Context, string, string) (net.Conn, error) {
 		called = true
 		return nil, io.EOF
 	})
@@ -159,7 +159,7 @@ func TestGuard_before_leavesUnknownNamesToTheDialler(t *testing.T) {
 	_, err = dial(t.Context(), "tcp", "no port")
 	require.Error(t, err)
 	require.NotErrorIs(t, err, io.EOF)
-	assert.Nil(t, guard{}.guardedDial(nil))
+	assert.Nil(t, (&guard{}).guardedDial(nil))
 }
 
 func TestSuggestedName_isABareName(t *testing.T) {

@@ -218,7 +218,7 @@ type tokenFile struct {
 
 // current reads the file of an account, which must be locked. It first finishes a save
 // that a crash has interrupted.
-func (f tokenFiles) current() (tokenFile, error) {
+func (f *tokenFiles) current() (tokenFile, error) {
 	stored, err := f.read()
 	if err != nil {
 		return tokenFile{}, err
@@ -237,7 +237,7 @@ func (f tokenFiles) current() (tokenFile, error) {
 // counts if it is whole and was to replace exactly what is stored: then the stored token
 // is spent, and only that of the draft is good. A draft that cannot be read is an error,
 // because it must not be removed.
-func (f tokenFiles) readDraft(stored tokenFile) (data []byte, err error) {
+func (f *tokenFiles) readDraft(stored tokenFile) (data []byte, err error) {
 	if _, err := os.Lstat(f.temp); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil // as nearly always; patiently would wait for it on Windows
 	}
@@ -259,17 +259,17 @@ func (f tokenFiles) readDraft(stored tokenFile) (data []byte, err error) {
 }
 
 // finishSave makes a draft the token file.
-func (f tokenFiles) finishSave(stored tokenFile, data []byte) error {
+func (f *tokenFiles) finishSave(stored tokenFile, data []byte) error {
 	file, err := os.OpenFile(f.temp, os.O_WRONLY, 0)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = file.Close() }()
-	return (&tokenDraft{files: f, file: file, before: stored.info}).save(data)
+	return (&tokenDraft{files: *f, file: file, before: stored.info}).save(data)
 }
 
 // read reads the file of an account, if there is one.
-func (f tokenFiles) read() (stored tokenFile, err error) {
+func (f *tokenFiles) read() (stored tokenFile, err error) {
 	var data []byte
 	err = patiently(briefly, func() (failed error) {
 		data, stored.info, failed = readPrivate(f.token)

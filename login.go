@@ -269,7 +269,7 @@ func readCallback(rawQuery string) (a callbackAnswer, ok bool) {
 }
 
 // exchange gets the token pair for the code of the answer.
-func (a callbackAnswer) exchange(ctx context.Context, c OAuthConfig, verifier string) (*oauth2.Token, error) {
+func (a *callbackAnswer) exchange(ctx context.Context, c OAuthConfig, verifier string) (*oauth2.Token, error) {
 	if a.failure != "" {
 		e := &Error{Op: opLogin, Code: knownCode(a.failure), Message: "the authorization was not granted"}
 		if e.Code == "access_denied" {

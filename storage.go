@@ -151,7 +151,7 @@ func (c *core) storage() http.RoundTripper {
 		return network
 	}
 	c.storageOnce.Do(func() {
-		guard := guard{local: isLoopback(c.base.Hostname())}
+		guard := &guard{local: isLoopback(c.base.Hostname())}
 		proxied := transport.Clone()
 		proxied.DisableKeepAlives = true
 		direct := proxied.Clone()
@@ -164,7 +164,7 @@ func (c *core) storage() http.RoundTripper {
 			direct.DialContext = guard.guardedDial(direct.DialContext)
 			direct.DialTLSContext = guard.guardedDial(direct.DialTLSContext)
 		}
-		c.storageTransport = secret.New[http.RoundTripper](viaProxy{transport.Proxy, proxied, direct})
+		c.storageTransport = secret.New[http.RoundTripper](&viaProxy{transport.Proxy, proxied, direct})
 	})
 	return c.storageTransport.Reveal()
 }
@@ -177,7 +177,7 @@ type viaProxy struct {
 }
 
 // RoundTrip implements [http.RoundTripper].
-func (t viaProxy) RoundTrip(req *http.Request) (*http.Response, error) {
+func (t *viaProxy) RoundTrip(req *http.Request) (*http.Response, error) {
 	if t.proxy != nil {
 		if proxy, err := t.proxy(req); err != nil || proxy != nil {
 			return t.proxied.RoundTrip(req)
@@ -190,7 +190,7 @@ func (t viaProxy) RoundTrip(req *http.Request) (*http.Response, error) {
 // on loopback.
 type guard struct{ local bool }
 
-func (g guard) check(addr netip.Addr) error {
+func (g *guard) check(addr netip.Addr) error {
 	if g.local && addr.Unmap().IsLoopback() || isPublic(addr) {
 		return nil
 	}
@@ -198,7 +198,7 @@ func (g guard) check(addr netip.Addr) error {
 }
 
 // control checks the address that is about to be connected to.
-func (g guard) control(_, address string, _ syscall.RawConn) error {
+func (g *guard) control(_, address string, _ syscall.RawConn) error {
 	endpoint, err := netip.ParseAddrPort(address)
 	if err != nil {
 		return fmt.Errorf("%w to an address that is not followed", ErrRedirected)
@@ -220,7 +220,7 @@ func contextDialer(dial dialFunc, older func(network, address string) (net.Conn,
 // guardedDial checks what a name resolves to before it calls the caller's own dialler. It
 // cannot see which address that will use. A name that cannot be resolved here is left to
 // the dialler.
-func (g guard) guardedDial(dial dialFunc) dialFunc {
+func (g *guard) guardedDial(dial dialFunc) dialFunc {
 	if dial == nil {
 		return nil
 	}

@@ -22,21 +22,21 @@ func TestGuard_looksAtTheAddressThatANameLeadsTo(t *testing.T) {
 		"93.184.216.34:443": true, "[2606:2800:220:1::1]:443": true, "127.0.0.1:443": false, "10.1.2.3:443": false, "169.254.169.254:80": false,
 		"[::ffff:192.168.0.1]:443": false, "[fe80::1%25eth0]:443": false, "[2002:7f00:1::]:443": false, "storage.example.com:443": false, "224.0.0.1:443": false,
 	} {
-		err := guard{}.control("tcp", address, nil)
+		err := (&guard{}).control("tcp", address, nil)
 		assert.Equal(t, public, err == nil, "%s: %v", address, err)
 		if err != nil {
 			require.ErrorIs(t, err, ErrRedirected)
 		}
 	}
-	require.NoError(t, guard{local: true}.control("tcp", "127.0.0.1:443", nil))
-	require.ErrorIs(t, guard{local: true}.control("tcp", "10.0.0.1:443", nil), ErrRedirected)
+	require.NoError(t, (&guard{local: true}).control("tcp", "127.0.0.1:443", nil))
+	require.ErrorIs(t, (&guard{local: true}).control("tcp", "10.0.0.1:443", nil), ErrRedirected)
 	assert.False(t, isPublic(netip.Addr{}))
 }
 
 func TestGuard_beforeAnotherDialler(t *testing.T) {
 	t.Parallel()
 	errDialled := errors.New("dialled")
-	dial := guard{}.guardedDial(func(context.Context, string, string) (net.Conn, error) { return nil, errDialled })
+	dial := (&guard{}).guardedDial(func(context.Context, string, string) (net.Conn, error) { return nil, errDialled })
 	_, err := dial(t.Context(), "tcp", "127.0.0.1:443")
 	require.ErrorIs(t, err, ErrRedirected)
 	_, err = dial(t.Context(), "tcp", "93.184.216.34:443")
@@ -44,7 +44,7 @@ func TestGuard_beforeAnotherDialler(t *testing.T) {
 	_, err = dial(t.Context(), "tcp", "no port")
 	require.Error(t, err)
 	require.NotErrorIs(t, err, errDialled)
-	assert.Nil(t, guard{}.guardedDial(nil))
+	assert.Nil(t, (&guard{}).guardedDial(nil))
 }
 
 func TestStorage_keepsTheCallersProxyAndDialler(t *testing.T) {

@@ -145,7 +145,7 @@ func isDump(conn net.Conn) bool {
 type credentialed struct{ core *core }
 
 // RoundTrip implements [http.RoundTripper].
-func (t credentialed) RoundTrip(req *http.Request) (*http.Response, error) {
+func (t *credentialed) RoundTrip(req *http.Request) (*http.Response, error) {
 	a, ok := req.Context().Value(attemptKey{}).(*attempt)
 	if !ok {
 		closeBody(req)

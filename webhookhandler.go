@@ -271,7 +271,7 @@ func (h *webhookHandler) read(w http.ResponseWriter, r *http.Request, deadline t
 	// MaxBytesReader makes net/http close the connection after a body that is too large,
 	// instead of reading the rest to reuse the connection.
 	body := http.MaxBytesReader(w, r.Body, h.maxBytes)
-	return wire.ReadInto(nil, timedBody{body, deadline}, min(r.ContentLength, believed), h.maxBytes)
+	return wire.ReadInto(nil, &timedBody{body, deadline}, min(r.ContentLength, believed), h.maxBytes)
 }
 
 // timedBody fails once its deadline has passed, however steadily the sender goes on.
@@ -281,7 +281,7 @@ type timedBody struct {
 	deadline time.Time
 }
 
-func (b timedBody) Read(p []byte) (int, error) {
+func (b *timedBody) Read(p []byte) (int, error) {
 	if !time.Now().Before(b.deadline) {
 		return 0, os.ErrDeadlineExceeded
 	}
