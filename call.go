@@ -162,9 +162,9 @@ func (c *call) path(given valuesByKey) (path, escaped string, err error) {
 // header returns the headers of one attempt, without the credentials, in a new map; extra
 // ones replace the others. The values are shared: a transport must not write into them
 // (see [http.RoundTripper]), and middleware, which may, gets a copy.
-func (c *core) header(p *prepared, extra http.Header) http.Header {
+func (c *core) header(p *prepared, extra valuesByKey) http.Header {
 	given := p.settings.header.Reveal()
-	header := make(http.Header, len(given)+len(extra)+4)
+	header := make(valuesByKey, len(given)+len(extra)+4)
 	header["User-Agent"], header["Accept"] = c.agent, jsonType
 	if p.body != nil {
 		header["Content-Type"] = jsonType
@@ -200,7 +200,7 @@ func encodeQuery(params any, extra valuesByKey) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	maps.Copy(values, extra)
+	maps.Copy(valuesByKey(values), extra) // as headers are copied: for another type it would be compiled anew
 	return values.Encode(), nil
 }
 
