@@ -144,17 +144,18 @@ func (p *prepared) safe(text string) string {
 }
 
 // concealed returns err, with another text if its own shows a secret of the call.
-func (p *prepared) concealed(err error) error { return redactError(err, shortSecret, p.secrets()) }
+func (p *prepared) concealed(err error) error { return conceal(err, shortSecret, p.secrets()) }
 
 // concealed returns err with a text that does not show the secrets: transports and stores
 // may quote what they were given.
 func concealed(err error, secrets ...string) error {
 	const short = 3 // what is no longer might be part of any word
-	return redactError(err, short, secrets)
+	return conceal(err, short, secrets)
 }
 
-// redactError removes secrets from the text of an error.
-func redactError(err error, short int, secrets []string) error {
+// conceal removes secrets from the text of an error. Texts of at most short bytes are not
+// treated as secrets.
+func conceal(err error, short int, secrets []string) error {
 	if err == nil {
 		return nil
 	}
