@@ -57,7 +57,7 @@ type stream struct {
 
 	done      int64
 	shown     int64 // what progress has reported so far
-	total     int64 // -1 while not known
+	total     int64 // of the whole file, -1 if the service has not said; set with the first answer
 	sum       hash.Hash
 	tail      []byte
 	validator string // the strong ETag, or "": then nothing can be resumed
@@ -86,7 +86,7 @@ func (s *DocumentsService) Download(ctx context.Context, id DocumentID, w io.Wri
 }
 
 func (c *core) stream(ctx context.Context, p *prepared, s *stream) (*Download, error) {
-	s.progress, s.total, s.sum = p.settings.progress, -1, sha256.New()
+	s.progress, s.sum = p.settings.progress, sha256.New()
 	if err := c.loop(ctx, p, func(ctx context.Context, a *attempt) result { return c.streamAttempt(ctx, p, a, s) }); err != nil {
 		return nil, err
 	}
