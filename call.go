@@ -249,11 +249,6 @@ func (c *core) fetchAny(ctx context.Context, op opID, in input, key string, out 
 	return c.runOp(ctx, op, in, opts, func(body []byte) error { return decodeMember(body, key, out) })
 }
 
-// send runs an operation whose answer is not known.
-func send(ctx context.Context, c *core, op opID, in input, opts []CallOption) error {
-	return c.runOp(ctx, op, in, opts, decodeAcknowledgement)
-}
-
 // runOp runs an operation of the table.
 func (c *core) runOp(ctx context.Context, op opID, in input, opts []CallOption, decode decoder) error {
 	return c.run(ctx, c.operation(op, in), opts, decode)

@@ -174,5 +174,5 @@ func (s *ContactsService) GetByEmail(ctx context.Context, email string, opts ...
 // earlier attempt of the same call was cut, or answered with 408 or 5xx. An
 // idempotent write. The route is a stand-in.
 func (s *ContactsService) Delete(ctx context.Context, id ContactID, opts ...CallOption) error {
-	return send(ctx, s.root(), opDeleteContact, input{id: numericID("id", int64(id))}, opts)
+	return s.root().runOp(ctx, opDeleteContact, input{id: numericID("id", int64(id))}, opts, decodeAcknowledgement)
 }

@@ -117,5 +117,5 @@ func (s *FoldersService) All(ctx context.Context, params ListFoldersParams, opts
 // success if an earlier attempt of the same call was cut, or answered with 408 or 5xx. An
 // idempotent write. The route is a stand-in.
 func (s *FoldersService) Delete(ctx context.Context, id FolderID, opts ...CallOption) error {
-	return send(ctx, s.root(), opDeleteFolder, input{id: numericID("id", int64(id))}, opts)
+	return s.root().runOp(ctx, opDeleteFolder, input{id: numericID("id", int64(id))}, opts, decodeAcknowledgement)
 }

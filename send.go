@@ -128,7 +128,7 @@ func addressRule(address string) string {
 // does not tell whether the document was shared. [DocumentsService.AllActivities] may (in
 // the sandbox by DOCUMENT_SHARED, a stand-in).
 func (s *DocumentsService) Share(ctx context.Context, id DocumentID, params ShareParams, opts ...CallOption) error {
-	return send(ctx, s.root(), opShareDocument, input{id: numericID("id", int64(id)), body: shareBody{params.Recipients, params.Review, params.Message}}, opts)
+	return s.root().runOp(ctx, opShareDocument, input{id: numericID("id", int64(id)), body: shareBody{params.Recipients, params.Review, params.Message}}, opts, decodeAcknowledgement)
 }
 
 // SendForESign sends a document to be filled and signed. Recipients with different Orders
@@ -150,7 +150,7 @@ func (s *DocumentsService) Share(ctx context.Context, id DocumentID, params Shar
 // tolerates what it does not know may send it to nobody. Try it with addresses of your own
 // first (docs/live-account.md).
 func (s *DocumentsService) SendForESign(ctx context.Context, id DocumentID, params SendParams, opts ...CallOption) error {
-	return send(ctx, s.root(), opSendForESign, input{id: numericID("id", int64(id)), body: signersBody{params.Recipients, params.Message}}, opts)
+	return s.root().runOp(ctx, opSendForESign, input{id: numericID("id", int64(id)), body: signersBody{params.Recipients, params.Message}}, opts, decodeAcknowledgement)
 }
 
 // SendForAcceptance sends a document to be accepted or rejected. Its errors, its class
@@ -159,7 +159,7 @@ func (s *DocumentsService) SendForESign(ctx context.Context, id DocumentID, para
 // fields are empty, because those who accept cannot fill them. The request was observed
 // in three clients.
 func (s *DocumentsService) SendForAcceptance(ctx context.Context, id DocumentID, params SendParams, opts ...CallOption) error {
-	return send(ctx, s.root(), opSendForAcceptance, input{id: numericID("id", int64(id)), body: acceptorsBody{params.Recipients, params.Message}}, opts)
+	return s.root().runOp(ctx, opSendForAcceptance, input{id: numericID("id", int64(id)), body: acceptorsBody{params.Recipients, params.Message}}, opts, decodeAcknowledgement)
 }
 
 // SendForApproval sends a document to people who approve or reject it. At least one
@@ -176,7 +176,7 @@ func (s *DocumentsService) SendForAcceptance(ctx context.Context, id DocumentID,
 // [DocumentsService.AllActivities] may (in the sandbox by DOCUMENT_SENT_FOR_APPROVAL and
 // DOCUMENT_APPROVED, stand-ins).
 func (s *DocumentsService) SendForApproval(ctx context.Context, id DocumentID, params SendParams, opts ...CallOption) error {
-	return send(ctx, s.root(), opSendForApproval, input{id: numericID("id", int64(id)), body: approversBody{params.Recipients, params.Message}}, opts)
+	return s.root().runOp(ctx, opSendForApproval, input{id: numericID("id", int64(id)), body: approversBody{params.Recipients, params.Message}}, opts, decodeAcknowledgement)
 }
 
 // Link is a magic link: permanent, public, and usable by everybody who has it. Printed,

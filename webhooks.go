@@ -85,5 +85,5 @@ func (s *WebhooksService) List(ctx context.Context, opts ...CallOption) ([]Webho
 // success if an earlier attempt of the same call was cut, or answered with 408 or
 // 5xx. An idempotent write.
 func (s *WebhooksService) Unsubscribe(ctx context.Context, id WebhookID, opts ...CallOption) error {
-	return send(ctx, s.root(), opUnsubscribeWebhook, input{id: segment{name: "id", text: string(id)}}, opts)
+	return s.root().runOp(ctx, opUnsubscribeWebhook, input{id: segment{name: "id", text: string(id)}}, opts, decodeAcknowledgement)
 }
