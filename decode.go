@@ -63,18 +63,18 @@ func checkDenial(body []byte) error {
 	return nil
 }
 
-// complains returns the name of a member with which an answer says that something is wrong.
-func complains(body []byte) string {
+// complainingMember returns the name of a member with which an answer says that something is wrong.
+func complainingMember(body []byte) string {
 	for i, value := range wire.Select(body, errorMembers...) {
 		if value != nil && !isEmptyValue(value) {
 			return errorMembers[i]
 		}
 	}
-	return denied(body)
+	return denyingMember(body)
 }
 
-// denied returns the name of a member with which an answer says that it is no success.
-func denied(body []byte) string {
+// denyingMember returns the name of a member with which an answer says that it is no success.
+func denyingMember(body []byte) string {
 	for i, value := range wire.Select(body, successMembers...) {
 		if text, _ := scalarText(value); slices.Contains(denials[i], strings.ToLower(text)) {
 			return successMembers[i]
@@ -179,8 +179,8 @@ func memberOf(body []byte, key string) ([]byte, error) {
 		}
 		return nil, malformed(missing)
 	}
-	alone := len(body) <= len(value)+len(key)+len(`{"":}`)     // without another member
-	if !alone && (isEmptyValue(value) || denied(body) != "") { // an empty list could be taken for all that there is
+	alone := len(body) <= len(value)+len(key)+len(`{"":}`)            // without another member
+	if !alone && (isEmptyValue(value) || denyingMember(body) != "") { // an empty list could be taken for all that there is
 		return value, checkDenial(body)
 	}
 	return value, nil
@@ -368,7 +368,7 @@ func (c *complaint) Error() string {
 // denialIn is the complaint of an answer that complains although its status is a success, nil
 // if it does not.
 func denialIn(body []byte) *complaint {
-	denial := &complaint{key: complains(body), denies: true}
+	denial := &complaint{key: complainingMember(body), denies: true}
 	if denial.key == "" {
 		return nil
 	}

@@ -372,7 +372,7 @@ func (h *webhookHandler) confirm(ctx context.Context, event *Event) error {
 		return err
 	case document == nil:
 		return errors.New("the reader returned neither a document nor an error")
-	case contradicts(event.Document, document):
+	case namedOtherwise(event.Document, document):
 		return errOtherNames
 	}
 	if err := contradiction(event, document.Stage); err != nil {
@@ -398,9 +398,9 @@ func (h *webhookHandler) missing(ctx context.Context, number DocumentNumber, err
 	}
 }
 
-// contradicts reports whether a document has another name than the event gives it: an event
+// namedOtherwise reports whether a document has another name than the event gives it: an event
 // can hold an id that is not the document's, as that of its entry.
-func contradicts(named EventDocument, document *Document) bool {
+func namedOtherwise(named EventDocument, document *Document) bool {
 	return document.ID != 0 && named.ID != 0 && document.ID != named.ID ||
 		differ(string(named.Number), string(document.Number)) || differ(string(named.ObjectID), string(document.ObjectID))
 }
