@@ -77,6 +77,8 @@ func TestWithReadBack_handsOnOnlyWhatIsTrue(t *testing.T) {
 		"forged closing of a draft":            {body: event("CLOSED", "draft"), stage: "Draft", later: true},
 		"signature":                            {body: event("SIGNED", "Sent"), stage: "Signed", delivered: true},
 		"forged signature on a draft":          {body: event("SIGNED", "Signed"), stage: "Draft", later: true},
+		"forged signature without a stage":     {body: `{"event":"DOCUMENT_SIGNED","document":{"id":14}}`, stage: "Draft", later: true},
+		"forged acceptance without a stage":    {body: `{"event":"DOCUMENT_ACCEPTED","document":{"id":14}}`, stage: "Draft", later: true},
 		"acceptance":                           {body: event("ACCEPTED", "Sent"), stage: "Completed", delivered: true},
 		"forged acceptance of a draft":         {body: event("ACCEPTED", "Completed"), stage: "Draft", later: true},
 		"unknown event":                        {body: event("ARCHIVED", "Gone"), stage: "Sent", delivered: true},
