@@ -110,7 +110,7 @@ func (a *storeAuth) found(token *oauth2.Token) bool {
 func (a *storeAuth) renew(rejected digest) (fresh, spare *oauth2.Token, err error) {
 	defer a.end()
 	posted, begun := false, time.Now()
-	a.seen, a.saved, err = nil, false, errAbandoned()
+	a.saved, err = false, errAbandoned() // which is logged if the store panics
 	defer func() {
 		a.log(fresh, posted, time.Since(begun), err)
 		a.seen = nil
@@ -124,12 +124,12 @@ func (a *storeAuth) renew(rejected digest) (fresh, spare *oauth2.Token, err erro
 	var refused error
 	for {
 		if a.unsaved() == nil {
-			stored, err := a.store.Load(ctx, a.account)
-			if err == nil && stored == nil {
-				err = ErrNoToken
+			stored, failure := a.store.Load(ctx, a.account)
+			if failure == nil && stored == nil {
+				failure = ErrNoToken
 			}
-			if err != nil {
-				return nil, nil, cmp.Or[error](refused, a.storeFailure(err))
+			if failure != nil {
+				return nil, nil, cmp.Or[error](refused, a.storeFailure(failure))
 			}
 			a.recordSeen(stored)
 			if usable(stored) || a.paused(stored) {
@@ -143,19 +143,19 @@ func (a *storeAuth) renew(rejected digest) (fresh, spare *oauth2.Token, err erro
 				return nil, spare, cmp.Or(refused, unrenewable("the refresh token was refused before"))
 			}
 		}
-		fresh, spent, err := a.replace(ctx, usable)
+		pair, spent, failure := a.replace(ctx, usable)
 		posted = posted || spent != nil
-		if spent != nil && errors.Is(err, ErrReauthorizationRequired) {
+		if spent != nil && errors.Is(failure, ErrReauthorizationRequired) {
 			// The refresh token stays refused until the store changes. It may have
 			// changed already, because another program may have used the refresh token
 			// first. So look again, once.
 			a.refusedPair = pairDigest(spent)
 			if refused == nil {
-				refused = err
+				refused = failure
 				continue
 			}
 		}
-		return fresh, spare, err
+		return pair, spare, failure
 	}
 }
 
