@@ -228,14 +228,14 @@ func (e *Event) Key() string {
 	case e == nil:
 		return ""
 	case e.hasOwnID():
+		return e.idKey()
 	case e.key != "":
 		return e.key
-	default:
-		return contentKey + hexSHA256(e.canonical())
 	}
-	return e.idKey()
+	return contentKey + hexSHA256(e.canonical())
 }
 
+// idKey is the key of an event with an id.
 func (e *Event) idKey() string {
 	if len(e.ID) > maxPlainKey || printable(e.ID, 2*maxPlainKey) != e.ID {
 		return "id-sha256:" + hexSHA256([]byte(e.ID)) // too long or too strange for the column of a table
