@@ -273,7 +273,9 @@ func invalidArgument(op, name, rule string) error {
 	return &Error{Op: op, Argument: name, Message: rule, kinds: []error{ErrInvalidArgument}}
 }
 
-// opError adds the operation to an error.
+// opError adds the operation to an error. Like invalidArgument it is not inlined.
+//
+//go:noinline
 func opError(op string, err error) error { return &Error{Op: op, cause: err} }
 
 // checkContext refuses a nil context, and one that is done before anything is sent.
