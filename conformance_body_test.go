@@ -69,6 +69,14 @@ func bodyRows() []matrixRow {
 		}
 	}
 	// Bodies that arrived whole and are not right: nothing is repeated.
+	rows = append(rows, matrixRow{
+		id: "R16", fault: "compressed, with a wrong checksum", only: hasBody, want: writes(bad(1, revv.ErrMalformedResponse), applied(revv.ErrMalformedResponse)),
+		acts: spoilt(forEver, func(body string) act {
+			z := []byte(zipped(body))
+			z[len(z)-8] ^= 1
+			return replying(200, string(z), "Content-Encoding: gzip")
+		}),
+	})
 	for name, text := range map[string]string{
 		"half the JSON": `{"Document":{"id":14`, "two values": `{} {}`, "a bracket too many": `{}}`, "a byte order mark": "\ufeff{}", "single quotes": `{'a':1}`,
 		"NaN": `{"a":NaN}`, "a comma too many": `{"a":1,}`, "1,001 open arrays": strings.Repeat("[", 1001) + strings.Repeat("]", 1001),

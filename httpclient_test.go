@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -225,4 +226,22 @@ func TestHTTPClient_serviceRefusesEveryToken_spendsFewRefreshTokens(t *testing.T
 			})
 		})
 	}
+}
+
+// A request without a token is not sent, and its body is closed, as that of any round trip.
+func TestHTTPClient_noToken_sendsNothing(t *testing.T) {
+	t.Parallel()
+	source := revv.FromTokenSource(oauth2.StaticTokenSource(new(oauth2.Token)))
+	pinned, s := pinnedClient(t, source)
+	r := request(t, http.MethodPost, apiBase+"/tenant/api/docs", "{}")
+	var closed atomic.Int32
+	r.Body = closeCounter{strings.NewReader("{}"), &closed}
+	resp, err := pinned.Do(r)
+	if err == nil {
+		_ = resp.Body.Close()
+	}
+	require.ErrorIs(t, err, revv.ErrInvalidArgument)
+	require.ErrorContains(t, err, "token must not be empty")
+	assert.EqualValues(t, 1, closed.Load())
+	assert.Empty(t, s.Sent())
 }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -287,4 +288,29 @@ func TestSettle_renewalOfAnotherClientHasJustBegun_isWaitedFor(t *testing.T) {
 		}
 		assert.Len(w, w.posts(), 50)
 	})
+}
+
+// A token source can write to a file of its own while it renews.
+func TestSettle_tokenSource_isWaitedFor(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		client, err := revv.NewClient(revv.FromTokenSource(slowSource(20*time.Second)), revv.WithBaseURL(apiBase), revv.WithHTTPClient(&http.Client{Transport: always(http.StatusOK, documentAnswer)}))
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err = client.Documents.Get(ctx, 14)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		start := time.Now()
+		require.NoError(t, client.Settle(t.Context()))
+		assert.Equal(t, 19*time.Second, time.Since(start))
+		require.NoError(t, client.Settle(t.Context()))
+	})
+}
+
+// slowSource takes its time for a token.
+type slowSource time.Duration
+
+func (s slowSource) Token() (*oauth2.Token, error) {
+	<-time.After(time.Duration(s))
+	return &oauth2.Token{AccessToken: anyToken}, nil
 }

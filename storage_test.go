@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -251,15 +252,18 @@ func TestStorage_failures(t *testing.T) {
 		is          error
 		api, beyond int
 	}{
-		"401":               {answering(401, ""), errTyped, 1, 1},
-		"403":               {answering(403, "<Error><Code>AccessDenied</Code></Error>"), revv.ErrForbidden, 1, 1},
-		"404":               {answering(404, ""), revv.ErrNotFound, 1, 1},
-		"500":               {answering(500, ""), revv.ErrServer, 3, 3},
-		"503":               {answering(503, "", "Retry-After", "0"), revv.ErrServer, 3, 3},
-		"a page":            {answering(200, htmlPage, "Content-Type", "text/html"), revv.ErrUnexpectedContent, 1, 1},
-		"lost":              {lost, errTyped, 3, 3},
-		"refused":           {unreachable, errTyped, 3, 3},
-		"no such name":      {func(*http.Request) (*http.Response, error) { return nil, errNoSuchName() }, errTyped, 1, 1},
+		"401":          {answering(401, ""), errTyped, 1, 1},
+		"403":          {answering(403, "<Error><Code>AccessDenied</Code></Error>"), revv.ErrForbidden, 1, 1},
+		"404":          {answering(404, ""), revv.ErrNotFound, 1, 1},
+		"500":          {answering(500, ""), revv.ErrServer, 3, 3},
+		"503":          {answering(503, "", "Retry-After", "0"), revv.ErrServer, 3, 3},
+		"a page":       {answering(200, htmlPage, "Content-Type", "text/html"), revv.ErrUnexpectedContent, 1, 1},
+		"lost":         {lost, errTyped, 3, 3},
+		"refused":      {unreachable, errTyped, 3, 3},
+		"no such name": {func(*http.Request) (*http.Response, error) { return nil, errNoSuchName() }, errTyped, 1, 1},
+		"a name that leads inside": {func(*http.Request) (*http.Response, error) {
+			return nil, &net.OpError{Op: "dial", Err: fmt.Errorf("%w into a private network", revv.ErrRedirected)} // as the guard of the dialler
+		}, revv.ErrRedirected, 1, 1},
 		"a bad certificate": {func(*http.Request) (*http.Response, error) { return nil, errBadCertificate() }, errTyped, 1, 1},
 		"an answer in halves": {func(*http.Request) (*http.Response, error) {
 			resp := reply(200, pdf(900)[:500], "Content-Type", "application/pdf")

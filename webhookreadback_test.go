@@ -203,6 +203,23 @@ func TestWithReadBack_idLeadsNowhere_theNumberIsAsked(t *testing.T) {
 	}
 }
 
+// Nothing is concluded from an id that leads nowhere while the number cannot be asked.
+func TestWithReadBack_idLeadsNowhereAndTheNumberFails_isAskedAgain(t *testing.T) {
+	t.Parallel()
+	server := revvtest.NewServer(t)
+	server.Fail(revvtest.Fault{Operation: "Documents.GetByNumber", Status: http.StatusBadGateway})
+	var result revv.WebhookResult
+	handler := newHandler(t, revv.InsecureNoSecret(), func(context.Context, *revv.Event) error {
+		t.Error("the function was called")
+		return nil
+	}, revv.WithReadBack(server.Client(revv.WithRetry(revv.RetryPolicy{MaxAttempts: 1})).Documents), revv.WithWebhookObserver(func(r revv.WebhookResult) { result = r }))
+	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(`{"event":"X","document":{"id":100001,"doc_no":"DOC-000040"}}`))
+	r.Header.Set("Content-Type", "application/json")
+	assert.Equal(t, http.StatusServiceUnavailable, serve(t, handler, r).StatusCode)
+	require.ErrorIs(t, result.Err, revv.ErrNotFound)
+	require.ErrorIs(t, result.Err, revv.ErrServer)
+}
+
 // A cache, a proxy or a guess of ours that is wrong can bring a document that nobody asked for.
 func TestWithReadBack_anotherDocumentIsRead_isNotHandedOn(t *testing.T) {
 	t.Parallel()
