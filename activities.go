@@ -85,10 +85,10 @@ func (s *DocumentsService) Activities(ctx context.Context, id ObjectID, params L
 // supports this is inferred, and that it returns the oldest first, as the sandbox does,
 // is a stand-in. The second value is an error, which ends the range. It is [ErrPageLoop]
 // if the service does not continue in this way, or if so much happened in one moment that it
-// fills an answer: then there may be more activities than those yielded. (After such a
-// moment, what happened within a second can be missed without an error.) A Limit of 1 is
-// [ErrInvalidArgument], because each answer begins with the last activity of the one before.
-// A read.
+// fills an answer and something follows it: then there may be more activities than those
+// yielded. (Of such a moment the rest, and what followed it within a second, can be missed
+// without an error.) A Limit of 1 is [ErrInvalidArgument], because each answer begins with
+// the last activity of the one before. A read.
 func (s *DocumentsService) AllActivities(ctx context.Context, id ObjectID, params ListActivitiesParams, opts ...CallOption) iter.Seq2[Activity, error] {
 	return func(yield func(Activity, error) bool) {
 		const usual = 40 // as in docs/wire.md, where the query is inferred

@@ -294,7 +294,7 @@ func classOf(method string) retry.Class {
 // [url.Error] and print the whole URL with its query.
 func (c *Client) HTTPClient() *http.Client {
 	return &http.Client{
-		Transport:     &pinned{c.root()},
+		Transport:     pinned{c.root()},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
@@ -303,7 +303,7 @@ func (c *Client) HTTPClient() *http.Client {
 type pinned struct{ core *core }
 
 // RoundTrip implements [http.RoundTripper].
-func (p *pinned) RoundTrip(req *http.Request) (*http.Response, error) {
+func (p pinned) RoundTrip(req *http.Request) (*http.Response, error) {
 	const op = "HTTPClient"
 	if p.core == nil {
 		closeBody(req)
@@ -361,7 +361,7 @@ func (c *core) covers(u *url.URL) bool {
 
 // send puts the body and the credentials on a copy, because the request belongs to the
 // caller.
-func (p *pinned) send(req *http.Request, body io.ReadCloser, token string) (*http.Response, error) {
+func (p pinned) send(req *http.Request, body io.ReadCloser, token string) (*http.Response, error) {
 	out := ownCopy(req)
 	out.Body = body
 	p.core.setCredentials(out.Header, token)
@@ -379,7 +379,7 @@ func (p *pinned) send(req *http.Request, body io.ReadCloser, token string) (*htt
 }
 
 // CloseIdleConnections is called by http.Client.CloseIdleConnections.
-func (p *pinned) CloseIdleConnections() {
+func (p pinned) CloseIdleConnections() {
 	if p.core == nil {
 		return
 	}

@@ -70,6 +70,9 @@ func TestAnswer_thatComplainsBesideItsMember_isNoSuccess(t *testing.T) {
 			assert.NotErrorIs(t, err, revv.ErrMalformedResponse, rest) // there is no such contact
 		}
 	}
+	link, err := always(http.StatusOK, `{"url":"https://acme.example.com/m/1","success":false}`).client(t).Documents.MagicLink(t.Context(), "DOC-aB3dE5gH7jK9")
+	require.ErrorIs(t, err, revv.ErrAppliedResponseUnreadable)
+	assert.Empty(t, link.URL())
 	create := callOf("CreateDocument")
 	require.ErrorIs(t, create(t.Context(), always(http.StatusOK, `{"Document":{"id":14},"success":false}`).client(t)), revv.ErrAppliedResponseUnreadable)
 	for _, inside := range []string{`"success":false`, `"errors":["the index is rebuilt"]`} { // of the object around a listing

@@ -310,13 +310,14 @@ func readProblem(resp *http.Response) problem {
 		return problem{}
 	}
 	body, err := readBody(resp, nil, maxErrorBody)
-	if err != nil || len(body) == 0 {
-		return problem{}
-	}
 	contentType := resp.Header.Get("Content-Type")
 	switch {
-	case isHTML(contentType, body):
+	case err == nil && len(body) == 0:
+		return problem{}
+	case isHTML(contentType, body): // also one that is too large, or cut
 		return problem{message: "an HTML page in the place of JSON", page: true}
+	case err != nil:
+		return problem{}
 	case wire.Scan(body, jsonLimits) == nil:
 		return parseProblem(body)
 	case strings.HasPrefix(strings.ToLower(contentType), "text/plain"):

@@ -133,7 +133,7 @@ func (c *core) streamAttempt(ctx context.Context, p *prepared, a *attempt, s *st
 	defer resp.Body.Close() //nolint:errcheck // nothing is lost with it
 	r.outcome, r.err = s.receive(resp, &watchedBody{resp.Body, watchdog})
 	if r.outcome == retry.BodyUnusable && ctx.Err() != nil {
-		r.err = errors.Join(ctx.Err(), r.err)
+		r.err = fmt.Errorf("%w: %w", ctx.Err(), r.err)
 	}
 	if r.outcome == retry.BodyCut {
 		switch {

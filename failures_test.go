@@ -337,6 +337,28 @@ func TestDelete_answerLostThenNotFound_isSuccessByTheOperation(t *testing.T) {
 	require.ErrorIs(t, lost(404).client(t).Do(t.Context(), http.MethodPut, "/api/users/7", nil, nil, hurried), revv.ErrNotFound)
 }
 
+// A page says nothing of an object, also if it is too large to be read, or is cut.
+func TestDelete_answerLostThenALargePage_isNotFound(t *testing.T) {
+	t.Parallel()
+	for name, body := range map[string]io.Reader{
+		"a page": strings.NewReader(htmlPage), "a large page": strings.NewReader(htmlPage + strings.Repeat(" ", 70_000)),
+		"a page that is cut": io.MultiReader(strings.NewReader(htmlPage), failingReader{io.ErrUnexpectedEOF}),
+	} {
+		calls := 0
+		s := &service{answer: func(*http.Request) (*http.Response, error) {
+			if calls++; calls == 1 {
+				return nil, io.ErrUnexpectedEOF
+			}
+			resp := reply(http.StatusNotFound, "", "Content-Type", "text/html; charset=utf-8")
+			resp.Body, resp.ContentLength = io.NopCloser(body), -1
+			return resp, nil
+		}}
+		err := s.client(t, hurried()).Contacts.Delete(t.Context(), 7)
+		require.ErrorIs(t, err, revv.ErrNotFound, name)
+		require.ErrorIs(t, err, revv.ErrUnexpectedContent, name)
+	}
+}
+
 // An error body is read up to 64 KiB, and what is longer says nothing.
 func TestError_bodyOfTheLargestSize_isRead(t *testing.T) {
 	t.Parallel()

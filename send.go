@@ -231,6 +231,14 @@ func (b magicLinkBody) validate() (name, rule string) {
 func (s *DocumentsService) MagicLink(ctx context.Context, id ObjectID, opts ...CallOption) (Link, error) {
 	var link Link
 	in := input{body: magicLinkBody{id, "DOC"}}
-	err := s.root().runOp(ctx, opCreateMagicLink, in, opts, func(body []byte) error { return decodeInto(body, &link) })
-	return link, err
+	err := s.root().runOp(ctx, opCreateMagicLink, in, opts, func(body []byte) error {
+		if err := decodeInto(body, &link); err != nil {
+			return err
+		}
+		return checkDenial(body)
+	})
+	if err != nil {
+		return Link{}, err
+	}
+	return link, nil
 }

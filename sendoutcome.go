@@ -57,6 +57,7 @@ var harmlessActivities = []string{
 // of another name, it is [SendUnclear], because that may be the sending: translate such
 // names in [WithMiddleware] once you know what they mean on your account. So is a document that
 // was shared. Of one that was sent already, [SendApplied] does not tell by which request.
+// What [DocumentsService.AllActivities] can miss is missing here as well.
 //
 // The error is that of the reading, and the outcome is then empty. [ErrInvalidArgument] if
 // left is the zero time, as where a record was forgotten, or patience is not positive. A read.

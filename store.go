@@ -120,7 +120,7 @@ func save(ctx context.Context, op string, store TokenStore, account string, toke
 			before = cloneToken(current)
 			if arrived && current != nil && !samePair(current, replaced) {
 				next = before // the pair, or the one that it was renewed to since: the pair is spent then
-			} else {
+			} else if !samePair(current, token) {
 				replaced = before // as well if the pair was there and was lost again
 			}
 			return next, nil
@@ -141,9 +141,9 @@ func save(ctx context.Context, op string, store TokenStore, account string, toke
 	}
 }
 
-// shows reports whether a store shows a pair, within a time that leaves some for another try.
+// shows reports whether a store shows a pair, within a time that leaves some for other tries.
 func shows(ctx context.Context, store TokenStore, account string, token *oauth2.Token) bool {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	ctx, cancel := context.WithTimeout(ctx, saveTime)
 	defer cancel()
 	stored, err := store.Load(ctx, account)
 	return err == nil && samePair(stored, token)
