@@ -171,6 +171,12 @@ const (
 // match compares a key, as it stands between its quotes, with the name that is
 // looked for.
 func match(raw []byte, name string) likeness {
+	switch {
+	case string(raw) == name:
+		return exact
+	case len(raw) > 0 && name != "" && raw[0] != '\\' && max(raw[0], name[0]) < utf8.RuneSelf && (raw[0]^name[0])&^0x20 != 0:
+		return unlike // as nearly always: two characters of ASCII that differ in more than case
+	}
 	like := exact
 	for len(raw) > 0 && name != "" {
 		r, size := unescape(raw)

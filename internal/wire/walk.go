@@ -41,7 +41,11 @@ func Select(object []byte, keys ...string) [][]byte {
 	if Kind(object) != '{' {
 		return values
 	}
-	alike := make([]likeness, len(keys))
+	var room [24]likeness // on the stack, for all objects of ours
+	alike := room[:]
+	if len(keys) > len(alike) {
+		alike = make([]likeness, len(keys))
+	}
 	for name, value := range members(object) {
 		for k, key := range keys {
 			if like := match(name, key); like != unlike && like >= alike[k] {

@@ -2,7 +2,10 @@ package wire_test
 
 import (
 	"encoding/json"
+	"fmt"
+	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -76,6 +79,18 @@ func TestSelect_findsMembersAsObjectDoes(t *testing.T) {
 	}
 }
 
+func TestSelect_ofManyNames_findsTheLast(t *testing.T) {
+	t.Parallel()
+	names := make([]string, 100)
+	for i := range names {
+		names[i] = fmt.Sprint("name", i)
+	}
+	values := wire.Select([]byte(`{"NAME99":1,"name0":2,"name99":3}`), names...)
+	assert.Equal(t, "2", string(values[0]))
+	assert.Equal(t, "3", string(values[99]))
+	assert.Nil(t, values[50])
+}
+
 func TestSelect_ofACutObject_endsWithoutHarm(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{``, `{`, `{"b":1`, `{"b":`, `{"b":{`, `1`, `""`, `"a"`, `true`, `[{"a":1}]`} {
@@ -107,6 +122,50 @@ func FuzzElements(f *testing.F) {
 			want, err := wire.Object(data, "a", wire.Limits{})
 			require.NoError(t, err)
 			require.Equal(t, string(want), string(wire.Select(data, "a")[0]))
+		}
+	})
+}
+
+// A name is found whatever the case of its letters, and however it is escaped, as
+// encoding/json finds it; one that is written exactly so goes before.
+func FuzzSelect(f *testing.F) {
+	for _, seed := range [][2]string{
+		{"id", "id"},
+		{"ID", "id"},
+		{`\u0069d`, "id"},
+		{`\u0049\u0044`, "id"},
+		{"ſtage", "stage"},
+		{"stage", "ſtage"},
+		{"\u212aind", "kind"},
+		{"kind", "\u212aind"},
+		{"@", "`"},
+		{"[", "{"},
+		{"", ""},
+		{"", "id"},
+		{"id", ""},
+		{"ids", "id"},
+		{"id", "ids"},
+		{"é", "É"},
+		{`\u00e9`, "É"},
+		{"a\xffb", "a\ufffdb"},
+		{`\ud800`, "\ufffd"},
+		{`\"`, `"`},
+		{`\\`, `\`},
+	} {
+		f.Add(seed[0], seed[1])
+	}
+	f.Fuzz(func(t *testing.T, raw, name string) {
+		object := []byte(`{"` + raw + `":1}`)
+		var members map[string]int
+		if !utf8.ValidString(name) || json.Unmarshal(object, &members) != nil || len(members) != 1 || wire.Scan(object, wire.Limits{Depth: 2}) != nil {
+			t.Skip("no object with one member")
+		}
+		for key := range members {
+			require.Equal(t, strings.EqualFold(key, name), wire.Select(object, name)[0] != nil, "%q and %q", key, name)
+			both := []byte(`{"` + strings.ToUpper(raw) + `":2,"` + raw + `":1}`)
+			if strings.ToUpper(raw) != raw && wire.Scan(object, wire.Limits{Depth: 2}) == nil && json.Valid(both) {
+				require.Equal(t, "1", string(wire.Select(both, key)[0]), "%q", key)
+			}
 		}
 	})
 }
