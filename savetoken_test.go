@@ -171,79 +171,48 @@ func TestSaveToken_storeFailsAndAnotherProgramPutsAPairThere_newOneWins(t *testi
 
 // A database that fails over can lose what it has shown.
 func TestSaveToken_pairIsLostAgain_isSavedOnceMore(t *testing.T) {
-	inWorld(t, func(w *tokenWorld) {
-		pair := w.first
-		pair.AccessToken, pair.RefreshToken = w.authority.authorize()
-		old := w.ledger.pair(tokenAccount)
-		s, tries := &scripted{ledger: w.ledger}, 0
-		s.update = func(ctx context.Context, account string, fn func(*oauth2.Token) (*oauth2.Token, error)) (*oauth2.Token, error) {
-			if tries++; tries == 1 {
-				_, err := w.ledger.Update(ctx, account, fn)
-				require.NoError(w, err)
-				return nil, errLedgerDown
-			}
-			_, err := w.ledger.Update(ctx, account, func(*oauth2.Token) (*oauth2.Token, error) { return &old, nil })
-			require.NoError(w, err)
-			return w.ledger.Update(ctx, account, fn)
-		}
-		require.NoError(w, revv.SaveToken(w.Context(), s, tokenAccount, &pair))
-		assert.Equal(w, pair, w.ledger.pair(tokenAccount))
-	})
-}
-
-// So can one that was away when the pair came for the first time.
-func TestSaveToken_storeIsAwayAndThenLosesThePair_isSavedOnceMore(t *testing.T) {
-	inWorld(t, func(w *tokenWorld) {
-		pair := w.first
-		pair.AccessToken, pair.RefreshToken = w.authority.authorize()
-		old := w.ledger.pair(tokenAccount)
-		s, tries := &scripted{ledger: w.ledger}, 0
-		s.update = func(ctx context.Context, account string, fn func(*oauth2.Token) (*oauth2.Token, error)) (*oauth2.Token, error) {
-			switch tries++; tries {
-			case 1:
-				return nil, errLedgerDown
-			case 2:
-				_, err := w.ledger.Update(ctx, account, fn)
-				require.NoError(w, err)
-				return nil, errLedgerDown
-			case 3:
-				_, err := w.ledger.Update(ctx, account, func(*oauth2.Token) (*oauth2.Token, error) { return &old, nil })
-				require.NoError(w, err)
-			}
-			return w.ledger.Update(ctx, account, fn)
-		}
-		require.NoError(w, revv.SaveToken(w.Context(), s, tokenAccount, &pair))
-		assert.Equal(w, pair, w.ledger.pair(tokenAccount))
-		assert.Equal(w, 3, tries)
-	})
-}
-
-// The pair can be seen by a try before a look shows it, and be lost after that.
-func TestSaveToken_pairIsSeenByATryAndLostAgain_isSavedOnceMore(t *testing.T) {
-	inWorld(t, func(w *tokenWorld) {
-		pair := w.first
-		pair.AccessToken, pair.RefreshToken = w.authority.authorize()
-		old := w.ledger.pair(tokenAccount)
-		s, tries := &scripted{ledger: w.ledger}, 0
-		s.load = func(account string) (*oauth2.Token, error) {
-			if tries == 1 {
-				return nil, errLedgerDown
-			}
-			return w.ledger.Load(w.Context(), account)
-		}
-		s.update = func(ctx context.Context, account string, fn func(*oauth2.Token) (*oauth2.Token, error)) (*oauth2.Token, error) {
-			if tries++; tries > 2 {
-				_, err := w.ledger.Update(ctx, account, func(*oauth2.Token) (*oauth2.Token, error) { return &old, nil })
-				require.NoError(w, err)
-				return w.ledger.Update(ctx, account, fn)
-			}
-			_, err := w.ledger.Update(ctx, account, fn)
-			require.NoError(w, err)
-			return nil, errLedgerDown
-		}
-		require.NoError(w, revv.SaveToken(w.Context(), s, tokenAccount, &pair))
-		assert.Equal(w, pair, w.ledger.pair(tokenAccount))
-	})
+	t.Parallel()
+	const (
+		away       = "is away"
+		unanswered = "saves, and the answer is lost"
+		blind      = "saves, the answer is lost, and nothing can be loaded"
+	)
+	for name, fate := range map[string][]string{ // of the tries before the pair is lost
+		"shown once":                 {unanswered},
+		"away when it came first":    {away, unanswered},
+		"seen by a try, then loaded": {blind, unanswered},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *tokenWorld) {
+				pair := w.first
+				pair.AccessToken, pair.RefreshToken = w.authority.authorize()
+				old := w.ledger.pair(tokenAccount)
+				s, tries := &scripted{ledger: w.ledger}, 0
+				s.load = func(account string) (*oauth2.Token, error) {
+					if fate[min(tries, len(fate))-1] == blind {
+						return nil, errLedgerDown
+					}
+					return w.ledger.Load(w.Context(), account)
+				}
+				s.update = func(ctx context.Context, account string, fn func(*oauth2.Token) (*oauth2.Token, error)) (*oauth2.Token, error) {
+					tries++
+					switch {
+					case tries > len(fate):
+						_, err := w.ledger.Update(ctx, account, func(*oauth2.Token) (*oauth2.Token, error) { return &old, nil })
+						require.NoError(w, err)
+						return w.ledger.Update(ctx, account, fn)
+					case fate[tries-1] != away:
+						_, err := w.ledger.Update(ctx, account, fn)
+						require.NoError(w, err)
+					}
+					return nil, errLedgerDown
+				}
+				require.NoError(w, revv.SaveToken(w.Context(), s, tokenAccount, &pair))
+				assert.Equal(w, pair, w.ledger.pair(tokenAccount))
+				assert.Equal(w, len(fate)+1, tries)
+			})
+		})
+	}
 }
 
 // To look whether the pair has arrived does not take the time of the next try.
