@@ -241,14 +241,17 @@ func TestWriteOverAClosedConnection_isSentOnAnother(t *testing.T) {
 }
 
 // Nor does it show that nothing was sent if the context ends while a connection is looked for
-// once more.
+// once more. What an attempt before was answered is then not shown, as it would mislead.
 func TestWriteRepeated_contextEndsInTheRepetition_isInDoubt(t *testing.T) {
 	t.Parallel()
 	for _, ends := range []bool{false, true} {
 		ctx, cancel := context.WithCancel(t.Context())
 		requests := 0
 		network := tripper(func(*http.Request) (*http.Response, error) {
-			if requests++; requests == 1 {
+			switch requests++; requests {
+			case 1, 2:
+				return reply(http.StatusTooManyRequests, "{}", "Retry-After", "0"), nil
+			case 3:
 				return nil, io.ErrUnexpectedEOF // it has arrived
 			}
 			if ends {
@@ -262,7 +265,8 @@ func TestWriteRepeated_contextEndsInTheRepetition_isInDoubt(t *testing.T) {
 		require.ErrorIs(t, err, revv.ErrOutcomeUnknown)
 		require.NotErrorIs(t, err, revv.ErrUnreachable, "which says that nothing was sent")
 		assert.Equal(t, ends, errors.Is(err, context.Canceled))
-		assert.Equal(t, 2, requests)
+		assert.Zero(t, failure(t, err).StatusCode)
+		assert.Equal(t, 4, requests)
 		cancel()
 	}
 }
