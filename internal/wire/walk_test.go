@@ -126,8 +126,8 @@ func FuzzElements(f *testing.F) {
 	})
 }
 
-// A name is found whatever the case of its letters, and however it is escaped, as
-// encoding/json finds it; one that is written exactly so goes before.
+// A name is found whatever the case of its letters, and however it is escaped; one that is
+// written exactly so goes before.
 func FuzzSelect(f *testing.F) {
 	for _, seed := range [][2]string{
 		{"id", "id"},
@@ -163,7 +163,7 @@ func FuzzSelect(f *testing.F) {
 		for key := range members {
 			require.Equal(t, strings.EqualFold(key, name), wire.Select(object, name)[0] != nil, "%q and %q", key, name)
 			both := []byte(`{"` + strings.ToUpper(raw) + `":2,"` + raw + `":1}`)
-			if strings.ToUpper(raw) != raw && wire.Scan(object, wire.Limits{Depth: 2}) == nil && json.Valid(both) {
+			if strings.ToUpper(raw) != raw && wire.Scan(both, wire.Limits{Depth: 2}) == nil {
 				require.Equal(t, "1", string(wire.Select(both, key)[0]), "%q", key)
 			}
 		}
