@@ -69,7 +69,7 @@ func (q activitiesQuery) validate() (name, rule string) {
 
 // Activities returns what happened to a document, or a part of it: how many activities
 // the service returns without a Limit is not known, and the sandbox returns 40.
-// [ErrNotFound] if there is no such document. A read.
+// In the sandbox it is [ErrNotFound] if there is no such document. A read.
 func (s *DocumentsService) Activities(ctx context.Context, id ObjectID, params ListActivitiesParams, opts ...CallOption) ([]Activity, error) {
 	q := activitiesQuery{Limit: params.Limit}
 	if !params.After.IsZero() {
@@ -161,7 +161,7 @@ func (h *history) goesOn(part []Activity) (bool, error) {
 		return false, nil
 	}
 	moment := part[len(part)-1].Timestamp.Time
-	for _, ahead := range []time.Duration{time.Microsecond, time.Second} { // or coarser times than microseconds give the moment again
+	for _, ahead := range []time.Duration{time.Microsecond, time.Second} { // a service that takes no finer times gives the moment again at first
 		rest, err := h.list(ListActivitiesParams{After: moment.Add(ahead), Limit: h.next.Limit})
 		later := slices.ContainsFunc(rest, func(a Activity) bool { return a.Timestamp.After(moment) })
 		if later || err != nil || len(rest) == 0 {

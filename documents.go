@@ -209,7 +209,7 @@ func isDocument(kind string, number DocumentNumber) bool {
 
 // List returns one page of the documents of the account or of a folder. A page can have
 // no documents and still not be the last, because the listing also contains folders; see
-// [Page.Last]. [ErrNotFound] if there is no such folder. A read.
+// [Page.Last]. In the sandbox it is [ErrNotFound] if there is no such folder. A read.
 func (s *DocumentsService) List(ctx context.Context, params ListDocumentsParams, opts ...CallOption) (*Page[DocumentEntry], error) {
 	params.Page = cmp.Or(params.Page, 1)
 	op, in := opListDocuments, input{query: params}

@@ -34,7 +34,7 @@ var (
 	// ErrUnauthorized: the service does not accept the access token (401), even after a
 	// renewal where one was possible, or the token endpoint refused the renewal with a
 	// 4xx other than 408 and 429. If a person has to authorize the application again, it
-	// is ErrReauthorizationRequired as well: look for that first.
+	// is ErrReauthorizationRequired, alone or as well: look for that first.
 	ErrUnauthorized = errors.New("unauthorized")
 	// ErrForbidden: the account may not do this (403), or a person declined to
 	// authorize the application.
@@ -114,10 +114,14 @@ var errDone = errors.New("which can mean that the request was applied")
 // read its fields through errors.As. Nothing in it is secret: texts of the service are
 // escaped and shortened, and the access token, the values of [WithHeader] and
 // [WithQuery], and the URL of a webhook are removed.
+//
+// If the context of the call ended the last attempt, StatusCode is that of the one before,
+// which says why the call took so long, unless that was a 401 or the last one may have been
+// applied.
 type Error struct {
 	Op         string        // the operation, such as "Documents.Create" (both downloads are "Documents.Download"), else the function, such as "NewClient", "Do" or "OAuth.Exchange"
 	Argument   string        // the argument or option at fault, "" if none is
-	StatusCode int           // the HTTP status of the last attempt; 0 if it got no answer. If the context ended the last attempt, that of the one before, unless that was a 401 or the last one may have been applied
+	StatusCode int           // the HTTP status of the last attempt, 0 if it got no answer
 	Code       string        // the service's own code, "" if it gave none
 	Message    string        // the service's text, or this package's reason
 	RequestID  string        // the service's id of the request, "" if it gave none

@@ -52,9 +52,9 @@ func (p CreateFolderParams) validate() (name, rule string) {
 	return validateTexts("Name", p.Name)
 }
 
-// Create makes a folder. [ErrNotFound] if there is no such parent. An answer without the id
-// of the folder is [ErrAppliedResponseUnreadable]: in other calls, an id of 0 means the main
-// folder or the whole account. A write with consequences: it is not repeated when its
+// Create makes a folder. In the sandbox it is [ErrNotFound] if there is no such parent. An
+// answer without the id of the folder is [ErrAppliedResponseUnreadable]: in other calls, an
+// id of 0 means the main folder or the whole account. A write with consequences: it is not repeated when its
 // outcome is unknown ([ErrOutcomeUnknown]). The route is a stand-in.
 func (s *FoldersService) Create(ctx context.Context, params CreateFolderParams, opts ...CallOption) (*Folder, error) {
 	folder := new(Folder)

@@ -141,7 +141,8 @@ func save(ctx context.Context, op string, store TokenStore, account string, toke
 	}
 }
 
-// shows reports whether a store shows a pair, within a time that leaves some for other tries.
+// shows reports whether a store shows a pair. It waits for that as long as failed saves are
+// tried again, after which saveLimit leaves time for one more.
 func shows(ctx context.Context, store TokenStore, account string, token *oauth2.Token) bool {
 	ctx, cancel := context.WithTimeout(ctx, saveTime)
 	defer cancel()
