@@ -28,7 +28,7 @@ type history struct {
 	coarse    time.Duration // after is cut to that
 	most      int           // that an answer holds, whatever limit says; 0 means limit alone
 	backwards bool
-	changing  bool // there is one activity, whose event is another in each answer
+	changing  bool // the last activity's event is another in each answer
 }
 
 func newHistory(n, together int) *history {
@@ -43,7 +43,7 @@ func newHistory(n, together int) *history {
 
 func (h *history) answer(r *http.Request) (*http.Response, error) {
 	if h.changing {
-		h.events = []string{fmt.Sprintf(`{"event":"E%d","timestamp":"2020-09-17T14:48:02.000000Z"}`, time.Now().UnixNano())}
+		h.events[len(h.events)-1] = fmt.Sprintf(`{"event":"E%d","timestamp":"2020-09-17T14:48:00.000000Z"}`, time.Now().UnixNano())
 	}
 	query := r.URL.Query()
 	limit, err := strconv.Atoi(query.Get("limit"))
@@ -187,14 +187,15 @@ func TestAllActivities_serviceDoesNotGoOn_isAnError(t *testing.T) {
 	for name, h := range map[string]*history{
 		"after is not understood": {events: newHistory(60, 1).events, deaf: true, most: 40},
 		"after is another zone's": {events: newHistory(60, 1).events, late: 5 * time.Hour},
-		"after passes over some":  {events: newHistory(60, 1).events, late: time.Second},
+		"after passes over some":  {events: newHistory(60, 1).events, late: 3 * time.Second, most: 40},
 		"the newest comes first":  {events: newHistory(60, 1).events, backwards: true, most: 40},
 		"a busy moment":           {events: newHistory(300, 300).events},
 		"a busy moment, capped":   {events: newHistory(50, 50).events, most: 40},
 		"a busy moment, and then": {events: newHistory(13, 12).events, most: 10},
 		"the same, inclusive":     {events: newHistory(13, 12).events, most: 10, inclusive: true},
 		"after an answer, too":    {events: append(newHistory(3, 1).events, newHistory(49, 12).events[36:]...), most: 10},
-		"the same for ever":       {changing: true},
+		"the same for ever":       {events: newHistory(1, 1).events, changing: true},
+		"some of a busy moment":   {events: newHistory(2, 2).events, changing: true},
 		"one at a time":           {events: newHistory(2, 1).events, most: 1},
 		"times that are none":     {events: []string{`{"event":"E0","timestamp":"yesterday"}`, `{"event":"E1","timestamp":"today"}`}},
 	} {
@@ -203,6 +204,9 @@ func TestAllActivities_serviceDoesNotGoOn_isAnError(t *testing.T) {
 		assert.Equal(t, "Documents.Activities", failure(t, err).Op)
 		assert.Equal(t, name == "times that are none", strings.Contains(err.Error(), "no time that can be read"), name)
 		assert.NotEmpty(t, events, name)
+		for i, event := range events { // what was given until then is in order, without a gap and not repeated
+			assert.True(t, h.backwards || h.changing || strings.Contains(h.events[i], fmt.Sprintf("%q", event)), "%s: %s in the place of number %d", name, event, i)
+		}
 	}
 }
 
