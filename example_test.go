@@ -380,20 +380,22 @@ func ExampleMaybeApplied() {
 // again later, or give up, because the same call would fail in the same way.
 func ExampleMaybeApplied_queue() {
 	next := func(err error) string {
-		passing := []error{
-			revv.ErrUnreachable, revv.ErrRateLimited, revv.ErrServer, revv.ErrTruncated, revv.ErrTokenNotPersisted,
-			context.DeadlineExceeded, context.Canceled, io.EOF, io.ErrUnexpectedEOF,
+		is := func(targets ...error) bool {
+			return slices.ContainsFunc(targets, func(target error) bool { return errors.Is(err, target) })
 		}
-		_, cut := errors.AsType[net.Error](err)
 		e, _ := errors.AsType[*revv.Error](err)
+		_, cut := errors.AsType[net.Error](err)
 		switch {
-		case revv.MaybeApplied(err): // first of all: such an error can be others as well
-			return "look"
-		case e != nil && (e.StatusCode == http.StatusNotImplemented || e.StatusCode == http.StatusHTTPVersionNotSupported):
-			return "give up"
-		case errors.Is(err, revv.ErrReauthorizationRequired), errors.Is(err, revv.ErrNoToken):
+		case revv.MaybeApplied(err), is(revv.ErrConflict): // first of all: such an error can be others as well
+			return "look" // after a conflict as well: an earlier run may have sent it
+		case is(revv.ErrReauthorizationRequired, revv.ErrNoToken, revv.ErrTokenStoreCorrupt):
 			return "ask a person"
-		case cut || slices.ContainsFunc(passing, func(target error) bool { return errors.Is(err, target) }):
+		case is(revv.ErrInvalidArgument), e != nil && (e.StatusCode == http.StatusNotImplemented || e.StatusCode == http.StatusHTTPVersionNotSupported):
+			return "give up"
+		case e != nil && e.Attempts == 0, is(revv.ErrUnauthorized): // the limiter, the store of tokens or a renewal failed: if it stays so, ask a person
+			return "later"
+		case cut, is(io.EOF, io.ErrUnexpectedEOF, context.DeadlineExceeded, context.Canceled,
+			revv.ErrUnreachable, revv.ErrRateLimited, revv.ErrServer, revv.ErrTruncated, revv.ErrTokenNotPersisted):
 			return "later"
 		}
 		return "give up"
@@ -403,18 +405,24 @@ func ExampleMaybeApplied_queue() {
 	defer server.Close()
 	id := server.AddDocument(server.AddTemplate(revvtest.Template{Title: "Lease"}), "Lease of 1 Example Street")
 	client := server.Client(revv.WithRetry(revv.RetryPolicy{MaxAttempts: 1}))
-	for _, fault := range []revvtest.Fault{{Status: 502}, {Status: 429}, {Reset: true}, {Status: 403}, {Status: 501}} {
-		fault.Operation, fault.Times = "Documents.SendForESign", 1
+	const send = "Documents.SendForESign"
+	for _, fault := range []revvtest.Fault{
+		{Operation: send, Status: 502}, {Operation: send, Status: 429}, {Operation: send, Reset: true},
+		{Operation: send, Status: 403}, {Operation: send, Status: 501}, {Operation: "OAuth.Token", Status: 403},
+	} {
+		fault.Times = 1
+		server.ExpireTokens()
 		server.Fail(fault)
 		err := client.Documents.SendForESign(context.Background(), id, revv.SendParams{Recipients: []revv.Person{{Email: "tenant@example.com"}}})
-		fmt.Println(fault.Status, next(err))
+		fmt.Println(fault.Operation, fault.Status, next(err))
 	}
 	// Output:
-	// 502 look
-	// 429 later
-	// 0 look
-	// 403 give up
-	// 501 give up
+	// Documents.SendForESign 502 look
+	// Documents.SendForESign 429 later
+	// Documents.SendForESign 0 look
+	// Documents.SendForESign 403 give up
+	// Documents.SendForESign 501 give up
+	// OAuth.Token 403 later
 }
 
 func ExampleClient_Do() {
