@@ -1,6 +1,7 @@
 package console_test
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -132,4 +133,25 @@ func TestFaults_countAtItsBounds(t *testing.T) {
 	b.post(http.StatusSeeOther, "/faults", url.Values{"preset": {"unavailable"}, "times": {"1"}})
 	assert.Len(t, b.Sandbox().Faults(), 2)
 	b.post(http.StatusUnprocessableEntity, "/faults", url.Values{"preset": {"unavailable"}, "times": {"10001"}})
+}
+
+// A program reads mails and traffic as JSON, and a page of another site does not.
+func TestData_isForPrograms(t *testing.T) {
+	t.Parallel()
+	b := full(t)
+	s := b.Sandbox()
+	require.NotEmpty(t, s.Mails())
+	for path, want := range map[string]any{"/outbox.json": s.Mails(), "/traffic.json": s.Requests()} {
+		w := b.do(http.MethodGet, path, "")
+		assert.Equal(t, http.StatusOK, w.Code, path)
+		text, err := json.Marshal(want)
+		require.NoError(t, err)
+		assert.JSONEq(t, string(text), w.Body.String(), path)
+		assert.Equal(t, "application/json", w.Header().Get("Content-Type"), path)
+		assert.Equal(t, "nosniff", w.Header().Get("X-Content-Type-Options"), path)
+		assert.Equal(t, "same-origin", w.Header().Get("Cross-Origin-Resource-Policy"), path)
+		assert.Equal(t, http.StatusMisdirectedRequest, b.do(http.MethodGet, "http://evil.example"+path, "").Code, path)
+		assert.Empty(t, b.do(http.MethodGet, path, "", "Origin", "http://localhost:3000").Header().Get("Access-Control-Allow-Origin"), path)
+		assert.Equal(t, "[]\n", open(t).get(path), path)
+	}
 }

@@ -52,3 +52,8 @@ func (c *Console) outboxPage(w http.ResponseWriter, r *http.Request) error {
 		Mails []mailRow
 	}{found, rows}})
 }
+
+// outboxData gives all mails to a program, the oldest first.
+func (c *Console) outboxData(w http.ResponseWriter, _ *http.Request) error {
+	return data(w, c.sandbox.Mails())
+}

@@ -62,6 +62,11 @@ func (c *Console) trafficPage(w http.ResponseWriter, r *http.Request) error {
 	}{found, rows, show}})
 }
 
+// trafficData gives all requests to a program, the oldest first.
+func (c *Console) trafficData(w http.ResponseWriter, _ *http.Request) error {
+	return data(w, c.sandbox.Requests())
+}
+
 func (c *Console) requestPage(w http.ResponseWriter, r *http.Request) error {
 	id, err := pathNumber(r, "request")
 	if err != nil {

@@ -3,8 +3,10 @@ package sandbox
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -276,6 +278,9 @@ func (a *account) signForm(c *call) (any, error) {
 		return nil, err
 	}
 	filled := signing{Name: strings.TrimSpace(form.Get("name")), Inputs: signInputs(l.document), Reason: reason(c)}
+	if err := filled.knows(form); err != nil {
+		return nil, err
+	}
 	switch form.Get("answer") {
 	case "decline":
 		err = a.refuse(l.document, roleSigner, p.Email, filled.Reason)
@@ -294,6 +299,20 @@ func (a *account) signForm(c *call) (any, error) {
 		return a.signAnswer(a.view(l), filled, asProblem(err)), nil
 	}
 	return a.donePage(l), nil
+}
+
+// knows refuses an input that the page does not have: who misspells "answer" would sign
+// where they meant to decline.
+func (s *signing) knows(form url.Values) error {
+	for _, name := range slices.Sorted(maps.Keys(form)) {
+		switch {
+		case name == "answer", name == "name", name == "reason":
+		case slices.ContainsFunc(s.Inputs, func(in signInput) bool { return in.Input == name }):
+		default:
+			return badRequest("%.40q is no input of this page; there are answer (sign or decline), name, reason and, for each field of the document, %s and its name", name, fieldPrefix)
+		}
+	}
+	return nil
 }
 
 // read takes the values from the form and notes at each one what is wrong with it.

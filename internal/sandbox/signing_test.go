@@ -295,6 +295,11 @@ func TestSignPage(t *testing.T) {
 	assert.Contains(t, a.do("GET", link, "").Body.String(), "Nothing is left to do")
 
 	next := a.path(a.lastMail().Links["sign"])
+	for _, wrong := range []string{"action", "Answer", "field:Nobody", "field:"} { // else it is signed by who misspells the answer
+		status, body = post(next, url.Values{wrong: {"decline"}})
+		assert.Equal(t, http.StatusBadRequest, status, wrong)
+		assert.Contains(t, body, "no input of this page", wrong)
+	}
 	status, body = post(next, url.Values{"answer": {"decline"}, "reason": {"no"}})
 	assert.Equal(t, http.StatusOK, status)
 	assert.Contains(t, body, "is Draft now")
