@@ -225,7 +225,7 @@ func encodeBody(body any) ([]byte, error) {
 	if err := encoder.Encode(body); err != nil {
 		return nil, err
 	}
-	if hasReplaced(b.Bytes(), body) {
+	if !utf8.Valid(b.Bytes()) || hasReplaced(b.Bytes(), body) { // the first if a type encodes itself so
 		return nil, errors.New("a text " + notUTF8)
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil

@@ -204,12 +204,12 @@ func (c *Client) Settle(ctx context.Context) error {
 // came with a status of success is decoded like any other answer.
 // [WithQuery] adds parameters, and [WithPathValue] fills a placeholder of path, as {id}. Logs
 // and [CallInfo] show path as it is given: what is secret, or differs from call to call,
-// belongs in a placeholder. The call goes through the same pipeline as all others: GET, HEAD,
-// OPTIONS and TRACE are repeated as reads, PUT and DELETE as idempotent writes, every other
-// method as a write with consequences; so is any call that is given [WithConsequences].
+// belongs in a placeholder. The call goes through the same pipeline as all others: GET, HEAD
+// and OPTIONS are repeated as reads, PUT and DELETE as idempotent writes, every other method as
+// a write with consequences; so is any call that is given [WithConsequences].
 //
 // The error is [ErrInvalidArgument], before anything is sent, if method and path are no
-// route, if in is a reader that does not encode itself, or if out is not a pointer or is
+// route, if method is TRACE or CONNECT, to which no token belongs, if in is a reader that does not encode itself, or if out is not a pointer or is
 // nil. If out is given, an empty answer is [ErrEmptyResponse], and null for a struct
 // [ErrMalformedResponse]. A DELETE that is answered with 404 after an attempt whose
 // outcome is not known has succeeded, and leaves out unchanged.
@@ -223,7 +223,7 @@ func (c *Client) Do(ctx context.Context, method, path string, in, out any, opts 
 	var err error
 	switch call.route, err = wire.ParseTemplate(method + " " + path); {
 	case !wire.IsMethod(method):
-		call.input.refused = invalidArgument(opDo, "method", "must be capital letters, as GET")
+		call.input.refused = invalidArgument(opDo, "method", "must be capital letters, as GET, and not TRACE or CONNECT")
 	case err != nil:
 		call.input.refused = invalidArgument(opDo, "path", strings.TrimPrefix(err.Error(), "the path ")) // which does not repeat it
 	case isStream(in):
@@ -271,7 +271,7 @@ func (s *service) root() *core {
 
 func classOf(method string) retry.Class {
 	switch method {
-	case "", http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace: // net/http takes "" for GET
+	case "", http.MethodGet, http.MethodHead, http.MethodOptions: // net/http takes "" for GET
 		return retry.Read
 	case http.MethodPut:
 		return retry.Idempotent
@@ -285,7 +285,7 @@ func classOf(method string) retry.Class {
 // access token. After a 401 it renews the token and repeats the request, twice at most,
 // if it can get the body again ([http.Request.GetBody]). It repeats nothing else and
 // follows no redirects. A URL that is not the base URL or below it is
-// [ErrInvalidArgument]. Other credentials, cookies and idempotency keys of a request are
+// [ErrInvalidArgument], and so are TRACE and CONNECT. Other credentials, cookies and idempotency keys of a request are
 // removed. The client's middleware, limiter, logger, timeouts, headers and query
 // parameters are not applied.
 //
@@ -308,6 +308,10 @@ func (p pinned) RoundTrip(req *http.Request) (*http.Response, error) {
 	if p.core == nil {
 		closeBody(req)
 		return nil, errNoClient(op)
+	}
+	if strings.EqualFold(req.Method, http.MethodTrace) || strings.EqualFold(req.Method, http.MethodConnect) {
+		closeBody(req)
+		return nil, invalidArgument(op, "Method", "must not be TRACE or CONNECT, to which no token belongs")
 	}
 	if !p.core.covers(req.URL) {
 		closeBody(req)

@@ -163,6 +163,8 @@ func TestDo_badMethodsAndPaths_areRefused(t *testing.T) {
 		"break in the path":    {"GET", "/api/users\r\nHost: evil.example.com"},
 		"invalid UTF-8":        {"GET", "/api/users/\xff"},
 		"method with a letter": {"GÉT", "/api/users"},
+		"method that repeats":  {"TRACE", "/api/users"},
+		"method of proxies":    {"CONNECT", "/api/users"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -51,6 +51,7 @@ func connectCustomers(config revv.OAuthConfig, store revv.TokenStore, customerOf
 			err = revv.SaveToken(r.Context(), store, customerOf(r), token) // of your customer who is signed in
 		}
 		if err != nil {
+			log.Println("Revv is not connected:", err) // the logger has the refused callbacks alone
 			http.Error(w, "Revv is not connected.", http.StatusBadGateway)
 			return
 		}

@@ -147,6 +147,17 @@ func TestHTTPClient_otherTargets_getNothing(t *testing.T) {
 	}
 }
 
+// An answer to TRACE repeats the token (RFC 9110, section 9.3.8).
+func TestHTTPClient_methodsThatNoTokenBelongsTo_areRefused(t *testing.T) {
+	t.Parallel()
+	for _, method := range []string{"TRACE", "CONNECT", "trace"} {
+		client, s := pinnedClient(t, revv.StaticToken("new"))
+		_, err := client.Do(request(t, method, apiBase+"/tenant/api/users", ""))
+		require.ErrorIs(t, err, revv.ErrInvalidArgument, method)
+		assert.Empty(t, s.Lines(), method)
+	}
+}
+
 func TestHTTPClient_redirects_areNotFollowed(t *testing.T) {
 	t.Parallel()
 	s := always(http.StatusFound, ``, "Location", apiBase+"/api/elsewhere")

@@ -166,9 +166,9 @@ func TestRoutes_empty_areTheDefaults(t *testing.T) {
 func TestRoutes_bad_areRefusedByName(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct{ route, rule string }{
-		"no method":               {"/api/docs/{id}", `must be a method in capitals, one space and a path`},
-		"method in small letters": {"get /api/docs/{id}", `must be a method in capitals, one space and a path`},
-		"no path":                 {"GET", `must be a method in capitals, one space and a path`},
+		"no method":               {"/api/docs/{id}", `must be a method in capitals (not TRACE or CONNECT), one space and a path`},
+		"method in small letters": {"get /api/docs/{id}", `must be a method in capitals (not TRACE or CONNECT), one space and a path`},
+		"no path":                 {"GET", `must be a method in capitals (not TRACE or CONNECT), one space and a path`},
 		"two spaces":              {"GET  /api/docs/{id}", `the path must begin with "/"`},
 		"relative path":           {"GET api/docs/{id}", `the path must begin with "/"`},
 		"other host":              {"GET https://example.com/{id}", `the path must begin with "/"`},

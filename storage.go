@@ -154,6 +154,9 @@ func (c *core) storage() http.RoundTripper {
 		guard := &guard{local: isLoopback(c.base.Hostname())}
 		proxied := transport.Clone()
 		proxied.DisableKeepAlives = true
+		if config := proxied.TLSClientConfig; config != nil { // what it says of the client and its server is not meant for a storage
+			config.Certificates, config.GetClientCertificate, config.ServerName = nil, nil, ""
+		}
 		direct := proxied.Clone()
 		direct.Proxy = nil
 		direct.DialContext, direct.Dial = contextDialer(direct.DialContext, direct.Dial), nil             //nolint:staticcheck // callers may have set it

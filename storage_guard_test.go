@@ -2,6 +2,7 @@ package revv
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/http"
@@ -70,5 +71,45 @@ func TestStorage_keepsTheCallersProxyAndDialler(t *testing.T) {
 		req.URL.Host = host
 		_, err = c.storage().RoundTrip(req)
 		require.ErrorIs(t, err, want, host)
+	}
+}
+
+// A certificate of the client is a credential, and the name of its server is not that of a storage.
+func TestStorage_getsNoCertificateOfTheClient(t *testing.T) {
+	t.Parallel()
+	var certificates int
+	var name string
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		certificates, name = len(r.TLS.PeerCertificates), r.TLS.ServerName
+	}))
+	server.TLS = &tls.Config{ClientAuth: tls.RequestClientCert} //nolint:gosec // a test
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	base, err := url.Parse(server.URL)
+	require.NoError(t, err)
+	own := server.Client().Transport.(*http.Transport).Clone()
+	own.TLSClientConfig.ServerName = "example.com"
+	for _, config := range []func(){
+		func() { own.TLSClientConfig.Certificates = server.TLS.Certificates },
+		func() {
+			own.TLSClientConfig.Certificates = nil
+			own.TLSClientConfig.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+				return &server.TLS.Certificates[0], nil
+			}
+		},
+	} {
+		config()
+		transport := own.Clone()
+		c := &core{base: base, network: secret.New[http.RoundTripper](transport)}
+		for network, want := range map[http.RoundTripper]int{transport: 1, c.storage(): 0} {
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, http.NoBody)
+			require.NoError(t, err)
+			resp, err := network.RoundTrip(req)
+			require.NoError(t, err)
+			require.NoError(t, resp.Body.Close())
+			assert.Equal(t, want, certificates)
+			assert.Equal(t, want == 1, name == "example.com")
+		}
+		transport.CloseIdleConnections()
 	}
 }

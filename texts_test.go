@@ -94,6 +94,7 @@ func TestDo_textsThatAreNotUTF8_areRefused(t *testing.T) {
 	for name, in := range map[string]any{
 		"a text": latin1, "a member": struct{ Price string }{latin1}, "a key": map[string]int{latin1: 1}, "deep down": map[string]any{"a": []any{1, map[string]string{"b": latin1}}},
 		"behind a backslash": `\` + latin1, "an embedded member": struct{ price }{price{latin1}}, "a pointer": &price{latin1}, "an array": [2]any{nil, latin1}, "bytes": []byte(`{"price":"` + latin1 + `"}`), "raw JSON": json.RawMessage(`{"price":"` + latin1 + `"}`),
+		"JSON within": struct{ Price json.RawMessage }{json.RawMessage(`"` + latin1 + `"`)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

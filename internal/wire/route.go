@@ -56,7 +56,7 @@ func ParseRoute(text, param string) (Route, error) {
 func ParseTemplate(text string) (Route, error) {
 	method, path, ok := strings.Cut(text, " ")
 	if !ok || !IsMethod(method) {
-		return Route{}, errors.New("must be a method in capitals, one space and a path")
+		return Route{}, errors.New("must be a method in capitals (not TRACE or CONNECT), one space and a path")
 	}
 	if err := CheckPath(path); err != nil {
 		return Route{}, err
@@ -150,7 +150,8 @@ func IsDots(segment string) bool {
 	return name == "." || name == ".."
 }
 
-// IsMethod reports a method of HTTP in capitals.
+// IsMethod reports a method of HTTP in capitals that may carry a token. An answer to TRACE
+// repeats it (RFC 9110, section 9.3.8), and CONNECT is for proxies.
 func IsMethod(s string) bool {
-	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return r < 'A' || r > 'Z' })
+	return s != "" && s != "TRACE" && s != "CONNECT" && !strings.ContainsFunc(s, func(r rune) bool { return r < 'A' || r > 'Z' })
 }

@@ -41,12 +41,13 @@ func TestParseRoute_takesPlainRoutes(t *testing.T) {
 func TestParseRoute_saysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct{ text, param, rule string }{
-		"nothing":              {"", "", "must be a method in capitals, one space and a path"},
-		"path alone":           {"/api/docs", "", "must be a method in capitals, one space and a path"},
-		"method alone":         {"GET", "", "must be a method in capitals, one space and a path"},
-		"no method":            {" /api/docs", "", "must be a method in capitals, one space and a path"},
-		"method in small":      {"Get /api/docs", "", "must be a method in capitals, one space and a path"},
-		"method with a hyphen": {"M-SEARCH /api/docs", "", "must be a method in capitals, one space and a path"},
+		"nothing":              {"", "", "must be a method in capitals (not TRACE or CONNECT), one space and a path"},
+		"path alone":           {"/api/docs", "", "must be a method in capitals (not TRACE or CONNECT), one space and a path"},
+		"method alone":         {"GET", "", "must be a method in capitals (not TRACE or CONNECT), one space and a path"},
+		"no method":            {" /api/docs", "", "must be a method in capitals (not TRACE or CONNECT), one space and a path"},
+		"method in small":      {"Get /api/docs", "", "must be a method in capitals (not TRACE or CONNECT), one space and a path"},
+		"method that repeats":  {"TRACE /api/docs", "", "must be a method in capitals (not TRACE or CONNECT), one space and a path"},
+		"method with a hyphen": {"M-SEARCH /api/docs", "", "must be a method in capitals (not TRACE or CONNECT), one space and a path"},
 		"two spaces":           {"GET  /api/docs", "", `the path must begin with "/"`},
 		"relative":             {"GET api/docs", "", `the path must begin with "/"`},
 		"URL":                  {"GET https://example.com/", "", `the path must begin with "/"`},
