@@ -1,6 +1,7 @@
 package revv
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"net/url"
@@ -34,11 +35,12 @@ func newRedactor(short int, secrets []string) *strings.Replacer {
 }
 
 // spellings returns a text as it is, and as it may be written in a query, a path, a
-// script, Go and JSON; the digits of an escape can be in lower case.
+// script, Go, JSON and, as PostgreSQL shows bytes, in hexadecimal digits; the digits of an
+// escape can be in lower case.
 func spellings(s string) []string {
 	query, path := url.QueryEscape(s), url.PathEscape(s)
 	script := strings.ReplaceAll(query, "+", "%20")
-	return []string{s, query, path, script, lowerEscapes(query), lowerEscapes(path), lowerEscapes(script), strings.ReplaceAll(s, "/", `\/`), unquoted(strconv.Quote(s)), unquoted(jsonText(s))}
+	return []string{s, query, path, script, lowerEscapes(query), lowerEscapes(path), lowerEscapes(script), strings.ReplaceAll(s, "/", `\/`), unquoted(strconv.Quote(s)), unquoted(jsonText(s)), hex.EncodeToString([]byte(s))}
 }
 
 // unquoted drops the quotation marks around a text.
