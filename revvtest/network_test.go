@@ -92,3 +92,33 @@ func TestServer_withoutNetwork_deliversAndGivesDownloads(t *testing.T) {
 		assert.NotZero(t, pdf.Len())
 	})
 }
+
+// Beside a browser, a server can be closed to its pages. Programs reach it as ever.
+func TestWithLocalOnly_pagesOfOthers_areRefused(t *testing.T) {
+	t.Parallel()
+	for _, local := range []bool{false, true} {
+		var opts []revvtest.Option
+		if local {
+			opts = append(opts, revvtest.WithLocalOnly())
+		}
+		server := revvtest.NewServer(t, opts...)
+		status := func(method, origin, host string) int {
+			r, err := http.NewRequestWithContext(t.Context(), method, server.URL()+"/api/webhooks", http.NoBody)
+			require.NoError(t, err)
+			r.Header.Set("Access-Control-Request-Method", http.MethodPost)
+			r.Header.Set("Origin", origin)
+			r.Host = host
+			resp, err := server.HTTPClient().Do(r)
+			require.NoError(t, err)
+			require.NoError(t, resp.Body.Close())
+			return resp.StatusCode
+		}
+		want := map[bool][]int{false: {http.StatusNoContent, http.StatusUnauthorized}, true: {http.StatusForbidden, http.StatusMisdirectedRequest}}[local]
+		assert.Equal(t, http.StatusNoContent, status(http.MethodOptions, "http://localhost:3000", ""))
+		assert.Equal(t, want[0], status(http.MethodOptions, "https://evil.example", ""))
+		assert.Equal(t, want[1], status(http.MethodGet, "http://localhost:3000", "evil.example"))
+		require.NoError(t, ask(t, server, server.URL()))
+		_, err := server.Client().Webhooks.List(t.Context())
+		require.NoError(t, err)
+	}
+}

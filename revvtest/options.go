@@ -125,6 +125,14 @@ func WithWebhookClient(client *http.Client) Option {
 	return func(c *config) { c.sandbox.WebhookClient = client }
 }
 
+// WithLocalOnly answers only under the names of loopback and under IP addresses, and lets
+// only pages on loopback call the API, as the program revv-sandbox does. It is for a server
+// that runs while somebody uses a browser on the same machine: any page that is open there
+// could log in otherwise, and make the server post webhooks to what this machine reaches.
+func WithLocalOnly() Option {
+	return func(c *config) { c.sandbox.Hosts, c.sandbox.Origins = []string{}, []string{} }
+}
+
 // WithoutNetwork serves a network in memory instead of a port on 127.0.0.1, which works
 // inside [testing/synctest]. Only [Server.HTTPClient], and so [Server.Client], reaches
 // the server. It reaches nothing else: every host except that of [Server.URL] refuses the

@@ -95,7 +95,7 @@ func serve(ctx context.Context, addr, database string, getenv func(string) strin
 	appURL := "http://" + listener.Addr().String()
 	var s settings
 	if getenv("REVV_BASE_URL") == "" {
-		sandbox := revvtest.NewServer(nil, revvtest.WithRedirectURLs(appURL+"/callback"))
+		sandbox := revvtest.NewServer(nil, revvtest.WithLocalOnly(), revvtest.WithRedirectURLs(appURL+"/callback"))
 		defer sandbox.Close()
 		dir, err := os.MkdirTemp("", "revv-connect-accounts-")
 		if err != nil {

@@ -19,7 +19,7 @@ import (
 
 // sandbox starts a sandbox with one contract in it.
 func sandbox() (*revvtest.Server, *revv.Client, revv.DocumentNumber) {
-	server := revvtest.NewServer(nil)
+	server := revvtest.NewServer(nil, revvtest.WithLocalOnly()) // a browser is open beside it
 	template := server.AddTemplate(revvtest.Template{Title: "Service agreement"})
 	doc, _ := server.Document(server.AddDocument(template, "Service agreement for Example Ltd"))
 	client := server.Client()
