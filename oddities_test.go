@@ -54,7 +54,7 @@ func TestDownload_keyOfAStorage_isInNoErrorAndNoHeader(t *testing.T) {
 		"an error that quotes the address": func(r *http.Request) (*http.Response, error) { return nil, fmt.Errorf("proxy refused %s", r.URL) },
 		"an error that quotes the key":     func(*http.Request) (*http.Response, error) { return nil, errors.New("refused: " + key) },
 		"a message":                        answering(403, `{"message":"the signature `+key+` has expired"}`),
-		"a header":                         answering(403, `{}`, "Content-Location", target, "X-Request-Id", key),
+		"a header":                         answering(403, `{}`, "Link", "<"+target+">", "X-Request-Id", key),
 		"parts of the address":             answering(403, `{"message":"no right to /store/SENTINEL-in-the-path/file, nor with SENTINEL-semi or %zzSENTINEL-bad"}`),
 		"after a cut": func(*http.Request) (*http.Response, error) {
 			return reply(http.StatusOK, "%PDF-", "Content-Type", "application/pdf", "X-Origin", target), nil

@@ -377,7 +377,7 @@ func WithConsequences() CallOption {
 type Response struct {
 	// StatusCode is the status of the last attempt, after a failure that of the [Error].
 	StatusCode int
-	Header     http.Header // of the same attempt, without cookies and Location
+	Header     http.Header // of the same attempt, without cookies, Location, Content-Location and Refresh
 	RequestID  string      // of the same attempt, "" if the service gave none
 	Attempts   int         // how many were made, including those that found no connection
 }

@@ -35,7 +35,8 @@ const offerAnswer = `{"Document":{"id":14}}`
 
 func TestCaptureResponse_onSuccess_isFilled(t *testing.T) {
 	t.Parallel()
-	s := always(http.StatusOK, offerAnswer, "X-Request-Id", "req-1", "X-Other", "kept", "Set-Cookie", "session=secret", "Location", "https://example.com/?secret")
+	s := always(http.StatusOK, offerAnswer, "X-Request-Id", "req-1", "X-Other", "kept", "Set-Cookie", "session=secret", "Set-Cookie2", "session=secret",
+		"Location", "https://example.com/?secret", "Content-Location", "https://example.com/?secret", "Refresh", "0; url=https://example.com/?secret")
 	got := revv.Response{StatusCode: 1, Attempts: 9, RequestID: "old"}
 	require.NoError(t, getOffer(t, s.client(t), revv.CaptureResponse(&got)))
 	assert.Equal(t, revv.Response{

@@ -411,8 +411,9 @@ func (p *prepared) capture(last *result, sent int) {
 		return
 	}
 	r := Response{StatusCode: last.status, Header: last.header.Clone(), RequestID: p.safe(requestID(last.header)), Attempts: sent}
-	r.Header.Del("Set-Cookie")
-	r.Header.Del("Location")
+	for _, name := range []string{"Set-Cookie", "Set-Cookie2", "Location", "Content-Location", "Refresh"} { // an address can be signed
+		r.Header.Del(name)
+	}
 	everything, tokens := newRedactor(shortSecret, p.secrets()), newRedactor(shortSecret, p.tokens())
 	for name, values := range r.Header {
 		hidden := everything
