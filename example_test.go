@@ -408,8 +408,12 @@ func ExampleMaybeApplied_queue() {
 	client := server.Client(revv.WithRetry(revv.RetryPolicy{MaxAttempts: 1}))
 	const send = "Documents.SendForESign"
 	for _, fault := range []revvtest.Fault{
-		{Operation: send, Status: 502}, {Operation: send, Status: 429}, {Operation: send, Reset: true},
-		{Operation: send, Status: 403}, {Operation: send, Status: 501}, {Operation: "OAuth.Token", Status: 403},
+		{Operation: send, Status: 502},
+		{Operation: send, Status: 429},
+		{Operation: send, Reset: true},
+		{Operation: send, Status: 403},
+		{Operation: send, Status: 501},
+		{Operation: "OAuth.Token", Status: 403},
 	} {
 		fault.Times = 1
 		server.ExpireTokens()

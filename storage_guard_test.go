@@ -3,6 +3,7 @@ package revv
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"net"
 	"net/http"
@@ -82,13 +83,14 @@ func TestStorage_getsNoCertificateOfTheClient(t *testing.T) {
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		certificates, name = len(r.TLS.PeerCertificates), r.TLS.ServerName
 	}))
-	server.TLS = &tls.Config{ClientAuth: tls.RequestClientCert} //nolint:gosec // a test
+	server.TLS = &tls.Config{ClientAuth: tls.RequestClientCert}
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	base, err := url.Parse(server.URL)
 	require.NoError(t, err)
-	own := server.Client().Transport.(*http.Transport).Clone()
-	own.TLSClientConfig.ServerName = "example.com"
+	trust := x509.NewCertPool()
+	trust.AddCert(server.Certificate())
+	own := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: trust, ServerName: "example.com"}}
 	for _, config := range []func(){
 		func() { own.TLSClientConfig.Certificates = server.TLS.Certificates },
 		func() {
