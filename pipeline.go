@@ -326,37 +326,29 @@ func (c *core) attempt(ctx context.Context, p *prepared, a *attempt, decode deco
 	bounded, cancel := context.WithTimeout(ctx, p.settings.timeout)
 	defer cancel()
 	resp, r := c.exchange(ctx, bounded, p, a, nil)
-	if resp == nil {
-		r.err = p.late(ctx, bounded, r.err)
-		return r
-	}
-	if p.route.Method == http.MethodHead {
+	if resp != nil && p.route.Method == http.MethodHead {
 		resp.ContentLength = -1 // it is the length of what a GET would bring
 	}
-	if r.outcome != retry.Success {
+	switch {
+	case resp == nil:
+	case r.outcome != retry.Success:
 		r.problem = readProblem(resp)
-		return r
+	default:
+		r.outcome, r.err = c.readSuccess(resp, decode)
 	}
-	r.outcome, r.err = c.readSuccess(resp, decode)
-	if r.outcome == retry.BodyCut && ctx.Err() != nil {
-		if !errors.Is(r.err, ctx.Err()) {
-			r.err = errors.Join(ctx.Err(), r.err)
+	ended := ctx.Err()
+	if r.outcome == retry.BodyCut && ended != nil {
+		if !errors.Is(r.err, ended) {
+			r.err = errors.Join(ended, r.err)
 		}
 		if p.class == retry.Read {
 			r.outcome = retry.Done
 		}
 	}
-	r.err = p.late(ctx, bounded, r.err)
-	return r
-}
-
-// late says in the error of an attempt that its own time limit ended it, and not the
-// caller's context.
-func (p *prepared) late(ctx, bounded context.Context, err error) error {
-	if err == nil || ctx.Err() != nil || !errors.Is(err, bounded.Err()) {
-		return err
+	if r.err != nil && ended == nil && errors.Is(r.err, bounded.Err()) { // by its own limit, and not by the caller's context
+		r.err = fmt.Errorf("longer than %v, see WithAttemptTimeout: %w", p.settings.timeout, r.err)
 	}
-	return fmt.Errorf("longer than %v, see WithAttemptTimeout: %w", p.settings.timeout, err)
+	return r
 }
 
 // exchange sends one request. It returns the answer, if there is one, with the outcome of
