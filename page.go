@@ -155,19 +155,15 @@ type fetched struct {
 	panicked any
 }
 
-// fetchInto runs list and sends its result, even if list panics: a panic, of middleware
-// for example, must reach the caller that ranges over the list, and not end the program.
-func fetchInto(done chan<- fetched, op string, list func() fetched) {
-	var got fetched
-	ended := false
+// fetchInto sends a page that list fetches, even if list panics: a panic, of middleware for
+// example, must reach the caller that ranges over the list, and not end the program.
+func fetchInto(ctx context.Context, done chan<- fetched, op string, number int, list func(context.Context, int) fetched) {
+	got := fetched{err: opError(op, errGoexit)} // unless list returns
 	defer func() {
-		if !ended {
-			got = fetched{err: opError(op, errGoexit), panicked: recover()}
-		}
+		got.panicked = recover()
 		done <- got
 	}()
-	got = list()
-	ended = true
+	got = list(ctx, number)
 }
 
 var errGoexit = errors.New("the goroutine that fetched a page was ended by runtime.Goexit")
@@ -188,46 +184,42 @@ func eachPage(ctx context.Context, op string, first, prefetch int, list func(con
 	defer flights.Wait()
 	defer cancel()
 
-	var (
-		queue  []chan fetched
-		next   = first
-		window = 0                    // pages ahead of the one whose items are read or waited for
-		seen   = make(map[uint64]int) // the numbers of the pages so far by their digests
-	)
-	fill := func(length int) {
+	var queue []chan fetched // of the pages under way, in their order
+	next := first
+	ask := func(length int) {
 		for len(queue) < length {
 			number, done := next, make(chan fetched, 1)
-			flights.Go(func() {
-				fetchInto(done, op, func() fetched { return list(within, number) })
-			})
+			flights.Go(func() { fetchInto(within, done, op, number, list) })
 			queue = append(queue, done)
 			next++
 		}
 	}
+	window := 0                  // pages ahead of the one whose items are read or waited for
+	seen := make(map[uint64]int) // the numbers of the pages so far by their digests
 	for number := first; ; number++ {
-		fill(max(window, 1))
-		if number > first+1 {
-			fill(window + 1) // the page that is waited for is not ahead of itself
+		length := 1
+		if number > first+1 { // there is a second page: the one that is waited for is not ahead of itself
+			length += window
 		}
+		ask(length)
 		got := <-queue[0]
 		queue = queue[1:]
-		if got.panicked != nil {
+		earlier, again := seen[got.digest]
+		switch {
+		case got.panicked != nil:
 			panic(got.panicked) //nolint:forbidigo // the panic of somebody else, where the caller can recover
-		}
-		if got.err != nil {
+		case got.err != nil:
 			yield(nil, got.err)
 			return
-		}
-		if got.last {
+		case got.last:
 			return
-		}
-		if earlier, again := seen[got.digest]; again {
+		case again:
 			yield(nil, &Error{Op: op, Message: fmt.Sprintf("page %d is page %d again", number, earlier), kinds: []error{ErrPageLoop}})
 			return
 		}
 		seen[got.digest] = number
 		window = min(max(2*window, 1), max(prefetch, 0))
-		fill(window)
+		ask(window)
 		if !yield(got.page, nil) {
 			return
 		}
