@@ -114,38 +114,39 @@ func (c *core) streamAttempt(ctx context.Context, p *prepared, a *attempt, s *st
 	if resp != nil && isRedirect(resp.StatusCode) {
 		resp = c.follow(ctx, bounded, p, resp, &r, extra)
 	}
-	if resp == nil {
+	switch {
+	case resp == nil:
 		if stalled := context.Cause(bounded); stalled != nil && ctx.Err() == nil {
 			r.outcome, r.err = retry.Cut, stalled
 		}
-		return r
-	}
-	if r.status == http.StatusRequestedRangeNotSatisfiable && extra["Range"] != nil {
+	case r.status == http.StatusRequestedRangeNotSatisfiable && extra["Range"] != nil:
 		discard(resp.Body)
 		s.validator = "" // what was resumed is gone; begin again
 		r.outcome, r.err = retry.BodyCut, fmt.Errorf("%w: the service does not continue after %d bytes", ErrTruncated, s.done)
-		return r
-	}
-	if r.outcome != retry.Success {
+	case r.outcome != retry.Success:
 		r.problem = readProblem(resp)
-		return r
-	}
-	defer resp.Body.Close() //nolint:errcheck // nothing is lost with it
-	r.outcome, r.err = s.receive(resp, &watchedBody{resp.Body, watchdog})
-	if r.outcome == retry.BodyUnusable && ctx.Err() != nil {
-		r.err = fmt.Errorf("%w: %w", ctx.Err(), r.err)
-	}
-	if r.outcome == retry.BodyCut {
-		switch {
-		case ctx.Err() != nil:
-			r.outcome, r.err = retry.Done, ctx.Err()
-		case context.Cause(bounded) != nil:
-			r.err = fmt.Errorf("%w: %w", ErrTruncated, context.Cause(bounded))
-		default:
-			r.err = fmt.Errorf("%w after %d bytes: %w", ErrTruncated, s.done, r.err)
-		}
+	default:
+		defer resp.Body.Close() //nolint:errcheck // nothing is lost with it
+		r.outcome, r.err = s.receiveWithin(ctx, bounded, resp, watchdog)
 	}
 	return r
+}
+
+// receiveWithin receives the body of an answer, and says what cut it: the caller's context,
+// the watchdog, or the network.
+func (s *stream) receiveWithin(ctx, bounded context.Context, resp *http.Response, watchdog *time.Timer) (retry.Outcome, error) {
+	outcome, err := s.receive(resp, &watchedBody{resp.Body, watchdog})
+	switch {
+	case outcome == retry.BodyUnusable && ctx.Err() != nil:
+		return outcome, fmt.Errorf("%w: %w", ctx.Err(), err)
+	case outcome != retry.BodyCut:
+		return outcome, err
+	case ctx.Err() != nil:
+		return retry.Done, ctx.Err()
+	case context.Cause(bounded) != nil:
+		return outcome, fmt.Errorf("%w: %w", ErrTruncated, context.Cause(bounded))
+	}
+	return outcome, fmt.Errorf("%w after %d bytes: %w", ErrTruncated, s.done, err)
 }
 
 // watchedBody is a body with a watchdog, which runs only while bytes are waited for: how long

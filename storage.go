@@ -46,27 +46,7 @@ func (c *core) follow(ctx, bounded context.Context, p *prepared, resp *http.Resp
 			r.outcome, r.err = retry.Refused, err
 			return nil
 		}
-		header := extra.Clone()
-		header["User-Agent"] = c.agent
-		resp, err = answered(c.storage().RoundTrip(newRequest(bounded, http.MethodGet, target, header, nil)))
-		if err != nil {
-			r.status, r.header, r.outcome, r.err = 0, nil, retry.Cut, withoutURL(err)
-			switch {
-			case ctx.Err() != nil:
-				r.outcome, r.err = retry.Done, ctx.Err()
-			case errors.Is(err, ErrRedirected):
-				r.outcome = retry.Refused
-			case isHopeless(err):
-				r.outcome = retry.Hopeless
-			}
-			return nil
-		}
-		r.status, r.header, r.elsewhere = resp.StatusCode, resp.Header, true
-		r.judge(resp)
-		if r.outcome == retry.Unauthorized {
-			r.outcome = retry.Refused // the storage does not know the token
-		}
-		if !isRedirect(resp.StatusCode) {
+		if resp = c.askStorage(ctx, bounded, target, extra, r); resp == nil || !isRedirect(resp.StatusCode) {
 			return resp
 		}
 		from = target
@@ -74,6 +54,30 @@ func (c *core) follow(ctx, bounded context.Context, p *prepared, resp *http.Resp
 	discard(resp.Body)
 	r.outcome, r.err = retry.Refused, fmt.Errorf("%w more than %d times", ErrRedirected, maxHops)
 	return nil
+}
+
+// askStorage sends one request to a storage, and sets the result by how that ended.
+func (c *core) askStorage(ctx, bounded context.Context, target *url.URL, extra http.Header, r *result) *http.Response {
+	header := extra.Clone()
+	header["User-Agent"] = c.agent
+	resp, err := answered(c.storage().RoundTrip(newRequest(bounded, http.MethodGet, target, header, nil)))
+	if err != nil {
+		r.status, r.header, r.outcome, r.err = 0, nil, retry.Cut, withoutURL(err)
+		switch {
+		case ctx.Err() != nil:
+			r.outcome, r.err = retry.Done, ctx.Err()
+		case errors.Is(err, ErrRedirected):
+			r.outcome = retry.Refused
+		case isHopeless(err):
+			r.outcome = retry.Hopeless
+		}
+		return nil
+	}
+	r.status, r.header, r.elsewhere = resp.StatusCode, resp.Header, true
+	if r.judge(resp); r.outcome == retry.Unauthorized {
+		r.outcome = retry.Refused // the storage does not know the token
+	}
+	return resp
 }
 
 // storageURL checks the target of a redirect by its text. It also returns a target that
