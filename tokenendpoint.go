@@ -118,45 +118,51 @@ func (e *tokenEndpoint) read(ctx context.Context, resp *http.Response) tokenRepl
 		r.outcome = retry.Odd
 		return r
 	}
+	var (
+		code  string
+		token *oauth2.Token
+	)
 	body, err := readBody(resp, nil, maxTokenBody)
+	if err == nil {
+		code, token, err = parseToken(resp.Header.Get("Content-Type"), body)
+	}
 	r.err.RetryAfter, r.hasRetryAfter = retry.ParseAfter(resp.Header.Get("Retry-After"), time.Now())
 	r.outcome = retry.OfStatus(resp.StatusCode, r.hasRetryAfter)
-	if resp.StatusCode >= 300 && resp.StatusCode <= 399 {
-		r.err.kinds = []error{ErrRedirected}
-		return r
-	}
-	if err == nil {
-		var code string
-		if code, r.token, err = parseToken(resp.Header.Get("Content-Type"), body); code != "" {
-			r.err.Code = code
-			if r.outcome == retry.Success {
-				r.outcome = retry.Refused
-			}
-			if code == codeInvalidGrant {
-				r.outcome = retry.Refused
-				r.err.kinds = []error{ErrReauthorizationRequired}
-			}
-			return r
-		}
-	}
-	if r.outcome != retry.Success {
-		return r
-	}
 	switch {
+	case resp.StatusCode >= 300 && resp.StatusCode <= 399:
+		r.err.kinds = []error{ErrRedirected}
+	case code == codeInvalidGrant: // with any status
+		r.outcome, r.err.Code, r.err.kinds = retry.Refused, code, []error{ErrReauthorizationRequired}
+	case code != "":
+		if r.err.Code = code; r.outcome == retry.Success {
+			r.outcome = retry.Refused
+		}
+	case r.outcome != retry.Success: // the status says it all
 	case err == nil:
-		r.err = nil
+		r.token, r.err = token, nil
 	case ctx.Err() != nil:
 		r.outcome, r.err.cause = retry.Done, ctx.Err()
 	case errors.Is(err, wire.ErrTooLarge):
 		r.outcome, r.err.kinds = retry.BodyUnusable, []error{ErrResponseTooLarge}
-	case errors.Is(err, wire.ErrUnexpectedEnd), errors.Is(err, ErrEmptyResponse) && resp.ContentLength < 0 && len(resp.TransferEncoding) == 0 && resp.ProtoMajor < 2:
-		r.outcome, r.err.cause = retry.BodyCut, err // as good as a cut: the token in it is lost
-	case errors.Is(err, ErrMalformedResponse) || errors.Is(err, ErrUnexpectedContent) || errors.Is(err, ErrEmptyResponse) || isCorrupt(err):
-		r.outcome, r.err.cause = retry.BodyUnusable, err
-	default:
+	case isCut(resp, err):
 		r.outcome, r.err.cause = retry.BodyCut, err
+	default:
+		r.outcome, r.err.cause = retry.BodyUnusable, err
 	}
 	return r
+}
+
+// isCut reports a body whose end is missing, and with it the token: one that failed to
+// arrive, but also JSON without its end, or nothing at all where only the end of the
+// connection tells how much there is.
+func isCut(resp *http.Response, err error) bool {
+	switch {
+	case errors.Is(err, wire.ErrUnexpectedEnd):
+		return true
+	case errors.Is(err, ErrEmptyResponse):
+		return resp.ContentLength < 0 && len(resp.TransferEncoding) == 0 && resp.ProtoMajor < 2
+	}
+	return !errors.Is(err, ErrMalformedResponse) && !errors.Is(err, ErrUnexpectedContent) && !isCorrupt(err)
 }
 
 // The codes of RFC 6749, sections 4.1.2.1 and 5.2.
