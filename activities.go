@@ -140,9 +140,12 @@ func (h *history) read() (fresh []Activity, more bool, err error) {
 		return nil, false, errPageLoop("the service understands after otherwise: some may be missing")
 	}
 	fresh = h.fresh(part)
-	if len(fresh) > 0 || len(part) >= h.next.Limit {
+	switch {
+	case len(fresh) > 0:
 		h.longest, h.asked = max(h.longest, len(part)), false
-		return fresh, true, h.advance(part, len(fresh))
+		return fresh, true, h.advance(part)
+	case len(part) >= h.next.Limit:
+		return nil, false, errPageLoop(momentTooLong)
 	}
 	more, err = h.goesOn(part)
 	if more && h.asked {
@@ -203,35 +206,31 @@ func (h *history) fresh(part []Activity) (fresh []Activity) {
 	return fresh
 }
 
-// advance sets the next query after a part. Other activities of the same moment as the last
-// one must not be missed, so that moment is asked for again. A moment is one microsecond,
-// the unit of times on the wire.
-func (h *history) advance(part []Activity, fresh int) error {
-	sorted := slices.IsSortedFunc(part, func(a, b Activity) int { return a.Timestamp.Compare(b.Timestamp.Time) })
+// advance sets the next query after a part that brought something new. Other activities of the
+// same moment as the last one must not be missed, so that moment is asked for again. A moment
+// is one microsecond, the unit of times on the wire.
+func (h *history) advance(part []Activity) error {
 	switch {
-	case fresh == 0:
-		return errPageLoop(momentTooLong)
 	case part[0].Timestamp.IsZero():
 		return errPageLoop("an activity has no time that can be read: there may be more")
-	case !sorted:
+	case !slices.IsSortedFunc(part, func(a, b Activity) int { return a.Timestamp.Compare(b.Timestamp.Time) }):
 		return errPageLoop("the activities do not begin with the oldest: there may be more")
 	}
-	last := part[len(part)-1].Timestamp.Time
-	after := last.Truncate(time.Microsecond).Add(-time.Microsecond)
+	moment := part[len(part)-1].Timestamp.Truncate(time.Microsecond)
+	after := moment.Add(-time.Microsecond)
 	known, count := make(map[string]int), 0
 	for _, activity := range part {
 		if !activity.Timestamp.Before(after) {
 			known[activityKey(&activity)]++
 		}
-		if !activity.Timestamp.Before(last.Truncate(time.Microsecond)) { // what is before comes again from an inclusive service alone
+		if !activity.Timestamp.Before(moment) { // what is before comes again from an inclusive service alone
 			count++
 		}
 	}
 	if h.known != nil && !after.After(h.next.After) && count <= h.count {
 		return errPageLoop("the same moment comes again and again")
 	}
-	h.known, h.count = known, count
-	h.next.After = after
+	h.known, h.count, h.next.After = known, count, after
 	return nil
 }
 

@@ -83,8 +83,14 @@ func (s *DocumentsService) SendOutcome(ctx context.Context, id DocumentID, left 
 	case doc.ObjectID == "":
 		return SendUnclear, nil // without it there are no activities
 	}
-	begins, known := false, true
-	for activity, err := range s.AllActivities(ctx, doc.ObjectID, ListActivitiesParams{}, opts...) {
+	return s.pastOfDraft(ctx, doc.ObjectID, opts)
+}
+
+// pastOfDraft looks whether a draft was sent before. That it was not sent is certain only if
+// its activities are all there, from the creation on, and all known.
+func (s *DocumentsService) pastOfDraft(ctx context.Context, id ObjectID, opts []CallOption) (SendOutcome, error) {
+	created, strange := false, false
+	for activity, err := range s.AllActivities(ctx, id, ListActivitiesParams{}, opts...) {
 		if err != nil {
 			return "", err
 		}
@@ -92,12 +98,12 @@ func (s *DocumentsService) SendOutcome(ctx context.Context, id DocumentID, left 
 		case strings.Contains(name, activitySent):
 			return SendUndone, nil
 		case name == activityCreated:
-			begins = true
-		default:
-			known = known && slices.Contains(harmlessActivities, name)
+			created = true
+		case !slices.Contains(harmlessActivities, name):
+			strange = true
 		}
 	}
-	if begins && known {
+	if created && !strange {
 		return SendNotApplied, nil
 	}
 	return SendUnclear, nil
