@@ -87,14 +87,13 @@ func (c OAuthConfig) Connect(ctx context.Context, store TokenStore, account stri
 	if err != nil {
 		return nil, err
 	}
-	switch err := save(ctx, op, store, account, token); {
-	case err == nil:
-		return auth, nil
-	case errors.Is(err, ErrTokenNotPersisted):
+	if err := save(ctx, op, store, account, token); err != nil {
+		if !errors.Is(err, ErrTokenNotPersisted) {
+			err = pairLost(op, err) // whatever the reason of the store, a person has authorized in vain
+		}
 		return nil, err
-	default: // whatever the reason of the store, a person has authorized in vain
-		return nil, &Error{Op: op, Message: "authorize again", kinds: []error{ErrTokenNotPersisted}, cause: err}
 	}
+	return auth, nil
 }
 
 // Login authorizes a program that runs on a person's own machine. It listens for the

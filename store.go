@@ -107,38 +107,53 @@ func SaveToken(ctx context.Context, store TokenStore, account string, token *oau
 	return save(ctx, op, store, account, token)
 }
 
-// save puts a pair into a store, on behalf of op.
+// save puts a pair into a store, on behalf of op. A store that reports a failure may have
+// saved the pair all the same, and another program may have renewed it since: then the pair
+// is spent, and the one that has taken its place is kept.
 func save(ctx context.Context, op string, store TokenStore, account string, token *oauth2.Token) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveLimit)
 	defer cancel()
 	begun := time.Now()
-	var before, replaced *oauth2.Token // what was there at the last try, because a store may quote it, and what the pair was last to replace
-	arrived := false                   // the store has shown the pair, although it has reported a failure
+	var (
+		arrived  bool          // the store has shown the pair after a failure
+		stored   *oauth2.Token // what was there at the last try: the store may quote it
+		replaced *oauth2.Token // what the pair was last to replace
+	)
 	for try := 1; ; try++ {
 		next := token
 		kept, err := store.Update(ctx, account, func(current *oauth2.Token) (*oauth2.Token, error) {
-			before = cloneToken(current)
-			if arrived && current != nil && !samePair(current, replaced) {
-				next = before // the pair, or the one that it was renewed to since: the pair is spent then
-			} else if !samePair(current, token) {
-				replaced = before // as well if the pair was there and was lost again
+			stored = cloneToken(current)
+			switch {
+			case arrived && stored != nil && !samePair(stored, replaced):
+				next = stored // the pair, or its successor
+			case !samePair(stored, token):
+				replaced = stored // as well if the pair was there and was lost again
 			}
 			return next, nil
 		})
-		switch {
-		case err == nil && samePair(kept, next):
-			return nil
-		case err == nil:
+		if err == nil {
+			if samePair(kept, next) {
+				return nil
+			}
 			err = errors.New("the store has not kept the pair")
-		case errors.Is(err, ErrInvalidArgument):
-			return concealed(err, textsOf(token, before)...)
 		}
-		hopeless := errors.Is(err, ErrTokenStoreCorrupt) || time.Since(begun) >= saveTime
-		arrived = arrived || !hopeless && shows(ctx, store, account, token)
-		if hopeless || sleep(ctx, retry.Backoff(try, defaultBaseDelay, maxSaveDelay)) != nil {
-			return &Error{Op: op, Message: "authorize again", kinds: []error{ErrTokenNotPersisted}, cause: concealed(err, textsOf(token, before)...)}
+		err = concealed(err, textsOf(token, stored)...)
+		switch {
+		case errors.Is(err, ErrInvalidArgument):
+			return err
+		case errors.Is(err, ErrTokenStoreCorrupt), time.Since(begun) >= saveTime:
+			return pairLost(op, err)
+		}
+		arrived = arrived || shows(ctx, store, account, token)
+		if sleep(ctx, retry.Backoff(try, defaultBaseDelay, maxSaveDelay)) != nil {
+			return pairLost(op, err)
 		}
 	}
+}
+
+// pairLost is the error of a new pair that could not be saved, and that nobody else has.
+func pairLost(op string, cause error) error {
+	return &Error{Op: op, Message: "authorize again", kinds: []error{ErrTokenNotPersisted}, cause: cause}
 }
 
 // shows reports whether a store shows a pair. It waits for that as long as failed saves are
