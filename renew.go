@@ -44,6 +44,7 @@ type storeAuth struct {
 	// Used only by the flight, of which there is one at a time.
 	refusedPair digest                        // the pair whose refresh token the endpoint declared invalid
 	seen        []secret.Value[*oauth2.Token] // the pairs that the store has shown to this flight
+	posted      bool                          // this flight has sent a refresh token to the endpoint
 	saved       bool                          // this flight has saved a pair that the endpoint has issued
 	loggedLevel slog.Level                    // of the failure that was logged last
 	loggedAt    time.Time                     // zero if a renewal has succeeded since
@@ -109,30 +110,23 @@ func (a *storeAuth) found(token *oauth2.Token) bool {
 // put it there. Otherwise it replaces the pair.
 func (a *storeAuth) renew(rejected digest) (fresh, spare *oauth2.Token, err error) {
 	defer a.end()
-	posted, begun := false, time.Now()
-	a.saved, err = false, errAbandoned() // which is logged if the store panics
+	begun := time.Now()
+	a.posted, a.saved, err = false, false, errAbandoned() // which is logged if the store panics
 	defer func() {
-		a.log(fresh, posted, time.Since(begun), err)
+		a.log(fresh, time.Since(begun), err)
 		a.seen = nil
 		a.saveAfter(firstSaveDelay)
 	}()
 	ctx, cancel := withAwakeTimeout(context.Background(), flightLimit)
 	defer cancel()
-	usable := func(token *oauth2.Token) bool {
-		return token.AccessToken != "" && digestOf(token.AccessToken) != rejected && (expiryStateOf(token) == notExpiring || token.RefreshToken == "")
-	}
-	var refused error
+	var refused error // by the endpoint, after which this looks at the store once more
 	for {
 		if a.unsaved() == nil {
-			stored, failure := a.store.Load(ctx, a.account)
-			if failure == nil && stored == nil {
-				failure = ErrNoToken
-			}
+			stored, failure := a.load(ctx)
 			if failure != nil {
-				return nil, nil, cmp.Or[error](refused, a.storeFailure(failure))
+				return nil, nil, cmp.Or(refused, failure)
 			}
-			a.recordSeen(stored)
-			if usable(stored) || a.paused(stored) {
+			if isUsable(stored, rejected) || a.paused(stored) {
 				return stored, nil, nil
 			}
 			if stored.AccessToken != "" {
@@ -143,20 +137,31 @@ func (a *storeAuth) renew(rejected digest) (fresh, spare *oauth2.Token, err erro
 				return nil, spare, cmp.Or(refused, unrenewable("the refresh token was refused before"))
 			}
 		}
-		pair, spent, failure := a.replace(ctx, usable)
-		posted = posted || spent != nil
-		if spent != nil && errors.Is(failure, ErrReauthorizationRequired) {
-			// The refresh token stays refused until the store changes. It may have
-			// changed already, because another program may have used the refresh token
-			// first. So look again, once.
-			a.refusedPair = pairDigest(spent)
-			if refused == nil {
-				refused = failure
-				continue
-			}
+		pair, failure := a.replace(ctx, rejected)
+		if refused == nil && a.posted && errors.Is(failure, ErrReauthorizationRequired) {
+			refused = failure // the store may have changed: another program may have used the refresh token first
+			continue
 		}
 		return pair, spare, failure
 	}
+}
+
+// isUsable reports whether a stored token can be sent as it is, and need not be renewed.
+func isUsable(stored *oauth2.Token, rejected digest) bool {
+	return stored.AccessToken != "" && digestOf(stored.AccessToken) != rejected && (expiryStateOf(stored) == notExpiring || stored.RefreshToken == "")
+}
+
+// load returns the pair in the store.
+func (a *storeAuth) load(ctx context.Context) (*oauth2.Token, error) {
+	stored, err := a.store.Load(ctx, a.account)
+	if err == nil && stored == nil {
+		err = ErrNoToken
+	}
+	if err != nil {
+		return nil, a.storeFailure(err)
+	}
+	a.recordSeen(stored)
+	return stored, nil
 }
 
 // failureLogInterval is how often a failure is logged that goes on.
@@ -164,7 +169,7 @@ const failureLogInterval = time.Minute
 
 // log logs how a renewal ended. A failure that comes again with every call is logged once
 // a minute.
-func (a *storeAuth) log(fresh *oauth2.Token, posted bool, took time.Duration, err error) {
+func (a *storeAuth) log(fresh *oauth2.Token, took time.Duration, err error) {
 	attrs := []slog.Attr{slog.Duration("took", took)}
 	if err != nil {
 		level, message := slog.LevelWarn, "revv: token not renewed"
@@ -186,7 +191,7 @@ func (a *storeAuth) log(fresh *oauth2.Token, posted bool, took time.Duration, er
 	switch {
 	case !a.saved:
 		a.logMessage(slog.LevelDebug, "revv: token read from the store", attrs...)
-	case posted:
+	case a.posted:
 		a.logMessage(slog.LevelInfo, "revv: token renewed", attrs...)
 	default: // by an earlier renewal, which could not save it
 		a.logMessage(slog.LevelInfo, "revv: renewed token saved", attrs...)
@@ -247,81 +252,88 @@ func (a *storeAuth) paused(stored *oauth2.Token) bool {
 	return digestOf(stored.AccessToken) == a.refusedFresh && time.Now().Before(a.pausedUntil) && expiryStateOf(stored) == notExpiring
 }
 
-// replace fetches a new pair and returns it once the store has saved it. spent is the
-// pair whose refresh token was sent to the endpoint, nil if none was. If the store fails
+// replace fetches a new pair and returns it once the store has saved it. If the store fails
 // to save a pair that the endpoint has issued, the pair is remembered and saving is tried
 // again, because the old pair is useless by then.
-func (a *storeAuth) replace(ctx context.Context, usable func(*oauth2.Token) bool) (fresh, spent *oauth2.Token, err error) {
+func (a *storeAuth) replace(ctx context.Context, rejected digest) (*oauth2.Token, error) {
 	var (
 		failure error     // why there is nothing to save
 		saving  *rotation // what the store is to save, nil if it has a usable pair
 	)
 	next := func(stored *oauth2.Token) (*oauth2.Token, error) {
-		if failure != nil {
-			return nil, failure // a store that calls twice must not spend a token twice
-		}
-		a.recordSeen(stored)
-		saving = a.unsaved()
-		if saving != nil && stored != nil && !saving.replaces(stored) {
-			forget(saving) // somebody else has saved a pair since
-			saving = nil
+		if failure == nil { // a store that calls twice must not spend a token twice
+			saving, failure = a.successor(ctx, stored, rejected)
 		}
 		switch {
-		case stored == nil: // removed: a pair that is not saved yet must not bring the account back
-			failure = a.storeFailure(ErrNoToken)
+		case failure != nil:
+			return nil, failure
 		case saving != nil:
 			return saving.to, nil
-		case usable(stored):
-			return stored, nil
-		case stored.RefreshToken == "":
-			failure = unrenewable("the store holds no refresh token")
-		default:
-			spent = cloneToken(stored) // the store may use its memory again
-			token, e := a.refresher.refresh(ctx, stored.RefreshToken)
-			if e == nil {
-				saving = &rotation{a, spent, token}
-				remember(saving)
-				return token, nil
-			}
-			failure = e
 		}
-		return nil, failure
+		return stored, nil
 	}
 	for try := 1; ; try++ {
 		saving = nil
-		fresh, err = a.store.Update(ctx, a.account, next)
+		fresh, err := a.store.Update(ctx, a.account, next)
 		switch {
 		case failure != nil:
-			return nil, spent, failure
+			return nil, failure
 		case err == nil && (fresh == nil || saving != nil && !samePair(fresh, saving.to)):
 			err = errors.New("the store has not kept the pair")
+		case err == nil && saving == nil:
+			return fresh, nil
 		case err == nil:
 			forget(saving)
-			if a.saved = saving != nil; a.saved {
-				fresh = unexpired(fresh)
+			a.saved = true
+			if expiryStateOf(fresh) == expired { // most likely the store has lost its zone; the 401 decides
+				fresh = cloneToken(fresh)
+				fresh.Expiry = time.Time{}
 			}
-			return fresh, spent, nil
+			return fresh, nil
 		}
 		waiting := cmp.Or(saving, a.unsaved()) // the store may have failed before it called next
 		if waiting == nil {
-			return nil, spent, a.storeFailure(err, spent)
+			return nil, a.storeFailure(err)
 		}
 		if try >= saveTries || sleep(ctx, retry.Backoff(try, defaultBaseDelay, defaultMaxDelay)) != nil {
 			e := a.storeFailure(err, waiting.from, waiting.to)
 			e.kinds = []error{ErrTokenNotPersisted}
-			return nil, spent, e
+			return nil, e
 		}
 	}
 }
 
-// unexpired takes an expiry in the past from a pair that has just been saved: most likely the
-// store has lost its zone, and the 401 decides. It helps the authenticator that has renewed it.
-func unexpired(pair *oauth2.Token) *oauth2.Token {
-	if expiryStateOf(pair) == expired {
-		pair = cloneToken(pair)
-		pair.Expiry = time.Time{}
+// successor returns the rotation that replaces the stored pair: one that is not saved yet, or
+// a new one from the endpoint. It returns nil if the stored pair is usable.
+func (a *storeAuth) successor(ctx context.Context, stored *oauth2.Token, rejected digest) (*rotation, error) {
+	a.recordSeen(stored)
+	if stored == nil { // removed: a pair that is not saved yet must not bring the account back
+		return nil, a.storeFailure(ErrNoToken)
 	}
-	return pair
+	if unsaved := a.unsaved(); unsaved != nil {
+		if unsaved.replaces(stored) {
+			return unsaved, nil
+		}
+		forget(unsaved) // somebody else has saved a pair since
+	}
+	if isUsable(stored, rejected) {
+		return nil, nil
+	}
+	if stored.RefreshToken == "" {
+		return nil, unrenewable("the store holds no refresh token")
+	}
+	a.posted = true
+	spent := cloneToken(stored) // the store may use its memory again
+	token, err := a.refresher.refresh(ctx, stored.RefreshToken)
+	if err != nil {
+		if errors.Is(err, ErrReauthorizationRequired) {
+			a.refusedPair = pairDigest(spent) // until the store changes
+		}
+		return nil, err
+	}
+	issued := &rotation{a, spent, token}
+	remember(issued)
+	return issued, nil
 }
 
 // recordSeen records a pair that the store has shown.
