@@ -25,42 +25,29 @@ type ShareParams struct {
 	Review     bool     // asks the recipients for a review
 }
 
-// The bodies of the calls that send. Only the name of the list differs; Share
-// spells its members in camelCase, as it was observed.
-type (
-	shareBody struct {
-		Collaborators []Person `json:"collaborators"`
-		IsReview      bool     `json:"isReview"`
-		Message       string   `json:"reviewerEmailMessage"`
-	}
-	signersBody struct {
-		Signers []Person `json:"signers"`
-		Message string   `json:"email_message"`
-	}
-	acceptorsBody struct {
-		Acceptors []Person `json:"acceptors"`
-		Message   string   `json:"email_message"`
-	}
-	approversBody struct {
-		Approvers []Person `json:"approvers"`
-		Message   string   `json:"email_message"`
-	}
-)
+// shareBody spells its members in camelCase, as it was observed.
+type shareBody struct {
+	Collaborators []Person `json:"collaborators"`
+	IsReview      bool     `json:"isReview"`
+	Message       string   `json:"reviewerEmailMessage"`
+}
 
 func (b shareBody) validate() (name, rule string) {
 	return validateSending(b.Collaborators, false, b.Message)
 }
 
-func (b signersBody) validate() (name, rule string) {
-	return validateSending(b.Signers, true, b.Message)
+// sendBody is the body of the other calls that send. Each has a list with a name of its own;
+// the other two are nil.
+type sendBody struct {
+	Signers   []Person `json:"signers,omitzero"`
+	Acceptors []Person `json:"acceptors,omitzero"`
+	Approvers []Person `json:"approvers,omitzero"`
+	Message   string   `json:"email_message"`
 }
 
-func (b acceptorsBody) validate() (name, rule string) {
-	return validateSending(b.Acceptors, false, b.Message)
-}
-
-func (b approversBody) validate() (name, rule string) {
-	return validateSending(b.Approvers, false, b.Message)
+func (b sendBody) validate() (name, rule string) {
+	people := append(append(b.Signers, b.Acceptors...), b.Approvers...) // two of them are nil
+	return validateSending(people, b.Signers != nil, b.Message)
 }
 
 // maxAddress is the longest mail address, in bytes (RFC 5321, section 4.5.3.1.3,
@@ -150,7 +137,7 @@ func (s *DocumentsService) Share(ctx context.Context, id DocumentID, params Shar
 // tolerates what it does not know may send it to nobody. Try it with addresses of your own
 // first (docs/live-account.md).
 func (s *DocumentsService) SendForESign(ctx context.Context, id DocumentID, params SendParams, opts ...CallOption) error {
-	return s.root().runOp(ctx, opSendForESign, input{id: numericID("id", int64(id)), body: signersBody{params.Recipients, params.Message}}, opts, decodeAcknowledgement)
+	return s.root().runOp(ctx, opSendForESign, input{id: numericID("id", int64(id)), body: sendBody{Signers: params.Recipients, Message: params.Message}}, opts, decodeAcknowledgement)
 }
 
 // SendForAcceptance sends a document to be accepted or rejected. Its errors, its class
@@ -159,7 +146,7 @@ func (s *DocumentsService) SendForESign(ctx context.Context, id DocumentID, para
 // fields are empty, because those who accept cannot fill them. The request was observed
 // in three clients.
 func (s *DocumentsService) SendForAcceptance(ctx context.Context, id DocumentID, params SendParams, opts ...CallOption) error {
-	return s.root().runOp(ctx, opSendForAcceptance, input{id: numericID("id", int64(id)), body: acceptorsBody{params.Recipients, params.Message}}, opts, decodeAcknowledgement)
+	return s.root().runOp(ctx, opSendForAcceptance, input{id: numericID("id", int64(id)), body: sendBody{Acceptors: params.Recipients, Message: params.Message}}, opts, decodeAcknowledgement)
 }
 
 // SendForApproval sends a document to people who approve or reject it. At least one
@@ -176,7 +163,7 @@ func (s *DocumentsService) SendForAcceptance(ctx context.Context, id DocumentID,
 // [DocumentsService.AllActivities] may (in the sandbox by DOCUMENT_SENT_FOR_APPROVAL and
 // DOCUMENT_APPROVED, stand-ins).
 func (s *DocumentsService) SendForApproval(ctx context.Context, id DocumentID, params SendParams, opts ...CallOption) error {
-	return s.root().runOp(ctx, opSendForApproval, input{id: numericID("id", int64(id)), body: approversBody{params.Recipients, params.Message}}, opts, decodeAcknowledgement)
+	return s.root().runOp(ctx, opSendForApproval, input{id: numericID("id", int64(id)), body: sendBody{Approvers: params.Recipients, Message: params.Message}}, opts, decodeAcknowledgement)
 }
 
 // Link is a magic link: permanent, public, and usable by everybody who has it. Printed,
