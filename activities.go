@@ -60,7 +60,7 @@ type activitiesQuery struct {
 	Limit int    `url:"limit,omitempty"`
 }
 
-func (q activitiesQuery) validate() (name, rule string) {
+func (q *activitiesQuery) validate() (name, rule string) {
 	if q.Limit < 0 {
 		return "Limit", "must not be negative"
 	}
@@ -76,7 +76,7 @@ func (s *DocumentsService) Activities(ctx context.Context, id ObjectID, params L
 		q.After = wireTime(params.After)
 	}
 	var list []Activity
-	err := s.root().fetchAny(ctx, opListActivities, input{id: segment{name: "id", text: string(id)}, query: q}, "", &list, opts)
+	err := s.root().fetchAny(ctx, opListActivities, input{id: segment{name: "id", text: string(id)}, query: &q}, "", &list, opts)
 	return list, err
 }
 

@@ -56,8 +56,9 @@ func numericID(name string, id int64) segment {
 	return s
 }
 
-// validator is implemented by parameters that have rules. validate returns the
-// name of the argument at fault and the rule that it breaks, or "".
+// validator is implemented by parameters that have rules. validate returns the name of the
+// argument at fault and the rule that it breaks, or "". Exported types have it by value,
+// because a program can pass one to Do.
 type validator interface {
 	validate() (name, rule string)
 }

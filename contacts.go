@@ -130,7 +130,7 @@ type contactQuery struct {
 	Email string `url:"email"`
 }
 
-func (q contactQuery) validate() (name, rule string) { return "email", addressRule(q.Email) }
+func (q *contactQuery) validate() (name, rule string) { return "email", addressRule(q.Email) }
 
 // GetByEmail reads the contact with an address. [ErrNotFound] if there is none;
 // [ErrConflict] if there are several, which was observed to be possible: then
@@ -141,7 +141,7 @@ func (q contactQuery) validate() (name, rule string) { return "email", addressRu
 // stand-in.
 func (s *ContactsService) GetByEmail(ctx context.Context, email string, opts ...CallOption) (*Contact, error) {
 	var found []Contact
-	if err := s.root().fetchAny(ctx, opGetContactByEmail, input{query: contactQuery{email}}, "Contacts", &found, opts); err != nil {
+	if err := s.root().fetchAny(ctx, opGetContactByEmail, input{query: &contactQuery{email}}, "Contacts", &found, opts); err != nil {
 		return nil, err
 	}
 	op := operations[opGetContactByEmail].name

@@ -260,7 +260,7 @@ type setFieldsBody struct {
 	Fields []FieldValue `json:"fields"`
 }
 
-func (b setFieldsBody) validate() (name, rule string) {
+func (b *setFieldsBody) validate() (name, rule string) {
 	if len(b.Fields) == 0 {
 		return "fields", "must not be empty"
 	}
@@ -292,7 +292,7 @@ func (b setFieldsBody) validate() (name, rule string) {
 // be a success that has written nothing. An idempotent write. Of two calls within a minute, a late
 // request of the first can win (docs/after-a-lost-answer.md). The route is a stand-in.
 func (s *DocumentsService) SetFields(ctx context.Context, id DocumentID, fields []FieldValue, opts ...CallOption) (*Document, error) {
-	return fetch[Document](ctx, s.root(), opSetFields, input{id: numericID("id", int64(id)), body: setFieldsBody{fields}}, "Document", opts)
+	return fetch[Document](ctx, s.root(), opSetFields, input{id: numericID("id", int64(id)), body: &setFieldsBody{fields}}, "Document", opts)
 }
 
 // CloneDocumentParams are the arguments of [DocumentsService.Clone].
@@ -314,7 +314,7 @@ type moveBody struct {
 	FolderID FolderID `json:"folder_id"`
 }
 
-func (b moveBody) validate() (name, rule string) {
+func (b *moveBody) validate() (name, rule string) {
 	if b.FolderID <= 0 {
 		return "folder", "must be positive"
 	}
@@ -328,5 +328,5 @@ func (b moveBody) validate() (name, rule string) {
 // the answer: a wrong shape can be a success that has moved nothing. An idempotent write. The
 // route is a stand-in.
 func (s *DocumentsService) Move(ctx context.Context, id DocumentID, folder FolderID, opts ...CallOption) (*Document, error) {
-	return fetch[Document](ctx, s.root(), opMoveDocument, input{id: numericID("id", int64(id)), body: moveBody{folder}}, "Document", opts)
+	return fetch[Document](ctx, s.root(), opMoveDocument, input{id: numericID("id", int64(id)), body: &moveBody{folder}}, "Document", opts)
 }

@@ -156,7 +156,7 @@ func (c OAuthConfig) Login(ctx context.Context, open func(authURL string) error)
 }
 
 // checkLogin checks what both Login and Handlers need.
-func (c OAuthConfig) checkLogin(r *refusals) {
+func (c *OAuthConfig) checkLogin(r *refusals) {
 	for _, arg := range []struct{ name, value string }{{"ClientID", c.ClientID}, {"ClientSecret", c.ClientSecret}} {
 		if arg.value == "" {
 			r.reject(arg.name, "must not be empty")

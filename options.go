@@ -257,7 +257,7 @@ const (
 	maxAttempts           = 10
 )
 
-func (p RetryPolicy) withDefaults(d RetryPolicy) RetryPolicy {
+func (p *RetryPolicy) withDefaults(d RetryPolicy) RetryPolicy {
 	return RetryPolicy{
 		MaxAttempts:   cmp.Or(p.MaxAttempts, d.MaxAttempts),
 		BaseDelay:     cmp.Or(p.BaseDelay, d.BaseDelay),

@@ -247,12 +247,12 @@ type routeTable []wire.Route // by opID
 
 // compile parses every route; an empty field takes its default. All bad fields
 // are reported at once.
-func (r Routes) compile() (routeTable, error) {
+func (r *Routes) compile() (routeTable, error) {
 	var (
 		table    = make(routeTable, opCount)
 		problems []error
 	)
-	given, defaults := reflect.ValueOf(r), reflect.ValueOf(DefaultRoutes())
+	given, defaults := reflect.ValueOf(*r), reflect.ValueOf(DefaultRoutes())
 	for id, op := range &operations {
 		text := cmp.Or(given.Field(id).String(), defaults.Field(id).String())
 		route, err := wire.ParseRoute(text, op.param)

@@ -32,7 +32,7 @@ type shareBody struct {
 	Message       string   `json:"reviewerEmailMessage"`
 }
 
-func (b shareBody) validate() (name, rule string) {
+func (b *shareBody) validate() (name, rule string) {
 	return validateSending(b.Collaborators, false, b.Message)
 }
 
@@ -45,7 +45,7 @@ type sendBody struct {
 	Message   string   `json:"email_message"`
 }
 
-func (b sendBody) validate() (name, rule string) {
+func (b *sendBody) validate() (name, rule string) {
 	people := append(append(b.Signers, b.Acceptors...), b.Approvers...) // two of them are nil
 	return validateSending(people, b.Signers != nil, b.Message)
 }
@@ -115,7 +115,7 @@ func addressRule(address string) string {
 // does not tell whether the document was shared. [DocumentsService.AllActivities] may (in
 // the sandbox by DOCUMENT_SHARED, a stand-in).
 func (s *DocumentsService) Share(ctx context.Context, id DocumentID, params ShareParams, opts ...CallOption) error {
-	return s.root().runOp(ctx, opShareDocument, input{id: numericID("id", int64(id)), body: shareBody{params.Recipients, params.Review, params.Message}}, opts, decodeAcknowledgement)
+	return s.root().runOp(ctx, opShareDocument, input{id: numericID("id", int64(id)), body: &shareBody{params.Recipients, params.Review, params.Message}}, opts, decodeAcknowledgement)
 }
 
 // SendForESign sends a document to be filled and signed. Recipients with different Orders
@@ -137,7 +137,7 @@ func (s *DocumentsService) Share(ctx context.Context, id DocumentID, params Shar
 // tolerates what it does not know may send it to nobody. Try it with addresses of your own
 // first (docs/live-account.md).
 func (s *DocumentsService) SendForESign(ctx context.Context, id DocumentID, params SendParams, opts ...CallOption) error {
-	return s.root().runOp(ctx, opSendForESign, input{id: numericID("id", int64(id)), body: sendBody{Signers: params.Recipients, Message: params.Message}}, opts, decodeAcknowledgement)
+	return s.root().runOp(ctx, opSendForESign, input{id: numericID("id", int64(id)), body: &sendBody{Signers: params.Recipients, Message: params.Message}}, opts, decodeAcknowledgement)
 }
 
 // SendForAcceptance sends a document to be accepted or rejected. Its errors, its class
@@ -146,7 +146,7 @@ func (s *DocumentsService) SendForESign(ctx context.Context, id DocumentID, para
 // fields are empty, because those who accept cannot fill them. The request was observed
 // in three clients.
 func (s *DocumentsService) SendForAcceptance(ctx context.Context, id DocumentID, params SendParams, opts ...CallOption) error {
-	return s.root().runOp(ctx, opSendForAcceptance, input{id: numericID("id", int64(id)), body: sendBody{Acceptors: params.Recipients, Message: params.Message}}, opts, decodeAcknowledgement)
+	return s.root().runOp(ctx, opSendForAcceptance, input{id: numericID("id", int64(id)), body: &sendBody{Acceptors: params.Recipients, Message: params.Message}}, opts, decodeAcknowledgement)
 }
 
 // SendForApproval sends a document to people who approve or reject it. At least one
@@ -163,7 +163,7 @@ func (s *DocumentsService) SendForAcceptance(ctx context.Context, id DocumentID,
 // [DocumentsService.AllActivities] may (in the sandbox by DOCUMENT_SENT_FOR_APPROVAL and
 // DOCUMENT_APPROVED, stand-ins).
 func (s *DocumentsService) SendForApproval(ctx context.Context, id DocumentID, params SendParams, opts ...CallOption) error {
-	return s.root().runOp(ctx, opSendForApproval, input{id: numericID("id", int64(id)), body: sendBody{Approvers: params.Recipients, Message: params.Message}}, opts, decodeAcknowledgement)
+	return s.root().runOp(ctx, opSendForApproval, input{id: numericID("id", int64(id)), body: &sendBody{Approvers: params.Recipients, Message: params.Message}}, opts, decodeAcknowledgement)
 }
 
 // Link is a magic link: permanent, public, and usable by everybody who has it. Printed,
@@ -203,7 +203,7 @@ type magicLinkBody struct {
 	ObjectType string   `json:"object_type"`
 }
 
-func (b magicLinkBody) validate() (name, rule string) {
+func (b *magicLinkBody) validate() (name, rule string) {
 	if err := wire.CheckSegment(string(b.ObjectID)); err != nil { // as where it stands in a path
 		return "id", err.Error()
 	}
@@ -217,7 +217,7 @@ func (b magicLinkBody) validate() (name, rule string) {
 // unknown ([ErrOutcomeUnknown]). Observed in four clients.
 func (s *DocumentsService) MagicLink(ctx context.Context, id ObjectID, opts ...CallOption) (Link, error) {
 	var link Link
-	in := input{body: magicLinkBody{id, "DOC"}}
+	in := input{body: &magicLinkBody{id, "DOC"}}
 	err := s.root().runOp(ctx, opCreateMagicLink, in, opts, func(body []byte) error {
 		if err := decodeInto(body, &link); err != nil {
 			return err
