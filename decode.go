@@ -63,16 +63,6 @@ func checkDenial(body []byte) error {
 	return nil
 }
 
-// complainingMember returns the name of a member with which an answer says that something is wrong.
-func complainingMember(body []byte) string {
-	for i, value := range wire.Select(body, errorMembers...) {
-		if value != nil && !isEmptyValue(value) {
-			return errorMembers[i]
-		}
-	}
-	return denyingMember(body)
-}
-
 // denyingMember returns the name of a member with which an answer says that it is no success.
 func denyingMember(body []byte) string {
 	for i, value := range wire.Select(body, successMembers...) {
@@ -369,7 +359,13 @@ func (c *complaint) Error() string {
 // denialIn is the complaint of an answer that complains although its status is a success, nil
 // if it does not.
 func denialIn(body []byte) *complaint {
-	denial := &complaint{key: complainingMember(body), denies: true}
+	denial := &complaint{key: denyingMember(body), denies: true}
+	for i, value := range wire.Select(body, errorMembers...) {
+		if value != nil && !isEmptyValue(value) {
+			denial.key = errorMembers[i]
+			break
+		}
+	}
 	if denial.key == "" {
 		return nil
 	}

@@ -136,14 +136,7 @@ func (e *DocumentEntry) decodeScanned(object []byte) error {
 type Tag string
 
 // UnmarshalJSON accepts {"name":"…"}, which was observed, a text, and null.
-func (t *Tag) UnmarshalJSON(data []byte) error {
-	name, ok := nameOf(data)
-	if !ok {
-		return typeMismatch(data, t)
-	}
-	*t = Tag(name)
-	return nil
-}
+func (t *Tag) UnmarshalJSON(data []byte) error { return unmarshalName(data, t) }
 
 // CreateDocumentParams are the arguments of [DocumentsService.Create].
 type CreateDocumentParams struct {

@@ -267,16 +267,18 @@ func rank(stage Stage) int {
 }
 
 // UnmarshalJSON accepts {"name":"Draft"}, which was observed, a bare "Draft", and null.
-func (s *Stage) UnmarshalJSON(data []byte) error {
+func (s *Stage) UnmarshalJSON(data []byte) error { return unmarshalName(data, s) }
+
+// unmarshalName reads {"name":"…"}, "…" or null.
+func unmarshalName[T ~string](data []byte, into *T) error {
 	name, ok := nameOf(data)
 	if !ok {
-		return typeMismatch(data, s)
+		return typeMismatch(data, into)
 	}
-	*s = Stage(name)
+	*into = T(name)
 	return nil
 }
 
-// nameOf reads {"name":"…"}, "…" or null.
 func nameOf(data []byte) (name string, ok bool) {
 	if wire.Kind(data) == '{' {
 		value, err := wire.Object(data, "name", jsonLimits)
