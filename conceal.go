@@ -71,11 +71,10 @@ func (p *prepared) secrets() []string {
 	for _, target := range p.targets {
 		secrets = appendAddress(secrets, target)
 	}
-	for _, values := range p.settings.query.Reveal() {
-		secrets = append(secrets, values...)
-	}
-	for _, values := range p.settings.path.Reveal() {
-		secrets = append(secrets, values...)
+	for _, given := range []valuesByKey{p.settings.query.Reveal(), p.settings.path.Reveal()} {
+		for _, values := range given {
+			secrets = append(secrets, values...)
+		}
 	}
 	for name, values := range p.settings.header.Reveal() {
 		if !slices.Contains(requestIDHeaders, name) { // which are there to be found again in logs

@@ -246,19 +246,19 @@ func (c *core) readSuccess(resp *http.Response, decode decoder) (retry.Outcome, 
 	}
 	defer c.buffers.Put(buffer)
 	body, err := readBody(resp, *buffer, maxJSON)
-	if err != nil {
-		if errors.Is(err, wire.ErrTooLarge) {
-			return retry.BodyUnusable, fmt.Errorf("%w: more than %d bytes of JSON", ErrResponseTooLarge, maxJSON)
-		}
-		if isCorrupt(err) {
-			return retry.BodyUnusable, malformed(err)
-		}
+	switch {
+	case err == nil:
+	case errors.Is(err, wire.ErrTooLarge):
+		return retry.BodyUnusable, fmt.Errorf("%w: more than %d bytes of JSON", ErrResponseTooLarge, maxJSON)
+	case isCorrupt(err):
+		return retry.BodyUnusable, malformed(err)
+	default:
 		return retry.BodyCut, err
 	}
-	if err := unexpectedContent(resp.Header.Get("Content-Type"), body); err != nil {
-		return retry.BodyUnusable, err
+	if err = unexpectedContent(resp.Header.Get("Content-Type"), body); err == nil {
+		err = decode(body)
 	}
-	if err := decode(body); err != nil {
+	if err != nil {
 		return retry.BodyUnusable, err
 	}
 	return retry.Success, nil

@@ -101,12 +101,7 @@ type looseBool bool
 // UnmarshalJSON reads anything that is not known to mean true as false: an odd value must
 // not make the whole document unreadable.
 func (m *looseBool) UnmarshalJSON(data []byte) error {
-	switch string(data) {
-	case "true", `"true"`, "1", `"1"`:
-		*m = true
-	default:
-		*m = false
-	}
+	*m = looseBool(slices.Contains([]string{"true", `"true"`, "1", `"1"`}, string(data)))
 	return nil
 }
 

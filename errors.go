@@ -246,11 +246,11 @@ func statusKind(status int) error {
 // Format prints the text of the error for every verb. Without it, %+v and %#v would print
 // the cause with all its fields.
 func (e *Error) Format(f fmt.State, verb rune) {
+	text := e.Error()
 	if verb == 'q' {
-		_, _ = io.WriteString(f, strconv.Quote(e.Error()))
-		return
+		text = strconv.Quote(text)
 	}
-	_, _ = io.WriteString(f, e.Error())
+	_, _ = io.WriteString(f, text)
 }
 
 // LogValue groups the fields for log/slog.
