@@ -95,21 +95,19 @@ func (a *storeAuth) sharesPairWith(other *storeAuth) bool {
 	return a.account == other.account && a.sharesStoreWith(other)
 }
 
-// sharesStoreWith reports whether two authenticators have the same store. If stores
-// cannot be compared, an authenticator shares its store only with itself.
+// sharesStoreWith reports whether two authenticators are known to have the same store, which
+// may have been opened twice or be wrapped for encryption. If stores cannot be compared, an
+// authenticator shares its store only with itself.
 func (a *storeAuth) sharesStoreWith(other *storeAuth) bool {
-	return a == other || sameStore(a.store, other.store)
-}
-
-// sameStore reports whether two stores are known to be the same one, which may have been
-// opened twice or be wrapped for encryption.
-func sameStore(a, b TokenStore) bool {
-	a, b = unwrapStore(a), unwrapStore(b)
-	if a, ok := a.(*FileStore); ok {
-		b, ok := b.(*FileStore)
-		return ok && a.sharesDirWith(b)
+	if a == other {
+		return true
 	}
-	return reflect.ValueOf(a).Comparable() && a == b // which panics only for two of one type
+	here, there := unwrapStore(a.store), unwrapStore(other.store)
+	if here, ok := here.(*FileStore); ok {
+		there, ok := there.(*FileStore)
+		return ok && here.sharesDirWith(there)
+	}
+	return reflect.ValueOf(here).Comparable() && here == there // which panics only for two of one type
 }
 
 func unwrapStore(store TokenStore) TokenStore {
