@@ -201,45 +201,37 @@ const (
 	opCount
 )
 
-// The placeholders that routes may carry.
-const (
-	paramNone     = ""
-	paramID       = "id"
-	paramDocNo    = "doc_no"
-	paramObjectID = "object_id"
-)
-
 // operations is the table of the API: operation → class, route, placeholder.
 //
 //nolint:gochecknoglobals // a constant table; Go has no constant structs
 var operations = [opCount]operation{
-	opCreateDocument:      {"Documents.Create", retry.Consequences, paramNone, "CreateDocument"},
-	opListDocuments:       {"Documents.List", retry.Read, paramNone, "ListDocuments"},
-	opListFolderContents:  {"Documents.List", retry.Read, paramID, "ListFolderContents"},
-	opGetDocument:         {"Documents.Get", retry.Read, paramID, "GetDocument"},
-	opGetDocumentByNumber: {"Documents.GetByNumber", retry.Read, paramDocNo, "GetDocumentByNumber"},
-	opSetFields:           {"Documents.SetFields", retry.Idempotent, paramID, "SetFields"},
-	opCloneDocument:       {"Documents.Clone", retry.Consequences, paramID, "CloneDocument"},
-	opListActivities:      {"Documents.Activities", retry.Read, paramObjectID, "ListActivities"},
-	opDownloadDocument:    {"Documents.Download", retry.Read, paramID, "DownloadDocument"},
-	opShareDocument:       {"Documents.Share", retry.Consequences, paramID, "ShareDocument"},
-	opSendForESign:        {"Documents.SendForESign", retry.Consequences, paramID, "SendForESign"},
-	opSendForAcceptance:   {"Documents.SendForAcceptance", retry.Consequences, paramID, "SendForAcceptance"},
-	opSendForApproval:     {"Documents.SendForApproval", retry.Consequences, paramID, "SendForApproval"},
-	opCreateMagicLink:     {"Documents.MagicLink", retry.Consequences, paramNone, "CreateMagicLink"},
-	opMoveDocument:        {"Documents.Move", retry.Idempotent, paramID, "MoveDocument"},
-	opListTemplates:       {"Templates.List", retry.Read, paramNone, "ListTemplates"},
-	opCreateFolder:        {"Folders.Create", retry.Consequences, paramNone, "CreateFolder"},
-	opListFolders:         {"Folders.List", retry.Read, paramNone, "ListFolders"},
-	opDeleteFolder:        {"Folders.Delete", retry.Deletion, paramID, "DeleteFolder"},
-	opUpsertContact:       {"Contacts.Upsert", retry.Consequences, paramNone, "UpsertContact"},
-	opListContacts:        {"Contacts.List", retry.Read, paramNone, "ListContacts"},
-	opGetContact:          {"Contacts.Get", retry.Read, paramID, "GetContact"},
-	opGetContactByEmail:   {"Contacts.GetByEmail", retry.Read, paramNone, "GetContactByEmail"},
-	opDeleteContact:       {"Contacts.Delete", retry.Deletion, paramID, "DeleteContact"},
-	opSubscribeWebhook:    {"Webhooks.Subscribe", retry.Consequences, paramNone, "SubscribeWebhook"},
-	opListWebhooks:        {"Webhooks.List", retry.Read, paramNone, "ListWebhooks"},
-	opUnsubscribeWebhook:  {"Webhooks.Unsubscribe", retry.Deletion, paramID, "UnsubscribeWebhook"},
+	opCreateDocument:      {"Documents.Create", retry.Consequences, "", "CreateDocument"},
+	opListDocuments:       {"Documents.List", retry.Read, "", "ListDocuments"},
+	opListFolderContents:  {"Documents.List", retry.Read, "id", "ListFolderContents"},
+	opGetDocument:         {"Documents.Get", retry.Read, "id", "GetDocument"},
+	opGetDocumentByNumber: {"Documents.GetByNumber", retry.Read, "doc_no", "GetDocumentByNumber"},
+	opSetFields:           {"Documents.SetFields", retry.Idempotent, "id", "SetFields"},
+	opCloneDocument:       {"Documents.Clone", retry.Consequences, "id", "CloneDocument"},
+	opListActivities:      {"Documents.Activities", retry.Read, "object_id", "ListActivities"},
+	opDownloadDocument:    {"Documents.Download", retry.Read, "id", "DownloadDocument"},
+	opShareDocument:       {"Documents.Share", retry.Consequences, "id", "ShareDocument"},
+	opSendForESign:        {"Documents.SendForESign", retry.Consequences, "id", "SendForESign"},
+	opSendForAcceptance:   {"Documents.SendForAcceptance", retry.Consequences, "id", "SendForAcceptance"},
+	opSendForApproval:     {"Documents.SendForApproval", retry.Consequences, "id", "SendForApproval"},
+	opCreateMagicLink:     {"Documents.MagicLink", retry.Consequences, "", "CreateMagicLink"},
+	opMoveDocument:        {"Documents.Move", retry.Idempotent, "id", "MoveDocument"},
+	opListTemplates:       {"Templates.List", retry.Read, "", "ListTemplates"},
+	opCreateFolder:        {"Folders.Create", retry.Consequences, "", "CreateFolder"},
+	opListFolders:         {"Folders.List", retry.Read, "", "ListFolders"},
+	opDeleteFolder:        {"Folders.Delete", retry.Deletion, "id", "DeleteFolder"},
+	opUpsertContact:       {"Contacts.Upsert", retry.Consequences, "", "UpsertContact"},
+	opListContacts:        {"Contacts.List", retry.Read, "", "ListContacts"},
+	opGetContact:          {"Contacts.Get", retry.Read, "id", "GetContact"},
+	opGetContactByEmail:   {"Contacts.GetByEmail", retry.Read, "", "GetContactByEmail"},
+	opDeleteContact:       {"Contacts.Delete", retry.Deletion, "id", "DeleteContact"},
+	opSubscribeWebhook:    {"Webhooks.Subscribe", retry.Consequences, "", "SubscribeWebhook"},
+	opListWebhooks:        {"Webhooks.List", retry.Read, "", "ListWebhooks"},
+	opUnsubscribeWebhook:  {"Webhooks.Unsubscribe", retry.Deletion, "id", "UnsubscribeWebhook"},
 }
 
 // routeTable is Routes after parsing: what a client expands per call.
