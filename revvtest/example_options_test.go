@@ -174,3 +174,22 @@ func ExampleWithRepeatedSends() {
 	fmt.Println(len(server.Outbox()), "mails to the tenant")
 	// Output: 2 mails to the tenant
 }
+
+// An application that its developer uses in a browser, with a sandbox beside it: a page of
+// another site that is open there gets no answer.
+func ExampleWithLocalOnly() {
+	server := revvtest.NewServer(nil, revvtest.WithLocalOnly())
+	defer server.Close()
+
+	for _, origin := range []string{"http://localhost:3000", "https://another-site.example.com"} {
+		r := httptest.NewRequest(http.MethodOptions, server.URL()+"/api/docs", nil)
+		r.Header.Set("Origin", origin)
+		r.Header.Set("Access-Control-Request-Method", http.MethodPost)
+		w := httptest.NewRecorder()
+		server.Handler().ServeHTTP(w, r)
+		fmt.Println(origin, w.Code)
+	}
+	// Output:
+	// http://localhost:3000 204
+	// https://another-site.example.com 403
+}
