@@ -39,9 +39,10 @@ var harmlessActivities = []string{
 
 // SendOutcome looks what has become of a request of [DocumentsService.SendForESign] or
 // [DocumentsService.SendForAcceptance] whose answer was lost ([MaybeApplied]), or which an
-// earlier run of the program may have made. It reads the document, and its activities if it
-// is a draft. It is not for [DocumentsService.SendForApproval] and [DocumentsService.Share],
-// which need not change the stage.
+// earlier run of the program may have made. It reads the document, its activities if it is a
+// draft, and the document once more if these show a sending. It is not for
+// [DocumentsService.SendForApproval] and [DocumentsService.Share], which need not change the
+// stage.
 //
 // left is the latest time at which the request can have left, by the clock of this
 // machine: when its call returned, or, if the program was killed meanwhile, the deadline
@@ -71,19 +72,36 @@ func (s *DocumentsService) SendOutcome(ctx context.Context, id DocumentID, left 
 	}
 	looked := time.Now() // what is read from here on was true then or later, however long the answer takes
 	doc, err := s.Get(ctx, id, opts...)
-	switch {
-	case err != nil:
+	if err != nil {
 		return "", err
-	case doc.Stage.Reached(StageSent):
-		return SendApplied, nil
-	case !doc.Stage.Is(StageDraft):
-		return SendUnclear, nil
-	case looked.Sub(left) < patience:
-		return SendPending, nil
-	case doc.ObjectID == "":
+	}
+	if outcome := outcomeByStage(doc); outcome != SendPending || looked.Sub(left) < patience {
+		return outcome, nil
+	}
+	if doc.ObjectID == "" {
 		return SendUnclear, nil // without it there are no activities
 	}
-	return s.pastOfDraft(ctx, doc.ObjectID, opts)
+	outcome, err := s.pastOfDraft(ctx, doc.ObjectID, opts)
+	if outcome == SendUndone { // or it was sent after it was read, by somebody else or late
+		if doc, err = s.Get(ctx, id, opts...); err != nil {
+			return "", err
+		}
+		if now := outcomeByStage(doc); now != SendPending {
+			outcome = now
+		}
+	}
+	return outcome, err
+}
+
+// outcomeByStage is what the stage of a document tells, SendPending if it is a draft.
+func outcomeByStage(doc *Document) SendOutcome {
+	switch {
+	case doc.Stage.Reached(StageSent):
+		return SendApplied
+	case !doc.Stage.Is(StageDraft):
+		return SendUnclear
+	}
+	return SendPending
 }
 
 // pastOfDraft looks whether a draft was sent before. That it was not sent is certain only if
