@@ -373,10 +373,11 @@ func suggestedName(disposition string) string {
 
 // DownloadFile writes the PDF of a document to a file with mode 0600. The file appears at
 // path only when it is whole and verified. An existing file is kept, with an error that
-// is [io/fs.ErrExist], unless [WithOverwrite] is given. Until then the data is in a file
-// .revv-*.part in the same folder. A program that is killed leaves that file behind:
-// nothing resumes it, and it can be removed. File and folder are synced to disk, which
-// takes longer than writing a small file; [DocumentsService.Download] does not do that.
+// is [io/fs.ErrExist], unless [WithOverwrite] is given; a directory, a link or a device is
+// never replaced ([ErrInvalidArgument]). Until then the data is in a file .revv-*.part in
+// the same folder. A program that is killed leaves that file behind: nothing resumes it, and
+// it can be removed. File and folder are synced to disk, which takes longer than writing a
+// small file; [DocumentsService.Download] does not do that.
 //
 // Errors, limits and what to check first are those of [DocumentsService.Download]:
 // [ErrTruncated], [ErrUnexpectedContent], 30 s without a byte for each attempt, and the
@@ -394,8 +395,8 @@ func (s *DocumentsService) DownloadFile(ctx context.Context, id DocumentID, path
 	case err != nil: // nothing is there, or making the file will say why
 	case !p.settings.overwrite:
 		return nil, &Error{Op: op, Message: "the file exists, and WithOverwrite was not given", cause: &fs.PathError{Op: "create", Path: path, Err: fs.ErrExist}}
-	case there.IsDir():
-		return nil, invalidArgument(op, "path", "must be the name of a file, and is the one of a directory")
+	case there.Mode().Type()&^fs.ModeIrregular != 0: // a program of root would put a file in the place of /dev/stdout
+		return nil, invalidArgument(op, "path", "must be the name of a file, and is that of a directory, a link or a device")
 	}
 	temp, err := os.CreateTemp(filepath.Dir(path), ".revv-*.part") // mode 0600
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -84,6 +85,32 @@ func TestDownloadFile_existingTarget(t *testing.T) {
 			assert.Len(t, entries, 1, "no temporary file is left")
 		})
 	}
+}
+
+// A link leads to a file that is meant to stay, and a device is none.
+func TestDownloadFile_whatIsNoFile_isNeverReplaced(t *testing.T) {
+	t.Parallel()
+	dir, err := os.MkdirTemp("", "") // whose name is short enough for a socket
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, os.RemoveAll(dir)) })
+	target, link, socket := filepath.Join(dir, "nda-1.pdf"), filepath.Join(dir, "nda.pdf"), filepath.Join(dir, "s")
+	require.NoError(t, os.WriteFile(target, []byte("signed in ink"), 0o600))
+	require.NoError(t, os.Symlink(target, link))
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "unix", socket)
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, listener.Close()) })
+	network := newSwitchboard(answering(http.StatusOK, pdf(500)))
+	for _, path := range []string{link, socket} {
+		before, err := os.Lstat(path)
+		require.NoError(t, err)
+		_, err = network.client(t).Documents.DownloadFile(t.Context(), 14, path, revv.WithOverwrite())
+		require.ErrorIs(t, err, revv.ErrInvalidArgument, path)
+		assert.Equal(t, "path", failure(t, err).Argument)
+		after, err := os.Lstat(path)
+		require.NoError(t, err)
+		assert.Equal(t, before.Mode(), after.Mode(), path)
+	}
+	assert.Zero(t, network.taken())
 }
 
 // Somebody else may take the name while the bytes come.

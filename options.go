@@ -416,7 +416,7 @@ func WithProgress(report func(done, total int64)) CallOption {
 	})
 }
 
-// WithOverwrite lets [DocumentsService.DownloadFile] replace an existing file. Other
+// WithOverwrite lets [DocumentsService.DownloadFile] replace an existing regular file. Other
 // calls ignore it.
 func WithOverwrite() CallOption {
 	return callOption(func(s *callSettings) { s.overwrite = true })
