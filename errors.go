@@ -126,7 +126,7 @@ type Error struct {
 	Message    string        // the service's text, or this package's reason
 	RequestID  string        // the service's id of the request, "" if it gave none
 	Attempts   int           // how many were made, including those that found no connection
-	RetryAfter time.Duration // how long the service asked to wait, 0 if it did not
+	RetryAfter time.Duration // how long the service asked to wait, of which a part may have passed; 0 if it did not
 
 	kinds     []error // sentinels that the status does not imply
 	cause     error
@@ -176,7 +176,7 @@ func (e *Error) details() string {
 		parts = append(parts, fmt.Sprintf("attempts: %d", e.Attempts))
 	}
 	if e.RetryAfter > 0 {
-		parts = append(parts, "retry after: "+e.RetryAfter.String())
+		parts = append(parts, "retry after: "+e.RetryAfter.Round(10*time.Millisecond).String())
 	}
 	if e.RequestID != "" {
 		parts = append(parts, "request id: "+e.RequestID)

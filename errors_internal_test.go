@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -58,4 +59,12 @@ func TestError_printsInEveryForm(t *testing.T) {
 	assert.Equal(t, "revv: X: 799", (&Error{Op: "X", StatusCode: 799}).Error())
 	assert.Equal(t, slog.KindGroup, err.LogValue().Kind())
 	assert.Equal(t, "<nil>", (*Error)(nil).LogValue().String())
+}
+
+// What is left of a wait has nanoseconds, which are nobody's business.
+func TestError_waitThatIsLeft_isRounded(t *testing.T) {
+	t.Parallel()
+	for wait, text := range map[time.Duration]string{59*time.Second + 999496913: "1m0s", 2 * time.Minute: "2m0s", 1234567890: "1.23s"} {
+		assert.Equal(t, "revv: Do: held back (retry after: "+text+")", (&Error{Op: "Do", Message: "held back", RetryAfter: wait}).Error())
+	}
 }

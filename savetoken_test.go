@@ -94,6 +94,7 @@ func TestSaveToken_storeIsCorrupt_isNotTriedAgain(t *testing.T) {
 		err := revv.SaveToken(w.Context(), w.ledger, tokenAccount, &w.first)
 		require.ErrorIs(w, err, revv.ErrTokenNotPersisted)
 		require.ErrorIs(w, err, revv.ErrTokenStoreCorrupt)
+		assert.Contains(w, err.Error(), "let the store forget the account", "to authorize again does not help")
 		assert.Zero(w, time.Since(start))
 	})
 }

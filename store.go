@@ -93,7 +93,9 @@ const (
 //
 // The error is [ErrInvalidArgument] without ctx, store, account or access token, or if
 // the store refuses the account. It is [ErrTokenNotPersisted] if the store still fails:
-// then the pair is lost, and a person has to authorize again.
+// then the pair is lost, and a person has to authorize again. If it is [ErrTokenStoreCorrupt]
+// as well, that fails in the same way until the store has forgotten the account, as with
+// [FileStore.Forget].
 func SaveToken(ctx context.Context, store TokenStore, account string, token *oauth2.Token) error {
 	const op = "SaveToken"
 	switch {
@@ -153,7 +155,11 @@ func save(ctx context.Context, op string, store TokenStore, account string, toke
 
 // pairLost is the error of a new pair that could not be saved, and that nobody else has.
 func pairLost(op string, cause error) error {
-	return &Error{Op: op, Message: "authorize again", kinds: []error{ErrTokenNotPersisted}, cause: cause}
+	message := "authorize again"
+	if errors.Is(cause, ErrTokenStoreCorrupt) {
+		message = "let the store forget the account, and authorize again"
+	}
+	return &Error{Op: op, Message: message, kinds: []error{ErrTokenNotPersisted}, cause: cause}
 }
 
 // shows reports whether a store shows a pair. It waits for that as long as failed saves are
