@@ -60,9 +60,15 @@ func checkTarget(text string) error {
 		return errors.New("must be https; http is for loopback addresses alone")
 	case u.Fragment != "":
 		return errors.New("must not contain a fragment")
+	case strings.Contains(text, " "):
+		return errors.New("must not contain a blank, which has to be escaped")
+	case !isPort(u):
+		return errPort
 	}
 	return nil
 }
+
+var errPort = errors.New("must have a port from 1 to 65535, or none")
 
 // isPort reports whether the port of a URL is valid or left out.
 func isPort(u *url.URL) bool {
@@ -91,7 +97,7 @@ func parseEndpoint(text string) (*url.URL, error) {
 	case u.RawPath != "":
 		return nil, errors.New("must not contain characters in its path that have to be escaped")
 	case !isPort(u):
-		return nil, errors.New("must have a port from 1 to 65535, or none")
+		return nil, errPort
 	}
 	u.Host = lowerASCII(u.Host)
 	return u, nil

@@ -261,6 +261,7 @@ func badParams() []badCall {
 		"": "must be an absolute URL", "example.com/hooks": "must be an absolute URL", "/hooks": "must be an absolute URL", "https://": "must be an absolute URL",
 		"mailto:ann@example.com": "must be an absolute URL", "http://example.com/hooks": "must be https", "ftp://example.com/hooks": "must be https",
 		"https://example.com/hooks#x": "must not contain a fragment", "https://example.com/\x7f": "must be an absolute URL",
+		"https://example.com/my hooks": "must not contain a blank", "https://example.com:0/hooks": "must have a port from 1 to 65535", "https://example.com:65536/hooks": "must have a port from 1 to 65535",
 	} {
 		calls = append(calls, badCall{"Webhooks.Subscribe", "URL", rule, subscribe(revv.SubscribeParams{Event: "X", URL: target})})
 	}

@@ -73,11 +73,13 @@ func TestParseProblem_lists_theFirstTextCounts(t *testing.T) {
 	} {
 		assert.Equal(t, want, parseProblem([]byte(body)), body)
 	}
-	nested := func(levels int) string {
-		return parseProblem([]byte(`{"errors":` + strings.Repeat(`{"a":`, levels) + `"x"` + strings.Repeat(`}`, levels) + `}`)).message
+	nested := func(levels int, before, after string) string {
+		return parseProblem([]byte(`{"errors":` + strings.Repeat(before, levels) + `"x"` + strings.Repeat(after, levels) + `}`)).message
 	}
-	assert.Equal(t, strings.Repeat("a: ", 7)+"x", nested(7))
-	assert.Empty(t, nested(8))
+	assert.Equal(t, strings.Repeat("a: ", 7)+"x", nested(7, `{"a":`, `}`))
+	assert.Empty(t, nested(8, `{"a":`, `}`))
+	assert.Equal(t, "x", nested(7, `[`, `]`))
+	assert.Empty(t, nested(8, `[`, `]`))
 }
 
 func TestReadProblem_whatIsNoJSON(t *testing.T) {
