@@ -210,7 +210,7 @@ func (a *storeAuth) settle(ctx context.Context) error {
 		problems []error
 		begun    = make(map[*storeAuth]bool)
 	)
-	save := func() {
+	saveWaiting := func() {
 		for _, other := range a.waiting() {
 			if begun[other] {
 				continue
@@ -229,12 +229,12 @@ func (a *storeAuth) settle(ctx context.Context) error {
 	for i, other := range renewing {
 		flights[i] = other.currentFlight()
 	}
-	save()
+	saveWaiting()
 	var late error
 	for _, f := range flights {
 		late = cmp.Or(late, f.settle(ctx))
 	}
-	save() // the pairs that those renewals could not save
+	saveWaiting() // the pairs that those renewals could not save
 	saves.Wait()
 	return errors.Join(append(problems, late)...)
 }
