@@ -217,6 +217,16 @@ func TestDo_answerThatIsIgnored_mayComplain(t *testing.T) {
 	require.ErrorIs(t, refusing.Do(t.Context(), http.MethodGet, "/api/x/send", nil, nil, revv.WithConsequences()), revv.ErrAppliedResponseUnreadable)
 }
 
+// A pointer to parameters of this package that points to nothing is a mistake of the program.
+func TestDo_parametersThatAreNil_areRefused(t *testing.T) {
+	t.Parallel()
+	for _, in := range []any{(*revv.SubscribeParams)(nil), (*revv.CreateDocumentParams)(nil), (*revv.ListDocumentsParams)(nil), (*revv.UpsertContactParams)(nil)} {
+		err := silent(t).client(t).Do(t.Context(), http.MethodPost, "/api/x", in, nil)
+		require.ErrorIs(t, err, revv.ErrInvalidArgument, "%T", in)
+		assert.Equal(t, "in", failure(t, err).Argument, "%T", in)
+	}
+}
+
 // A method says little of what a call does.
 func TestWithConsequences_anyMethod_isSentOnce(t *testing.T) {
 	t.Parallel()

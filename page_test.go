@@ -351,7 +351,8 @@ func TestAll_prefetch_isReachedAndNeverExceeded(t *testing.T) {
 	}
 }
 
-// A reader that is slower than the network does not make pages pile up.
+// While a page is read, those ahead of it are fetched, and a reader that is slower than the
+// network does not make pages pile up.
 func TestAll_slowReader_holdsTheNetworkBack(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -362,7 +363,7 @@ func TestAll_slowReader_holdsTheNetworkBack(t *testing.T) {
 			read++
 			synctest.Wait()
 			page := (read + 1) / 2
-			assert.LessOrEqual(t, len(l.Sent()), page+3, "while page %d is read", page)
+			assert.Len(t, l.Sent(), page+min(page, 3), "while page %d is read", page)
 		}
 		assert.Equal(t, 160, read)
 	})

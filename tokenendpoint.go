@@ -118,6 +118,13 @@ func (e *tokenEndpoint) read(ctx context.Context, resp *http.Response) tokenRepl
 		r.outcome = retry.Odd
 		return r
 	}
+	r.err.RetryAfter, r.hasRetryAfter = retry.ParseAfter(resp.Header.Get("Retry-After"), time.Now())
+	r.outcome = retry.OfStatus(resp.StatusCode, r.hasRetryAfter)
+	if resp.StatusCode >= 300 && resp.StatusCode <= 399 { // whatever it says beside that
+		_ = resp.Body.Close()
+		r.err.kinds = []error{ErrRedirected}
+		return r
+	}
 	var (
 		code  string
 		token *oauth2.Token
@@ -126,11 +133,7 @@ func (e *tokenEndpoint) read(ctx context.Context, resp *http.Response) tokenRepl
 	if err == nil {
 		code, token, err = parseToken(resp.Header.Get("Content-Type"), body)
 	}
-	r.err.RetryAfter, r.hasRetryAfter = retry.ParseAfter(resp.Header.Get("Retry-After"), time.Now())
-	r.outcome = retry.OfStatus(resp.StatusCode, r.hasRetryAfter)
 	switch {
-	case resp.StatusCode >= 300 && resp.StatusCode <= 399:
-		r.err.kinds = []error{ErrRedirected}
 	case code == codeInvalidGrant: // with any status
 		r.outcome, r.err.Code, r.err.kinds = retry.Refused, code, []error{ErrReauthorizationRequired}
 	case code != "":

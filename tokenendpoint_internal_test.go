@@ -51,6 +51,20 @@ func TestTokenEndpoint_everyRedirect_isRefused(t *testing.T) {
 	}
 }
 
+// A redirect is refused whatever comes behind it, and when.
+func TestTokenEndpoint_bodyOfARedirect_isNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	body, writer := io.Pipe()
+	defer writer.Close() //nolint:errcheck // a pipe has no error here
+	endpoint := endpointAnswering(http.StatusFound, "", nil)
+	endpoint.roundTrip = func(*http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: http.StatusFound, Header: http.Header{}, Body: body}, nil
+	}
+	require.ErrorIs(t, endpoint.post(t.Context(), nil, false).err, ErrRedirected)
+	_, err := writer.Write([]byte("{"))
+	require.ErrorIs(t, err, io.ErrClosedPipe)
+}
+
 // A member "error" is one where it says so, or where there is no token beside it.
 func TestParseToken_errorBesideAToken(t *testing.T) {
 	t.Parallel()

@@ -133,6 +133,8 @@ func TestTokens_storeHoldsNoRefreshToken_saysSo(t *testing.T) {
 		require.ErrorIs(w, err, revv.ErrReauthorizationRequired)
 		require.ErrorContains(w, err, "the store holds no refresh token")
 		assert.Empty(w, w.posts())
+		loads, updates, _ := w.ledger.counts()
+		assert.Equal(w, []int{2, 1}, []int{loads, updates}, "nobody can have used a token that is not there: the store is not looked at once more")
 	})
 }
 

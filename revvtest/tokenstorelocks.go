@@ -102,7 +102,7 @@ func checkAccountsIndependent(c *storeCheck) {
 // checkSlowRenewal finds leases and limits of some seconds. fn can take half a minute, which
 // would be too long for a test.
 func checkSlowRenewal(c *storeCheck) {
-	ctx, cancel := context.WithTimeout(c.Context(), c.patience)
+	ctx, cancel := context.WithTimeout(c.Context(), 4*c.patience)
 	defer cancel()
 	var waiter <-chan outcome
 	var early atomic.Bool
