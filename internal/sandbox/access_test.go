@@ -170,3 +170,21 @@ func TestWebhooks_sentOnceMore_isNoChangeOfStage(t *testing.T) {
 	}
 	assert.Len(t, a.Deliveries(), 1)
 }
+
+// What is done stands in the path of a link. A strict sandbox does not let a body contradict it.
+func TestLinks_bodyThatSaysSomethingElse_isRefusedUnlessLenient(t *testing.T) {
+	for _, link := range []struct{ list, does string }{{"acceptors", "accept"}, {"acceptors", "reject"}, {"approvers", "approve"}, {"approvers", "reject"}} {
+		for _, lenient := range []bool{false, true} {
+			for body, strictly := range map[string]int{
+				"": 200, "reason=no": 200, `{"reason":"no"}`: 200, "{}": 200,
+				"answer=reject": 400, "Reason=no": 400, `{"answer":"reject"}`: 400, "junk": 400, "%zz": 400,
+			} {
+				a := newAPI(t, func(o *sandbox.Options) { o.Lenient = lenient })
+				a.draft()
+				a.ok("POST", "/api/v2/doc-"+link.list+"/14", `{"`+link.list+`":[{"user_email":"s@example.com"}]}`)
+				status := a.do("POST", a.path(a.lastMail().Links[link.does]), body, "AccessToken", "").Code
+				assert.Equal(t, map[bool]int{false: strictly, true: 200}[lenient], status, "%s %q, lenient %v", link.does, body, lenient)
+			}
+		}
+	}
+}

@@ -126,20 +126,25 @@ func (a *account) refuseLink(token, reason string, roles ...role) error {
 	return a.refuse(l.document, l.role, p.Email, reason)
 }
 
-func (a *account) acceptByLink(c *call) (any, error) {
-	return a.replied(c, a.answerLink(c.param, nil, roleAcceptor), roleAcceptor)
-}
-
-func (a *account) rejectByLink(c *call) (any, error) {
-	return a.replied(c, a.refuseLink(c.param, reason(c), roleAcceptor), roleAcceptor)
-}
-
-func (a *account) approveByLink(c *call) (any, error) {
-	return a.replied(c, a.answerLink(c.param, nil, roleApprover), roleApprover)
-}
-
+func (a *account) acceptByLink(c *call) (any, error)  { return a.replyByLink(c, roleAcceptor, true) }
+func (a *account) rejectByLink(c *call) (any, error)  { return a.replyByLink(c, roleAcceptor, false) }
+func (a *account) approveByLink(c *call) (any, error) { return a.replyByLink(c, roleApprover, true) }
 func (a *account) disapproveByLink(c *call) (any, error) {
-	return a.replied(c, a.refuseLink(c.param, reason(c), roleApprover), roleApprover)
+	return a.replyByLink(c, roleApprover, false)
+}
+
+// replyByLink does what the path says. A strict sandbox refuses a body that says something
+// else, or something that nobody knows.
+func (a *account) replyByLink(c *call, r role, yes bool) (any, error) {
+	err := checkReason(c)
+	switch {
+	case err != nil:
+	case yes:
+		err = a.answerLink(c.param, nil, r)
+	default:
+		err = a.refuseLink(c.param, reason(c), r)
+	}
+	return a.replied(c, err, r)
 }
 
 // replied answers a program with the document, and a person, whose browser posts
@@ -181,6 +186,30 @@ func reason(c *call) string {
 	}
 	characters := []rune(strings.ToValidUTF8(text, ""))
 	return string(characters[:min(len(characters), most)])
+}
+
+// checkReason refuses a body with anything but a reason, unless the sandbox is lenient.
+func checkReason(c *call) error {
+	if c.sandbox.opts.Lenient || len(c.body) == 0 {
+		return nil
+	}
+	var members map[string]any
+	if json.Unmarshal(c.body, &members) != nil {
+		form, err := url.ParseQuery(string(c.body))
+		if err != nil {
+			return badRequest("the form is malformed")
+		}
+		members = make(map[string]any, len(form))
+		for name := range form {
+			members[name] = nil
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		if name != "reason" {
+			return badRequest("%.40q is not known here; what is done stands in the path, and only a reason can come with it", name)
+		}
+	}
+	return nil
 }
 
 // answerPage shows what is to be accepted or approved.
@@ -284,7 +313,7 @@ func (a *account) signForm(c *call) (any, error) {
 	switch form.Get("answer") {
 	case "decline":
 		err = a.refuse(l.document, roleSigner, p.Email, filled.Reason)
-	case "sign", "":
+	case "sign":
 		values, wrong := filled.read(form)
 		if wrong != nil && a.view(l).Open {
 			return a.signAnswer(a.view(l), filled, wrong), nil
@@ -301,11 +330,13 @@ func (a *account) signForm(c *call) (any, error) {
 	return a.donePage(l), nil
 }
 
-// knows refuses an input that the page does not have: who misspells "answer" would sign
-// where they meant to decline.
+// knows refuses an input that the page does not have, or has once: who misspells "answer", or
+// gives two, does not sign where they meant to decline.
 func (s *signing) knows(form url.Values) error {
 	for _, name := range slices.Sorted(maps.Keys(form)) {
 		switch {
+		case len(form[name]) > 1:
+			return badRequest("%.40q is given more than once", name)
 		case name == "answer", name == "name", name == "reason":
 		case slices.ContainsFunc(s.Inputs, func(in signInput) bool { return in.Input == name }):
 		default:

@@ -295,10 +295,16 @@ func TestSignPage(t *testing.T) {
 	assert.Contains(t, a.do("GET", link, "").Body.String(), "Nothing is left to do")
 
 	next := a.path(a.lastMail().Links["sign"])
-	for _, wrong := range []string{"action", "Answer", "field:Nobody", "field:"} { // else it is signed by who misspells the answer
-		status, body = post(next, url.Values{wrong: {"decline"}})
-		assert.Equal(t, http.StatusBadRequest, status, wrong)
-		assert.Contains(t, body, "no input of this page", wrong)
+	for reason, forms := range map[string][]url.Values{ // else it is signed by who misspells the answer
+		"no input of this page":   {{"action": {"decline"}}, {"answer": {"sign"}, "Reason": {"no"}}, {"answer": {"sign"}, "field:Nobody": {"x"}}, {"answer": {"sign"}, "field:": {"x"}}},
+		"more than once":          {{"answer": {"sign", "decline"}}},
+		"must be sign or decline": {{}, {"answer": {""}}, {"answer": {"no"}}, {"name": {"T"}}},
+	} {
+		for _, form := range forms {
+			status, body = post(next, form)
+			assert.Equal(t, http.StatusBadRequest, status, form)
+			assert.Contains(t, body, reason, form)
+		}
 	}
 	status, body = post(next, url.Values{"answer": {"decline"}, "reason": {"no"}})
 	assert.Equal(t, http.StatusOK, status)
