@@ -82,7 +82,12 @@ func settings() []*setting {
 		},
 		{
 			"state", "FILE", "", "keep everything in this file, so that it survives a restart",
-			func(c *config, value string) error { c.stateFile = value; return nil },
+			func(c *config, value string) error {
+				if c.stateFile = value; value == "" {
+					return errors.New("must be the name of a file; without the flag, nothing is kept")
+				}
+				return nil
+			},
 		},
 		{
 			"seed-data", "", "true", "begin with templates and contacts; -seed-data=false begins empty",

@@ -128,6 +128,7 @@ func TestConfig_badValues_nameTheFlagAndTheRule(t *testing.T) {
 		"-allow-host=*.example.com":          {"-allow-host: ", "without scheme and port"},
 		"-allow-host=a..b":                   {"-allow-host: ", "without scheme and port"},
 		"-allow-host=a/b":                    {"-allow-host: ", "without scheme and port"},
+		"-state=":                            {"-state: ", "the name of a file"},
 		"-seed=-1":                           {"-seed: ", "whole number from 0"},
 		"-seed-data=perhaps":                 {"-seed-data: ", "true or false"},
 		"-clock=yesterday":                   {"-clock: ", "2021-06-18T12:00:00Z"},

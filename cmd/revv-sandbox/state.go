@@ -45,6 +45,9 @@ func openState(ctx context.Context, name, path string, s *sandbox.Sandbox) (f *s
 			err = fmt.Errorf("%s: %w", name, err)
 		}
 	}()
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target // or a file with two names would have two locks, and a link would be replaced by a copy
+	}
 	f = &stateFile{name: name, path: path, sandbox: s}
 	if filelock.Supported {
 		ctx, cancel := context.WithTimeout(ctx, lockTimeout)

@@ -110,6 +110,29 @@ func TestState_whereItCannotBe_isNoticedAtTheStart(t *testing.T) {
 	require.ErrorContains(t, err, "REVV_SANDBOX_STATE: ")
 }
 
+// A file that is reached by two names is still one file.
+func TestState_behindALink_isTheSameFile(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows lets only some users make links")
+	}
+	dir := t.TempDir()
+	path, link := filepath.Join(dir, "state.json"), filepath.Join(dir, "link.json")
+	start(t, "-state", path).end()
+	require.NoError(t, os.Symlink("state.json", link))
+	first := start(t, "-state", link)
+	for _, name := range []string{path, link} {
+		require.ErrorContains(t, runRefused(t, "-state", name), "belongs to another sandbox", name)
+	}
+	first.login()
+	first.call("POST", "/api/docs", `{"template_id":23,"title":"Behind a link"}`)
+	first.end()
+	info, err := os.Lstat(link)
+	require.NoError(t, err)
+	assert.Equal(t, os.ModeSymlink, info.Mode().Type(), "the link is a link")
+	assert.Contains(t, read(t, path), "Behind a link")
+}
+
 // What could not be put in its place does not stay beside it: a disk that is full
 // would be fuller with every try, and the secret of the application is in it.
 func TestState_thatCannotBeSaved_leavesNothingBehind(t *testing.T) {

@@ -42,6 +42,9 @@ func (c *Console) folders(w http.ResponseWriter, r *http.Request, status int, na
 }
 
 func (c *Console) createFolder(w http.ResponseWriter, r *http.Request) error {
+	if err := onlyInputs(r, "name"); err != nil {
+		return err
+	}
 	name := strings.TrimSpace(r.PostFormValue("name"))
 	if problem := titleProblem(name); problem != "" {
 		return c.folders(w, r, http.StatusUnprocessableEntity, name, problem)
@@ -104,6 +107,9 @@ func (c *Console) template(r *http.Request) (sandbox.Template, error) {
 func (c *Console) createDocument(w http.ResponseWriter, r *http.Request) error {
 	t, err := c.template(r)
 	if err != nil {
+		return err
+	}
+	if err := onlyInputs(r, "title"); err != nil {
 		return err
 	}
 	title := strings.TrimSpace(r.PostFormValue("title"))

@@ -8,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"html/template"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/revv-go/revv/internal/sandbox"
@@ -153,4 +155,15 @@ func (c *Console) page(h handler) http.Handler {
 			c.problem(w, err)
 		}
 	})
+}
+
+// onlyInputs refuses a form with an input that the page does not have, or has once, and one
+// that is in the query, where nobody reads it.
+func onlyInputs(r *http.Request, names ...string) error {
+	for _, name := range slices.Sorted(maps.Keys(r.Form)) { // query and body
+		if len(r.Form[name]) > 1 || len(r.PostForm[name]) == 0 || !slices.Contains(names, name) {
+			return &sandbox.Problem{Status: http.StatusBadRequest, Message: fmt.Sprintf("%.40q: this form has, once each and in the body, %s. Nothing was changed.", name, strings.Join(names, ", "))}
+		}
+	}
+	return nil
 }

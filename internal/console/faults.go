@@ -103,6 +103,9 @@ func faultLabel(f sandbox.Fault) string {
 
 func (c *Console) addFault(w http.ResponseWriter, r *http.Request) error {
 	const most = 10_000
+	if err := onlyInputs(r, "preset", "operation", "times"); err != nil {
+		return err // a misspelt operation would be a fault of every call
+	}
 	form := faultForm{Preset: r.PostFormValue("preset"), Operation: r.PostFormValue("operation"), Times: r.PostFormValue("times")}
 	times, err := strconv.Atoi(form.Times)
 	if err != nil || times < 1 || times > most {

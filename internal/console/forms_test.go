@@ -312,6 +312,29 @@ func TestFaults(t *testing.T) {
 	assert.Empty(t, b.Sandbox().Faults())
 }
 
+// A program that misspells an operation must not get a fault of every call.
+func TestForms_inputThatIsNotThere_isRefused(t *testing.T) {
+	t.Parallel()
+	b := open(t)
+	folders := len(b.Sandbox().Folders())
+	for target, form := range map[string]url.Values{
+		"/faults":                         {"preset": {"error"}, "times": {"1"}, "operatoin": {"Documents.Get"}},
+		"/faults?operation=Documents.Get": {"preset": {"error"}, "times": {"1"}},
+		"/faults?times=2":                 {"preset": {"error"}, "times": {"1"}},
+		"/faults?":                        {"preset": {"error"}, "times": {"1"}, "operation": {"Documents.Get", "Documents.List"}},
+		"/folders":                        {"name": {"Leases"}, "parent": {"1"}},
+		"/templates/23/documents":         {"title": {"Lease"}, "folder": {"1"}},
+		"/templates/23/documents?title=Something": {},
+	} {
+		page := b.post(http.StatusBadRequest, target, form).Body.String()
+		checkHTML(t, target, page)
+		assert.Contains(t, page, "this form has", target)
+	}
+	assert.Empty(t, b.Sandbox().Faults())
+	assert.Empty(t, b.Sandbox().Documents())
+	assert.Len(t, b.Sandbox().Folders(), folders)
+}
+
 // Every preset is one that the sandbox takes, and is shown under its own name.
 func TestFaults_everyPreset(t *testing.T) {
 	t.Parallel()
