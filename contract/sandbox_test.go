@@ -375,6 +375,10 @@ func driveOAuth(t *testing.T) *recorder {
 	require.ErrorIs(t, err, revv.ErrReauthorizationRequired)
 	token, err := config.Exchange(t.Context(), back.Query().Get("code"), verifier)
 	require.NoError(t, err)
+	s.wrong(func() {
+		form := strings.Repeat("x", 2<<20)
+		require.Equal(t, http.StatusRequestEntityTooLarge, s.raw(t, http.MethodPost, "/oauth/token", form, "Content-Type", "application/x-www-form-urlencoded").StatusCode)
+	})
 
 	store := revv.NewMemoryStore()
 	require.NoError(t, revv.SaveToken(t.Context(), store, "acme", token))
@@ -409,15 +413,23 @@ func driveLogin(t *testing.T) *recorder {
 	return s.recorder
 }
 
-// driveSharedLinks accepts and rejects by the links of mails.
+// driveSharedLinks accepts, approves and rejects by the links of mails.
 func driveSharedLinks(t *testing.T) *recorder {
 	t.Helper()
 	s := newSandbox(t, "shared links")
 	client := s.Client()
-	for _, answer := range []string{"accept", "reject"} {
-		require.NoError(t, client.Documents.SendForAcceptance(t.Context(), s.AddDocument(ownTemplate, "Offer"), revv.SendParams{Recipients: people}))
+	for _, to := range []struct {
+		send   func(context.Context, revv.DocumentID, revv.SendParams, ...revv.CallOption) error
+		answer string
+	}{
+		{client.Documents.SendForAcceptance, "accept"},
+		{client.Documents.SendForAcceptance, "reject"},
+		{client.Documents.SendForApproval, "approve"},
+		{client.Documents.SendForApproval, "reject"},
+	} {
+		require.NoError(t, to.send(t.Context(), s.AddDocument(ownTemplate, "Offer"), revv.SendParams{Recipients: people}))
 		outbox := s.Outbox()
-		link, err := url.Parse(outbox[len(outbox)-1].Links[answer])
+		link, err := url.Parse(outbox[len(outbox)-1].Links[to.answer])
 		require.NoError(t, err)
 		require.Equal(t, http.StatusOK, s.raw(t, http.MethodPost, link.Path, "").StatusCode)
 		require.Equal(t, http.StatusConflict, s.raw(t, http.MethodPost, link.Path, "").StatusCode)
