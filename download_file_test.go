@@ -90,7 +90,7 @@ func TestDownloadFile_existingTarget(t *testing.T) {
 // A link leads to a file that is meant to stay, and a device is none.
 func TestDownloadFile_whatIsNoFile_isNeverReplaced(t *testing.T) {
 	t.Parallel()
-	dir, err := os.MkdirTemp("", "") // whose name is short enough for a socket
+	dir, err := os.MkdirTemp("", "") //nolint:usetesting // a socket needs a short name
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, os.RemoveAll(dir)) })
 	target, link, socket := filepath.Join(dir, "nda-1.pdf"), filepath.Join(dir, "nda.pdf"), filepath.Join(dir, "s")

@@ -182,7 +182,7 @@ func ExampleWithLocalOnly() {
 	defer server.Close()
 
 	for _, origin := range []string{"http://localhost:3000", "https://another-site.example.com"} {
-		r := httptest.NewRequest(http.MethodOptions, server.URL()+"/api/docs", nil)
+		r := httptest.NewRequest(http.MethodOptions, server.URL()+"/api/docs", http.NoBody)
 		r.Header.Set("Origin", origin)
 		r.Header.Set("Access-Control-Request-Method", http.MethodPost)
 		w := httptest.NewRecorder()

@@ -126,9 +126,18 @@ func (a *account) refuseLink(token, reason string, roles ...role) error {
 	return a.refuse(l.document, l.role, p.Email, reason)
 }
 
-func (a *account) acceptByLink(c *call) (any, error)  { return a.replyByLink(c, roleAcceptor, true) }
-func (a *account) rejectByLink(c *call) (any, error)  { return a.replyByLink(c, roleAcceptor, false) }
-func (a *account) approveByLink(c *call) (any, error) { return a.replyByLink(c, roleApprover, true) }
+func (a *account) acceptByLink(c *call) (any, error) {
+	return a.replyByLink(c, roleAcceptor, true)
+}
+
+func (a *account) rejectByLink(c *call) (any, error) {
+	return a.replyByLink(c, roleAcceptor, false)
+}
+
+func (a *account) approveByLink(c *call) (any, error) {
+	return a.replyByLink(c, roleApprover, true)
+}
+
 func (a *account) disapproveByLink(c *call) (any, error) {
 	return a.replyByLink(c, roleApprover, false)
 }
