@@ -352,7 +352,7 @@ type OAuthConfig struct { //nolint:recvcheck // the embedded methods have their 
 	ClientSecret string
 	RedirectURL  string          // exactly as registered
 	Endpoint     oauth2.Endpoint // from the function Endpoint, or as the settings of the account show it
-	HTTPClient   *http.Client    // for the token endpoint; nil means a default with timeouts
+	HTTPClient   *http.Client    // for the token endpoint, without the ResponseHeaderTimeout of an http.Transport; nil means a default with timeouts
 
 	// Logger receives what no call returns:
 	//

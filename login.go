@@ -303,14 +303,15 @@ func writePage(w http.ResponseWriter, status int, text string) {
 // error: [ErrForbidden] with StatusCode 0 if the person declined; an error with the code
 // of the authorization server if that sent one in place of an authorization code; else
 // that of [OAuthConfig.Exchange]. The exchange goes on if the browser leaves, because the
-// code is spent by then. If another account of Revv can be connected, see
+// code is spent by then, and the context of the request that done gets does not end with it,
+// because the pair has to be saved. If another account of Revv can be connected, see
 // [OAuthConfig.Authenticator].
 //
 // The authorization belongs to the browser that began it, and not to a user of the
 // application. If another user can sign in meanwhile, remember who called start,
 // and compare in done.
 //
-// The state is bound to a cookie. The browser has to open start at the host name of
+// The state is bound to a cookie and to the configuration. The browser has to open start at the host name of
 // RedirectURL, and a second start replaces the first. A callback is answered with 400,
 // and does not reach done, if its state is missing, wrong, used or more than ten minutes
 // old, or if its authorization was begun elsewhere or has been replaced by another.
@@ -369,10 +370,12 @@ func (l *webLogin) cookie(value string, age int) *http.Cookie {
 	}
 }
 
-// derive derives a secret from the cookie, for one purpose.
+// derive derives a secret from the cookie, for one purpose. What was begun with one
+// configuration does not end with another, whose endpoint would get the code and the secret.
 func (l *webLogin) derive(purpose, cookie string) string {
-	mac := hmac.New(sha256.New, []byte(l.config.ClientSecret))
-	_, _ = io.WriteString(mac, "revv login "+purpose+"\x00"+cookie)
+	c := &l.config
+	mac := hmac.New(sha256.New, []byte(c.ClientSecret))
+	_, _ = io.WriteString(mac, strings.Join([]string{"revv login " + purpose, cookie, c.ClientID, c.Endpoint.AuthURL, c.Endpoint.TokenURL, c.RedirectURL}, "\x00"))
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
@@ -422,7 +425,7 @@ func (l *webLogin) callback(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), exchangeLimit)
 	defer cancel()
 	token, err := answer.exchange(ctx, l.config, l.derive("verifier", cookies[0].Value))
-	l.done(w, r, token, err)
+	l.done(w, r.WithContext(context.WithoutCancel(r.Context())), token, err)
 }
 
 // refuse logs why a callback is refused. Whoever sent it is not told.
@@ -437,7 +440,7 @@ func (l *webLogin) refuse(r *http.Request, reason string) {
 func (l *webLogin) useState(cookie, state string) string {
 	nonce, err := base64.RawURLEncoding.DecodeString(cookie)
 	if err != nil || len(nonce) != 24 || !hmac.Equal([]byte(l.derive("state", cookie)), []byte(state)) {
-		return "the state is not that of the cookie: another authorization was begun since, or the client secret has changed"
+		return "the state is not that of the cookie: another authorization was begun since, or with another configuration"
 	}
 	now := time.Now()
 	started := time.Unix(int64(binary.BigEndian.Uint64(nonce[16:])), 0) //nolint:gosec // authenticated by the state

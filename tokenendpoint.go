@@ -46,12 +46,16 @@ func newTokenEndpoint(op string, c OAuthConfig) (*tokenEndpoint, error) {
 	if c.HTTPClient != nil && c.HTTPClient.Timeout > 0 {
 		e.limit = min(e.limit, c.HTTPClient.Timeout)
 	}
-	if c.HTTPClient != nil && c.HTTPClient.Transport != nil {
-		e.roundTrip = c.HTTPClient.Transport.RoundTrip
-		return e, nil
-	}
 	own := newTransport()
-	own.ResponseHeaderTimeout = 0 // e.limit is counted in another way, see withAwakeTimeout
+	if c.HTTPClient != nil && c.HTTPClient.Transport != nil {
+		given, ok := c.HTTPClient.Transport.(*http.Transport)
+		if !ok {
+			e.roundTrip = c.HTTPClient.Transport.RoundTrip
+			return e, nil
+		}
+		own = given.Clone()
+	}
+	own.ResponseHeaderTimeout = 0 // e.limit does not count while the program is frozen, see withAwakeTimeout
 	e.roundTrip, e.close = own.RoundTrip, own.CloseIdleConnections
 	return e, nil
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/http/httptrace"
 	"strconv"
 	"strings"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/oauth2"
 
 	"github.com/revv-go/revv/internal/retry"
 	"github.com/revv-go/revv/internal/secret"
@@ -275,4 +277,22 @@ func TestTokenEndpoint_tokenFromATransport_isTaken(t *testing.T) {
 		assert.Equal(t, want, reply.outcome, body)
 		assert.Equal(t, want == retry.Success, reply.err == nil, body)
 	}
+}
+
+// A program that was frozen while it waited reads the answer when it goes on. The limit of a
+// transport for the first byte of an answer runs on meanwhile.
+func TestTokenEndpoint_limitOfTheTransport_isNotApplied(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		<-time.After(100 * time.Millisecond)
+		_, _ = io.WriteString(w, `{"access_token":"a","token_type":"bearer"}`)
+	}))
+	t.Cleanup(server.Close)
+	given := &http.Transport{ResponseHeaderTimeout: time.Millisecond, DisableKeepAlives: true}
+	endpoint, err := newTokenEndpoint(opRefresh, OAuthConfig{Endpoint: oauth2.Endpoint{TokenURL: server.URL}, HTTPClient: &http.Client{Transport: given}})
+	require.NoError(t, err)
+	reply := endpoint.post(t.Context(), nil, false)
+	require.Nil(t, reply.err)
+	assert.Equal(t, "a", reply.token.AccessToken)
+	assert.Equal(t, time.Millisecond, given.ResponseHeaderTimeout, "that of the caller stays as it is")
 }

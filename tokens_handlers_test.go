@@ -34,7 +34,8 @@ func newWebReplica(t *testing.T, config revv.OAuthConfig) *webReplica {
 	t.Helper()
 	r := &webReplica{}
 	var err error
-	r.start, r.callback, err = config.Handlers(func(w http.ResponseWriter, _ *http.Request, token *oauth2.Token, err error) {
+	r.start, r.callback, err = config.Handlers(func(w http.ResponseWriter, req *http.Request, token *oauth2.Token, err error) {
+		assert.NoError(t, req.Context().Err(), "what saves the pair must not end with the browser")
 		r.mu.Lock()
 		r.ended = append(r.ended, loginOutcome{token, err})
 		r.mu.Unlock()
@@ -320,11 +321,19 @@ func TestHandlers_replicas_shareTheSecretAlone(t *testing.T) {
 	require.Len(t, a.forms, 1)
 	assert.Equal(t, asked.Get("code_challenge"), oauth2.S256ChallengeFromVerifier(a.forms[0].Get("code_verifier")))
 
-	config := a.config()
-	config.ClientSecret = "another secret"
-	stranger := newWebReplica(t, config)
-	cookie, asked = stranger.begin(t)
-	assertRefusedPage(t, one.back(t, http.MethodGet, grantedQuery(asked), cookie), "another application", asked.Get("state"))
+	for name, change := range map[string]func(*revv.OAuthConfig){
+		"another application":  func(c *revv.OAuthConfig) { c.ClientSecret = "another secret" },
+		"another client id":    func(c *revv.OAuthConfig) { c.ClientID = "another" },
+		"another endpoint":     func(c *revv.OAuthConfig) { c.Endpoint.TokenURL = "https://other.example.com/oauth/token" },
+		"another page":         func(c *revv.OAuthConfig) { c.Endpoint.AuthURL += "?org=other" },
+		"another redirect URL": func(c *revv.OAuthConfig) { c.RedirectURL += "/other" },
+	} {
+		config := a.config()
+		change(&config)
+		stranger := newWebReplica(t, config)
+		cookie, asked = stranger.begin(t)
+		assertRefusedPage(t, one.back(t, http.MethodGet, grantedQuery(asked), cookie), name, asked.Get("state"))
+	}
 	assert.Len(t, a.forms, 1)
 }
 

@@ -286,7 +286,7 @@ func TestLogger_isToldWhyACallbackWasRefused(t *testing.T) {
 			{"code=a-code", []*http.Cookie{cookie}, "the query is not that of a callback"},
 			{grantedQuery(asked), nil, "there is no cookie: the authorization was begun elsewhere, or at another host name, or is over"},
 			{grantedQuery(asked), []*http.Cookie{cookie, other}, "there are two cookies, and one is somebody else's"},
-			{grantedQuery(asked), []*http.Cookie{other}, "the state is not that of the cookie: another authorization was begun since, or the client secret has changed"},
+			{grantedQuery(asked), []*http.Cookie{other}, "the state is not that of the cookie: another authorization was begun since, or with another configuration"},
 			{grantedQuery(oldAsked), []*http.Cookie{old}, "the authorization was begun more than ten minutes ago, or the clocks of the replicas differ"},
 			{grantedQuery(asked), []*http.Cookie{cookie}, ""},
 			{grantedQuery(asked), []*http.Cookie{cookie}, "the state was used before"},
