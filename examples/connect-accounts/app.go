@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/hkdf"
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
@@ -35,12 +36,11 @@ type app struct {
 	clients map[string]customerClient
 }
 
-// customerClient is the client of a customer, with the digest of the access token that
-// was stored when it was made.
+// customerClient is the client of a customer, for one account in the store.
 type customerClient struct {
 	*revv.Client
 
-	token [sha256.Size]byte
+	account string
 }
 
 // newApp opens a replica. The tokens are sealed, and the cookies signed, with keys
@@ -121,7 +121,14 @@ func (a *app) connected(w http.ResponseWriter, r *http.Request, token *oauth2.To
 	case err != nil:
 		a.fail(w, customer, err)
 	default:
-		if err := revv.SaveToken(r.Context(), a.store, customer, token); err != nil {
+		// A name of its own: if the pair is that of another account, nothing that was begun
+		// in the old one, as a document that is sent by its id, goes on in the new one.
+		account := customer + "/" + rand.Text()
+		err := revv.SaveToken(r.Context(), a.store, account, token)
+		if err == nil {
+			err = a.database.connect(r.Context(), customer, account)
+		}
+		if err != nil {
 			a.fail(w, customer, err)
 			return
 		}
@@ -130,27 +137,26 @@ func (a *app) connected(w http.ResponseWriter, r *http.Request, token *oauth2.To
 }
 
 // clientOf returns the client of a customer's own account. The client is kept, so that
-// requests at the same time share one renewal, but only while its token is the one in the
-// store. A client uses a token as long as the service accepts it, and would not notice
-// that the customer has disconnected, or connected another account, at another replica.
+// requests at the same time share one renewal, but only while the customer is connected to
+// its account: a client uses a token as long as the service accepts it, and would not notice
+// that the customer has disconnected, or connected again, at another replica.
 func (a *app) clientOf(ctx context.Context, customer string) (*revv.Client, error) {
-	token, err := a.store.Load(ctx, customer)
+	account, err := a.database.connection(ctx, customer)
 	if err != nil {
 		return nil, err
 	}
-	digest := sha256.Sum256([]byte(token.AccessToken))
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if kept, ok := a.clients[customer]; ok && kept.token == digest {
+	if kept, ok := a.clients[customer]; ok && kept.account == account {
 		return kept.Client, nil
 	}
-	auth, err := a.config.Authenticator(a.store, customer)
+	auth, err := a.config.Authenticator(a.store, account)
 	if err != nil {
 		return nil, err
 	}
 	client, err := revv.NewClient(auth, append(a.options, revv.WithBaseURL(a.baseURL))...)
 	if err == nil {
-		a.clients[customer] = customerClient{client, digest}
+		a.clients[customer] = customerClient{client, account}
 	}
 	return client, err
 }
@@ -173,9 +179,11 @@ func (a *app) templates(w http.ResponseWriter, r *http.Request, customer string)
 	a.page(w, http.StatusOK, customer, "Your templates: "+strings.Join(titles, ", "))
 }
 
-// disconnect forgets the token of the customer.
+// disconnect forgets the token of the customer. The service still knows the authorization,
+// until the customer ends it there, and the webhooks of the account: an application that has
+// any ends them before.
 func (a *app) disconnect(w http.ResponseWriter, r *http.Request, customer string) {
-	if err := a.database.Forget(r.Context(), customer); err != nil {
+	if err := a.database.connect(r.Context(), customer, ""); err != nil {
 		a.fail(w, customer, err)
 		return
 	}
@@ -188,7 +196,7 @@ func (a *app) home(w http.ResponseWriter, r *http.Request) {
 		a.page(w, http.StatusOK, "", "Please sign in.")
 		return
 	}
-	switch _, err := a.store.Load(r.Context(), customer); {
+	switch _, err := a.database.connection(r.Context(), customer); {
 	case errors.Is(err, revv.ErrNoToken):
 		a.page(w, http.StatusOK, customer, "Your account is not connected.")
 	case err != nil:

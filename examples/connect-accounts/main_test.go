@@ -13,6 +13,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/revv-go/revv"
 )
 
 func environment(values map[string]string) func(string) string {
@@ -166,6 +168,35 @@ func TestShop_revokedAndConnectedAgain_isSeenByBothReplicas(t *testing.T) {
 	}
 }
 
+// The new pair may be that of another account of Revv, where the same id is another document.
+func TestShop_connectedAgain_nothingOfTheOldAccountGoesOn(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	b, err := s.connect(t.Context(), "acme")
+	require.NoError(t, err)
+	before, err := s.replicas[0].database.connection(t.Context(), "acme")
+	require.NoError(t, err)
+	old, err := s.replicas[0].clientOf(t.Context(), "acme")
+	require.NoError(t, err)
+	consent, err := b.do(t.Context(), http.MethodPost, s.url+"/connect")
+	require.NoError(t, err)
+	back, err := s.sandbox.Authorize(consent.location)
+	require.NoError(t, err)
+	require.NoError(t, b.expect(t.Context(), http.MethodGet, strings.TrimPrefix(back, s.url), http.StatusOK, "is connected"))
+
+	s.sandbox.ExpireTokens()
+	_, err = old.Webhooks.List(t.Context())
+	require.ErrorIs(t, err, revv.ErrNoToken, "it does not take the new pair")
+	for _, replica := range s.replicas {
+		client, err := replica.clientOf(t.Context(), "acme")
+		require.NoError(t, err)
+		_, err = client.Webhooks.List(t.Context())
+		require.NoError(t, err)
+	}
+	_, err = s.replicas[0].store.Load(t.Context(), before)
+	require.ErrorIs(t, err, revv.ErrNoToken)
+}
+
 // Whoever gets hold of the files has no token, and no customer is asked for
 // another's.
 func TestShop_filesHoldNoToken(t *testing.T) {
@@ -173,7 +204,9 @@ func TestShop_filesHoldNoToken(t *testing.T) {
 	s := newShop(t)
 	_, err := s.connect(t.Context(), "acme")
 	require.NoError(t, err)
-	token, err := s.replicas[0].store.Load(t.Context(), "acme")
+	account, err := s.replicas[0].database.connection(t.Context(), "acme")
+	require.NoError(t, err)
+	token, err := s.replicas[0].store.Load(t.Context(), account)
 	require.NoError(t, err)
 	files, err := filepath.Glob(s.database + "*")
 	require.NoError(t, err)
@@ -183,6 +216,6 @@ func TestShop_filesHoldNoToken(t *testing.T) {
 		assert.NotContains(t, string(content), token.AccessToken)
 		assert.NotContains(t, string(content), token.RefreshToken)
 	}
-	_, err = s.replicas[1].store.Load(t.Context(), "globex")
-	require.Error(t, err)
+	_, err = s.replicas[1].database.connection(t.Context(), "globex")
+	require.ErrorIs(t, err, revv.ErrNoToken)
 }

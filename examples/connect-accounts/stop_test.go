@@ -100,7 +100,9 @@ func (r *running) consent(t *testing.T) (back string) {
 func (r *running) stored(t *testing.T) string {
 	t.Helper()
 	a := r.open()
-	token, err := a.store.Load(t.Context(), "acme")
+	account, err := a.database.connection(t.Context(), "acme")
+	require.NoError(t, err)
+	token, err := a.store.Load(t.Context(), account)
 	require.NoError(t, err)
 	require.NoError(t, a.close())
 	return token.RefreshToken

@@ -56,7 +56,7 @@ func openStore(ctx context.Context, path string) (*sqliteStore, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := db.ExecContext(ctx, schema); err != nil {
+	if _, err := db.ExecContext(ctx, schema+connectionsSchema); err != nil {
 		return nil, errors.Join(fmt.Errorf("prepare %s: %w", path, err), db.Close())
 	}
 	return &sqliteStore{db}, nil
