@@ -99,9 +99,6 @@ func (c *core) prepare(ctx context.Context, call *call, opts []CallOption) (*pre
 	}
 	for _, in := range []any{call.input.query, call.input.body} {
 		if v, ok := in.(validator); ok {
-			if isNil(v) { // only Do can be given one
-				return nil, invalidArgument(call.name, "in", "must not be a nil pointer")
-			}
 			if name, rule := v.validate(); rule != "" {
 				return nil, invalidArgument(call.name, name, rule)
 			}

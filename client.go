@@ -210,8 +210,7 @@ func (c *Client) Settle(ctx context.Context) error {
 //
 // The error is [ErrInvalidArgument], before anything is sent, if method and path are no
 // route, if method is TRACE or CONNECT, to which no token belongs, if in is a reader that does
-// not encode itself, or a nil pointer to parameters of this package, or if out is not a pointer
-// or is nil. If out is given, an empty answer is [ErrEmptyResponse], and null for a struct
+// not encode itself or a nil pointer, or if out is not a pointer or is nil. If out is given, an empty answer is [ErrEmptyResponse], and null for a struct
 // [ErrMalformedResponse]. A DELETE that is answered with 404 after an attempt whose
 // outcome is not known has succeeded, and leaves out unchanged.
 func (c *Client) Do(ctx context.Context, method, path string, in, out any, opts ...CallOption) error {
@@ -227,6 +226,8 @@ func (c *Client) Do(ctx context.Context, method, path string, in, out any, opts 
 		call.input.refused = invalidArgument(opDo, "method", "must be capital letters, as GET, and not TRACE or CONNECT")
 	case err != nil:
 		call.input.refused = invalidArgument(opDo, "path", strings.TrimPrefix(err.Error(), "the path ")) // which does not repeat it
+	case in != nil && isNil(in):
+		call.input.refused = invalidArgument(opDo, "in", "must not be a nil pointer; json.RawMessage(\"null\") is null")
 	case isStream(in):
 		call.input.refused = invalidArgument(opDo, "in", "must be a value for encoding/json, or JSON as []byte: what can be read once cannot be sent again")
 	case out != nil && !isTarget(out):
@@ -286,9 +287,9 @@ func classOf(method string) retry.Class {
 // access token. After a 401 it renews the token and repeats the request, twice at most,
 // if it can get the body again ([http.Request.GetBody]). It repeats nothing else and
 // follows no redirects. A URL that is not the base URL or below it is
-// [ErrInvalidArgument], and so are TRACE and CONNECT. Other credentials, cookies and idempotency keys of a request are
-// removed. The client's middleware, limiter, logger, timeouts, headers and query
-// parameters are not applied.
+// [ErrInvalidArgument], and so are TRACE and CONNECT. Other credentials, cookies and
+// idempotency keys of a request are removed. The client's middleware, limiter, logger,
+// timeouts, headers and query parameters are not applied.
 //
 // If a renewal fails, the request that began it returns the 401 with a nil error, and
 // later requests return the error of the renewal. As with any [http.Client], errors are a

@@ -217,10 +217,10 @@ func TestDo_answerThatIsIgnored_mayComplain(t *testing.T) {
 	require.ErrorIs(t, refusing.Do(t.Context(), http.MethodGet, "/api/x/send", nil, nil, revv.WithConsequences()), revv.ErrAppliedResponseUnreadable)
 }
 
-// A pointer to parameters of this package that points to nothing is a mistake of the program.
-func TestDo_parametersThatAreNil_areRefused(t *testing.T) {
+// A pointer that points to nothing is a mistake of the program.
+func TestDo_nilPointer_isRefused(t *testing.T) {
 	t.Parallel()
-	for _, in := range []any{(*revv.SubscribeParams)(nil), (*revv.CreateDocumentParams)(nil), (*revv.ListDocumentsParams)(nil), (*revv.UpsertContactParams)(nil)} {
+	for _, in := range []any{(*revv.SubscribeParams)(nil), (*revv.CreateDocumentParams)(nil), (*revv.ListDocumentsParams)(nil), (*revv.SendParams)(nil), (*price)(nil)} {
 		err := silent(t).client(t).Do(t.Context(), http.MethodPost, "/api/x", in, nil)
 		require.ErrorIs(t, err, revv.ErrInvalidArgument, "%T", in)
 		assert.Equal(t, "in", failure(t, err).Argument, "%T", in)

@@ -373,8 +373,8 @@ func suggestedName(disposition string) string {
 
 // DownloadFile writes the PDF of a document to a file with mode 0600. The file appears at
 // path only when it is whole and verified. An existing file is kept, with an error that
-// is [io/fs.ErrExist], unless [WithOverwrite] is given; a directory, a link or a device is
-// never replaced ([ErrInvalidArgument]). Until then the data is in a file .revv-*.part in
+// is [io/fs.ErrExist], unless [WithOverwrite] is given; with it, what is no file, as a
+// directory, a link or a device, is [ErrInvalidArgument]. Until then the data is in a file .revv-*.part in
 // the same folder. A program that is killed leaves that file behind: nothing resumes it, and
 // it can be removed. File and folder are synced to disk, which takes longer than writing a
 // small file; [DocumentsService.Download] does not do that.
@@ -396,7 +396,7 @@ func (s *DocumentsService) DownloadFile(ctx context.Context, id DocumentID, path
 	case !p.settings.overwrite:
 		return nil, &Error{Op: op, Message: "the file exists, and WithOverwrite was not given", cause: &fs.PathError{Op: "create", Path: path, Err: fs.ErrExist}}
 	case there.Mode().Type()&^fs.ModeIrregular != 0: // a program of root would put a file in the place of /dev/stdout
-		return nil, invalidArgument(op, "path", "must be the name of a file, and is that of a directory, a link or a device")
+		return nil, invalidArgument(op, "path", "must be the name of a file, and is that of a directory, a link, a device or the like")
 	}
 	temp, err := os.CreateTemp(filepath.Dir(path), ".revv-*.part") // mode 0600
 	if err != nil {

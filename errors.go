@@ -1,6 +1,7 @@
 package revv
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -176,7 +177,7 @@ func (e *Error) details() string {
 		parts = append(parts, fmt.Sprintf("attempts: %d", e.Attempts))
 	}
 	if e.RetryAfter > 0 {
-		parts = append(parts, "retry after: "+e.RetryAfter.Round(10*time.Millisecond).String())
+		parts = append(parts, "retry after: "+cmp.Or(e.RetryAfter.Round(10*time.Millisecond), e.RetryAfter).String())
 	}
 	if e.RequestID != "" {
 		parts = append(parts, "request id: "+e.RequestID)

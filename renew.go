@@ -314,7 +314,8 @@ func (a *storeAuth) successor(ctx context.Context, stored *oauth2.Token, rejecte
 		if unsaved.replaces(stored) {
 			return unsaved, nil
 		}
-		forget(unsaved) // somebody else has saved a pair since
+		forget(unsaved)                          // somebody else has saved a pair since
+		a.refusedPair = pairDigest(unsaved.from) // is spent, should the store show it again
 	}
 	if isUsable(stored, rejected) {
 		return nil, nil

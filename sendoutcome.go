@@ -39,8 +39,8 @@ var harmlessActivities = []string{
 
 // SendOutcome looks what has become of a request of [DocumentsService.SendForESign] or
 // [DocumentsService.SendForAcceptance] whose answer was lost ([MaybeApplied]), or which an
-// earlier run of the program may have made. It reads the document, its activities if it is a
-// draft, and the document once more if these show a sending. It is not for
+// earlier run of the program may have made. It reads the document; if that is a draft and
+// patience has passed, its activities, and the document once more. It is not for
 // [DocumentsService.SendForApproval] and [DocumentsService.Share], which need not change the
 // stage.
 //
@@ -82,7 +82,7 @@ func (s *DocumentsService) SendOutcome(ctx context.Context, id DocumentID, left 
 		return SendUnclear, nil // without it there are no activities
 	}
 	outcome, err := s.pastOfDraft(ctx, doc.ObjectID, opts)
-	if outcome == SendUndone { // or it was sent after it was read, by somebody else or late
+	if outcome == SendUndone || outcome == SendNotApplied { // or it was sent since, by somebody else or late
 		if doc, err = s.Get(ctx, id, opts...); err != nil {
 			return "", err
 		}
