@@ -2,6 +2,7 @@ package revv_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -45,10 +46,14 @@ func connect(ctx context.Context, config revv.OAuthConfig) (*revv.Client, error)
 }
 
 // connectCustomers is the README's section on authentication, for web applications.
-func connectCustomers(config revv.OAuthConfig, store revv.TokenStore, customerOf func(*http.Request) string) error {
+func connectCustomers(config revv.OAuthConfig, store revv.TokenStore, customerOf func(*http.Request) string, remember func(ctx context.Context, customer, connection string) error) error {
 	start, callback, err := config.Handlers(func(w http.ResponseWriter, r *http.Request, token *oauth2.Token, err error) {
+		connection := customerOf(r) + "/" + rand.Text() // a name of its own: the pair may be that of another account
 		if err == nil {
-			err = revv.SaveToken(r.Context(), store, customerOf(r), token) // of your customer who is signed in
+			err = revv.SaveToken(r.Context(), store, connection, token)
+		}
+		if err == nil {
+			err = remember(r.Context(), customerOf(r), connection) // in your database: what the customer uses from now on
 		}
 		if err != nil {
 			log.Println("Revv is not connected:", err) // the logger has the refused callbacks alone

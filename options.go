@@ -138,7 +138,8 @@ func WithRoutes(routes Routes) Option {
 // credentials, whatever the client allows. The limits of time for dialling, for the
 // handshake and for headers, and of size for headers, are those of its transport, which also
 // carries a download that was redirected to a storage: one that adds something secret to
-// requests must look at their host.
+// requests must look at their host. Client certificates of a [http.Transport] are not used
+// there, and so not for a proxy on the way, either.
 //
 // A transport that repeats requests by itself can apply a write with consequences twice: do
 // not use one. One that sends a request elsewhere if it finds no connection must report each

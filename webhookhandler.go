@@ -93,10 +93,11 @@ func WithWebhookObserver(fn func(WebhookResult)) WebhookOption {
 	})
 }
 
-// WithReadBack reads the document of each event from the service before the
-// event is handed on, within 8 s, and puts what was read into Event.Document:
-// an event is a hint that anybody who learns the secret can forge, the document
-// is the truth. Its Timestamp, PreviousStage and Recipient stay hints.
+// WithReadBack reads the document of each event from the service before the event is handed
+// on, within 8 s (waiting for the limiter of its client included), and puts what was read into
+// Event.Document: an event is a hint that anybody who learns the secret can forge, the document
+// is the truth. Its Timestamp, PreviousStage and Recipient stay hints. An id is that of another
+// document in another account, so each account needs a handler and a secret of its own.
 //
 // Some events are acknowledged (204) but not handed on: those that name no existing
 // document, and an [EventStageChanged] with a stage that the document has left behind. If

@@ -140,7 +140,8 @@ func (s *Server) RevokeTokens() { s.sandbox.RevokeTokens() }
 // Now is the time of the server.
 func (s *Server) Now() time.Time { return s.sandbox.Now() }
 
-// SetTime stops the clock of the server at t.
+// SetTime stops the clock of the server at t; only what happens one after the other is a
+// microsecond apart.
 func (s *Server) SetTime(t time.Time) { s.sandbox.SetTime(t) }
 
 // Advance moves the clock of the server forward by d.
