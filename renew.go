@@ -42,7 +42,7 @@ type storeAuth struct {
 	saving       bool      // a timer runs that will try again to save the pair
 
 	// Used only by the flight, of which there is one at a time.
-	refusedPair digest                        // the pair whose refresh token the endpoint declared invalid
+	refusedPair digest                        // the pair whose refresh token is invalid, as the endpoint said, or spent
 	seen        []secret.Value[*oauth2.Token] // the pairs that the store has shown to this flight
 	posted      bool                          // this flight has sent a refresh token to the endpoint
 	saved       bool                          // this flight has saved a pair that the endpoint has issued

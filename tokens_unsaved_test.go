@@ -96,6 +96,24 @@ func TestTokens_saveFailsWhileAnotherClientWaits_tokenIsPostedOnce(t *testing.T)
 	})
 }
 
+// A refresh token that was replaced by a pair which nobody needs any more is spent all the
+// same: a store that shows it again, as after a failover, must not have it posted again.
+func TestTokens_pairThatWasPostedComesBack_isNotPostedAgain(t *testing.T) {
+	inWorld(t, func(w *tokenWorld) {
+		unsavable(down)(w)
+		require.ErrorIs(w, getDocument(w.Context(), w, 0), revv.ErrTokenNotPersisted)
+		healed(w)
+		pair := w.first
+		pair.AccessToken, pair.RefreshToken = w.authority.authorize()
+		w.ledger.put(tokenAccount, &pair)
+		require.NoError(w, getDocument(w.Context(), w, 0), "somebody has connected again")
+		w.ledger.put(tokenAccount, &w.first)
+		w.expire()
+		require.ErrorIs(w, getDocument(w.Context(), w, 0), revv.ErrReauthorizationRequired)
+		assert.Equal(w, []string{w.first.RefreshToken}, w.posts())
+	})
+}
+
 // T15: a pair that waits to be saved is saved first by whoever comes next.
 func TestTokens_pairWaitsToBeSaved_everyClientOfTheAccountSavesItFirst(t *testing.T) {
 	inWorld(t, func(w *tokenWorld) {
