@@ -201,7 +201,7 @@ func TestSendLease_aBadDay(t *testing.T) {
 func TestSendLease_declinedUnnoticed_isNotSentAgain(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
-		w.Fail(revvtest.Fault{Operation: send, CutAfter: -1, Commit: true, Times: 1}, revvtest.Fault{Operation: "Documents.Get", After: 1, Status: 503, Times: 3})
+		w.Fail(revvtest.Fault{Operation: send, CutAfter: -1, Commit: true, Times: 1}, revvtest.Fault{Operation: "Documents.Get", After: 2, Status: 503, Times: 3})
 		require.ErrorIs(t, w.office.SendLease(t.Context(), lease()), rental.ErrTryLater)
 		require.NoError(t, w.Reject(w.Documents()[0].ID, lease().Tenant.Email, "too dear"))
 		<-time.After(time.Hour)
@@ -232,7 +232,7 @@ func TestSendLease_stageTellsNothing_isNotTakenForSent(t *testing.T) {
 		assert.Empty(t, w.Requests(send))
 	})
 	bubble(t, func(t *testing.T, w *world) {
-		w.Fail(revvtest.Fault{Operation: send, Status: http.StatusBadGateway, Times: 1}, revvtest.Fault{Operation: "Documents.Get", After: 1, Members: map[string]string{"document_status": `null`}})
+		w.Fail(revvtest.Fault{Operation: send, Status: http.StatusBadGateway, Times: 1}, revvtest.Fault{Operation: "Documents.Get", After: 2, Members: map[string]string{"document_status": `null`}})
 		require.ErrorIs(t, w.office.SendLease(t.Context(), lease()), rental.ErrTryLater)
 	})
 }
