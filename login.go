@@ -317,7 +317,7 @@ func writePage(w http.ResponseWriter, status int, text string) {
 // old, or if its authorization was begun elsewhere or has been replaced by another.
 //
 // Any number of replicas can serve the two handlers: state and PKCE verifier are derived
-// from a random cookie and the client secret, and a server keeps only the states that
+// from a random cookie, the client secret and the rest of the configuration, and a server keeps only the states that
 // were used. A replica does not know which states were used at another; there, the
 // authorization code protects, which is good for a single use. The clock of the replica
 // that starts may be at most five minutes ahead.

@@ -314,8 +314,10 @@ func (a *storeAuth) successor(ctx context.Context, stored *oauth2.Token, rejecte
 		if unsaved.replaces(stored) {
 			return unsaved, nil
 		}
-		forget(unsaved)                          // somebody else has saved a pair since
-		a.refusedPair = pairDigest(unsaved.from) // is spent, should the store show it again
+		forget(unsaved) // somebody else has saved a pair since
+		if unsaved.from.RefreshToken != unsaved.to.RefreshToken {
+			a.refusedPair = pairDigest(unsaved.from) // is spent, should the store show it again
+		}
 	}
 	if isUsable(stored, rejected) {
 		return nil, nil

@@ -82,15 +82,16 @@ func (s *DocumentsService) SendOutcome(ctx context.Context, id DocumentID, left 
 		return SendUnclear, nil // without it there are no activities
 	}
 	outcome, err := s.pastOfDraft(ctx, doc.ObjectID, opts)
-	if outcome == SendUndone || outcome == SendNotApplied { // or it was sent since, by somebody else or late
-		if doc, err = s.Get(ctx, id, opts...); err != nil {
-			return "", err
-		}
-		if now := outcomeByStage(doc); now != SendPending {
-			outcome = now
-		}
+	if err != nil {
+		return "", err
 	}
-	return outcome, err
+	if doc, err = s.Get(ctx, id, opts...); err != nil {
+		return "", err
+	}
+	if now := outcomeByStage(doc); now != SendPending { // it was sent since, by somebody else or late
+		return now, nil
+	}
+	return outcome, nil
 }
 
 // outcomeByStage is what the stage of a document tells, SendPending if it is a draft.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"syscall"
 	"unicode/utf8"
@@ -156,7 +157,7 @@ func (c *core) storage() http.RoundTripper {
 	}
 	c.storageOnce.Do(func() {
 		guard := &guard{local: isLoopback(c.base.Hostname())}
-		proxied := transport.Clone()
+		proxied := cloneTransport(transport)
 		proxied.DisableKeepAlives = true
 		if config := proxied.TLSClientConfig; config != nil { // what it says of the client and its server is not meant for a storage
 			config.Certificates, config.GetClientCertificate, config.ServerName = nil, nil, ""
@@ -174,6 +175,16 @@ func (c *core) storage() http.RoundTripper {
 		c.storageTransport = secret.New[http.RoundTripper](&viaProxy{transport.Proxy, proxied, direct})
 	})
 	return c.storageTransport.Reveal()
+}
+
+// cloneTransport copies a transport. One that speaks HTTP/2 without having been told to has a
+// copy that offers it to servers and does not speak it, unless it is told to.
+func cloneTransport(t *http.Transport) *http.Transport {
+	clone := t.Clone()
+	if clone.TLSClientConfig != nil && slices.Contains(clone.TLSClientConfig.NextProtos, "h2") {
+		clone.ForceAttemptHTTP2 = true
+	}
+	return clone
 }
 
 // viaProxy sends through the proxy if one is configured. Then the proxy makes the

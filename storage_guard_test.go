@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -113,5 +114,34 @@ func TestStorage_getsNoCertificateOfTheClient(t *testing.T) {
 			assert.Equal(t, want == 1, name == "example.com")
 		}
 		transport.CloseIdleConnections()
+	}
+}
+
+// A copy of a transport speaks what it offers: the zero transport speaks HTTP/2.
+func TestCloneTransport_speaksWhatItOffers(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.Proto) }))
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	trust := x509.NewCertPool()
+	trust.AddCert(server.Certificate())
+	for name, original := range map[string]*http.Transport{
+		"HTTP/2.0": {}, "HTTP/1.1": {TLSNextProto: map[string]func(string, *tls.Conn) http.RoundTripper{}},
+	} {
+		clone := cloneTransport(original)
+		if clone.TLSClientConfig == nil {
+			clone.TLSClientConfig = new(tls.Config)
+		}
+		clone.TLSClientConfig.RootCAs = trust
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, http.NoBody)
+		require.NoError(t, err)
+		resp, err := clone.RoundTrip(req)
+		require.NoError(t, err, name)
+		body, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		assert.Equal(t, name, string(body))
+		clone.CloseIdleConnections()
 	}
 }

@@ -49,11 +49,11 @@ func newTokenEndpoint(op string, c OAuthConfig) (*tokenEndpoint, error) {
 	own := newTransport()
 	if c.HTTPClient != nil && c.HTTPClient.Transport != nil {
 		given, ok := c.HTTPClient.Transport.(*http.Transport)
-		if !ok {
+		if !ok || given == nil || given.ResponseHeaderTimeout == 0 {
 			e.roundTrip = c.HTTPClient.Transport.RoundTrip
 			return e, nil
 		}
-		own = given.Clone()
+		own = cloneTransport(given)
 	}
 	own.ResponseHeaderTimeout = 0 // e.limit does not count while the program is frozen, see withAwakeTimeout
 	e.roundTrip, e.close = own.RoundTrip, own.CloseIdleConnections

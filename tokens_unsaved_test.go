@@ -114,6 +114,23 @@ func TestTokens_pairThatWasPostedComesBack_isNotPostedAgain(t *testing.T) {
 	})
 }
 
+// An endpoint that keeps the refresh token has spent nothing.
+func TestTokens_pairOfASteadyEndpointComesBack_isRenewed(t *testing.T) {
+	inWorld(t, func(w *tokenWorld) {
+		w.authority.set(func() { w.authority.steady = true })
+		unsavable(down)(w)
+		require.ErrorIs(w, getDocument(w.Context(), w, 0), revv.ErrTokenNotPersisted)
+		healed(w)
+		pair := w.first
+		pair.AccessToken = "saved-by-another-program"
+		w.ledger.put(tokenAccount, &pair)
+		require.NoError(w, getDocument(w.Context(), w, 0))
+		w.ledger.put(tokenAccount, &w.first)
+		w.expire()
+		require.NoError(w, getDocument(w.Context(), w, 0))
+	})
+}
+
 // T15: a pair that waits to be saved is saved first by whoever comes next.
 func TestTokens_pairWaitsToBeSaved_everyClientOfTheAccountSavesItFirst(t *testing.T) {
 	inWorld(t, func(w *tokenWorld) {

@@ -45,8 +45,11 @@ func openState(ctx context.Context, name, path string, s *sandbox.Sandbox) (f *s
 			err = fmt.Errorf("%s: %w", name, err)
 		}
 	}()
-	if target, err := filepath.EvalSymlinks(path); err == nil {
-		path = target // or a file with two names would have two locks, and a link would be replaced by a copy
+	if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSymlink != 0 {
+		// Or a file with two names would have two locks, and a link would be replaced by a copy.
+		if path, err = filepath.EvalSymlinks(path); err != nil {
+			return nil, err
+		}
 	}
 	f = &stateFile{name: name, path: path, sandbox: s}
 	if filelock.Supported {

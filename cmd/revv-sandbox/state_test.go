@@ -131,6 +131,10 @@ func TestState_behindALink_isTheSameFile(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, os.ModeSymlink, info.Mode().Type(), "the link is a link")
 	assert.Contains(t, read(t, path), "Behind a link")
+
+	nowhere := filepath.Join(dir, "nowhere.json")
+	require.NoError(t, os.Symlink("missing.json", nowhere))
+	require.ErrorContains(t, runRefused(t, "-state", nowhere), "missing.json")
 }
 
 // What could not be put in its place does not stay beside it: a disk that is full

@@ -129,6 +129,7 @@ func (a *app) connected(w http.ResponseWriter, r *http.Request, token *oauth2.To
 			err = a.database.connect(r.Context(), customer, account)
 		}
 		if err != nil {
+			err = errors.Join(err, a.database.Forget(r.Context(), account)) // nobody would use it
 			a.fail(w, customer, err)
 			return
 		}

@@ -15,20 +15,10 @@ import (
 const connectionsSchema = `
 CREATE TABLE IF NOT EXISTS connections (customer BLOB PRIMARY KEY, account BLOB NOT NULL);`
 
-// rows is a database, or a transaction in it.
-type rows interface {
-	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
-	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
-}
-
 // connection returns the account of a customer, [revv.ErrNoToken] if there is none.
 func (s *sqliteStore) connection(ctx context.Context, customer string) (account string, err error) {
-	return connectionIn(ctx, s.db, customer)
-}
-
-func connectionIn(ctx context.Context, in rows, customer string) (account string, err error) {
 	var stored []byte
-	err = in.QueryRowContext(ctx, `SELECT account FROM connections WHERE customer = ?`, []byte(customer)).Scan(&stored)
+	err = s.db.QueryRowContext(ctx, `SELECT account FROM connections WHERE customer = ?`, []byte(customer)).Scan(&stored)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return "", revv.ErrNoToken
@@ -38,30 +28,41 @@ func connectionIn(ctx context.Context, in rows, customer string) (account string
 	return string(stored), nil
 }
 
-// connect gives a customer another account, none if it is "". The token of the one before
-// is forgotten: what is under way with it ends with [revv.ErrNoToken] when that is due.
+// connect gives a customer another account, none if it is "". The token of the one before is
+// forgotten first: whatever happens then, no token is left that no row names. What is under way
+// with it ends with [revv.ErrNoToken] when the next token is due.
 func (s *sqliteStore) connect(ctx context.Context, customer, account string) error {
-	tx, err := s.db.BeginTx(ctx, nil) // or of two at once, one could leave its token behind
+	for {
+		before, err := s.connection(ctx, customer)
+		if err != nil && !errors.Is(err, revv.ErrNoToken) {
+			return err
+		}
+		if before != "" {
+			if err := s.Forget(ctx, before); err != nil {
+				return err
+			}
+		}
+		if done, err := s.replace(ctx, customer, before, account); err != nil || done {
+			return err
+		}
+	}
+}
+
+// replace reports whether before was still the account of the customer, and account is now.
+func (s *sqliteStore) replace(ctx context.Context, customer, before, account string) (bool, error) {
+	query, args := `UPDATE connections SET account = ?3 WHERE customer = ?1 AND account = ?2`, []any{[]byte(customer), []byte(before), []byte(account)}
+	switch {
+	case before == "" && account == "":
+		return true, nil
+	case before == "":
+		query, args = `INSERT INTO connections (customer, account) VALUES (?, ?) ON CONFLICT DO NOTHING`, []any{[]byte(customer), []byte(account)}
+	case account == "":
+		query, args = `DELETE FROM connections WHERE customer = ? AND account = ?`, args[:2]
+	}
+	result, err := s.db.ExecContext(ctx, query, args...)
 	if err != nil {
-		return fmt.Errorf("change the connection: %w", err)
+		return false, fmt.Errorf("change the connection: %w", err)
 	}
-	defer tx.Rollback() //nolint:errcheck // after the commit there is nothing left to undo
-	before, err := connectionIn(ctx, tx, customer)
-	if err != nil && !errors.Is(err, revv.ErrNoToken) {
-		return err
-	}
-	_, err = tx.ExecContext(ctx, `DELETE FROM connections WHERE customer = ?`, []byte(customer))
-	if err == nil && account != "" {
-		_, err = tx.ExecContext(ctx, `INSERT INTO connections (customer, account) VALUES (?, ?)`, []byte(customer), []byte(account))
-	}
-	if err == nil {
-		err = tx.Commit()
-	}
-	if err != nil {
-		return fmt.Errorf("change the connection: %w", err)
-	}
-	if before == "" {
-		return nil
-	}
-	return s.Forget(ctx, before)
+	n, err := result.RowsAffected()
+	return n == 1, err
 }

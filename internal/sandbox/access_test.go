@@ -177,7 +177,7 @@ func TestLinks_bodyThatSaysSomethingElse_isRefusedUnlessLenient(t *testing.T) {
 		for _, lenient := range []bool{false, true} {
 			for body, strictly := range map[string]int{
 				"": 200, "reason=no": 200, `{"reason":"no"}`: 200, "{}": 200,
-				"answer=reject": 400, "Reason=no": 400, `{"answer":"reject"}`: 400, "junk": 400, "%zz": 400,
+				"answer=reject": 400, "Reason=no": 400, `{"answer":"reject"}`: 400, "junk": 400, "%zz": 400, "reason=a&reason=b": 400, `{"reason":{}}`: 400,
 			} {
 				a := newAPI(t, func(o *sandbox.Options) { o.Lenient = lenient })
 				a.draft()
@@ -185,6 +185,11 @@ func TestLinks_bodyThatSaysSomethingElse_isRefusedUnlessLenient(t *testing.T) {
 				status := a.do("POST", a.path(a.lastMail().Links[link.does]), body, "AccessToken", "").Code
 				assert.Equal(t, map[bool]int{false: strictly, true: 200}[lenient], status, "%s %q, lenient %v", link.does, body, lenient)
 			}
+			a := newAPI(t, func(o *sandbox.Options) { o.Lenient = lenient })
+			a.draft()
+			a.ok("POST", "/api/v2/doc-"+link.list+"/14", `{"`+link.list+`":[{"user_email":"s@example.com"}]}`)
+			status := a.do("POST", a.path(a.lastMail().Links[link.does])+"?answer=reject", "", "AccessToken", "").Code
+			assert.Equal(t, map[bool]int{false: 400, true: 200}[lenient], status, "%s with a query, lenient %v", link.does, lenient)
 		}
 	}
 }

@@ -197,24 +197,27 @@ func reason(c *call) string {
 	return string(characters[:min(len(characters), most)])
 }
 
-// checkReason refuses a body with anything but a reason, unless the sandbox is lenient.
+// checkReason refuses a query, and a body with anything but a reason, unless the sandbox is
+// lenient.
 func checkReason(c *call) error {
-	if c.sandbox.opts.Lenient || len(c.body) == 0 {
+	if c.sandbox.opts.Lenient {
 		return nil
 	}
-	var members map[string]any
-	if json.Unmarshal(c.body, &members) != nil {
-		form, err := url.ParseQuery(string(c.body))
-		if err != nil {
-			return badRequest("the form is malformed")
-		}
-		members = make(map[string]any, len(form))
-		for name := range form {
-			members[name] = nil
-		}
+	if c.request.URL.RawQuery != "" {
+		return badRequest("there is no query here; what is done stands in the path")
 	}
-	for _, name := range slices.Sorted(maps.Keys(members)) {
-		if name != "reason" {
+	var members map[string]string
+	form := url.Values{}
+	var err error
+	if json.Unmarshal(c.body, &members) == nil {
+		for name, value := range members {
+			form.Set(name, value)
+		}
+	} else if form, err = url.ParseQuery(string(c.body)); err != nil {
+		return badRequest("the form is malformed")
+	}
+	for _, name := range slices.Sorted(maps.Keys(form)) {
+		if name != "reason" || len(form[name]) > 1 {
 			return badRequest("%.40q is not known here; what is done stands in the path, and only a reason can come with it", name)
 		}
 	}
@@ -314,6 +317,9 @@ func (a *account) signForm(c *call) (any, error) {
 	l, p, err := a.followed(c.param, roleSigner)
 	if err != nil {
 		return nil, err
+	}
+	if c.request.URL.Query().Has("answer") {
+		return nil, badRequest("the answer belongs in the form, and not in the query")
 	}
 	filled := signing{Name: strings.TrimSpace(form.Get("name")), Inputs: signInputs(l.document), Reason: reason(c)}
 	if err := filled.knows(form); err != nil {

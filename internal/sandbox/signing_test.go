@@ -295,6 +295,8 @@ func TestSignPage(t *testing.T) {
 	assert.Contains(t, a.do("GET", link, "").Body.String(), "Nothing is left to do")
 
 	next := a.path(a.lastMail().Links["sign"])
+	status, _ = post(next+"?answer=decline", url.Values{"answer": {"sign"}})
+	assert.Equal(t, http.StatusBadRequest, status)
 	for reason, forms := range map[string][]url.Values{ // else it is signed by who misspells the answer
 		"no input of this page":   {{"action": {"decline"}}, {"answer": {"sign"}, "Reason": {"no"}}, {"answer": {"sign"}, "field:Nobody": {"x"}}, {"answer": {"sign"}, "field:": {"x"}}},
 		"more than once":          {{"answer": {"sign", "decline"}}},
