@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -120,7 +119,7 @@ func TestStorage_getsNoCertificateOfTheClient(t *testing.T) {
 // A copy of a transport speaks what it offers: the zero transport speaks HTTP/2.
 func TestCloneTransport_speaksWhatItOffers(t *testing.T) {
 	t.Parallel()
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.Proto) }))
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	server.EnableHTTP2 = true
 	server.StartTLS()
 	t.Cleanup(server.Close)
@@ -138,10 +137,8 @@ func TestCloneTransport_speaksWhatItOffers(t *testing.T) {
 		require.NoError(t, err)
 		resp, err := clone.RoundTrip(req)
 		require.NoError(t, err, name)
-		body, err := io.ReadAll(resp.Body)
-		require.NoError(t, err)
 		require.NoError(t, resp.Body.Close())
-		assert.Equal(t, name, string(body))
+		assert.Equal(t, name, resp.Proto)
 		clone.CloseIdleConnections()
 	}
 }
