@@ -181,8 +181,8 @@ func (a *app) templates(w http.ResponseWriter, r *http.Request, customer string)
 }
 
 // disconnect forgets the token of the customer. The service still knows the authorization,
-// until the customer ends it there, and the webhooks of the account: an application that has
-// any ends them before.
+// which no known call ends, and the webhooks of the account: an application that has any ends
+// them before.
 func (a *app) disconnect(w http.ResponseWriter, r *http.Request, customer string) {
 	if err := a.database.connect(r.Context(), customer, ""); err != nil {
 		a.fail(w, customer, err)

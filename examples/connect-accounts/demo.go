@@ -204,16 +204,20 @@ func (s *shop) connect(ctx context.Context, customer string) (*browser, error) {
 	if err := b.expect(ctx, http.MethodPost, "/sign-in?"+url.Values{"customer": {customer}}.Encode(), http.StatusOK, "not connected"); err != nil {
 		return nil, err
 	}
-	answer, err := b.do(ctx, http.MethodPost, s.url+"/connect")
+	return b, b.agree(ctx)
+}
+
+// agree clicks Connect and agrees, also where an account is connected already.
+func (b *browser) agree(ctx context.Context) error {
+	consent, err := b.do(ctx, http.MethodPost, b.shop.url+"/connect")
 	if err != nil {
-		return nil, err
+		return err
 	}
-	back, err := s.sandbox.Authorize(answer.location)
+	back, err := b.shop.sandbox.Authorize(consent.location)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	err = b.expect(ctx, http.MethodGet, strings.TrimPrefix(back, s.url), http.StatusOK, "is connected")
-	return b, err
+	return b.expect(ctx, http.MethodGet, strings.TrimPrefix(back, b.shop.url), http.StatusOK, "is connected")
 }
 
 // answer is what a browser shows.

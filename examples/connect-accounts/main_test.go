@@ -3,13 +3,16 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -158,11 +161,7 @@ func TestShop_revokedAndConnectedAgain_isSeenByBothReplicas(t *testing.T) {
 	}
 	_, err = s.connect(t.Context(), "acme")
 	require.ErrorContains(t, err, "not connected", "the store still holds the dead pair; a person sees that only when it is used")
-	consent, err := b.do(t.Context(), http.MethodPost, s.url+"/connect")
-	require.NoError(t, err)
-	back, err := s.sandbox.Authorize(consent.location)
-	require.NoError(t, err)
-	require.NoError(t, b.expect(t.Context(), http.MethodGet, strings.TrimPrefix(back, s.url), http.StatusOK, "is connected"))
+	require.NoError(t, b.agree(t.Context()))
 	for range 2 {
 		require.NoError(t, b.expect(t.Context(), http.MethodGet, "/templates", http.StatusOK, "Your templates"))
 	}
@@ -178,11 +177,7 @@ func TestShop_connectedAgain_nothingOfTheOldAccountGoesOn(t *testing.T) {
 	require.NoError(t, err)
 	old, err := s.replicas[0].clientOf(t.Context(), "acme")
 	require.NoError(t, err)
-	consent, err := b.do(t.Context(), http.MethodPost, s.url+"/connect")
-	require.NoError(t, err)
-	back, err := s.sandbox.Authorize(consent.location)
-	require.NoError(t, err)
-	require.NoError(t, b.expect(t.Context(), http.MethodGet, strings.TrimPrefix(back, s.url), http.StatusOK, "is connected"))
+	require.NoError(t, b.agree(t.Context()))
 
 	s.sandbox.ExpireTokens()
 	_, err = old.Webhooks.List(t.Context())
@@ -195,6 +190,57 @@ func TestShop_connectedAgain_nothingOfTheOldAccountGoesOn(t *testing.T) {
 	}
 	_, err = s.replicas[0].store.Load(t.Context(), before)
 	require.ErrorIs(t, err, revv.ErrNoToken)
+}
+
+// Whoever leaves while a renewal holds the lock leaves nothing behind that nobody can find.
+func TestShop_disconnectedByHalves_canBeDisconnectedAgain(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	_, err := s.connect(t.Context(), "acme")
+	require.NoError(t, err)
+	database := s.replicas[0].database
+	account, err := database.connection(t.Context(), "acme")
+	require.NoError(t, err)
+	holder, err := database.lock(t.Context(), account)
+	require.NoError(t, err)
+	ctx, leave := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer leave()
+	require.ErrorIs(t, database.connect(ctx, "acme", ""), context.DeadlineExceeded)
+	database.unlock(t.Context(), account, holder)
+	_, err = database.connection(t.Context(), "acme")
+	require.NoError(t, err, "the row still names the token")
+
+	require.NoError(t, database.connect(t.Context(), "acme", ""))
+	_, err = database.connection(t.Context(), "acme")
+	require.ErrorIs(t, err, revv.ErrNoToken)
+	_, err = database.Load(t.Context(), account)
+	require.ErrorIs(t, err, revv.ErrNoToken)
+	require.NoError(t, database.connect(t.Context(), "acme", ""), "there is nothing left to do")
+}
+
+// Of two connections that come at once, one is the customer's, and the other has no token.
+func TestShop_connectedTwiceAtOnce_leavesOneToken(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	var all sync.WaitGroup
+	for i := range 8 {
+		all.Go(func() {
+			replica := s.replicas[i%2]
+			account := fmt.Sprint("acme/", i)
+			assert.NoError(t, revv.SaveToken(t.Context(), replica.store, account, s.sandbox.Token()))
+			assert.NoError(t, replica.database.connect(t.Context(), "acme", account))
+		})
+	}
+	all.Wait()
+	account, err := s.replicas[0].database.connection(t.Context(), "acme")
+	require.NoError(t, err)
+	var left []string
+	for i := range 8 {
+		if _, err := s.replicas[0].store.Load(t.Context(), fmt.Sprint("acme/", i)); err == nil {
+			left = append(left, fmt.Sprint("acme/", i))
+		}
+	}
+	assert.Equal(t, []string{account}, left)
 }
 
 // Whoever gets hold of the files has no token, and no customer is asked for
