@@ -352,7 +352,11 @@ type OAuthConfig struct { //nolint:recvcheck // the embedded methods have their 
 	ClientSecret string
 	RedirectURL  string          // exactly as registered
 	Endpoint     oauth2.Endpoint // from the function Endpoint, or as the settings of the account show it
-	HTTPClient   *http.Client    // for the token endpoint, without the ResponseHeaderTimeout of an http.Transport; nil means a default with timeouts
+
+	// HTTPClient is for the token endpoint; nil means a default with timeouts. The
+	// ResponseHeaderTimeout of an [http.Transport] is not applied: it runs on while the program
+	// is frozen, and the answer with the new pair would be lost.
+	HTTPClient *http.Client
 
 	// Logger receives what no call returns:
 	//

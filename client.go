@@ -210,9 +210,10 @@ func (c *Client) Settle(ctx context.Context) error {
 //
 // The error is [ErrInvalidArgument], before anything is sent, if method and path are no
 // route, if method is TRACE or CONNECT, to which no token belongs, if in is a reader that does
-// not encode itself or a nil pointer, or if out is not a pointer or is nil. If out is given, an empty answer is [ErrEmptyResponse], and null for a struct
-// [ErrMalformedResponse]. A DELETE that is answered with 404 after an attempt whose
-// outcome is not known has succeeded, and leaves out unchanged.
+// not encode itself or a nil pointer, or if out is not a pointer or is nil. If out is given, an
+// empty answer is [ErrEmptyResponse], and null for a struct [ErrMalformedResponse]. A DELETE
+// that is answered with 404 after an attempt whose outcome is not known has succeeded, and
+// leaves out unchanged.
 func (c *Client) Do(ctx context.Context, method, path string, in, out any, opts ...CallOption) error {
 	call := &call{name: opDo, class: classOf(method), input: input{body: in}}
 	decode := decodeAcknowledgement

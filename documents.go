@@ -174,11 +174,12 @@ func (s *DocumentsService) GetByNumber(ctx context.Context, number DocumentNumbe
 }
 
 // ListDocumentsParams are the arguments of [DocumentsService.List] and
-// [DocumentsService.All].
+// [DocumentsService.All]. Whether the list of the account has the documents that are in folders
+// is not known.
 type ListDocumentsParams struct {
 	Page         int      `url:"page_num"`                  // from 1; 0 means 1
 	SortByNumber bool     `url:"sort_by_doc_num,omitempty"` // sorts by document number; in which direction is not known
-	FolderID     FolderID `url:"-"`                         // 0 lists the account, any other id the content of that folder (a stand-in). Whether the account's list has what is in folders is not known
+	FolderID     FolderID `url:"-"`                         // 0 lists the account, any other id the content of that folder (a stand-in)
 	Prefetch     int      `url:"-"`                         // pages All reads ahead, 32 at most: 0 means 4, negative means none
 }
 

@@ -374,10 +374,10 @@ func suggestedName(disposition string) string {
 // DownloadFile writes the PDF of a document to a file with mode 0600. The file appears at
 // path only when it is whole and verified. An existing file is kept, with an error that
 // is [io/fs.ErrExist], unless [WithOverwrite] is given; with it, what is no file, as a
-// directory, a link or a device, is [ErrInvalidArgument]. Until then the data is in a file .revv-*.part in
-// the same folder. A program that is killed leaves that file behind: nothing resumes it, and
-// it can be removed. File and folder are synced to disk, which takes longer than writing a
-// small file; [DocumentsService.Download] does not do that.
+// directory, a link or a device, is [ErrInvalidArgument]. Until the file is whole, the data
+// is in a file .revv-*.part in the same folder. A program that is killed leaves that file
+// behind: nothing resumes it, and it can be removed. File and folder are synced to disk,
+// which takes longer than writing a small file; [DocumentsService.Download] does not do that.
 //
 // Errors, limits and what to check first are those of [DocumentsService.Download]:
 // [ErrTruncated], [ErrUnexpectedContent], 30 s without a byte for each attempt, and the

@@ -54,8 +54,8 @@ func (p CreateFolderParams) validate() (name, rule string) {
 
 // Create makes a folder. In the sandbox it is [ErrNotFound] if there is no such parent. An
 // answer without the id of the folder is [ErrAppliedResponseUnreadable]: in other calls, an
-// id of 0 means the main folder or the whole account. A write with consequences: it is not repeated when its
-// outcome is unknown ([ErrOutcomeUnknown]). The route is a stand-in.
+// id of 0 means the main folder or the whole account. A write with consequences: it is not
+// repeated when its outcome is unknown ([ErrOutcomeUnknown]). The route is a stand-in.
 func (s *FoldersService) Create(ctx context.Context, params CreateFolderParams, opts ...CallOption) (*Folder, error) {
 	folder := new(Folder)
 	err := s.root().runOp(ctx, opCreateFolder, input{body: params}, opts, func(body []byte) error {

@@ -311,16 +311,16 @@ func writePage(w http.ResponseWriter, status int, text string) {
 // application. If another user can sign in meanwhile, remember who called start,
 // and compare in done.
 //
-// The state is bound to a cookie and to the configuration. The browser has to open start at the host name of
-// RedirectURL, and a second start replaces the first. A callback is answered with 400,
-// and does not reach done, if its state is missing, wrong, used or more than ten minutes
-// old, or if its authorization was begun elsewhere or has been replaced by another.
+// The state is bound to a cookie and to the configuration. The browser has to open start at
+// the host name of RedirectURL, and a second start replaces the first. A callback is answered
+// with 400, and does not reach done, if its state is missing, wrong, used or more than ten
+// minutes old, or if its authorization was begun elsewhere or has been replaced by another.
 //
-// Any number of replicas can serve the two handlers: state and PKCE verifier are derived
-// from a random cookie, the client secret and the rest of the configuration, and a server keeps only the states that
-// were used. A replica does not know which states were used at another; there, the
-// authorization code protects, which is good for a single use. The clock of the replica
-// that starts may be at most five minutes ahead.
+// Any number of replicas can serve the two handlers: state and PKCE verifier are derived from
+// a random cookie, the client secret and the rest of the configuration, and a server keeps
+// only the states that were used. A replica does not know which states were used at another;
+// there, the authorization code protects, which is good for a single use. The clock of the
+// replica that starts may be at most five minutes ahead.
 //
 // The error is [ErrInvalidArgument] and joins all problems of the configuration.
 func (c OAuthConfig) Handlers(done func(w http.ResponseWriter, r *http.Request, token *oauth2.Token, err error)) (start, callback http.Handler, err error) {

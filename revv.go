@@ -269,7 +269,7 @@ func rank(stage Stage) int {
 // UnmarshalJSON accepts {"name":"Draft"}, which was observed, a bare "Draft", and null.
 func (s *Stage) UnmarshalJSON(data []byte) error { return unmarshalName(data, s) }
 
-// unmarshalName reads {"name":"…"}, "…" or null.
+// unmarshalName decodes what has a name and nothing else that is known.
 func unmarshalName[T ~string](data []byte, into *T) error {
 	name, ok := nameOf(data)
 	if !ok {
@@ -279,6 +279,7 @@ func unmarshalName[T ~string](data []byte, into *T) error {
 	return nil
 }
 
+// nameOf reads {"name":"…"}, "…" or null.
 func nameOf(data []byte) (name string, ok bool) {
 	if wire.Kind(data) == '{' {
 		value, err := wire.Object(data, "name", jsonLimits)
