@@ -64,7 +64,7 @@ func TestError_printsInEveryForm(t *testing.T) {
 // What is left of a wait has nanoseconds, which are nobody's business.
 func TestError_waitThatIsLeft_isRounded(t *testing.T) {
 	t.Parallel()
-	for wait, text := range map[time.Duration]string{59*time.Second + 999496913: "1m0s", 2 * time.Minute: "2m0s", 1234567890: "1.23s"} {
+	for wait, text := range map[time.Duration]string{59*time.Second + 999496913: "1m0s", 2 * time.Minute: "2m0s", 1234567890: "1.23s", 3 * time.Millisecond: "3ms"} {
 		assert.Equal(t, "revv: Do: held back (retry after: "+text+")", (&Error{Op: "Do", Message: "held back", RetryAfter: wait}).Error())
 	}
 }
