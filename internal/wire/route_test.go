@@ -47,6 +47,7 @@ func TestParseRoute_saysWhatIsWrong(t *testing.T) {
 		"no method":            {" /api/docs", "", "must be a method in capitals (not TRACE or CONNECT), one space and a path"},
 		"method in small":      {"Get /api/docs", "", "must be a method in capitals (not TRACE or CONNECT), one space and a path"},
 		"method that repeats":  {"TRACE /api/docs", "", "must be a method in capitals (not TRACE or CONNECT), one space and a path"},
+		"method of proxies":    {"CONNECT /api/docs", "", "must be a method in capitals (not TRACE or CONNECT), one space and a path"},
 		"method with a hyphen": {"M-SEARCH /api/docs", "", "must be a method in capitals (not TRACE or CONNECT), one space and a path"},
 		"two spaces":           {"GET  /api/docs", "", `the path must begin with "/"`},
 		"relative":             {"GET api/docs", "", `the path must begin with "/"`},
