@@ -204,7 +204,10 @@ func (s *shop) connect(ctx context.Context, customer string) (*browser, error) {
 	if err := b.expect(ctx, http.MethodPost, "/sign-in?"+url.Values{"customer": {customer}}.Encode(), http.StatusOK, "not connected"); err != nil {
 		return nil, err
 	}
-	return b, b.agree(ctx)
+	if err := b.agree(ctx); err != nil {
+		return nil, err
+	}
+	return b, nil
 }
 
 // agree clicks Connect and agrees, also where an account is connected already.
