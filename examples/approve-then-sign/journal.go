@@ -18,6 +18,12 @@ const askLimit = time.Minute
 
 var errUnsettled = errors.New("the last request may still be on its way")
 
+// acknowledged is in the place of the time if the service has said that it did what was asked.
+const acknowledged = "acknowledged"
+
+// errUnshown keeps a run from asking for the same again.
+var errUnshown = errors.New("the service has said that it sent it, and does not show that: see whether the mails have come, and whether the activities have other names than in this program")
+
 // request is a file that says that something was asked for, and when that settles: what the
 // service shows from then on is what became of it.
 type request string
@@ -31,7 +37,7 @@ func (p purchase) ask(what string, looked time.Time) (name request, until time.T
 		return "", until, err
 	}
 	until = time.Now().Add(askLimit)
-	draft, err := write(p.Journal, until.Add(p.Patience))
+	draft, err := writeTime(p.Journal, until.Add(p.Patience))
 	if err != nil {
 		return "", until, err
 	}
@@ -63,6 +69,9 @@ func (p purchase) next(what string, looked time.Time) (request, error) {
 		if err != nil {
 			return "", err
 		}
+		if string(text) == acknowledged {
+			return "", fmt.Errorf("%w (%s)", errUnshown, path)
+		}
 		settled, err := time.Parse(time.RFC3339Nano, string(text))
 		if err != nil {
 			return "", fmt.Errorf("%s must hold a time; see what became of the request, and remove it: %w", path, err)
@@ -77,20 +86,33 @@ func (p purchase) next(what string, looked time.Time) (request, error) {
 // settle changes when it is known what became of a request: once the call has ended, nothing
 // can leave any more.
 func (r request) settle(at time.Time) error {
-	draft, err := write(filepath.Dir(string(r)), at)
+	return r.replace(writeTime(filepath.Dir(string(r)), at))
+}
+
+// acknowledge records the success of a request. The service may show it later than it says it,
+// so nothing that it shows is a reason to ask for the same again.
+func (r request) acknowledge() error {
+	return r.replace(write(filepath.Dir(string(r)), acknowledged))
+}
+
+func (r request) replace(draft string, err error) error {
 	if err != nil {
 		return err
 	}
 	return os.Rename(draft, string(r))
 }
 
-// write writes a time into a new file, which is on the disk when it returns.
-func write(dir string, at time.Time) (path string, err error) {
+func writeTime(dir string, at time.Time) (path string, err error) {
+	return write(dir, at.UTC().Format(time.RFC3339Nano))
+}
+
+// write writes a text into a new file, which is on the disk when it returns.
+func write(dir, text string) (path string, err error) {
 	file, err := os.CreateTemp(dir, ".request-*")
 	if err != nil {
 		return "", err
 	}
-	_, err = file.WriteString(at.UTC().Format(time.RFC3339Nano))
+	_, err = file.WriteString(text)
 	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
 		return "", errors.Join(err, os.Remove(file.Name()))
 	}

@@ -235,22 +235,53 @@ type transport func(*http.Request) (*http.Response, error)
 
 func (t transport) RoundTrip(r *http.Request) (*http.Response, error) { return t(r) }
 
-// Whoever runs it again must not ask again, if the names are others and nobody could see that.
-func TestAdvance_lookAfterAskingFails_saysSoAndAsksOnce(t *testing.T) {
+// Whoever runs it again must not ask again, whatever the activities are called.
+func TestAdvance_activitiesOfOtherNames_asksOnce(t *testing.T) {
 	t.Parallel()
-	server := revvtest.NewServer(t)
-	documents := server.Client(revv.WithRetry(revv.RetryPolicy{MaxAttempts: 1}), revv.WithMiddleware(renamed("APPROVAL_REQUESTED"))).Documents
-	server.AddDocument(23, "An order")
-	server.Fail(revvtest.Fault{Operation: "Documents.GetByNumber", After: 1, Times: 1, Status: 500})
-	p := order(t, "DOC-000040")
-	_, err := p.advance(t.Context(), documents)
-	require.ErrorIs(t, err, errUnchecked)
-	for range 2 {
-		_, err = p.advance(t.Context(), documents)
-		require.ErrorIs(t, err, errUnseen)
-		require.ErrorContains(t, err, "there is APPROVAL_")
+	check := func(want error, faults []revvtest.Fault, options ...revv.Option) {
+		server := revvtest.NewServer(t)
+		documents := server.Client(options...).Documents
+		server.AddDocument(23, "An order")
+		server.Fail(faults...)
+		p := order(t, "DOC-000040")
+		now, err := p.advance(t.Context(), documents)
+		require.NoError(t, err)
+		assert.Equal(t, waiting, now)
+		for range 2 {
+			_, err = p.advance(t.Context(), documents)
+			require.ErrorIs(t, err, want)
+		}
+		assert.Len(t, server.Requests("Documents.SendForApproval"), 1)
 	}
-	assert.Len(t, server.Requests("Documents.SendForApproval"), 1)
+	check(errUnseen, nil, revv.WithMiddleware(renamed("APPROVAL_REQUESTED")))
+	check(errUnshown, []revvtest.Fault{{Operation: "Documents.Activities", Body: `[]`, Status: 200}})
+}
+
+// A service may answer first and send when it gets to it. Until then it shows nothing.
+func TestAdvance_theServiceQueuesIt_isSentOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := revvtest.NewServer(t, revvtest.WithoutNetwork(), revvtest.WithRepeatedSends())
+		documents := server.Client().Documents
+		id := server.AddDocument(23, "An order")
+		p := order(t, "DOC-000040")
+		for _, operation := range []string{"Documents.SendForApproval", "Documents.SendForESign"} {
+			server.Fail(revvtest.Fault{Operation: operation, Status: http.StatusAccepted, Body: `{}`, Late: 20 * time.Minute, Times: 1})
+		}
+		for _, next := range []step{waiting, offered} {
+			now, err := p.advance(t.Context(), documents)
+			require.NoError(t, err)
+			assert.Equal(t, next, now)
+			<-time.After(15 * time.Minute)
+			_, err = p.advance(t.Context(), documents)
+			require.ErrorIs(t, err, errUnshown)
+			<-time.After(10 * time.Minute)
+			now, err = p.advance(t.Context(), documents)
+			require.NoError(t, err)
+			assert.Equal(t, next, now)
+			_, _ = server.Approve(id, "a@example.com"), server.Approve(id, "b@example.com")
+		}
+		assert.Len(t, server.Outbox(), 3)
+	})
 }
 
 func TestAdvance_answerLostAndActivitiesOfOtherNames_isNoDraftUntouched(t *testing.T) {
@@ -294,13 +325,4 @@ func TestAdvance_stageTellsNothing_isNotWithTheSupplier(t *testing.T) {
 	_, err = p.advance(t.Context(), documents)
 	require.ErrorContains(t, err, `the stage "Approved" does not tell whether it was sent`)
 	assert.Empty(t, server.Requests("Documents.SendForESign"))
-}
-
-func TestAdvance_activitiesOfOtherNames_stopsAtOnce(t *testing.T) {
-	t.Parallel()
-	server := revvtest.NewServer(t)
-	server.AddDocument(23, "An order")
-	server.Fail(revvtest.Fault{Operation: "Documents.Activities", Body: `[]`, Status: 200})
-	_, err := order(t, "DOC-000040").advance(t.Context(), server.Client().Documents)
-	require.ErrorIs(t, err, errUnseen)
 }

@@ -36,10 +36,8 @@ const (
 var (
 	errRefused  = errors.New("it was not approved")
 	errDeclined = errors.New("the supplier has had it, and it is a draft again")
-	// The activities may have other names than those below. Then the next call would ask
-	// again.
-	errUnseen    = errors.New("it was sent for approval, or may have been, but no activity " + sentForApproval + " shows that: stop, and correct the names of the activities")
-	errUnchecked = errors.New("it was sent for approval, but its activities could not be read: see that one is " + sentForApproval + " before the next run, which would ask again otherwise")
+	// The activities may have other names than those below.
+	errUnseen = errors.New("it was sent for approval, or may have been, but no activity " + sentForApproval + " shows that: stop, and correct the names of the activities")
 	// Somebody else sent it, or the names are others.
 	errUnapproved = errors.New("it is no draft any more, and its activities do not show that all have approved it: see who has sent it, and to whom")
 )
@@ -74,15 +72,8 @@ func (p purchase) advance(ctx context.Context, documents *revv.DocumentsService)
 		return p.find(ctx, documents, now, asked, err)
 	case err != nil: // nothing was sent
 		return "", errors.Join(err, asked.settle(time.Now()))
-	case now.step == drafted: // the next call must see that it was sent, or it would ask again
-		switch then, err := p.look(ctx, documents); {
-		case err != nil:
-			return "", errors.Join(errUnchecked, err)
-		case then.step == drafted:
-			return "", errUnseen
-		}
 	}
-	return next, nil
+	return next, asked.acknowledge()
 }
 
 // find looks what became of a request whose answer is lost, after a while, in which it can

@@ -1,5 +1,5 @@
-// Archive downloads every signed document of an account into a directory, with
-// its activities and checksums. Run it every night: it brings what is new,
+// Archive downloads every signed document in the list of an account into a directory,
+// with its activities and checksums. Run it every night: it brings what is new,
 // verifies what is there, continues where it was interrupted, and overwrites
 // nothing.
 //

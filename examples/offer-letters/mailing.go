@@ -21,6 +21,9 @@ type mailing struct {
 	surveyed  time.Time                        // when existing was true
 }
 
+// errUnshown is for a person: nothing is sent again that was reported as sent.
+var errUnshown = errors.New("it was reported as sent, and is a draft: it was declined, or nobody was mailed, or the service is slow")
+
 // sendLetter sends a letter, starting from wherever an earlier run left it. again is true
 // if that run had already sent it. Each request with consequences is recorded before it
 // is made, so a crash is no different from a lost answer.
@@ -165,6 +168,24 @@ func (m *mailing) survey(ctx context.Context) error {
 			if known := m.existing[doc.Name]; !slices.Contains(known, doc.Number) {
 				m.existing[doc.Name] = append(known, doc.Number)
 			}
+		}
+	}
+	return nil
+}
+
+// check lists the account once more, to find letters that were reported as sent and are
+// drafts: that a service reports success does not say that anybody was mailed.
+func (m *mailing) check(ctx context.Context, results []result) error {
+	drafts := make(map[revv.DocumentNumber]bool)
+	for doc, err := range m.documents.All(ctx, revv.ListDocumentsParams{SortByNumber: true}) {
+		if err != nil {
+			return fmt.Errorf("whether the service shows the letters as sent: %w", err)
+		}
+		drafts[doc.Number] = doc.Stage.Is(revv.StageDraft)
+	}
+	for i := range results {
+		if r := &results[i]; r.tried && r.err == nil && drafts[r.number] {
+			r.err = errUnshown
 		}
 	}
 	return nil

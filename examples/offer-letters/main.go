@@ -83,5 +83,6 @@ func sendFile(ctx context.Context, client *revv.Client, template revv.TemplateID
 	progress := newBar(out, len(letters))
 	results := m.sendAll(ctx, letters, workers, progress.step)
 	progress.end()
-	return count(results), errors.Join(writeReport(path+".report.csv", letters, results), journal.close())
+	err = m.check(context.WithoutCancel(ctx), results)
+	return count(results), errors.Join(err, writeReport(path+".report.csv", letters, results), journal.close())
 }

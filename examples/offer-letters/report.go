@@ -22,7 +22,7 @@ func count(results []result) (r report) {
 		switch {
 		case !one.tried:
 			r.untried++
-		case revv.MaybeApplied(one.err), errors.Is(one.err, errUnsettled):
+		case revv.MaybeApplied(one.err), errors.Is(one.err, errUnsettled), errors.Is(one.err, errUnshown):
 			r.unclear++
 		case one.err != nil:
 			r.failed++

@@ -209,7 +209,11 @@ func (w *walk) send(ctx context.Context) error {
 	for _, person := range w.people {
 		w.report.say(w.step, "%d. %s", person.Order, person.Email)
 	}
-	return nil
+	now, err := w.client.Documents.Get(ctx, w.doc.ID)
+	if err == nil && !now.Stage.Reached(revv.StageSent) { // the answer was a success, and this is what counts
+		w.report.say(w.step, "reported as sent, and its stage is %q: see whether anybody was mailed", now.Stage)
+	}
+	return err
 }
 
 // sign lets everybody sign, and waits until the service shows it.

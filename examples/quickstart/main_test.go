@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"net/http"
 	"os"
 	"strings"
 	"testing"
@@ -74,6 +76,32 @@ func TestRun_fieldsWereNotWritten_sendsNothing(t *testing.T) {
 	err := run(t.Context(), &person{t: t, server: server})
 	require.ErrorContains(t, err, "nothing is sent")
 	assert.Empty(t, server.Outbox())
+}
+
+// until is a person who leaves when something is printed.
+type until struct {
+	*person
+
+	text  string
+	leave context.CancelFunc
+	left  bool
+}
+
+func (u *until) Write(text []byte) (int, error) {
+	if u.left = u.left || bytes.Contains(text, []byte(u.text)); u.left {
+		u.leave()
+		return u.read.Write(text)
+	}
+	return u.person.Write(text)
+}
+
+func TestRun_reportedAsSentAndStillADraft_saysSo(t *testing.T) {
+	server := against(t)
+	server.Fail(revvtest.Fault{Operation: "Documents.SendForESign", Status: http.StatusAccepted, Body: `{}`})
+	ctx, cancel := context.WithCancel(t.Context())
+	p := &until{person: &person{t: t, server: server}, text: "reported as sent", leave: cancel}
+	require.ErrorIs(t, run(ctx, p), context.Canceled)
+	assert.Contains(t, p.read.String(), `reported as sent, and its stage is "Draft"`)
 }
 
 func TestRun_againstAServer_logsInWithABrowserAndSendsToTheSignersOfTheEnvironment(t *testing.T) {

@@ -21,6 +21,7 @@ var (
 	ErrReconnect = errors.New("connect Revv again")
 	ErrTryLater  = errors.New("try again later")
 	ErrDeclined  = errors.New("it was sent and is a draft again: ask the tenant")
+	ErrUnseen    = errors.New("it was reported as sent, and is still a draft: see whether the tenant was mailed")
 )
 
 // errNone says that no document has the title. It is not an error of the service, whose
@@ -54,6 +55,7 @@ type Office struct {
 type entry struct {
 	asked    time.Time // the latest time at which a request whose outcome is not known has left: to make the document, or to send it
 	document revv.DocumentID
+	told     bool // by the service, that it has sent the lease: it is never sent again, whatever the lease shows
 	keysOut  bool
 }
 
@@ -88,14 +90,15 @@ func (o *Office) SendLease(ctx context.Context, lease Lease) error {
 		}
 		err = nil
 	}
-	o.note(lease.Number, func(e *entry) { e.asked = time.Time{} }) // its outcome is known
+	o.note(lease.Number, func(e *entry) { e.asked, e.told = time.Time{}, err == nil }) // its outcome is known
 	return advise(err)
 }
 
 // sentBefore reports whether an earlier call has sent a lease. It is an error if that is not
 // certain.
 func (o *Office) sentBefore(ctx context.Context, id revv.DocumentID, number string) (bool, error) {
-	asked := o.note(number, nil).asked
+	known := o.note(number, nil)
+	asked := known.asked
 	if asked.IsZero() {
 		asked = time.Unix(0, 0) // no request can be on its way
 	}
@@ -103,6 +106,8 @@ func (o *Office) sentBefore(ctx context.Context, id revv.DocumentID, number stri
 	switch {
 	case err != nil:
 		return false, advise(err)
+	case outcome == revv.SendNotApplied && known.told:
+		return false, ErrUnseen
 	case outcome == revv.SendApplied, outcome == revv.SendNotApplied:
 		return outcome == revv.SendApplied, nil
 	case outcome == revv.SendPending:
