@@ -88,8 +88,8 @@ func (s *DocumentsService) Activities(ctx context.Context, id ObjectID, params L
 // fills an answer and something follows it: then there may be more activities than those
 // yielded. (Of such a moment the rest, and what followed it within a second, can be missed
 // without an error.) A Limit of 1 is [ErrInvalidArgument], because each answer begins with
-// the last activity of the one before. A short history costs three requests: what follows, and
-// whether anything does, has to be asked. A read.
+// the last activity of the one before. A short history costs two or three requests: what
+// follows, and whether anything does, has to be asked. A read.
 func (s *DocumentsService) AllActivities(ctx context.Context, id ObjectID, params ListActivitiesParams, opts ...CallOption) iter.Seq2[Activity, error] {
 	return func(yield func(Activity, error) bool) {
 		const usual = 40 // as in docs/wire.md, where the query is inferred

@@ -52,7 +52,7 @@ func (c *Contact) decodeScanned(object []byte) error {
 }
 
 // UpsertContactParams are the arguments of [ContactsService.Upsert]. A nil member is not
-// sent; new("") clears the value. The clients that were observed sent all members, blank
+// sent; new("") is meant to clear the value, as it does in the sandbox. The clients that were observed sent all members, blank
 // ones as "".
 type UpsertContactParams struct {
 	Name        string      `json:"name"`  // required

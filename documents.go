@@ -273,7 +273,7 @@ func (b *setFieldsBody) validate() (name, rule string) {
 
 // SetFields writes the values of named fields, leaves the others alone, and returns the
 // document as it is then. At least one field, and none twice; names are compared exactly,
-// and "" clears a value. How dates and numbers are written is not known: the sandbox
+// and "" is meant to clear a value. How dates and numbers are written is not known: the sandbox
 // takes 2021-06-18 and 1500.50, and answers [ErrInvalid] for an unknown name or a value
 // that does not fit, [ErrConflict] for a document that cannot be changed any more.
 // Compare the answer with what you wrote, by [Document.Field], before you send the document:
@@ -291,10 +291,10 @@ type CloneDocumentParams struct {
 
 func (p CloneDocumentParams) validate() (name, rule string) { return validateTexts("Title", p.Title) }
 
-// Clone copies a document. [ErrNotFound] if there is none. The answer is the copy, with an id
-// of its own. A write with consequences: it
-// is not repeated when its outcome is unknown ([ErrOutcomeUnknown]). The path was observed
-// in one client, the rest is inferred.
+// Clone copies a document. [ErrNotFound] if there is none. The answer is taken to be the copy:
+// that it has an id of its own is worth a look before anything is done with it. A write with
+// consequences: it is not repeated when its outcome is unknown ([ErrOutcomeUnknown]). The path
+// was observed in one client, the rest is inferred.
 func (s *DocumentsService) Clone(ctx context.Context, id DocumentID, params CloneDocumentParams, opts ...CallOption) (*Document, error) {
 	return fetch[Document](ctx, s.root(), opCloneDocument, input{id: numericID("id", int64(id)), body: params}, "Document", opts)
 }

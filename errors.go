@@ -20,8 +20,8 @@ import (
 // ErrUnexpectedContent and ErrAppliedResponseUnreadable.
 var (
 	// ErrInvalidArgument: an argument or an option broke a rule that the error
-	// names. No request was sent, but those before it where middleware broke the rule in a
-	// repetition.
+	// names. No request was sent, except for earlier attempts of the same call if middleware
+	// broke the rule in a later one.
 	ErrInvalidArgument = errors.New("invalid argument")
 
 	// ErrUnreachable: no connection to the service could be made: the name does not
@@ -58,8 +58,8 @@ var (
 	// before repeating a call with consequences.
 	ErrOutcomeUnknown = errors.New("outcome unknown: the request may have been applied")
 	// ErrAppliedResponseUnreadable: the service reported success, but its answer
-	// could not be read, or denies it. The request has most likely been applied: do not
-	// repeat a call with consequences before you have looked.
+	// could not be read, or denies it. Unless it denies it, the request has most likely been
+	// applied: do not repeat a call with consequences before you have looked.
 	ErrAppliedResponseUnreadable = errors.New("reported as applied, but the response could not be read")
 	// ErrUnexpectedContent: the answer is something else altogether, such as the HTML
 	// page that the vendor's hosts give today on every path; also with 400, 404, 410, 415 or 422.
@@ -102,8 +102,8 @@ var (
 // they have done what was asked.
 //
 // After a write with consequences, read the state back and do not repeat the call; after a
-// send, [DocumentsService.SendOutcome] does that. An
-// idempotent write is never ErrOutcomeUnknown, and can always be repeated.
+// send, [DocumentsService.SendOutcome] does that. An idempotent write is never
+// ErrOutcomeUnknown, and can be repeated with the same values.
 func MaybeApplied(err error) bool {
 	return errors.Is(err, ErrOutcomeUnknown) || errors.Is(err, ErrAppliedResponseUnreadable) || errors.Is(err, errDone)
 }

@@ -155,7 +155,7 @@ func contract(ctx context.Context, client *revv.Client, template revv.TemplateID
 	}
 	now, err := client.Documents.Get(ctx, doc.ID)
 	if err != nil || !now.Stage.Reached(revv.StageSent) {
-		return doc, errors.Join(revv.ErrOutcomeUnknown, err) // reported as sent, and not seen to be
+		return doc, errors.Join(errors.New("reported as sent, and not seen to be: do not send it again"), err)
 	}
 	return now, nil
 }

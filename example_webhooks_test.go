@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -146,4 +147,25 @@ func ExampleEvent_Key() {
 	// Output:
 	// DOC-000040 was signed by ann@example.com
 	// done before
+}
+
+// What a service posts that nobody has seen yet: this handler keeps it, whatever its shape.
+func Example_unknownWebhook() {
+	var out strings.Builder
+	dump := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		text, err := httputil.DumpRequest(r, true)
+		fmt.Fprintf(&out, "%s\n%v\n", text, err)
+		w.WriteHeader(http.StatusNoContent)
+	})
+	answer := httptest.NewRecorder()
+	dump.ServeHTTP(answer, httptest.NewRequest(http.MethodPost, "/hooks/a-secret-of-enough-bytes", strings.NewReader(`{"type":"signed"}`)))
+	fmt.Println(answer.Code)
+	fmt.Println(strings.ReplaceAll(out.String(), "\r", ""))
+	// Output:
+	// 204
+	// POST /hooks/a-secret-of-enough-bytes HTTP/1.1
+	// Host: example.com
+	//
+	// {"type":"signed"}
+	// <nil>
 }

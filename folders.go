@@ -23,7 +23,7 @@ type Folder struct {
 	Name string   `json:"name"`
 	// Type is the type of the folder's entry in a listing, "" elsewhere. That
 	// folders are "d" is inferred; what is not a document counts as a folder. A document is
-	// an entry of the type "f", or one with a number that is not "d".
+	// an entry of the type "f", or of any other type than "d" if it has a number.
 	Type string `json:"type"`
 	// Raw is the object as it came, with the members that are not modelled.
 	Raw json.RawMessage `json:"-"`

@@ -131,8 +131,8 @@ func WithRoutes(routes Routes) Option {
 }
 
 // WithHTTPClient makes the calls go through the transport of client, which is
-// not modified. A timeout of the client bounds each attempt if it is shorter than the
-// client's own limit ([WithAttemptTimeout], 60 s by default); a [WithAttemptTimeout] of a
+// not modified. client.Timeout bounds each attempt if it is shorter than the limit of
+// [WithAttemptTimeout] (60 s by default); a [WithAttemptTimeout] of a
 // single call replaces both. Downloads have a limit of 30 s without a byte instead. Its
 // cookie jar and its redirect policy are not used: redirects are never followed with
 // credentials, whatever the client allows. The limits of time for dialling, for the
@@ -238,8 +238,8 @@ func WithBearerHeader() Option {
 // such calls.
 //
 // The calls of a client share a budget of 20 repetitions, which ends retry storms: each
-// repetition takes one, each call that succeeds gives one back, and a repetition that a 429
-// asked to wait for is free. A 429 with a Retry-After of at most MaxRetryAfter holds back all
+// repetition takes one, each call that succeeds gives one back, and those after a 401, or
+// after a 429 with a Retry-After, are free. A 429 with a Retry-After of at most MaxRetryAfter holds back all
 // calls of the client until then.
 type RetryPolicy struct {
 	MaxAttempts   int           // per call, 1 to 10, default 3; 1 repeats nothing but a 401, which is not counted

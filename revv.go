@@ -43,7 +43,7 @@
 //
 // # Errors
 //
-// Every failed call returns an [*Error] with the operation, the status and the service's
+// Every failed call returns an error that holds an [*Error], with the operation, the status and the service's
 // own words. errors.Is tells its kind, and [MaybeApplied] whether the call may have been
 // carried out:
 //
@@ -52,8 +52,9 @@
 //	case errors.Is(err, revv.ErrNotFound): // there is none
 //	}
 //
-// An error shows no secret, however it is printed. The only exception are the errors of
-// [Client.HTTPClient], which are those of net/http, with the URL.
+// An error shows no secret, however it is printed. The only exceptions are the errors of
+// [Client.HTTPClient], which are those of net/http, with the URL, and what SECURITY.md says of
+// transports and stores of your own.
 //
 // # Retries
 //
@@ -63,9 +64,9 @@
 // answer never makes the client send a document twice. (That a 401, a 429, and a 503 with
 // Retry-After say so is an assumption; see [RetryPolicy].) If nobody knows what became of
 // such a write, the call returns [ErrOutcomeUnknown]: read the state back before you do
-// anything else. [WithRetry] sets
-// how often and how patiently calls are repeated, [WithAttemptTimeout] bounds each
-// attempt, and the context of the call bounds all of them together.
+// anything else. [WithRetry] sets how often and how patiently calls are repeated,
+// [WithAttemptTimeout] bounds each attempt, and the context of the call bounds all of them
+// together.
 //
 // # Paging
 //
@@ -78,7 +79,8 @@
 //		fmt.Println(entry.Number, entry.Name)
 //	}
 //
-// List methods return one [Page], for a program that shows pages itself.
+// List methods return one [Page], for a program that shows pages itself. ([WebhooksService]
+// has no pages.)
 //
 // # Webhooks
 //

@@ -24,7 +24,8 @@ import (
 //
 // To repair a route, start from [DefaultRoutes], set its field and pass the
 // value to [WithRoutes]. A field that is left empty keeps its default. The
-// placeholder in braces must stay; [NewClient] refuses a route it cannot expand.
+// placeholder in braces must stay; [NewClient] refuses a route it cannot expand. Another
+// method does not change the class of the call, and so not what is repeated.
 type Routes struct {
 	// CreateDocument makes a document from a template.
 	// Observed in 8 clients.

@@ -37,9 +37,11 @@ var harmlessActivities = []string{
 	"DOCUMENT_FIELDS_CHANGED", "DOCUMENT_MOVED", "DOCUMENT_MAGIC_LINK_CREATED",
 }
 
-// SendOutcome looks what has become of a request of [DocumentsService.SendForESign] or
+// SendOutcome finds out what has become of a request of [DocumentsService.SendForESign] or
 // [DocumentsService.SendForAcceptance] whose answer was lost ([MaybeApplied]), or which an
-// earlier run of the program may have made. It reads the document; if that is a draft and
+// earlier run of the program may have made. After a send that returned nil it must not lead to
+// another one: a service that queues what it is sent can show a draft for as long as it likes,
+// which is then [SendNotApplied] here. It reads the document; if that is a draft and
 // patience has passed, its activities, and the document once more. It is not for
 // [DocumentsService.SendForApproval] and [DocumentsService.Share], which need not change the
 // stage.

@@ -97,7 +97,9 @@ func WithWebhookObserver(fn func(WebhookResult)) WebhookOption {
 // on, within 8 s (waiting for the limiter of its client included), and puts what was read into
 // Event.Document: an event is a hint that anybody who learns the secret can forge, the document
 // is the truth. Its Timestamp, PreviousStage and Recipient stay hints. An id is that of another
-// document in another account, so each account needs a handler and a secret of its own.
+// document in another account, so each account needs a handler and a secret of its own. That
+// the id in an event is the [DocumentID], and not the id of an entry, is a stand-in: see an
+// event of your account before you rely on it, above all if it has no number to compare.
 //
 // Some events are acknowledged (204) but not handed on: those that name no existing
 // document, and an [EventStageChanged] with a stage that the document has left behind. If

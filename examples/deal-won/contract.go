@@ -83,9 +83,11 @@ func sentBefore(ctx context.Context, documents *revv.DocumentsService, deal *rec
 		return true, deal.remember(sent, doc.Number)
 	case outcome == revv.SendPending:
 		return false, deal.unsettled(time.Now())
-	case outcome == revv.SendNotApplied && deal.Contract.State != sent:
+	case outcome == revv.SendNotApplied && deal.Contract.State == sent:
+		return false, fmt.Errorf("%s was reported as sent, and is a draft: a person sees whether anybody was mailed", doc.Number)
+	case outcome == revv.SendNotApplied:
 		return false, nil
-	case outcome == revv.SendUndone, outcome == revv.SendNotApplied:
+	case outcome == revv.SendUndone:
 		return false, fmt.Errorf("%s was sent and is a draft again: it was declined or taken back, so a person decides what happens now", doc.Number)
 	}
 	return false, fmt.Errorf("neither the stage %q of %s nor its activities tell whether it was sent: a person decides", doc.Stage, doc.Number)

@@ -267,6 +267,24 @@ func TestSendContract_declinedBySigner_isNotSentAgain(t *testing.T) {
 	assert.Len(t, server.Outbox(), 1)
 }
 
+// A service may answer first and send when it gets to it. Until then the contract is a draft.
+func TestSendContract_theServiceQueuesIt_isNotSentAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := revvtest.NewServer(t, revvtest.WithoutNetwork(), revvtest.WithRepeatedSends())
+		documents, deal := server.Client().Documents, won(t)
+		server.Fail(revvtest.Fault{Operation: "Documents.SendForESign", Status: http.StatusAccepted, Body: `{}`, Late: 30 * time.Minute, Times: 1})
+		for range 2 {
+			_, err := sendContract(t.Context(), documents, again(t, deal))
+			require.ErrorContains(t, err, "DOC-000040 was reported as sent")
+			<-time.After(20 * time.Minute)
+		}
+		doc, err := sendContract(t.Context(), documents, again(t, deal))
+		require.NoError(t, err)
+		assert.Equal(t, revv.StageSent, doc.Stage)
+		assert.Len(t, server.Outbox(), 1)
+	})
+}
+
 // Nobody has noticed that it was sent, and when somebody looks it is a draft again.
 func TestSendContract_declinedUnnoticed_isNotSentAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -26,10 +26,13 @@ func connect(ctx context.Context, out io.Writer, logger *slog.Logger) (*revv.Cli
 		return nil, errors.Join(missing...)
 	}
 	base := os.Getenv("REVV_BASE_URL")
+	endpoint := revv.Endpoint(base)
+	endpoint.AuthURL = cmp.Or(os.Getenv("REVV_AUTH_URL"), endpoint.AuthURL)
+	endpoint.TokenURL = cmp.Or(os.Getenv("REVV_TOKEN_URL"), endpoint.TokenURL)
 	config := revv.OAuthConfig{
 		ClientID: os.Getenv("REVV_CLIENT_ID"), ClientSecret: os.Getenv("REVV_CLIENT_SECRET"),
 		RedirectURL: cmp.Or(os.Getenv("REVV_REDIRECT_URL"), "http://127.0.0.1:8765/callback"),
-		Endpoint:    revv.Endpoint(base),
+		Endpoint:    endpoint,
 		Logger:      logger,
 	}
 	store, err := revv.NewFileStore(cmp.Or(os.Getenv("REVV_TOKENS"), "tokens"))
