@@ -34,7 +34,7 @@ var (
 	ErrInvalid = errors.New("refused as invalid")
 	// ErrUnauthorized: the service does not accept the access token (401), even after a
 	// renewal where one was possible, or the token endpoint refused the renewal with a
-	// 4xx other than 408 and 429. If a person has to authorize the application again, it
+	// 4xx other than 408 and 429; not if the renewal failed for another reason. If a person has to authorize the application again, it
 	// is ErrReauthorizationRequired, alone or as well: look for that first.
 	ErrUnauthorized = errors.New("unauthorized")
 	// ErrForbidden: the account may not do this (403), or a person declined to
@@ -131,7 +131,7 @@ type Error struct {
 
 	kinds     []error // sentinels that the status does not imply
 	cause     error
-	elsewhere bool   // the status is that of a storage behind a redirect
+	muted     bool   // its 401 does not say that the token has to be replaced
 	route     string // what was asked for, if it may be another one on this account
 }
 
@@ -205,13 +205,14 @@ func (e *Error) Unwrap() []error {
 }
 
 // statusKind is the sentinel of the status, unless the status is not about the call. The
-// 401 of a storage is not: a new token is no use there. Nor is the answer of the token
-// endpoint to a renewal that a call was waiting for: its 404 must not look as if a
-// document did not exist.
+// 401 of a storage is not, for a new token is no use there. Nor is one after which the token
+// could not be renewed for another reason, such as an outage: that reason counts, as it does in
+// the next call. Nor is the answer of the token endpoint to a renewal that a call was waiting
+// for: its 404 must not look as if a document did not exist.
 func (e *Error) statusKind() error {
 	kind := statusKind(e.StatusCode)
 	switch {
-	case e.elsewhere && kind == ErrUnauthorized: //nolint:errorlint // of the table itself
+	case e.muted && kind == ErrUnauthorized: //nolint:errorlint // of the table itself
 		return nil
 	case e.Op != opRefresh, e.StatusCode < 400 || e.StatusCode > 499, e.StatusCode == http.StatusRequestTimeout, e.StatusCode == http.StatusTooManyRequests:
 		return kind

@@ -398,7 +398,7 @@ func ExampleMaybeApplied_queue() {
 			return "ask a person"
 		case is(revv.ErrInvalidArgument), e != nil && (e.StatusCode == http.StatusNotImplemented || e.StatusCode == http.StatusHTTPVersionNotSupported):
 			return "give up"
-		case e != nil && e.Attempts == 0, is(revv.ErrUnauthorized): // the limiter, the store of tokens or a renewal failed: if it stays so, ask a person
+		case e != nil && (e.Attempts == 0 || e.StatusCode == http.StatusUnauthorized): // the limiter, the store of tokens or a renewal failed: if it stays so, ask a person
 			return "later"
 		case cut, is(io.EOF, io.ErrUnexpectedEOF, context.DeadlineExceeded, context.Canceled,
 			revv.ErrUnreachable, revv.ErrRateLimited, revv.ErrServer, revv.ErrTruncated, revv.ErrTokenNotPersisted):

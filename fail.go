@@ -20,7 +20,7 @@ func (p *prepared) describe(last *result, sent int) *Error {
 		e.kinds = append(e.kinds, ErrUnexpectedContent) // what a web server refuses says nothing of an object
 	}
 	// A storage knows no access token: its 401 must not make anybody fetch a new one.
-	if e.elsewhere = last.elsewhere && last.status != 0; e.elsewhere {
+	if e.muted = last.elsewhere && last.status != 0; e.muted {
 		e.Message = strings.TrimSuffix("said by the storage that the download was redirected to: "+e.Message, ": ")
 	}
 	return e
@@ -85,6 +85,7 @@ func (p *prepared) failBefore(ctx context.Context, last *result, sent int, err e
 		out.kinds = append(out.kinds, ctx.Err())
 	}
 	cause := withoutURL(err)
+	out.muted = out.muted || !errors.Is(cause, ErrReauthorizationRequired) && !errors.Is(cause, ErrInvalidArgument)
 	if sent > 0 && errors.Is(cause, ErrInvalidArgument) {
 		if errors.Is(cause, ErrTokenNotPersisted) {
 			out.kinds = append(out.kinds, ErrTokenNotPersisted)

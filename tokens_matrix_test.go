@@ -208,6 +208,10 @@ func (s *tokenStep) check(w *tokenWorld, err error) {
 	for _, kind := range s.never {
 		assert.NotErrorIs(w, err, kind)
 	}
+	asks := func(kind error) bool { return errors.Is(kind, revv.ErrUnauthorized) || errors.Is(kind, revv.ErrReauthorizationRequired) }
+	if !slices.ContainsFunc(s.want, asks) { // also after a 401: an outage must not disconnect anybody
+		assert.NotErrorIs(w, err, revv.ErrUnauthorized)
+	}
 }
 
 // run does a case in a world of its own, where time passes only when everybody
