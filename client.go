@@ -155,7 +155,17 @@ func newTransport() *http.Transport {
 		ResponseHeaderTimeout:  30 * time.Second,
 		ExpectContinueTimeout:  time.Second,
 		MaxResponseHeaderBytes: 64 << 10,
+		OnProxyConnectResponse: refusedByProxy,
 	}
+}
+
+// refusedByProxy says whose words they are: net/http would report the bare text of the status,
+// as if the service had answered.
+func refusedByProxy(_ context.Context, _ *url.URL, _ *http.Request, answer *http.Response) error {
+	if answer.StatusCode == http.StatusOK {
+		return nil
+	}
+	return errors.New("the proxy refused the connection: " + answer.Status)
 }
 
 // BaseURL returns the base URL that the client was made for.

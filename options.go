@@ -139,7 +139,9 @@ func WithRoutes(routes Routes) Option {
 // handshake and for headers, and of size for headers, are those of its transport, which also
 // carries a download that was redirected to a storage: one that adds something secret to
 // requests must look at their host. Client certificates of a [http.Transport] are not used
-// there, and so not for a proxy on the way, either.
+// there, and so not for a proxy on the way, either. Whether the name of a storage leads into a
+// private network is seen with a [http.Transport] alone: any other RoundTripper, such as one
+// that traces, has to see to that itself.
 //
 // A transport that repeats requests by itself can apply a write with consequences twice: do
 // not use one. One that sends a request elsewhere if it finds no connection must report each

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -140,5 +141,26 @@ func TestCloneTransport_speaksWhatItOffers(t *testing.T) {
 		require.NoError(t, resp.Body.Close())
 		assert.Equal(t, name, resp.Proto)
 		clone.CloseIdleConnections()
+	}
+}
+
+func TestNewTransport_proxyThatRefuses_isNamed(t *testing.T) {
+	t.Parallel()
+	var answer int
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(answer) }))
+	t.Cleanup(proxy.Close)
+	proxyURL, err := url.Parse(proxy.URL)
+	require.NoError(t, err)
+	network := newTransport()
+	network.Proxy = http.ProxyURL(proxyURL)
+	t.Cleanup(network.CloseIdleConnections)
+	client, err := NewClient(StaticToken("token-of-a-test"), WithBaseURL("https://acme.example.com"), WithHTTPClient(&http.Client{Transport: network}),
+		WithRetry(RetryPolicy{MaxAttempts: 1}))
+	require.NoError(t, err)
+	for answer = range map[int]bool{http.StatusForbidden: true, http.StatusBadGateway: true} {
+		err = client.Documents.SendForESign(t.Context(), 14, SendParams{Recipients: []Person{{Email: "ann@example.com"}}})
+		require.ErrorIs(t, err, ErrUnreachable)
+		require.NotErrorIs(t, err, ErrOutcomeUnknown)
+		require.ErrorContains(t, err, "the proxy refused the connection: "+strconv.Itoa(answer))
 	}
 }
