@@ -303,7 +303,7 @@ func ExampleDocumentsService_SendForESign() {
 	// Output: Sent
 }
 
-// The answer to a send is lost: look what became of it, and give the request time to
+// The answer to a send is lost: find out what became of it, and give the request time to
 // arrive before you conclude that it never will.
 func ExampleDocumentsService_SendOutcome() {
 	server := revvtest.NewServer(nil)

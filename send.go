@@ -125,17 +125,18 @@ func (s *DocumentsService) Share(ctx context.Context, id DocumentID, params Shar
 // for approval, or was refused approval. The route is a stand-in.
 //
 // A write with consequences: it is not repeated when its outcome is unknown
-// ([ErrOutcomeUnknown], [MaybeApplied]). Then [DocumentsService.SendOutcome] looks what
+// ([ErrOutcomeUnknown], [MaybeApplied]). Then [DocumentsService.SendOutcome] finds out what
 // became of it: a document that still is a draft proves nothing for a minute, because the
 // request may be on its way. A program that may be killed records the request before it
 // calls, with the deadline of ctx, and counts the minute from there: the call may wait
 // before it sends, as after a 429.
 //
 // A nil error means only that the service reported success; the form of its answer is not
-// known. Rely on the stage that the document shows afterwards, which does not show to whom it
-// was sent: the name of the list in the body, signers, is a stand-in, too, and a service that
-// tolerates what it does not know may send it to nobody. Try it with addresses of your own
-// first (docs/live-account.md).
+// known. Never send the document again after it: the service may take its time. Rely on the
+// stage that the document shows in the end, which does not show to whom it was sent: the name
+// of the list in the body, signers, is a stand-in, too, and a service that tolerates what it
+// does not know may send it to nobody. Try it with addresses of your own first
+// (docs/live-account.md).
 func (s *DocumentsService) SendForESign(ctx context.Context, id DocumentID, params SendParams, opts ...CallOption) error {
 	return s.root().runOp(ctx, opSendForESign, input{id: numericID("id", int64(id)), body: &sendBody{Signers: params.Recipients, Message: params.Message}}, opts, decodeAcknowledgement)
 }

@@ -157,7 +157,7 @@ func TestNewTransport_proxyThatRefuses_isNamed(t *testing.T) {
 	client, err := NewClient(StaticToken("token-of-a-test"), WithBaseURL("https://acme.example.com"), WithHTTPClient(&http.Client{Transport: network}),
 		WithRetry(RetryPolicy{MaxAttempts: 1}))
 	require.NoError(t, err)
-	for answer = range map[int]bool{http.StatusForbidden: true, http.StatusBadGateway: true} {
+	for _, answer = range []int{http.StatusForbidden, http.StatusBadGateway} {
 		err = client.Documents.SendForESign(t.Context(), 14, SendParams{Recipients: []Person{{Email: "ann@example.com"}}})
 		require.ErrorIs(t, err, ErrUnreachable)
 		require.NotErrorIs(t, err, ErrOutcomeUnknown)

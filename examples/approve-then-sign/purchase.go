@@ -76,7 +76,7 @@ func (p purchase) advance(ctx context.Context, documents *revv.DocumentsService)
 	return next, asked.acknowledge()
 }
 
-// find looks what became of a request whose answer is lost, after a while, in which it can
+// find finds out what became of a request whose answer is lost, after a while, in which it can
 // still arrive.
 func (p purchase) find(ctx context.Context, documents *revv.DocumentsService, before view, asked request, lost error) (step, error) {
 	settled := time.Now().Add(p.Patience)
