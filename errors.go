@@ -129,10 +129,10 @@ type Error struct {
 	Attempts   int           // how many were made, including those that found no connection
 	RetryAfter time.Duration // how long the service asked to wait, of which a part may have passed; 0 if it did not
 
-	kinds     []error // sentinels that the status does not imply
-	cause     error
-	muted     bool   // its 401 does not say that the token has to be replaced
-	route     string // what was asked for, if it may be another one on this account
+	kinds []error // sentinels that the status does not imply
+	cause error
+	muted bool   // its 401 does not say that the token has to be replaced
+	route string // what was asked for, if it may be another one on this account
 }
 
 // maxErrorText bounds each text that the service puts into an error, in bytes.

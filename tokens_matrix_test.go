@@ -208,7 +208,9 @@ func (s *tokenStep) check(w *tokenWorld, err error) {
 	for _, kind := range s.never {
 		assert.NotErrorIs(w, err, kind)
 	}
-	asks := func(kind error) bool { return errors.Is(kind, revv.ErrUnauthorized) || errors.Is(kind, revv.ErrReauthorizationRequired) }
+	asks := func(kind error) bool {
+		return errors.Is(kind, revv.ErrUnauthorized) || errors.Is(kind, revv.ErrReauthorizationRequired)
+	}
 	if !slices.ContainsFunc(s.want, asks) { // also after a 401: an outage must not disconnect anybody
 		assert.NotErrorIs(w, err, revv.ErrUnauthorized)
 	}

@@ -18,8 +18,8 @@ const askLimit = time.Minute
 
 var errUnsettled = errors.New("the last request may still be on its way")
 
-// acknowledged is in the place of the time if the service has said that it did what was asked.
-const acknowledged = "acknowledged"
+// acknowledged stands before the time at which the service has said that it did what was asked.
+const acknowledged = "acknowledged "
 
 // errUnshown keeps a run from asking for the same again.
 var errUnshown = errors.New("the service has said that it sent it, and does not show that: see whether the mails have come, and whether the activities have other names than in this program")
@@ -37,7 +37,7 @@ func (p purchase) ask(what string, looked time.Time) (name request, until time.T
 		return "", until, err
 	}
 	until = time.Now().Add(askLimit)
-	draft, err := writeTime(p.Journal, until.Add(p.Patience))
+	draft, err := write(p.Journal, "", until.Add(p.Patience))
 	if err != nil {
 		return "", until, err
 	}
@@ -69,15 +69,16 @@ func (p purchase) next(what string, looked time.Time) (request, error) {
 		if err != nil {
 			return "", err
 		}
-		if string(text) == acknowledged {
-			return "", fmt.Errorf("%w (%s)", errUnshown, path)
-		}
-		settled, err := time.Parse(time.RFC3339Nano, string(text))
+		at, told := strings.CutPrefix(string(text), acknowledged)
+		settled, err := time.Parse(time.RFC3339Nano, at)
 		if err != nil {
 			return "", fmt.Errorf("%s must hold a time; see what became of the request, and remove it: %w", path, err)
 		}
 		if looked.Before(settled) {
 			return "", fmt.Errorf("%w: run again in %s", errUnsettled, max(time.Until(settled).Round(time.Second), time.Second))
+		}
+		if told {
+			return "", fmt.Errorf("%w (%s)", errUnshown, path)
 		}
 	}
 	return request(filepath.Join(p.Journal, prefix+strconv.Itoa(last+1))), nil
@@ -86,33 +87,30 @@ func (p purchase) next(what string, looked time.Time) (request, error) {
 // settle changes when it is known what became of a request: once the call has ended, nothing
 // can leave any more.
 func (r request) settle(at time.Time) error {
-	return r.replace(writeTime(filepath.Dir(string(r)), at))
+	return r.replace("", at)
 }
 
 // acknowledge records the success of a request. The service may show it later than it says it,
 // so nothing that it shows is a reason to ask for the same again.
 func (r request) acknowledge() error {
-	return r.replace(write(filepath.Dir(string(r)), acknowledged))
+	return r.replace(acknowledged, time.Now())
 }
 
-func (r request) replace(draft string, err error) error {
+func (r request) replace(prefix string, at time.Time) error {
+	draft, err := write(filepath.Dir(string(r)), prefix, at)
 	if err != nil {
 		return err
 	}
 	return os.Rename(draft, string(r))
 }
 
-func writeTime(dir string, at time.Time) (path string, err error) {
-	return write(dir, at.UTC().Format(time.RFC3339Nano))
-}
-
-// write writes a text into a new file, which is on the disk when it returns.
-func write(dir, text string) (path string, err error) {
+// write writes a time into a new file, which is on the disk when it returns.
+func write(dir, prefix string, at time.Time) (path string, err error) {
 	file, err := os.CreateTemp(dir, ".request-*")
 	if err != nil {
 		return "", err
 	}
-	_, err = file.WriteString(text)
+	_, err = file.WriteString(prefix + at.UTC().Format(time.RFC3339Nano))
 	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
 		return "", errors.Join(err, os.Remove(file.Name()))
 	}
