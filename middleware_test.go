@@ -80,6 +80,21 @@ func TestMiddleware_findsWhatIsSent(t *testing.T) {
 	})
 }
 
+// A transport of the caller may want to know as well, whether or not there is middleware.
+func TestCallInfoFrom_inATransport_findsTheCall(t *testing.T) {
+	t.Parallel()
+	for _, options := range [][]revv.Option{nil, {revv.WithMiddleware(through(func(*http.Request) {}))}} {
+		var info revv.CallInfo
+		s := &service{answer: func(r *http.Request) (*http.Response, error) {
+			info, _ = revv.CallInfoFrom(r.Context())
+			return reply(http.StatusOK, `{"Document":{"id":14}}`), nil
+		}}
+		_, err := s.client(t, options...).Documents.Get(t.Context(), 14)
+		require.NoError(t, err)
+		assert.Equal(t, revv.CallInfo{Operation: "Documents.Get", Route: "/api/docs/{id}", Attempt: 1}, info)
+	}
+}
+
 func TestCallInfoFrom_foreignContext_isNotOurs(t *testing.T) {
 	t.Parallel()
 	for _, ctx := range []context.Context{t.Context(), nil} {

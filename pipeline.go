@@ -382,9 +382,7 @@ func (c *core) roundTrip(ctx context.Context, p *prepared, a *attempt, extra htt
 	if p.class != retry.Read {
 		ctx = a.trace(ctx)
 	}
-	if c.chain != nil {
-		ctx = context.WithValue(ctx, attemptKey{}, a)
-	}
+	ctx = context.WithValue(ctx, attemptKey{}, a)
 	target := p.url
 	req := newRequest(ctx, p.route.Method, &target, c.header(p, extra), p.body)
 	if p.body != nil {

@@ -23,7 +23,7 @@ import (
 	"github.com/revv-go/revv/internal/secret"
 )
 
-// CallInfo describes, for middleware, the attempt that a request belongs to.
+// CallInfo describes, for middleware and transports, the attempt that a request belongs to.
 type CallInfo struct {
 	Operation string // as "Documents.Create"
 	Route     string // the path with its placeholder, as "/api/docs/{id}"
@@ -31,7 +31,7 @@ type CallInfo struct {
 }
 
 // CallInfoFrom returns the CallInfo of the request with this context. ok is false for
-// requests that are not the SDK's own.
+// requests that are not the SDK's own, and for those of a download after a redirect.
 func CallInfoFrom(ctx context.Context) (info CallInfo, ok bool) {
 	if ctx == nil {
 		return CallInfo{}, false
