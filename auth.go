@@ -24,8 +24,9 @@ import (
 type Authenticator interface {
 	// Token returns the token to send with the next request, and does not wait longer
 	// than ctx. The caller must not modify the token. An error ends the call, which wraps
-	// it, before anything more is sent. A token without AccessToken ends the call, too:
-	// that is ErrInvalidArgument if nothing was sent before.
+	// it, before anything more is sent: if a person has to authorize again, it should be
+	// [ErrReauthorizationRequired]. A token without AccessToken ends the call, too: that is
+	// ErrInvalidArgument if nothing was sent before.
 	Token(ctx context.Context) (*oauth2.Token, error)
 	// Reject says that the service answered 401 to the token bad, or that bad cannot be sent
 	// in a header. The next call of Token should return another one, if there is one. If bad

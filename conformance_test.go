@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -271,6 +272,18 @@ func checkFailure(t *testing.T, got outcome) {
 	if errors.Is(got.err, revv.ErrOutcomeUnknown) {
 		assert.Contains(t, text, "may have been applied")
 	}
+	if errors.Is(got.err, revv.ErrInterrupted) {
+		assert.False(t, revv.MaybeApplied(got.err) && got.op.class == consequences)
+		assert.NotErrorIs(t, got.err, revv.ErrUnreachable)
+	}
+	if own := strings.Contains(text, "the middleware says no") || strings.Contains(text, "answers nothing"); typed.StatusCode == 0 && !own {
+		// Nobody has to guess what the text of net/http means.
+		assert.True(t, isAnyOf(got.err, append(otherKinds(nil), revv.ErrUnreachable, revv.ErrInterrupted)...), "%v has no kind", got.err)
+	}
+}
+
+func isAnyOf(err error, kinds ...error) bool {
+	return slices.ContainsFunc(kinds, func(kind error) bool { return errors.Is(err, kind) })
 }
 
 // is reports whether an operation has one of the names.

@@ -54,6 +54,10 @@ var (
 	// ErrServer: the service failed (408, 5xx, or a status above that).
 	ErrServer = errors.New("server error")
 
+	// ErrInterrupted: the connection was cut, or an attempt took too long, before the whole
+	// answer had come, and nothing speaks against the same call later: a read, an idempotent
+	// write, or a request that was certainly not processed.
+	ErrInterrupted = errors.New("interrupted")
 	// ErrOutcomeUnknown: the request may have been applied. Read the state back
 	// before repeating a call with consequences.
 	ErrOutcomeUnknown = errors.New("outcome unknown: the request may have been applied")

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"log"
 	"net"
 	"net/http"
@@ -130,6 +129,8 @@ func listing(ctx context.Context, client *revv.Client) error {
 	return nil
 }
 
+var errUnseen = errors.New("the document was reported as sent, and is not seen to be")
+
 // contract is the README's section on a document.
 func contract(ctx context.Context, client *revv.Client, template revv.TemplateID) (*revv.Document, error) {
 	doc, err := client.Documents.Create(ctx, revv.CreateDocumentParams{TemplateID: template, Title: "Agreement D-1042"})
@@ -155,7 +156,7 @@ func contract(ctx context.Context, client *revv.Client, template revv.TemplateID
 	}
 	now, err := client.Documents.Get(ctx, doc.ID)
 	if err != nil || !now.Stage.Reached(revv.StageSent) {
-		return doc, errors.Join(errors.New("reported as sent, and not seen to be: do not send it again"), err)
+		return doc, errUnseen // an error of yours, after which nothing is sent again: it was reported as sent, even if only this look failed
 	}
 	return now, nil
 }
@@ -390,7 +391,6 @@ func ExampleMaybeApplied_queue() {
 			return slices.ContainsFunc(targets, func(target error) bool { return errors.Is(err, target) })
 		}
 		e, _ := errors.AsType[*revv.Error](err)
-		_, cut := errors.AsType[net.Error](err)
 		switch {
 		case revv.MaybeApplied(err), is(revv.ErrConflict): // first of all: such an error can be others as well
 			return "look" // after a conflict as well: an earlier run may have sent it
@@ -400,8 +400,8 @@ func ExampleMaybeApplied_queue() {
 			return "give up"
 		case e != nil && (e.Attempts == 0 || e.StatusCode == http.StatusUnauthorized): // the limiter, the store of tokens or a renewal failed: if it stays so, ask a person
 			return "later"
-		case cut, is(io.EOF, io.ErrUnexpectedEOF, context.DeadlineExceeded, context.Canceled,
-			revv.ErrUnreachable, revv.ErrRateLimited, revv.ErrServer, revv.ErrTruncated, revv.ErrTokenNotPersisted):
+		case is(revv.ErrInterrupted, revv.ErrUnreachable, revv.ErrRateLimited, revv.ErrServer, revv.ErrTruncated, revv.ErrTokenNotPersisted,
+			context.DeadlineExceeded, context.Canceled):
 			return "later"
 		}
 		return "give up"

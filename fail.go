@@ -30,8 +30,11 @@ func (p *prepared) describe(last *result, sent int) *Error {
 func (p *prepared) fail(last *result, sent int, kinds ...error) error {
 	e := p.describe(last, sent)
 	e.kinds, e.cause = append(kinds, e.kinds...), p.concealed(last.err)
-	if last.unreachable {
+	switch {
+	case last.unreachable:
 		e.kinds = append(e.kinds, ErrUnreachable)
+	case last.outcome.Interrupted() && retry.Decide(p.class, last.outcome, last.sent) == retry.Again:
+		e.kinds = append(e.kinds, ErrInterrupted)
 	}
 	if last.status >= 300 && last.status <= 399 && last.err == nil {
 		e.kinds = append(e.kinds, ErrRedirected)
@@ -85,7 +88,9 @@ func (p *prepared) failBefore(ctx context.Context, last *result, sent int, err e
 		out.kinds = append(out.kinds, ctx.Err())
 	}
 	cause := withoutURL(err)
-	out.muted = out.muted || !errors.Is(cause, ErrReauthorizationRequired) && !errors.Is(cause, ErrInvalidArgument)
+	if !errors.Is(cause, ErrReauthorizationRequired) { // any other reason may pass
+		out.muted = true
+	}
 	if sent > 0 && errors.Is(cause, ErrInvalidArgument) {
 		if errors.Is(cause, ErrTokenNotPersisted) {
 			out.kinds = append(out.kinds, ErrTokenNotPersisted)

@@ -240,8 +240,8 @@ func WithBearerHeader() Option {
 // such calls.
 //
 // The calls of a client share a budget of 20 repetitions, which ends retry storms: each
-// repetition takes one, each call that succeeds gives one back, and those after a 401, or
-// after a 429 with a Retry-After, are free. A 429 with a Retry-After of at most MaxRetryAfter holds back all
+// repetition takes one, each call that succeeds gives one back, and those after a 401, and
+// those that a 429 asked to wait for, are free. A 429 with a Retry-After of at most MaxRetryAfter holds back all
 // calls of the client until then.
 type RetryPolicy struct {
 	MaxAttempts   int           // per call, 1 to 10, default 3; 1 repeats nothing but a 401, which is not counted

@@ -358,16 +358,16 @@ func (c *core) exchange(ctx, bounded context.Context, p *prepared, a *attempt, e
 	if err != nil {
 		r := result{err: withoutURL(err)}
 		r.outcome, r.sent = a.classify(err)
+		r.unreachable = a.unreached(err)
 		switch {
+		case ctx.Err() != nil:
+			r.outcome, r.err, r.unreachable = retry.Done, ctx.Err(), false
 		case areHeadersTooLarge(err):
 			r.err = fmt.Errorf("%w: %w", ErrResponseTooLarge, r.err)
 		case isUnprocessed(err):
 			r.err = errUnprocessed
-		case errors.Is(err, io.EOF) && a.reached.Load():
+		case errors.Is(err, io.EOF) && a.reached.Load() && !r.unreachable:
 			r.err = fmt.Errorf("the connection was closed before an answer came: %w", r.err)
-		}
-		if r.unreachable = a.unreached(err); ctx.Err() != nil {
-			r.outcome, r.err, r.unreachable = retry.Done, ctx.Err(), false
 		}
 		return nil, r
 	}
@@ -379,10 +379,7 @@ func (c *core) exchange(ctx, bounded context.Context, p *prepared, a *attempt, e
 // roundTrip builds a new request for every attempt, because middleware may change its URL
 // and headers.
 func (c *core) roundTrip(ctx context.Context, p *prepared, a *attempt, extra http.Header) (*http.Response, error) {
-	if p.class != retry.Read {
-		ctx = a.trace(ctx)
-	}
-	ctx = context.WithValue(ctx, attemptKey{}, a)
+	ctx = context.WithValue(a.trace(ctx), attemptKey{}, a)
 	target := p.url
 	req := newRequest(ctx, p.route.Method, &target, c.header(p, extra), p.body)
 	if p.body != nil {

@@ -158,6 +158,9 @@ func TestNewTransport_proxyThatRefuses_isNamed(t *testing.T) {
 		WithRetry(RetryPolicy{MaxAttempts: 1}))
 	require.NoError(t, err)
 	for _, answer = range []int{http.StatusForbidden, http.StatusBadGateway} {
+		_, err = client.Documents.Get(t.Context(), 14)
+		require.ErrorIs(t, err, ErrUnreachable)
+		require.NotErrorIs(t, err, ErrInterrupted)
 		err = client.Documents.SendForESign(t.Context(), 14, SendParams{Recipients: []Person{{Email: "ann@example.com"}}})
 		require.ErrorIs(t, err, ErrUnreachable)
 		require.NotErrorIs(t, err, ErrOutcomeUnknown)

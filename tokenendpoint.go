@@ -375,6 +375,9 @@ func (r *refresher) refresh(ctx context.Context, refreshToken string) (*oauth2.T
 		case reply.outcome == retry.Refused, reply.outcome == retry.Unauthorized:
 			r.authenticate = false // the endpoint may no longer want the credentials: the next form is the documented one
 		}
+		if reply.outcome.Interrupted() && !errors.Is(reply.err, ErrUnreachable) {
+			reply.err.kinds = append(reply.err.kinds, ErrInterrupted)
+		}
 		return nil, reply.err
 	}
 }

@@ -82,7 +82,7 @@ func refusalCases() []tokenCase {
 			{want: []error{revv.ErrUnauthorized}, tokens: 1, api: 1, then: withoutCredentials},
 		}},
 		{"T19", "the refresh token is revoked", broken(refuses("invalid_grant")), []tokenStep{
-			{want: reauthorization, never: but(reauthorization...), tokens: 1, api: 1, then: withoutCredentials},
+			{want: append(reauthorization, revv.ErrUnauthorized), never: but(reauthorization...), tokens: 1, api: 1, then: withoutCredentials},
 			{callers: 1000, want: reauthorization},
 			{do: healed, want: reauthorization}, // until the store changes
 			{do: func(w *tokenWorld) {

@@ -52,8 +52,7 @@ type attempt struct {
 	token secret.Value[*oauth2.Token] // hidden, because middleware may print the context of the request, and with it the attempt
 
 	// What the transport reported: how often it looked for a connection, and how often it
-	// wrote the headers of the request. Only writes are traced, because reads can always
-	// be repeated.
+	// wrote the headers of the request.
 	sought  atomic.Int32
 	written atomic.Int32
 	// doubts counts the requests that were sent, including those that a transport or
@@ -105,8 +104,9 @@ func (a *attempt) shut() bool {
 }
 
 // trace watches whether a connection was found. A request that never had one was
-// certainly not received. A connection that is found too late is closed before anything
-// is written: requests that share it over HTTP/2 fail, but no request is applied twice.
+// certainly not received. A connection that is found too late for a write is closed before
+// anything is written: requests that share it over HTTP/2 fail, but no request is applied
+// twice. Of a read, which can be repeated, no more is watched.
 func (a *attempt) trace(ctx context.Context) context.Context {
 	a.hooks = httptrace.ClientTrace{
 		GetConn: func(string) { a.sought.Add(1) },
@@ -116,20 +116,22 @@ func (a *attempt) trace(ctx context.Context) context.Context {
 				a.sought.Add(-1)
 				return
 			}
-			if !a.find() && info.Conn != nil {
+			if !a.find() && info.Conn != nil && a.class != retry.Read {
 				_ = info.Conn.Close()
 			}
 		},
-		WroteHeaders: func() {
+	}
+	if a.class != retry.Read {
+		a.hooks.WroteHeaders = func() {
 			if !a.dumping.Load() {
 				a.written.Add(1)
 			}
-		},
-		GotFirstResponseByte: func() {
+		}
+		a.hooks.GotFirstResponseByte = func() {
 			if !a.dumping.Load() {
 				a.answerBegun.Store(true)
 			}
-		},
+		}
 	}
 	return httptrace.WithClientTrace(ctx, &a.hooks)
 }
@@ -228,7 +230,7 @@ func (c *core) transmit(req *http.Request, a *attempt) (*http.Response, error) {
 		a.answerReturned.Store(true)
 	}
 	doubts := a.written.Load() - before
-	if a.class != retry.Read && a.sought.Load() == 0 && (err == nil || !isDialFailure(err)) {
+	if a.sought.Load() == 0 && (err == nil || !isDialFailure(err)) {
 		doubts = max(doubts, 1) // the network need not report what it writes
 	}
 	if doubts > 0 && isRefusal(resp, err) {
@@ -294,7 +296,7 @@ func (a *attempt) classify(err error) (outcome retry.Outcome, sent bool) {
 	if !a.reached.Load() {
 		return retry.Hopeless, false // middleware has not let it through
 	}
-	sent = a.class == retry.Read || !a.provablyUnsent(err, shut)
+	sent = !a.provablyUnsent(err, shut)
 	switch {
 	case isHopeless(err) && !(sent && a.class == retry.Consequences):
 		return retry.Hopeless, false
@@ -334,7 +336,7 @@ func isDialFailure(err error) bool {
 
 // unreached reports an attempt that could make no connection, and whose error says so.
 func (a *attempt) unreached(err error) bool {
-	return a.reached.Load() && a.shut() && (a.provablyUnsent(err, true) || a.class == retry.Read && !a.answerReturned.Load() && isHopeless(err))
+	return a.reached.Load() && a.shut() && a.provablyUnsent(err, true)
 }
 
 // errUnprocessed replaces the error of net/http, which misleadingly asks for a GetBody.

@@ -47,6 +47,9 @@ const (
 // Refuses reports an answer that says that the request was not applied.
 func (o Outcome) Refuses() bool { return o == Unauthorized || o == Throttled || o == Refused }
 
+// Interrupted reports an answer that did not come, or not whole.
+func (o Outcome) Interrupted() bool { return o == Unsent || o == Cut || o == BodyCut }
+
 // Decision says what to do after an attempt.
 type Decision uint8
 

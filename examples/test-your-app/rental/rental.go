@@ -278,6 +278,7 @@ func (o *Office) keysDue(document revv.DocumentID) (number string, due bool) {
 // advise turns an error into advice for the people in the office. The error of the
 // SDK, which has no secret in it, stays inside for the log.
 func advise(err error) error {
+	e, _ := errors.AsType[*revv.Error](err)
 	switch {
 	case err == nil:
 		return nil
@@ -285,10 +286,12 @@ func advise(err error) error {
 		return fmt.Errorf("%w: %w", ErrReconnect, err)
 	case errors.Is(err, revv.ErrInvalid): // also with a web page
 		return err
-	case revv.MaybeApplied(err), isAny(err, revv.ErrUnreachable, revv.ErrRateLimited, revv.ErrServer, revv.ErrUnexpectedContent, context.DeadlineExceeded):
+	case revv.MaybeApplied(err), isAny(err, revv.ErrInterrupted, revv.ErrUnreachable, revv.ErrRateLimited, revv.ErrServer, revv.ErrUnexpectedContent, context.DeadlineExceeded):
 		return fmt.Errorf("%w: %w", ErrTryLater, err)
-	case errors.Is(err, revv.ErrUnauthorized): // a renewal that can succeed later was caught above
+	case errors.Is(err, revv.ErrUnauthorized):
 		return fmt.Errorf("%w: %w", ErrReconnect, err)
+	case e != nil && (e.Attempts == 0 || e.StatusCode == http.StatusUnauthorized) && !errors.Is(err, revv.ErrInvalidArgument): // the store of tokens failed
+		return fmt.Errorf("%w: %w", ErrTryLater, err)
 	}
 	return err
 }

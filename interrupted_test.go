@@ -1,0 +1,102 @@
+package revv_test
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/revv-go/revv"
+	"github.com/revv-go/revv/revvtest"
+)
+
+// behindHTTP2 is a client of a sandbox behind TLS and HTTP/2, whose cut streams have errors of a
+// type that net/http does not export.
+func behindHTTP2(t *testing.T, server *revvtest.Server) *revv.Client {
+	t.Helper()
+	front := httptest.NewUnstartedServer(server.Handler())
+	front.EnableHTTP2 = true
+	front.StartTLS()
+	t.Cleanup(front.Close)
+	base, err := url.Parse(front.URL)
+	require.NoError(t, err)
+	require.Equal(t, "https", base.Scheme)
+	client, err := revv.NewClient(revv.StaticToken(server.Token().AccessToken), revv.WithBaseURL(front.URL), revv.WithHTTPClient(front.Client()), hurried())
+	require.NoError(t, err)
+	return client
+}
+
+func TestErrInterrupted_whatWasCut_canBeCalledAgain(t *testing.T) {
+	t.Parallel()
+	for protocol, connect := range map[string]func(*testing.T, *revvtest.Server) *revv.Client{
+		"HTTP/1.1": func(_ *testing.T, server *revvtest.Server) *revv.Client { return server.Client(hurried()) },
+		"HTTP/2":   behindHTTP2,
+	} {
+		server := revvtest.NewServer(t)
+		client := connect(t, server)
+		id := server.AddDocument(21, "A lease")
+		for name, call := range map[string]func() error{
+			"Documents.Get": func() error { return errorOf(client.Documents.Get(t.Context(), id)) },
+			"Documents.SetFields": func() error {
+				return errorOf(client.Documents.SetFields(t.Context(), id, []revv.FieldValue{{Name: "Client", Value: "x"}}))
+			},
+		} {
+			server.Fail(revvtest.Fault{Operation: name, CutAfter: -1})
+			err := call()
+			require.ErrorIs(t, err, revv.ErrInterrupted, "%s, %s", protocol, name)
+			require.NotErrorIs(t, err, revv.ErrUnreachable)
+			assert.False(t, revv.MaybeApplied(err), "%s, %s", protocol, name)
+			server.ClearFaults()
+			require.NoError(t, call())
+		}
+		server.Fail(revvtest.Fault{Operation: "Documents.Get", CutAfter: 20})
+		require.ErrorIs(t, errorOf(client.Documents.Get(t.Context(), id)), revv.ErrInterrupted, protocol)
+		server.ClearFaults()
+		server.Fail(revvtest.Fault{Operation: "Documents.Get", Hang: true, Times: 1})
+		err := errorOf(client.Documents.Get(t.Context(), id, revv.WithAttemptTimeout(50*time.Millisecond), revv.WithRetry(revv.RetryPolicy{MaxAttempts: 1})))
+		require.ErrorIs(t, err, revv.ErrInterrupted, protocol)
+		require.ErrorIs(t, err, context.DeadlineExceeded, protocol)
+		server.Fail(revvtest.Fault{Operation: "Documents.SendForESign", CutAfter: -1, Times: 1})
+		err = client.Documents.SendForESign(t.Context(), id, revv.SendParams{Recipients: oneRecipient})
+		require.ErrorIs(t, err, revv.ErrOutcomeUnknown, protocol)
+		require.NotErrorIs(t, err, revv.ErrInterrupted, protocol)
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		server.Fail(revvtest.Fault{Operation: "Documents.Get", Hang: true, Times: 1})
+		err = errorOf(client.Documents.Get(ctx, id))
+		require.ErrorIs(t, err, context.DeadlineExceeded, protocol)
+		require.NotErrorIs(t, err, revv.ErrInterrupted, "the caller has ended it")
+	}
+}
+
+// Reads and writes alike: what found no connection has another name than what lost one.
+func TestErrUnreachable_handshakeThatIsCut_isNoConnection(t *testing.T) {
+	t.Parallel()
+	var config net.ListenConfig
+	listener, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, listener.Close()) })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			_ = conn.Close()
+		}
+	}()
+	client, err := revv.NewClient(revv.StaticToken(anyToken), revv.WithBaseURL("https://"+listener.Addr().String()), hurried())
+	require.NoError(t, err)
+	for _, method := range []string{http.MethodGet, http.MethodPut, http.MethodPost} {
+		err := client.Do(t.Context(), method, "/x", nil, nil)
+		require.ErrorIs(t, err, revv.ErrUnreachable, method)
+		require.NotErrorIs(t, err, revv.ErrInterrupted, method)
+		assert.NotContains(t, err.Error(), "before an answer came", method)
+	}
+}
