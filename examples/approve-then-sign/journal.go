@@ -22,7 +22,7 @@ var errUnsettled = errors.New("the last request may still be on its way")
 const acknowledged = "acknowledged "
 
 // errUnshown keeps a run from asking for the same again.
-var errUnshown = errors.New("the service has said that it sent it, and does not show that: see whether the mails have come, and whether the activities have other names than in this program")
+var errUnshown = errors.New("the service has said that it sent it, and does not show that (yet): see whether the mails have come, and whether the activities have other names than in this program; it is not sent again before this file is removed")
 
 // request is a file that says that something was asked for, and when that settles: what the
 // service shows from then on is what became of it.
@@ -78,7 +78,7 @@ func (p purchase) next(what string, looked time.Time) (request, error) {
 			return "", fmt.Errorf("%w: run again in %s", errUnsettled, max(time.Until(settled).Round(time.Second), time.Second))
 		}
 		if told {
-			return "", fmt.Errorf("%w (%s)", errUnshown, path)
+			return "", fmt.Errorf("%w: %s", errUnshown, path)
 		}
 	}
 	return request(filepath.Join(p.Journal, prefix+strconv.Itoa(last+1))), nil
@@ -93,7 +93,10 @@ func (r request) settle(at time.Time) error {
 // acknowledge records the success of a request. The service may show it later than it says it,
 // so nothing that it shows is a reason to ask for the same again.
 func (r request) acknowledge() error {
-	return r.replace(acknowledged, time.Now())
+	if err := r.replace(acknowledged, time.Now()); err != nil {
+		return fmt.Errorf("it was sent, and that cannot be written down, so do not run this again before it shows: %w", err)
+	}
+	return nil
 }
 
 func (r request) replace(prefix string, at time.Time) error {

@@ -169,6 +169,20 @@ func TestAdvance_refusedForCertain_mayBeAskedAgainAtOnce(t *testing.T) {
 }
 
 // Whoever tidies up takes the number of no request that is on its way.
+// Of two runs, one looks before the other one's request is acknowledged.
+func TestNext_lookedBeforeItWasAcknowledged_isUnsettled(t *testing.T) {
+	t.Parallel()
+	p := order(t, "DOC-000040")
+	looked := time.Now()
+	asked, _, err := p.ask("signature", looked)
+	require.NoError(t, err)
+	require.NoError(t, asked.acknowledge())
+	_, err = p.next("signature", looked)
+	require.ErrorIs(t, err, errUnsettled)
+	_, err = p.next("signature", time.Now())
+	require.ErrorIs(t, err, errUnshown)
+}
+
 func TestAsk_earlierFilesAreRemoved_theLastOneCounts(t *testing.T) {
 	t.Parallel()
 	p := order(t, "DOC-000040")
@@ -235,4 +249,32 @@ func TestRun_lookingAgain_goesOnWhileARequestIsOnItsWay(t *testing.T) {
 	require.NoError(t, <-ended)
 	assert.Contains(t, out.String(), out.text)
 	assert.Contains(t, out.String(), "done: DOC-000040 is signed\n")
+}
+
+// A service may be slower to send than it is to answer.
+func TestRun_lookingAgain_goesOnUntilTheServiceShowsIt(t *testing.T) {
+	server, id := against(t)
+	require.NoError(t, os.Mkdir("approvals", 0o700))
+	require.NoError(t, request(filepath.Join("approvals", "DOC-000040-approval-1")).acknowledge())
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	var late sync.Once
+	out := &told{text: "does not show that (yet)", then: func() {
+		late.Do(func() {
+			people := revv.SendParams{Recipients: []revv.Person{{Email: "a@example.com"}}}
+			assert.NoError(t, server.Client().Documents.SendForApproval(ctx, id, people))
+		})
+	}}
+	ended := make(chan error, 1)
+	go func() {
+		ended <- run(ctx, []string{"-document", "DOC-000040", "-approvers", "a@example.com", "-supplier", "s@example.com", "-every", "1ms"}, out)
+	}()
+	for server.Approve(id, "a@example.com") != nil {
+		require.NoError(t, ctx.Err())
+	}
+	for server.Sign(id, "s@example.com") != nil {
+		require.NoError(t, ctx.Err())
+	}
+	require.NoError(t, <-ended)
+	assert.Len(t, server.Requests("Documents.SendForApproval"), 1)
 }

@@ -71,7 +71,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	now, err := p.advance(ctx, client.Documents)
-	for *every > 0 && now != signed && (err == nil || errors.Is(err, errUnsettled)) {
+	for *every > 0 && now != signed && (err == nil || errors.Is(err, errUnsettled) || errors.Is(err, errUnshown)) {
 		if err != nil {
 			p.Tell(err.Error())
 		}

@@ -59,7 +59,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	fmt.Fprintf(out, "report: %s.report.csv\n", flags.Arg(0))
 	if made.missing() > 0 {
-		return fmt.Errorf("%s; the report says why, and a further run sends what is missing", made)
+		return fmt.Errorf("%s; the report says why; a further run sends what was not sent, and the rest is for a person", made)
 	}
 	fmt.Fprintf(out, "done: %s\n", made)
 	return nil

@@ -213,7 +213,10 @@ func (w *walk) send(ctx context.Context) error {
 	if err == nil && !now.Stage.Reached(revv.StageSent) { // the answer was a success, and this is what counts
 		w.report.say(w.step, "reported as sent, and its stage is %q: see whether anybody was mailed", now.Stage)
 	}
-	return err
+	if err != nil {
+		return fmt.Errorf("it was reported as sent, and what it shows cannot be read: %w", err)
+	}
+	return nil
 }
 
 // sign lets everybody sign, and waits until the service shows it.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -98,7 +99,8 @@ func (u *until) Write(text []byte) (int, error) {
 func TestRun_reportedAsSentAndStillADraft_saysSo(t *testing.T) {
 	server := against(t)
 	server.Fail(revvtest.Fault{Operation: "Documents.SendForESign", Status: http.StatusAccepted, Body: `{}`})
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
 	p := &until{person: &person{t: t, server: server}, text: "reported as sent", leave: cancel}
 	require.ErrorIs(t, run(ctx, p), context.Canceled)
 	assert.Contains(t, p.read.String(), `reported as sent, and its stage is "Draft"`)
