@@ -121,7 +121,7 @@ func newCore(s *settings, auth Authenticator, base *url.URL, routes routeTable) 
 		}
 	}
 	if network == nil {
-		network, c.own = newTransport(), true
+		network, c.own = NewTransport(), true
 	}
 	c.network = secret.New(network)
 	return c
@@ -140,9 +140,13 @@ func chained(chain []Middleware, network http.RoundTripper) http.RoundTripper {
 
 const dialTimeout = 10 * time.Second
 
-// newTransport sets the limits that net/http leaves open, and keeps as many idle
-// connections as a busy program needs; http.DefaultTransport keeps two per host.
-func newTransport() *http.Transport {
+// NewTransport returns a transport like the one that a client has without [WithHTTPClient],
+// for programs that change something of it, such as a certificate or the proxy, or share it
+// among clients. It has the limits that net/http leaves open: 10 s to dial, 10 s for the
+// handshake, 30 s for the headers of an answer, and 64 KiB for these. It keeps 128 idle
+// connections for each host, for 90 s, and 256 in all, where [http.DefaultTransport] keeps two
+// for each host. It is the caller's: close its idle connections when it is not needed any more.
+func NewTransport() *http.Transport {
 	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
 	return &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,

@@ -34,7 +34,7 @@ type Document struct {
 }
 
 // UnmarshalJSON decodes a document and keeps it in Raw. An object without any identifier
-// is refused.
+// is refused, and so is the zero Document: a field that may be empty needs omitzero.
 func (d *Document) UnmarshalJSON(data []byte) error { return unmarshalModel(data, d) }
 
 func (d *Document) decodeScanned(object []byte) error {

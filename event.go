@@ -221,8 +221,9 @@ const (
 // own, such as type, document and timestamp together. Remember the key in the transaction
 // that acts on the event, or after an action that may run twice: if the program dies in
 // between, an event that was remembered first is lost. If you receive events of several
-// accounts, remember the key together with the account: it is not known whether ids
-// differ between accounts. The key of a nil event is empty.
+// accounts, remember the key together with the account, in fields of their own: it is not
+// known whether ids differ between accounts, and a struct that embeds an Event is encoded as
+// the Event alone. The key of a nil event is empty.
 func (e *Event) Key() string {
 	switch {
 	case e == nil:

@@ -2,10 +2,14 @@ package revv_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"mime"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -329,6 +333,44 @@ func ExampleDocumentsService_Download() {
 	}
 	fmt.Println(download.Size == int64(pdf.Len()), len(download.SHA256), download.ContentType)
 	// Output: true 64 application/pdf
+}
+
+// For a browser: it gets the whole file, or an error that it can show. (What is streamed to it
+// cannot be taken back when the download fails; then only a panic with http.ErrAbortHandler
+// keeps it from taking a part for the whole.)
+func ExampleDocumentsService_Download_browser() {
+	server := revvtest.NewServer(nil)
+	defer server.Close()
+	client, document := server.Client(), signed(server)
+
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		file, err := os.CreateTemp("", "revv-*.pdf")
+		if err != nil {
+			http.Error(w, "The document cannot be stored.", http.StatusInternalServerError)
+			return
+		}
+		defer func() { _ = errors.Join(file.Close(), os.Remove(file.Name())) }()
+		pdf, err := client.Documents.Download(r.Context(), document, file)
+		if err != nil {
+			http.Error(w, "The document is not available.", http.StatusBadGateway)
+			return
+		}
+		name := cmp.Or(pdf.FileName, "document.pdf")
+		w.Header().Set("Content-Type", "application/pdf")
+		w.Header().Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name}))
+		w.Header().Set("Cache-Control", "no-store")
+		http.ServeContent(w, r, "", time.Time{}, file) // with its length, and parts of it if they are asked for
+	})
+
+	for range 2 {
+		answer := httptest.NewRecorder()
+		handler.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/contract.pdf", http.NoBody))
+		fmt.Println(answer.Code, answer.Header().Get("Content-Disposition"))
+		server.Fail(revvtest.Fault{Operation: "Documents.Download", CutAfter: 100})
+	}
+	// Output:
+	// 200 attachment; filename="DOC-000040 NDA with Acme.pdf"
+	// 502
 }
 
 // The file appears only when it is whole and verified.

@@ -229,7 +229,8 @@ func (t tickets) Wait(ctx context.Context) error {
 func ExampleWithHTTPClient() {
 	server := revvtest.NewServer(nil)
 	defer server.Close()
-	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 32}
+	transport := revv.NewTransport()
+	transport.MaxIdleConnsPerHost = 32
 	defer transport.CloseIdleConnections()
 
 	client, err := revv.NewClient(revv.StaticToken(server.Token().AccessToken),

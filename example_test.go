@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -71,14 +70,7 @@ func connectCustomers(config revv.OAuthConfig, store revv.TokenStore, customerOf
 
 // manyAccounts is the README's section on many accounts.
 func manyAccounts(accounts map[string]revv.Authenticator, clients map[string]*revv.Client) (err error) {
-	shared := &http.Client{Transport: &http.Transport{ // one for all clients of the program
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
-		TLSHandshakeTimeout:   10 * time.Second,
-		ResponseHeaderTimeout: 30 * time.Second,
-		MaxIdleConns:          256, MaxIdleConnsPerHost: 32, IdleConnTimeout: 90 * time.Second,
-		MaxResponseHeaderBytes: 64 << 10, ForceAttemptHTTP2: true,
-	}}
+	shared := &http.Client{Transport: revv.NewTransport()} // one for all clients of the program
 	for subdomain, auth := range accounts {
 		if clients[subdomain], err = revv.NewClient(auth, revv.WithSubdomain(subdomain), revv.WithHTTPClient(shared)); err != nil {
 			return err

@@ -67,11 +67,11 @@ func TestErrInterrupted_whatWasCut_canBeCalledAgain(t *testing.T) {
 		require.ErrorIs(t, err, revv.ErrOutcomeUnknown, protocol)
 		require.NotErrorIs(t, err, revv.ErrInterrupted, protocol)
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-		defer cancel()
 		server.Fail(revvtest.Fault{Operation: "Documents.Get", Hang: true, Times: 1})
 		err = errorOf(client.Documents.Get(ctx, id))
 		require.ErrorIs(t, err, context.DeadlineExceeded, protocol)
 		require.NotErrorIs(t, err, revv.ErrInterrupted, "the caller has ended it")
+		cancel()
 	}
 }
 

@@ -131,7 +131,7 @@ func WithRoutes(routes Routes) Option {
 }
 
 // WithHTTPClient makes the calls go through the transport of client, which is
-// not modified. client.Timeout bounds each attempt if it is shorter than the limit of
+// not modified; [NewTransport] makes one with the usual limits. client.Timeout bounds each attempt if it is shorter than the limit of
 // [WithAttemptTimeout] (60 s by default); a [WithAttemptTimeout] of a
 // single call replaces both. Downloads have a limit of 30 s without a byte instead. Its
 // cookie jar and its redirect policy are not used: redirects are never followed with

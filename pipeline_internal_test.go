@@ -159,7 +159,7 @@ func TestHiding_knowsTheSpellingsOfASecret(t *testing.T) {
 // The limits that the documentation names.
 func TestLimits_areTheDocumentedOnes(t *testing.T) {
 	t.Parallel()
-	network := newTransport()
+	network := NewTransport()
 	assert.Equal(t, 10*time.Second, dialTimeout)
 	assert.Equal(t, 10*time.Second, network.TLSHandshakeTimeout)
 	assert.Equal(t, 30*time.Second, network.ResponseHeaderTimeout)

@@ -51,7 +51,8 @@ var harmlessActivities = []string{
 // that the context of the call had. If no request can be on its way, because none was made,
 // that is any time long ago, such as time.Unix(0, 0). patience is how long a request may be
 // on its way: a minute is what this project suggests. A draft is [SendPending] until patience
-// has passed between left and the beginning of this call.
+// has passed between left and the beginning of this call: until then nothing but [SendApplied]
+// can take its place, so there is no need to look often.
 //
 // [SendUndone] is concluded from an activity that has "_SENT_FOR_" in its name, as
 // DOCUMENT_SENT_FOR_ACCEPT has, which was observed; [SendNotApplied] from DOCUMENT_CREATED

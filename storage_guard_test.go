@@ -151,7 +151,7 @@ func TestNewTransport_proxyThatRefuses_isNamed(t *testing.T) {
 	t.Cleanup(proxy.Close)
 	proxyURL, err := url.Parse(proxy.URL)
 	require.NoError(t, err)
-	network := newTransport()
+	network := NewTransport()
 	network.Proxy = http.ProxyURL(proxyURL)
 	t.Cleanup(network.CloseIdleConnections)
 	client, err := NewClient(StaticToken("token-of-a-test"), WithBaseURL("https://acme.example.com"), WithHTTPClient(&http.Client{Transport: network}),

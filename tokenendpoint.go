@@ -46,7 +46,7 @@ func newTokenEndpoint(op string, c OAuthConfig) (*tokenEndpoint, error) {
 	if c.HTTPClient != nil && c.HTTPClient.Timeout > 0 {
 		e.limit = min(e.limit, c.HTTPClient.Timeout)
 	}
-	own := newTransport()
+	own := NewTransport()
 	if c.HTTPClient != nil && c.HTTPClient.Transport != nil {
 		given, ok := c.HTTPClient.Transport.(*http.Transport)
 		if !ok || given == nil || given.ResponseHeaderTimeout == 0 {
@@ -375,11 +375,16 @@ func (r *refresher) refresh(ctx context.Context, refreshToken string) (*oauth2.T
 		case reply.outcome == retry.Refused, reply.outcome == retry.Unauthorized:
 			r.authenticate = false // the endpoint may no longer want the credentials: the next form is the documented one
 		}
-		if reply.outcome.Interrupted() && !errors.Is(reply.err, ErrUnreachable) {
-			reply.err.kinds = append(reply.err.kinds, ErrInterrupted)
-		}
-		return nil, reply.err
+		return nil, reply.failure()
 	}
+}
+
+// failure is the error of a renewal, which another call can begin anew.
+func (r *tokenReply) failure() *Error {
+	if r.outcome.Interrupted() && !errors.Is(r.err, ErrUnreachable) {
+		r.err.kinds = append(r.err.kinds, ErrInterrupted)
+	}
+	return r.err
 }
 
 func isTimeout(err error) bool {
