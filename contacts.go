@@ -105,8 +105,7 @@ func (p ListContactsParams) validate() (name, rule string) { return validatePagi
 // List returns one page of the contacts. A read.
 func (s *ContactsService) List(ctx context.Context, params ListContactsParams, opts ...CallOption) (*Page[Contact], error) {
 	params.Page = cmp.Or(params.Page, 1)
-	id := func(c *Contact) int64 { return int64(c.ID) }
-	return fetchPage(ctx, s.root(), opListContacts, input{query: params}, params.Page, "Contacts", id, opts)
+	return fetchPage[Contact](ctx, s.root(), opListContacts, input{query: params}, params.Page, "Contacts", opts)
 }
 
 // All ranges over the contacts, page by page, reading some pages ahead. The second value

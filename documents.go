@@ -205,8 +205,7 @@ func (s *DocumentsService) List(ctx context.Context, params ListDocumentsParams,
 	if params.FolderID != 0 {
 		op, in.id = opListFolderContents, numericID("FolderID", int64(params.FolderID))
 	}
-	id := func(e *DocumentEntry) int64 { return int64(e.EntryID) }
-	page, err := fetchPage(ctx, s.root(), op, in, params.Page, listing, id, opts)
+	page, err := fetchPage[DocumentEntry](ctx, s.root(), op, in, params.Page, listing, opts)
 	if err != nil {
 		return nil, err
 	}

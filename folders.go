@@ -83,8 +83,7 @@ func (p ListFoldersParams) validate() (name, rule string) { return validatePagin
 // last, because the listing also contains documents; see [Page.Last]. A read.
 func (s *FoldersService) List(ctx context.Context, params ListFoldersParams, opts ...CallOption) (*Page[Folder], error) {
 	params.Page = cmp.Or(params.Page, 1)
-	id := func(f *Folder) int64 { return int64(f.ID) }
-	page, err := fetchPage(ctx, s.root(), opListFolders, input{query: params}, params.Page, listing, id, opts)
+	page, err := fetchPage[Folder](ctx, s.root(), opListFolders, input{query: params}, params.Page, listing, opts)
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"iter"
+	"reflect"
 	"strconv"
 	"sync"
 
@@ -48,18 +49,28 @@ func validatePaging(page, prefetch int) (name, rule string) {
 }
 
 // fetchPage runs an operation that answers with one page of a list, under a key.
-func fetchPage[T any](ctx context.Context, c *core, op opID, in input, number int, key string, id func(*T) int64, opts []CallOption) (*Page[T], error) {
+func fetchPage[T any](ctx context.Context, c *core, op opID, in input, number int, key string, opts []CallOption) (*Page[T], error) {
 	page := &Page[T]{Number: number}
-	err := c.runOp(ctx, op, in, opts, func(body []byte) error {
-		list, count, err := decodePage(body, key, &page.Items)
-		page.digest, page.Count = pageDigest(c.pages, list, page.Items, id), count
-		return err
-	})
-	if err != nil {
+	var err error
+	if page.Count, page.digest, err = c.fetchList(ctx, op, in, key, &page.Items, opts); err != nil {
 		return nil, err
 	}
 	page.Entries = len(page.Items)
 	return page, nil
+}
+
+// fetchList decodes a page into the slice that items points to. Like fetchAny it is compiled
+// once, and not again for every type of item.
+func (c *core) fetchList(ctx context.Context, op opID, in input, key string, items any, opts []CallOption) (count int, digest uint64, err error) {
+	err = c.runOp(ctx, op, in, opts, func(body []byte) (err error) {
+		var list []byte
+		list, count, err = decodePage(body, key, items)
+		if err == nil {
+			digest = pageDigest(c.pages, list, reflect.ValueOf(items).Elem())
+		}
+		return err
+	})
+	return count, digest, err
 }
 
 // listing is the key of a folder listing, which is an object around its list.
@@ -106,14 +117,14 @@ func decodeListing(body, page []byte) (list []byte, count int, err error) {
 // page for ever to a program that changes what it reads. Their bytes would not do: the
 // same items can come again with a new signature in the URL of a thumbnail, or with a new
 // page number. If an item has no id, the bytes of the list are used all the same.
-func pageDigest[T any](seed maphash.Seed, list []byte, items []T, id func(*T) int64) uint64 {
+func pageDigest(seed maphash.Seed, list []byte, items reflect.Value) uint64 {
 	var digest uint64 // a sum has no order, and counts what comes twice
-	for i := range items {
-		n := id(&items[i])
-		if n == 0 {
+	for i := range items.Len() {
+		id := items.Index(i).Field(0).Int() // every type of item begins with it
+		if id == 0 {
 			return maphash.Bytes(seed, list)
 		}
-		digest += maphash.Comparable(seed, n)
+		digest += maphash.Comparable(seed, id)
 	}
 	return digest
 }
