@@ -112,7 +112,7 @@ func (s *ContactsService) List(ctx context.Context, params ListContactsParams, o
 // is an error, which ends the range; it is [ErrPageLoop] if a page comes again. A contact
 // can be missed if the list changes meanwhile, see [DocumentsService.All]. A read.
 func (s *ContactsService) All(ctx context.Context, params ListContactsParams, opts ...CallOption) iter.Seq2[Contact, error] {
-	return allPages(ctx, operations[opListContacts].name, params.Page, params.Prefetch, func(ctx context.Context, number int) (*Page[Contact], error) {
+	return allPages[Contact](ctx, operations[opListContacts].name, params.Page, params.Prefetch, func(ctx context.Context, number int) (anyPage, error) {
 		params := params // pages are fetched at the same time
 		params.Page = number
 		return s.List(ctx, params, opts...)

@@ -231,7 +231,7 @@ func (s *DocumentsService) List(ctx context.Context, params ListDocumentsParams,
 // because it was not there, and do not assume that everything up to the last entry has
 // been seen.
 func (s *DocumentsService) All(ctx context.Context, params ListDocumentsParams, opts ...CallOption) iter.Seq2[DocumentEntry, error] {
-	return allPages(ctx, operations[opListDocuments].name, params.Page, params.Prefetch, func(ctx context.Context, number int) (*Page[DocumentEntry], error) {
+	return allPages[DocumentEntry](ctx, operations[opListDocuments].name, params.Page, params.Prefetch, func(ctx context.Context, number int) (anyPage, error) {
 		params := params // pages are fetched at the same time
 		params.Page = number
 		return s.List(ctx, params, opts...)

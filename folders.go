@@ -103,7 +103,7 @@ func (s *FoldersService) List(ctx context.Context, params ListFoldersParams, opt
 // is an error, which ends the range; it is [ErrPageLoop] if a page comes again. A folder
 // can be missed if the list changes meanwhile, see [DocumentsService.All]. A read.
 func (s *FoldersService) All(ctx context.Context, params ListFoldersParams, opts ...CallOption) iter.Seq2[Folder, error] {
-	return allPages(ctx, operations[opListFolders].name, params.Page, params.Prefetch, func(ctx context.Context, number int) (*Page[Folder], error) {
+	return allPages[Folder](ctx, operations[opListFolders].name, params.Page, params.Prefetch, func(ctx context.Context, number int) (anyPage, error) {
 		params := params // pages are fetched at the same time
 		params.Page = number
 		return s.List(ctx, params, opts...)

@@ -133,16 +133,9 @@ func pageDigest(seed maphash.Seed, list []byte, items reflect.Value) uint64 {
 // compiled once for each kind of item, and not into every method that calls it.
 //
 //go:noinline
-func allPages[T any](ctx context.Context, op string, first, prefetch int, list func(context.Context, int) (*Page[T], error)) iter.Seq2[T, error] {
-	anyList := func(ctx context.Context, number int) fetched {
-		page, err := list(ctx, number)
-		if err != nil {
-			return fetched{err: err}
-		}
-		return fetched{page: page, last: page.Last(), digest: page.digest}
-	}
+func allPages[T any](ctx context.Context, op string, first, prefetch int, list lister) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
-		eachPage(ctx, op, first, prefetch, anyList, func(page any, err error) bool {
+		eachPage(ctx, op, first, prefetch, list, func(page anyPage, err error) bool {
 			if err != nil {
 				var zero T
 				return yield(zero, err)
@@ -157,24 +150,33 @@ func allPages[T any](ctx context.Context, op string, first, prefetch int, list f
 	}
 }
 
-// fetched is a page of any items on its way to the range.
+// anyPage is a [*Page] of any items, and lister fetches the one with a number.
+type (
+	anyPage interface {
+		Last() bool
+		identity() uint64
+	}
+	lister func(ctx context.Context, number int) (anyPage, error)
+)
+
+func (p *Page[T]) identity() uint64 { return p.digest }
+
+// fetched is a page on its way to the range.
 type fetched struct {
-	page     any // a *Page
-	last     bool
-	digest   uint64
+	page     anyPage
 	err      error
 	panicked any
 }
 
 // fetchInto sends a page that list fetches, even if list panics: a panic, of middleware for
 // example, must reach the caller that ranges over the list, and not end the program.
-func fetchInto(ctx context.Context, done chan<- fetched, op string, number int, list func(context.Context, int) fetched) {
+func fetchInto(ctx context.Context, done chan<- fetched, op string, number int, list lister) {
 	got := fetched{err: opError(op, errGoexit)} // unless list returns
 	defer func() {
 		got.panicked = recover()
 		done <- got
 	}()
-	got = list(ctx, number)
+	got.page, got.err = list(ctx, number)
 }
 
 var errGoexit = errors.New("the goroutine that fetched a page was ended by runtime.Goexit")
@@ -184,7 +186,7 @@ var errGoexit = errors.New("the goroutine that fetched a page was ended by runti
 // that came before. Pages are fetched ahead, more of them the longer the list turns out
 // to be; a list of one page costs no extra requests. When eachPage returns, none of its
 // requests is under way.
-func eachPage(ctx context.Context, op string, first, prefetch int, list func(context.Context, int) fetched, yield func(page any, err error) bool) {
+func eachPage(ctx context.Context, op string, first, prefetch int, list lister, yield func(page anyPage, err error) bool) {
 	if ctx == nil {
 		yield(nil, invalidArgument(op, "ctx", "must not be nil")) // one that is done is seen by the first call
 		return
@@ -215,20 +217,20 @@ func eachPage(ctx context.Context, op string, first, prefetch int, list func(con
 		ask(length)
 		got := <-queue[0]
 		queue = queue[1:]
-		earlier, again := seen[got.digest]
 		switch {
 		case got.panicked != nil:
 			panic(got.panicked) //nolint:forbidigo // the panic of somebody else, where the caller can recover
 		case got.err != nil:
 			yield(nil, got.err)
 			return
-		case got.last:
+		case got.page.Last():
 			return
-		case again:
+		}
+		if earlier := seen[got.page.identity()]; earlier != 0 { // pages are counted from 1
 			yield(nil, &Error{Op: op, Message: fmt.Sprintf("page %d is page %d again", number, earlier), kinds: []error{ErrPageLoop}})
 			return
 		}
-		seen[got.digest] = number
+		seen[got.page.identity()] = number
 		window = min(max(2*window, 1), max(prefetch, 0))
 		ask(window)
 		if !yield(got.page, nil) {

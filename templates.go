@@ -61,7 +61,7 @@ func (s *TemplatesService) List(ctx context.Context, params ListTemplatesParams,
 // template can be missed if the list changes meanwhile, see [DocumentsService.All]. A
 // read.
 func (s *TemplatesService) All(ctx context.Context, params ListTemplatesParams, opts ...CallOption) iter.Seq2[Template, error] {
-	return allPages(ctx, operations[opListTemplates].name, params.Page, params.Prefetch, func(ctx context.Context, number int) (*Page[Template], error) {
+	return allPages[Template](ctx, operations[opListTemplates].name, params.Page, params.Prefetch, func(ctx context.Context, number int) (anyPage, error) {
 		params := params // pages are fetched at the same time
 		params.Page = number
 		return s.List(ctx, params, opts...)
