@@ -76,7 +76,7 @@ func (s *DocumentsService) Activities(ctx context.Context, id ObjectID, params L
 		q.After = wireTime(params.After)
 	}
 	var list []Activity
-	err := s.root().fetchAny(ctx, opListActivities, input{id: segment{name: "id", text: string(id)}, query: &q}, "", &list, opts)
+	err := s.root().fetchAny(ctx, &call{op: opListActivities, id: segment{name: "id", text: string(id)}, query: &q}, "", &list, opts)
 	return list, err
 }
 

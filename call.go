@@ -22,15 +22,8 @@ import (
 
 // call is one operation in the pipeline.
 type call struct {
-	name  string
-	field string // of Routes, "" for Do
-	class retry.Class
-	route wire.Route
-	input input
-}
-
-// input is what a service method passes to a call.
-type input struct {
+	// What a service method, or Do, passes.
+	op    opID    // not of Do
 	id    segment // expands the route's placeholder
 	query any     // a struct for go-querystring
 	body  any     // a value for encoding/json
@@ -38,6 +31,12 @@ type input struct {
 	// returns it only after it has applied the options, because CaptureResponse has to
 	// empty its Response in any case.
 	refused error
+
+	// What the table says of op, or Do of itself.
+	name  string
+	field string // of Routes, "" for Do
+	class retry.Class
+	route wire.Route
 }
 
 // segment is an id for a path, with the name of its argument. The rules of a segment are
@@ -77,7 +76,7 @@ type prepared struct {
 
 	settings *callSettings
 	url      url.URL
-	body     []byte
+	payload  []byte // the body, encoded
 
 	// What the attempts have used, and what errors must not show.
 	token   *oauth2.Token   // that of the last attempt
@@ -94,10 +93,10 @@ func (c *core) prepare(ctx context.Context, call *call, opts []CallOption) (*pre
 	if err != nil {
 		return nil, err
 	}
-	if call.input.refused != nil {
-		return nil, call.input.refused
+	if call.refused != nil {
+		return nil, call.refused
 	}
-	for _, in := range []any{call.input.query, call.input.body} {
+	for _, in := range []any{call.query, call.body} {
 		if v, ok := in.(validator); ok {
 			if name, rule := v.validate(); rule != "" {
 				return nil, invalidArgument(call.name, name, rule)
@@ -116,11 +115,11 @@ func (c *core) prepare(ctx context.Context, call *call, opts []CallOption) (*pre
 	if path != escaped {
 		p.url.RawPath = c.base.EscapedPath() + escaped
 	}
-	if p.url.RawQuery, err = encodeQuery(call.input.query, settings.query.Reveal()); err != nil {
+	if p.url.RawQuery, err = encodeQuery(call.query, settings.query.Reveal()); err != nil {
 		return nil, invalidArgument(call.name, "query", err.Error())
 	}
-	if call.input.body != nil {
-		if p.body, err = encodeBody(call.input.body); err != nil {
+	if call.body != nil {
+		if p.payload, err = encodeBody(call.body); err != nil {
 			return nil, invalidArgument(call.name, "body", "cannot be encoded as JSON: "+printable(err.Error(), maxErrorText))
 		}
 	}
@@ -130,7 +129,7 @@ func (c *core) prepare(ctx context.Context, call *call, opts []CallOption) (*pre
 // path expands the route of a call with its id, or in a call of Do with the values of
 // WithPathValue.
 func (c *call) path(given valuesByKey) (path, escaped string, err error) {
-	id := c.input.id
+	id := c.id
 	if id.rule != "" {
 		return "", "", invalidArgument(c.name, id.name, id.rule)
 	}
@@ -167,7 +166,7 @@ func (c *core) header(p *prepared, extra valuesByKey) http.Header {
 	given := p.settings.header.Reveal()
 	header := make(valuesByKey, len(given)+len(extra)+4)
 	header["User-Agent"], header["Accept"] = c.agent, jsonType
-	if p.body != nil {
+	if p.payload != nil {
 		header["Content-Type"] = jsonType
 	}
 	maps.Copy(header, given)
@@ -233,9 +232,9 @@ func encodeBody(body any) ([]byte, error) {
 }
 
 // fetch runs an operation that answers with one object under a key.
-func fetch[T any](ctx context.Context, c *core, op opID, in input, key string, opts []CallOption) (*T, error) {
+func fetch[T any](ctx context.Context, c *core, call *call, key string, opts []CallOption) (*T, error) {
 	out := new(T)
-	if err := c.fetchAny(ctx, op, in, key, out, opts); err != nil {
+	if err := c.fetchAny(ctx, call, key, out, opts); err != nil {
 		return nil, err
 	}
 	return out, nil
@@ -246,22 +245,22 @@ func fetch[T any](ctx context.Context, c *core, op opID, in input, key string, o
 // and not again for every type that fetch is used with.
 //
 //go:noinline
-func (c *core) fetchAny(ctx context.Context, op opID, in input, key string, out any, opts []CallOption) error {
-	return c.runOp(ctx, op, in, opts, func(body []byte) error { return decodeMember(body, key, out) })
+func (c *core) fetchAny(ctx context.Context, call *call, key string, out any, opts []CallOption) error {
+	return c.runOp(ctx, call, opts, func(body []byte) error { return decodeMember(body, key, out) })
 }
 
 // runOp runs an operation of the table.
-func (c *core) runOp(ctx context.Context, op opID, in input, opts []CallOption, decode decoder) error {
-	return c.run(ctx, c.operation(op, in), opts, decode)
+func (c *core) runOp(ctx context.Context, call *call, opts []CallOption, decode decoder) error {
+	return c.run(ctx, c.lookUp(call), opts, decode)
 }
 
-// operation makes a call from a row of the table. Without a client there are no routes;
+// lookUp completes a call with its row of the table. Without a client there are no routes;
 // prepare then refuses the call.
-func (c *core) operation(op opID, in input) *call {
-	row := &operations[op]
-	call := &call{name: row.name, field: row.field, class: row.class, input: in}
+func (c *core) lookUp(call *call) *call {
+	row := &operations[call.op]
+	call.name, call.field, call.class = row.name, row.field, row.class
 	if c != nil {
-		call.route = c.routes[op]
+		call.route = c.routes[call.op]
 	}
 	return call
 }

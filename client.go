@@ -229,7 +229,7 @@ func (c *Client) Settle(ctx context.Context) error {
 // that is answered with 404 after an attempt whose outcome is not known has succeeded, and
 // leaves out unchanged.
 func (c *Client) Do(ctx context.Context, method, path string, in, out any, opts ...CallOption) error {
-	call := &call{name: opDo, class: classOf(method), input: input{body: in}}
+	call := &call{name: opDo, class: classOf(method), body: in}
 	decode := decodeAcknowledgement
 	if out != nil {
 		// A copy: out may be the bytes themselves, or keep a part of them.
@@ -238,15 +238,15 @@ func (c *Client) Do(ctx context.Context, method, path string, in, out any, opts 
 	var err error
 	switch call.route, err = wire.ParseTemplate(method + " " + path); {
 	case !wire.IsMethod(method):
-		call.input.refused = invalidArgument(opDo, "method", "must be capital letters, as GET, and not TRACE or CONNECT")
+		call.refused = invalidArgument(opDo, "method", "must be capital letters, as GET, and not TRACE or CONNECT")
 	case err != nil:
-		call.input.refused = invalidArgument(opDo, "path", strings.TrimPrefix(err.Error(), "the path ")) // which does not repeat it
+		call.refused = invalidArgument(opDo, "path", strings.TrimPrefix(err.Error(), "the path ")) // which does not repeat it
 	case in != nil && isNil(in):
-		call.input.refused = invalidArgument(opDo, "in", "must not be a nil pointer; json.RawMessage(\"null\") is null")
+		call.refused = invalidArgument(opDo, "in", "must not be a nil pointer; json.RawMessage(\"null\") is null")
 	case isStream(in):
-		call.input.refused = invalidArgument(opDo, "in", "must be a value for encoding/json, or JSON as []byte: what can be read once cannot be sent again")
+		call.refused = invalidArgument(opDo, "in", "must be a value for encoding/json, or JSON as []byte: what can be read once cannot be sent again")
 	case out != nil && !isTarget(out):
-		call.input.refused = invalidArgument(opDo, "out", "must be a pointer, and not a nil one")
+		call.refused = invalidArgument(opDo, "out", "must be a pointer, and not a nil one")
 	}
 	return c.root().run(ctx, call, opts, decode)
 }

@@ -81,7 +81,7 @@ func (p *prepared) secrets() []string {
 			secrets = appendParts(secrets, values)
 		}
 	}
-	if body, ok := p.input.body.(interface{ secrets() []string }); ok {
+	if body, ok := p.body.(interface{ secrets() []string }); ok {
 		secrets = append(secrets, body.secrets()...)
 	}
 	return secrets

@@ -90,7 +90,7 @@ func (p UpsertContactParams) validate() (name, rule string) {
 // contact twice: it is not repeated when its outcome is unknown ([ErrOutcomeUnknown]).
 // The request was observed in two clients.
 func (s *ContactsService) Upsert(ctx context.Context, params UpsertContactParams, opts ...CallOption) (*Contact, error) {
-	return fetch[Contact](ctx, s.root(), opUpsertContact, input{body: params}, "Contact", opts)
+	return fetch[Contact](ctx, s.root(), &call{op: opUpsertContact, body: params}, "Contact", opts)
 }
 
 // ListContactsParams are the arguments of [ContactsService.List] and
@@ -105,7 +105,7 @@ func (p ListContactsParams) validate() (name, rule string) { return validatePagi
 // List returns one page of the contacts. A read.
 func (s *ContactsService) List(ctx context.Context, params ListContactsParams, opts ...CallOption) (*Page[Contact], error) {
 	params.Page = cmp.Or(params.Page, 1)
-	return fetchPage[Contact](ctx, s.root(), opListContacts, input{query: params}, params.Page, "Contacts", opts)
+	return fetchPage[Contact](ctx, s.root(), &call{op: opListContacts, query: params}, params.Page, "Contacts", opts)
 }
 
 // All ranges over the contacts, page by page, reading some pages ahead. The second value
@@ -122,7 +122,7 @@ func (s *ContactsService) All(ctx context.Context, params ListContactsParams, op
 // Get reads a contact by its id. [ErrNotFound] if there is none. A read. The
 // route is a stand-in.
 func (s *ContactsService) Get(ctx context.Context, id ContactID, opts ...CallOption) (*Contact, error) {
-	return fetch[Contact](ctx, s.root(), opGetContact, input{id: numericID("id", int64(id))}, "Contact", opts)
+	return fetch[Contact](ctx, s.root(), &call{op: opGetContact, id: numericID("id", int64(id))}, "Contact", opts)
 }
 
 type contactQuery struct {
@@ -140,7 +140,7 @@ func (q *contactQuery) validate() (name, rule string) { return "email", addressR
 // stand-in.
 func (s *ContactsService) GetByEmail(ctx context.Context, email string, opts ...CallOption) (*Contact, error) {
 	var found []Contact
-	if err := s.root().fetchAny(ctx, opGetContactByEmail, input{query: &contactQuery{email}}, "Contacts", &found, opts); err != nil {
+	if err := s.root().fetchAny(ctx, &call{op: opGetContactByEmail, query: &contactQuery{email}}, "Contacts", &found, opts); err != nil {
 		return nil, err
 	}
 	op := operations[opGetContactByEmail].name
@@ -173,5 +173,5 @@ func (s *ContactsService) GetByEmail(ctx context.Context, email string, opts ...
 // earlier attempt of the same call was cut, or answered with 408 or 5xx. An
 // idempotent write. The route is a stand-in.
 func (s *ContactsService) Delete(ctx context.Context, id ContactID, opts ...CallOption) error {
-	return s.root().runOp(ctx, opDeleteContact, input{id: numericID("id", int64(id))}, opts, decodeAcknowledgement)
+	return s.root().runOp(ctx, &call{op: opDeleteContact, id: numericID("id", int64(id))}, opts, decodeAcknowledgement)
 }

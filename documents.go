@@ -159,18 +159,18 @@ func (p CreateDocumentParams) validate() (name, rule string) {
 // ([ErrOutcomeUnknown], [MaybeApplied]). Then look for the document by its title in
 // [DocumentsService.All]; so put an id of your own into the title.
 func (s *DocumentsService) Create(ctx context.Context, params CreateDocumentParams, opts ...CallOption) (*Document, error) {
-	return fetch[Document](ctx, s.root(), opCreateDocument, input{body: params}, "Document", opts)
+	return fetch[Document](ctx, s.root(), &call{op: opCreateDocument, body: params}, "Document", opts)
 }
 
 // Get reads a document by its id. [ErrNotFound] if there is none. A read.
 func (s *DocumentsService) Get(ctx context.Context, id DocumentID, opts ...CallOption) (*Document, error) {
-	return fetch[Document](ctx, s.root(), opGetDocument, input{id: numericID("id", int64(id))}, "Document", opts)
+	return fetch[Document](ctx, s.root(), &call{op: opGetDocument, id: numericID("id", int64(id))}, "Document", opts)
 }
 
 // GetByNumber reads a document by the number that people see. [ErrNotFound] if
 // there is none. A read.
 func (s *DocumentsService) GetByNumber(ctx context.Context, number DocumentNumber, opts ...CallOption) (*Document, error) {
-	return fetch[Document](ctx, s.root(), opGetDocumentByNumber, input{id: segment{name: "number", text: string(number)}}, "Document", opts)
+	return fetch[Document](ctx, s.root(), &call{op: opGetDocumentByNumber, id: segment{name: "number", text: string(number)}}, "Document", opts)
 }
 
 // ListDocumentsParams are the arguments of [DocumentsService.List] and
@@ -201,11 +201,11 @@ func isDocument(kind string, number DocumentNumber) bool {
 // [Page.Last]. In the sandbox it is [ErrNotFound] if there is no such folder. A read.
 func (s *DocumentsService) List(ctx context.Context, params ListDocumentsParams, opts ...CallOption) (*Page[DocumentEntry], error) {
 	params.Page = cmp.Or(params.Page, 1)
-	op, in := opListDocuments, input{query: params}
+	call := &call{op: opListDocuments, query: params}
 	if params.FolderID != 0 {
-		op, in.id = opListFolderContents, numericID("FolderID", int64(params.FolderID))
+		call.op, call.id = opListFolderContents, numericID("FolderID", int64(params.FolderID))
 	}
-	page, err := fetchPage[DocumentEntry](ctx, s.root(), op, in, params.Page, listing, opts)
+	page, err := fetchPage[DocumentEntry](ctx, s.root(), call, params.Page, listing, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -280,7 +280,7 @@ func (b *setFieldsBody) validate() (name, rule string) {
 // be a success that has written nothing. An idempotent write. Of two calls within a minute, a late
 // request of the first can win (docs/after-a-lost-answer.md). The route is a stand-in.
 func (s *DocumentsService) SetFields(ctx context.Context, id DocumentID, fields []FieldValue, opts ...CallOption) (*Document, error) {
-	return fetch[Document](ctx, s.root(), opSetFields, input{id: numericID("id", int64(id)), body: &setFieldsBody{fields}}, "Document", opts)
+	return fetch[Document](ctx, s.root(), &call{op: opSetFields, id: numericID("id", int64(id)), body: &setFieldsBody{fields}}, "Document", opts)
 }
 
 // CloneDocumentParams are the arguments of [DocumentsService.Clone].
@@ -295,7 +295,7 @@ func (p CloneDocumentParams) validate() (name, rule string) { return validateTex
 // consequences: it is not repeated when its outcome is unknown ([ErrOutcomeUnknown]). The path
 // was observed in one client, the rest is inferred.
 func (s *DocumentsService) Clone(ctx context.Context, id DocumentID, params CloneDocumentParams, opts ...CallOption) (*Document, error) {
-	return fetch[Document](ctx, s.root(), opCloneDocument, input{id: numericID("id", int64(id)), body: params}, "Document", opts)
+	return fetch[Document](ctx, s.root(), &call{op: opCloneDocument, id: numericID("id", int64(id)), body: params}, "Document", opts)
 }
 
 type moveBody struct {
@@ -316,5 +316,5 @@ func (b *moveBody) validate() (name, rule string) {
 // the answer: a wrong shape can be a success that has moved nothing. An idempotent write. The
 // route is a stand-in.
 func (s *DocumentsService) Move(ctx context.Context, id DocumentID, folder FolderID, opts ...CallOption) (*Document, error) {
-	return fetch[Document](ctx, s.root(), opMoveDocument, input{id: numericID("id", int64(id)), body: &moveBody{folder}}, "Document", opts)
+	return fetch[Document](ctx, s.root(), &call{op: opMoveDocument, id: numericID("id", int64(id)), body: &moveBody{folder}}, "Document", opts)
 }

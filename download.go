@@ -74,11 +74,11 @@ type stream struct {
 // that is not signed yet (the article says "Download signed documents", the sandbox
 // returns a PDF). A read. The route is a stand-in.
 func (s *DocumentsService) Download(ctx context.Context, id DocumentID, w io.Writer, opts ...CallOption) (*Download, error) {
-	c, in := s.root(), input{id: numericID("id", int64(id))}
+	c, call := s.root(), &call{op: opDownloadDocument, id: numericID("id", int64(id))}
 	if isNil(w) {
-		in.refused = invalidArgument(operations[opDownloadDocument].name, "w", "must not be nil")
+		call.refused = invalidArgument(operations[opDownloadDocument].name, "w", "must not be nil")
 	}
-	p, err := c.prepare(ctx, c.operation(opDownloadDocument, in), opts)
+	p, err := c.prepare(ctx, c.lookUp(call), opts)
 	if err != nil {
 		return nil, err
 	}
@@ -383,11 +383,12 @@ func suggestedName(disposition string) string {
 // [ErrTruncated], [ErrUnexpectedContent], 30 s without a byte for each attempt, and the
 // stage of the document. A read. The route is a stand-in.
 func (s *DocumentsService) DownloadFile(ctx context.Context, id DocumentID, path string, opts ...CallOption) (*Download, error) {
-	c, op, in := s.root(), operations[opDownloadDocument].name, input{id: numericID("id", int64(id))}
+	c, op := s.root(), operations[opDownloadDocument].name
+	call := &call{op: opDownloadDocument, id: numericID("id", int64(id))}
 	if path == "" || strings.ContainsRune(path, 0) {
-		in.refused = invalidArgument(op, "path", "must be the name of a file")
+		call.refused = invalidArgument(op, "path", "must be the name of a file")
 	}
-	p, err := c.prepare(ctx, c.operation(opDownloadDocument, in), opts)
+	p, err := c.prepare(ctx, c.lookUp(call), opts)
 	if err != nil {
 		return nil, err
 	}

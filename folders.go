@@ -58,7 +58,7 @@ func (p CreateFolderParams) validate() (name, rule string) {
 // repeated when its outcome is unknown ([ErrOutcomeUnknown]). The route is a stand-in.
 func (s *FoldersService) Create(ctx context.Context, params CreateFolderParams, opts ...CallOption) (*Folder, error) {
 	folder := new(Folder)
-	err := s.root().runOp(ctx, opCreateFolder, input{body: params}, opts, func(body []byte) error {
+	err := s.root().runOp(ctx, &call{op: opCreateFolder, body: params}, opts, func(body []byte) error {
 		if err := decodeMember(body, "Folder", folder); err != nil || folder.ID != 0 {
 			return err
 		}
@@ -83,7 +83,7 @@ func (p ListFoldersParams) validate() (name, rule string) { return validatePagin
 // last, because the listing also contains documents; see [Page.Last]. A read.
 func (s *FoldersService) List(ctx context.Context, params ListFoldersParams, opts ...CallOption) (*Page[Folder], error) {
 	params.Page = cmp.Or(params.Page, 1)
-	page, err := fetchPage[Folder](ctx, s.root(), opListFolders, input{query: params}, params.Page, listing, opts)
+	page, err := fetchPage[Folder](ctx, s.root(), &call{op: opListFolders, query: params}, params.Page, listing, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -116,5 +116,5 @@ func (s *FoldersService) All(ctx context.Context, params ListFoldersParams, opts
 // success if an earlier attempt of the same call was cut, or answered with 408 or 5xx. An
 // idempotent write. The route is a stand-in.
 func (s *FoldersService) Delete(ctx context.Context, id FolderID, opts ...CallOption) error {
-	return s.root().runOp(ctx, opDeleteFolder, input{id: numericID("id", int64(id))}, opts, decodeAcknowledgement)
+	return s.root().runOp(ctx, &call{op: opDeleteFolder, id: numericID("id", int64(id))}, opts, decodeAcknowledgement)
 }

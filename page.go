@@ -49,10 +49,10 @@ func validatePaging(page, prefetch int) (name, rule string) {
 }
 
 // fetchPage runs an operation that answers with one page of a list, under a key.
-func fetchPage[T any](ctx context.Context, c *core, op opID, in input, number int, key string, opts []CallOption) (*Page[T], error) {
+func fetchPage[T any](ctx context.Context, c *core, call *call, number int, key string, opts []CallOption) (*Page[T], error) {
 	page := &Page[T]{Number: number}
 	var err error
-	if page.Count, page.digest, err = c.fetchList(ctx, op, in, key, &page.Items, opts); err != nil {
+	if page.Count, page.digest, err = c.fetchList(ctx, call, key, &page.Items, opts); err != nil {
 		return nil, err
 	}
 	page.Entries = len(page.Items)
@@ -61,8 +61,8 @@ func fetchPage[T any](ctx context.Context, c *core, op opID, in input, number in
 
 // fetchList decodes a page into the slice that items points to. Like fetchAny it is compiled
 // once, and not again for every type of item.
-func (c *core) fetchList(ctx context.Context, op opID, in input, key string, items any, opts []CallOption) (count int, digest uint64, err error) {
-	err = c.runOp(ctx, op, in, opts, func(body []byte) (err error) {
+func (c *core) fetchList(ctx context.Context, call *call, key string, items any, opts []CallOption) (count int, digest uint64, err error) {
+	err = c.runOp(ctx, call, opts, func(body []byte) (err error) {
 		var list []byte
 		list, count, err = decodePage(body, key, items)
 		if err == nil {

@@ -381,9 +381,9 @@ func (c *core) exchange(ctx, bounded context.Context, p *prepared, a *attempt, e
 func (c *core) roundTrip(ctx context.Context, p *prepared, a *attempt, extra http.Header) (*http.Response, error) {
 	ctx = context.WithValue(a.trace(ctx), attemptKey{}, a)
 	target := p.url
-	req := newRequest(ctx, p.route.Method, &target, c.header(p, extra), p.body)
-	if p.body != nil {
-		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(p.body)), nil }
+	req := newRequest(ctx, p.route.Method, &target, c.header(p, extra), p.payload)
+	if p.payload != nil {
+		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(p.payload)), nil }
 	}
 	if c.chain == nil {
 		return c.transmit(req, a)

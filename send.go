@@ -115,7 +115,7 @@ func addressRule(address string) string {
 // does not tell whether the document was shared. [DocumentsService.AllActivities] may (in
 // the sandbox by DOCUMENT_SHARED, a stand-in).
 func (s *DocumentsService) Share(ctx context.Context, id DocumentID, params ShareParams, opts ...CallOption) error {
-	return s.root().runOp(ctx, opShareDocument, input{id: numericID("id", int64(id)), body: &shareBody{params.Recipients, params.Review, params.Message}}, opts, decodeAcknowledgement)
+	return s.root().runOp(ctx, &call{op: opShareDocument, id: numericID("id", int64(id)), body: &shareBody{params.Recipients, params.Review, params.Message}}, opts, decodeAcknowledgement)
 }
 
 // SendForESign sends a document to be filled and signed. Recipients with different Orders
@@ -138,7 +138,7 @@ func (s *DocumentsService) Share(ctx context.Context, id DocumentID, params Shar
 // does not know may send it to nobody. Try it with addresses of your own first
 // (docs/live-account.md).
 func (s *DocumentsService) SendForESign(ctx context.Context, id DocumentID, params SendParams, opts ...CallOption) error {
-	return s.root().runOp(ctx, opSendForESign, input{id: numericID("id", int64(id)), body: &sendBody{Signers: params.Recipients, Message: params.Message}}, opts, decodeAcknowledgement)
+	return s.root().runOp(ctx, &call{op: opSendForESign, id: numericID("id", int64(id)), body: &sendBody{Signers: params.Recipients, Message: params.Message}}, opts, decodeAcknowledgement)
 }
 
 // SendForAcceptance sends a document to be accepted or rejected. Its errors, its class
@@ -147,7 +147,7 @@ func (s *DocumentsService) SendForESign(ctx context.Context, id DocumentID, para
 // fields are empty, because those who accept cannot fill them. The request was observed
 // in three clients.
 func (s *DocumentsService) SendForAcceptance(ctx context.Context, id DocumentID, params SendParams, opts ...CallOption) error {
-	return s.root().runOp(ctx, opSendForAcceptance, input{id: numericID("id", int64(id)), body: &sendBody{Acceptors: params.Recipients, Message: params.Message}}, opts, decodeAcknowledgement)
+	return s.root().runOp(ctx, &call{op: opSendForAcceptance, id: numericID("id", int64(id)), body: &sendBody{Acceptors: params.Recipients, Message: params.Message}}, opts, decodeAcknowledgement)
 }
 
 // SendForApproval sends a document to people who approve or reject it. At least one
@@ -164,7 +164,7 @@ func (s *DocumentsService) SendForAcceptance(ctx context.Context, id DocumentID,
 // [DocumentsService.AllActivities] may (in the sandbox by DOCUMENT_SENT_FOR_APPROVAL and
 // DOCUMENT_APPROVED, stand-ins).
 func (s *DocumentsService) SendForApproval(ctx context.Context, id DocumentID, params SendParams, opts ...CallOption) error {
-	return s.root().runOp(ctx, opSendForApproval, input{id: numericID("id", int64(id)), body: &sendBody{Approvers: params.Recipients, Message: params.Message}}, opts, decodeAcknowledgement)
+	return s.root().runOp(ctx, &call{op: opSendForApproval, id: numericID("id", int64(id)), body: &sendBody{Approvers: params.Recipients, Message: params.Message}}, opts, decodeAcknowledgement)
 }
 
 // Link is a magic link: permanent, public, and usable by everybody who has it. Printed,
@@ -218,8 +218,7 @@ func (b *magicLinkBody) validate() (name, rule string) {
 // unknown ([ErrOutcomeUnknown]). Observed in four clients.
 func (s *DocumentsService) MagicLink(ctx context.Context, id ObjectID, opts ...CallOption) (Link, error) {
 	var link Link
-	in := input{body: &magicLinkBody{id, "DOC"}}
-	err := s.root().runOp(ctx, opCreateMagicLink, in, opts, func(body []byte) error {
+	err := s.root().runOp(ctx, &call{op: opCreateMagicLink, body: &magicLinkBody{id, "DOC"}}, opts, func(body []byte) error {
 		if err := decodeInto(body, &link); err != nil {
 			return err
 		}

@@ -53,7 +53,7 @@ func (p ListTemplatesParams) validate() (name, rule string) {
 // List returns one page of the templates. A read.
 func (s *TemplatesService) List(ctx context.Context, params ListTemplatesParams, opts ...CallOption) (*Page[Template], error) {
 	params.Page = cmp.Or(params.Page, 1)
-	return fetchPage[Template](ctx, s.root(), opListTemplates, input{query: params}, params.Page, "Templates", opts)
+	return fetchPage[Template](ctx, s.root(), &call{op: opListTemplates, query: params}, params.Page, "Templates", opts)
 }
 
 // All ranges over the templates, page by page, reading some pages ahead. The second value

@@ -70,14 +70,14 @@ func (p SubscribeParams) secrets() []string {
 // [WebhooksService.List] first. A write with consequences: it is not repeated when its
 // outcome is unknown ([ErrOutcomeUnknown]).
 func (s *WebhooksService) Subscribe(ctx context.Context, params SubscribeParams, opts ...CallOption) (*Webhook, error) {
-	return fetch[Webhook](ctx, s.root(), opSubscribeWebhook, input{body: params}, "Webhook", opts)
+	return fetch[Webhook](ctx, s.root(), &call{op: opSubscribeWebhook, body: params}, "Webhook", opts)
 }
 
 // List returns the subscriptions of one answer: of a second page, or how to ask for one,
 // nothing is known. A read.
 func (s *WebhooksService) List(ctx context.Context, opts ...CallOption) ([]Webhook, error) {
 	var list []Webhook
-	err := s.root().fetchAny(ctx, opListWebhooks, input{}, "Webhooks", &list, opts)
+	err := s.root().fetchAny(ctx, &call{op: opListWebhooks}, "Webhooks", &list, opts)
 	return list, err
 }
 
@@ -85,5 +85,5 @@ func (s *WebhooksService) List(ctx context.Context, opts ...CallOption) ([]Webho
 // success if an earlier attempt of the same call was cut, or answered with 408 or
 // 5xx. An idempotent write.
 func (s *WebhooksService) Unsubscribe(ctx context.Context, id WebhookID, opts ...CallOption) error {
-	return s.root().runOp(ctx, opUnsubscribeWebhook, input{id: segment{name: "id", text: string(id)}}, opts, decodeAcknowledgement)
+	return s.root().runOp(ctx, &call{op: opUnsubscribeWebhook, id: segment{name: "id", text: string(id)}}, opts, decodeAcknowledgement)
 }
