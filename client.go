@@ -383,7 +383,7 @@ func (c *core) covers(u *url.URL) bool {
 // send puts the body and the credentials on a copy, because the request belongs to the
 // caller.
 func (p pinned) send(req *http.Request, body io.ReadCloser, token string) (*http.Response, error) {
-	out := ownCopy(req)
+	out := ownCopy(req.Context(), req)
 	out.Body = body
 	p.core.setCredentials(out.Header, token)
 	if classOf(out.Method) == retry.Consequences {

@@ -388,7 +388,7 @@ func ExampleMaybeApplied_queue() {
 			return "look" // after a conflict as well: an earlier run may have sent it
 		case is(revv.ErrReauthorizationRequired, revv.ErrNoToken, revv.ErrTokenStoreCorrupt):
 			return "ask a person"
-		case is(revv.ErrInvalidArgument), e != nil && (e.StatusCode == http.StatusNotImplemented || e.StatusCode == http.StatusHTTPVersionNotSupported):
+		case is(revv.ErrInvalidArgument, revv.ErrNotFound, revv.ErrPageLoop), e != nil && (e.StatusCode == http.StatusNotImplemented || e.StatusCode == http.StatusHTTPVersionNotSupported):
 			return "give up"
 		case e != nil && (e.Attempts == 0 || e.StatusCode == http.StatusUnauthorized): // the limiter, the store of tokens or a renewal failed: if it stays so, ask a person
 			return "later"

@@ -33,7 +33,7 @@ func (p *prepared) fail(last *result, sent int, kinds ...error) error {
 	switch {
 	case last.unreachable:
 		e.kinds = append(e.kinds, ErrUnreachable)
-	case last.outcome.Interrupted() && retry.Decide(p.class, last.outcome, last.sent) == retry.Again:
+	case p.isInterrupted(last, errors.Join(kinds...)):
 		e.kinds = append(e.kinds, ErrInterrupted)
 	}
 	if last.status >= 300 && last.status <= 399 && last.err == nil {
@@ -56,6 +56,14 @@ func (p *prepared) fail(last *result, sent int, kinds ...error) error {
 		e.kinds = append(e.kinds, context.DeadlineExceeded)
 	}
 	return e
+}
+
+// isInterrupted reports that the answer of a call did not come, or not whole, for no other
+// reason than the network, and that nothing speaks against another call.
+func (p *prepared) isInterrupted(last *result, why error) bool {
+	return last.outcome.Interrupted() && retry.Decide(p.class, last.outcome, last.sent) == retry.Again &&
+		!errors.Is(why, context.Canceled) && !errors.Is(why, context.DeadlineExceeded) && // of the caller
+		!errors.Is(last.err, ErrResponseTooLarge) && !errors.Is(last.err, ErrTruncated)
 }
 
 // isMisrouted reports an answer that says of the route, and not of what was asked for, that
@@ -88,7 +96,7 @@ func (p *prepared) failBefore(ctx context.Context, last *result, sent int, err e
 		out.kinds = append(out.kinds, ctx.Err())
 	}
 	cause := withoutURL(err)
-	if !errors.Is(cause, ErrReauthorizationRequired) { // any other reason may pass
+	if !errors.Is(cause, ErrReauthorizationRequired) && !errors.Is(cause, ErrInvalidArgument) { // the latter: another token came, and is none
 		out.muted = true
 	}
 	if sent > 0 && errors.Is(cause, ErrInvalidArgument) {

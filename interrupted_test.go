@@ -2,11 +2,16 @@ package revv_test
 
 import (
 	"context"
+	"crypto/tls"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -99,4 +104,79 @@ func TestErrUnreachable_handshakeThatIsCut_isNoConnection(t *testing.T) {
 		require.NotErrorIs(t, err, revv.ErrInterrupted, method)
 		assert.NotContains(t, err.Error(), "before an answer came", method)
 	}
+}
+
+// What ends a call for another reason is not interrupted, and a wait that the caller ends is
+// the caller's.
+func TestErrInterrupted_otherReasons_areNamedAlone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		cut := &service{answer: func(*http.Request) (*http.Response, error) { return nil, io.ErrUnexpectedEOF }}
+		patient := revv.WithRetry(revv.RetryPolicy{BaseDelay: time.Hour, MaxDelay: time.Hour})
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Nanosecond, cancel) // in the wait
+		err := cut.client(t, patient).Do(ctx, http.MethodGet, "/x", nil, nil)
+		require.ErrorIs(t, err, context.Canceled)
+		require.NotErrorIs(t, err, revv.ErrInterrupted)
+		ctx, cancel = context.WithTimeout(t.Context(), time.Nanosecond) // less than the wait
+		defer cancel()
+		err = cut.client(t, patient).Do(ctx, http.MethodGet, "/x", nil, nil)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.NotErrorIs(t, err, revv.ErrInterrupted)
+	})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-Large", strings.Repeat("x", 100<<10))
+	}))
+	t.Cleanup(server.Close)
+	client, err := revv.NewClient(revv.StaticToken(anyToken), revv.WithBaseURL(server.URL), hurried())
+	require.NoError(t, err)
+	err = client.Do(t.Context(), http.MethodGet, "/x", nil, nil)
+	require.ErrorIs(t, err, revv.ErrResponseTooLarge)
+	require.NotErrorIs(t, err, revv.ErrInterrupted)
+}
+
+// A server that demands a certificate of the client refuses it after the connection was found.
+func TestErrUnreachable_certificateIsDemanded_isNoConnection(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewUnstartedServer(http.NotFoundHandler())
+	server.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert, MinVersion: tls.VersionTLS13}
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	client, err := revv.NewClient(revv.StaticToken(anyToken), revv.WithBaseURL(server.URL), revv.WithHTTPClient(server.Client()), hurried())
+	require.NoError(t, err)
+	err = client.Do(t.Context(), http.MethodGet, "/x", nil, nil)
+	require.ErrorIs(t, err, revv.ErrUnreachable)
+}
+
+// Middleware may make a request of its own with the context that it is given. That this one
+// finds no connection says nothing of the other, whose network reports nothing.
+func TestMiddleware_requestOfItsOwnFails_isNotThatOfTheCall(t *testing.T) {
+	t.Parallel()
+	nobody, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, nobody.Close())
+	own := new(http.Transport)
+	t.Cleanup(own.CloseIdleConnections)
+	s := &service{answer: func(*http.Request) (*http.Response, error) { return nil, io.ErrUnexpectedEOF }}
+	client := s.client(t, revv.WithMiddleware(through(func(r *http.Request) {
+		lookup, err := http.NewRequestWithContext(r.Context(), http.MethodGet, "http://"+nobody.Addr().String(), http.NoBody)
+		if assert.NoError(t, err) {
+			_, err = own.RoundTrip(lookup)
+			assert.Error(t, err)
+		}
+	})))
+	err = client.Documents.SendForESign(t.Context(), 14, revv.SendParams{Recipients: oneRecipient})
+	require.ErrorIs(t, err, revv.ErrOutcomeUnknown)
+	require.NotErrorIs(t, err, revv.ErrUnreachable)
+	assert.Len(t, s.Sent(), 1)
+}
+
+func TestErrUnauthorized_otherTokenIsNone_staysUnauthorized(t *testing.T) {
+	t.Parallel()
+	client, err := revv.NewClient(&fleeting{token: anyToken}, revv.WithBaseURL(apiBase), revv.WithHTTPClient(&http.Client{Transport: always(http.StatusUnauthorized, "{}")}))
+	require.NoError(t, err)
+	err = client.Do(t.Context(), http.MethodGet, "/x", nil, nil)
+	require.ErrorIs(t, err, revv.ErrUnauthorized)
+	require.ErrorContains(t, err, "token must not be empty")
 }

@@ -146,7 +146,8 @@ func WithRoutes(routes Routes) Option {
 // A transport that repeats requests by itself can apply a write with consequences twice: do
 // not use one. One that sends a request elsewhere if it finds no connection must report each
 // connection that it uses to [net/http/httptrace], as [http.Transport] does: the client sends
-// a request again if httptrace says that it found no connection.
+// a request again if httptrace says that it found no connection. So must one that makes requests
+// of its own not give them the context of the request, with which they would be taken for it.
 func WithHTTPClient(client *http.Client) Option {
 	return clientOption(func(s *settings) {
 		s.once("WithHTTPClient")

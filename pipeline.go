@@ -379,7 +379,10 @@ func (c *core) exchange(ctx, bounded context.Context, p *prepared, a *attempt, e
 // roundTrip builds a new request for every attempt, because middleware may change its URL
 // and headers.
 func (c *core) roundTrip(ctx context.Context, p *prepared, a *attempt, extra http.Header) (*http.Response, error) {
-	ctx = context.WithValue(a.trace(ctx), attemptKey{}, a)
+	ctx = context.WithValue(ctx, attemptKey{}, a)
+	if c.chain == nil {
+		ctx = a.trace(ctx)
+	}
 	target := p.url
 	req := newRequest(ctx, p.route.Method, &target, c.header(p, extra), p.payload)
 	if p.payload != nil {

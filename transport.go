@@ -66,7 +66,6 @@ type attempt struct {
 	answerReturned atomic.Bool  // the network has returned an answer, or a transport has made one up
 	inFlight       atomic.Int32 // requests that the network has not returned from yet
 	dumping        atomic.Bool  // the request that is traced at the moment goes nowhere, see isDump
-	hooks          httptrace.ClientTrace
 }
 
 // answerMadeUp reports that an answer cannot have come from the network although a request is
@@ -106,9 +105,10 @@ func (a *attempt) shut() bool {
 // trace watches whether a connection was found. A request that never had one was
 // certainly not received. A connection that is found too late for a write is closed before
 // anything is written: requests that share it over HTTP/2 fail, but no request is applied
-// twice. Of a read, which can be repeated, no more is watched.
+// twice. Of a read, which can be repeated, no more is watched. The context with the trace is for
+// the network alone: middleware may make requests of its own with the context that it is given.
 func (a *attempt) trace(ctx context.Context) context.Context {
-	a.hooks = httptrace.ClientTrace{
+	hooks := &httptrace.ClientTrace{
 		GetConn: func(string) { a.sought.Add(1) },
 		GotConn: func(info httptrace.GotConnInfo) {
 			dump := isDump(info.Conn)
@@ -122,18 +122,18 @@ func (a *attempt) trace(ctx context.Context) context.Context {
 		},
 	}
 	if a.class != retry.Read {
-		a.hooks.WroteHeaders = func() {
+		hooks.WroteHeaders = func() {
 			if !a.dumping.Load() {
 				a.written.Add(1)
 			}
 		}
-		a.hooks.GotFirstResponseByte = func() {
+		hooks.GotFirstResponseByte = func() {
 			if !a.dumping.Load() {
 				a.answerBegun.Store(true)
 			}
 		}
 	}
-	return httptrace.WithClientTrace(ctx, &a.hooks)
+	return httptrace.WithClientTrace(ctx, hooks)
 }
 
 // isDump reports the connection of [httputil.DumpRequestOut], which leads nowhere.
@@ -157,7 +157,7 @@ func (t *credentialed) RoundTrip(req *http.Request) (*http.Response, error) {
 		closeBody(req)
 		return nil, invalidArgument("WithMiddleware", "request", "must stay on the origin of the API: credentials go nowhere else")
 	}
-	out := ownCopy(req)
+	out := ownCopy(a.trace(req.Context()), req)
 	resp, err := t.core.transmit(out, a)
 	if resp != nil {
 		resp.Request = req // the copy has the token
@@ -186,8 +186,8 @@ func (c *core) owns(u *url.URL) bool {
 
 // ownCopy returns a copy of somebody else's request that the credentials can be put on:
 // without the credentials that it has, and for the host of its URL.
-func ownCopy(req *http.Request) *http.Request {
-	out := req.Clone(req.Context())
+func ownCopy(ctx context.Context, req *http.Request) *http.Request {
+	out := req.Clone(ctx)
 	if out.Header == nil {
 		out.Header = make(http.Header)
 	}
@@ -336,7 +336,13 @@ func isDialFailure(err error) bool {
 
 // unreached reports an attempt that could make no connection, and whose error says so.
 func (a *attempt) unreached(err error) bool {
-	return a.reached.Load() && a.shut() && a.provablyUnsent(err, true)
+	switch {
+	case !a.reached.Load():
+		return false
+	case a.shut() && a.provablyUnsent(err, true):
+		return true
+	}
+	return a.class != retry.Consequences && !a.answerReturned.Load() && isHopeless(err) // as a TLS that is refused after a connection was found
 }
 
 // errUnprocessed replaces the error of net/http, which misleadingly asks for a GetBody.

@@ -169,20 +169,6 @@ func TestAdvance_refusedForCertain_mayBeAskedAgainAtOnce(t *testing.T) {
 }
 
 // Whoever tidies up takes the number of no request that is on its way.
-// Of two runs, one looks before the other one's request is acknowledged.
-func TestNext_lookedBeforeItWasAcknowledged_isUnsettled(t *testing.T) {
-	t.Parallel()
-	p := order(t, "DOC-000040")
-	looked := time.Now()
-	asked, _, err := p.ask("signature", looked)
-	require.NoError(t, err)
-	require.NoError(t, asked.acknowledge())
-	_, err = p.next("signature", looked)
-	require.ErrorIs(t, err, errUnsettled)
-	_, err = p.next("signature", time.Now())
-	require.ErrorIs(t, err, errUnshown)
-}
-
 func TestAsk_earlierFilesAreRemoved_theLastOneCounts(t *testing.T) {
 	t.Parallel()
 	p := order(t, "DOC-000040")
@@ -210,6 +196,20 @@ func TestAdvance_journalCannotBeWritten_sendsNothing(t *testing.T) {
 	_, err := p.advance(t.Context(), server.Client().Documents)
 	require.ErrorIs(t, err, os.ErrNotExist)
 	assert.Empty(t, server.Requests("Documents.SendForApproval"))
+}
+
+// Of two runs, one looks before the other one's request is acknowledged.
+func TestNext_lookedBeforeItWasAcknowledged_isUnsettled(t *testing.T) {
+	t.Parallel()
+	p := order(t, "DOC-000040")
+	looked := time.Now()
+	asked, _, err := p.ask("signature", looked)
+	require.NoError(t, err)
+	require.NoError(t, asked.acknowledge())
+	_, err = p.next("signature", looked)
+	require.ErrorIs(t, err, errUnsettled)
+	_, err = p.next("signature", time.Now())
+	require.ErrorIs(t, err, errUnshown)
 }
 
 // told calls a function when a text is written.

@@ -290,7 +290,7 @@ func advise(err error) error {
 		return fmt.Errorf("%w: %w", ErrTryLater, err)
 	case errors.Is(err, revv.ErrUnauthorized):
 		return fmt.Errorf("%w: %w", ErrReconnect, err)
-	case e != nil && (e.Attempts == 0 || e.StatusCode == http.StatusUnauthorized) && !errors.Is(err, revv.ErrInvalidArgument): // the store of tokens failed
+	case e != nil && (e.Attempts == 0 || e.StatusCode == http.StatusUnauthorized) && !isAny(err, revv.ErrInvalidArgument, revv.ErrPageLoop, revv.ErrTokenStoreCorrupt): // the store of tokens failed
 		return fmt.Errorf("%w: %w", ErrTryLater, err)
 	}
 	return err
