@@ -232,7 +232,7 @@ func endpointCases() []tokenCase {
 		}, []tokenStep{{tokens: 1, api: 1}, {api: 1}}},
 		{"T37", "nobody listens once", brokenFrom(refusesToConnect), []tokenStep{{tokens: 2, api: 2, saves: 1}}},
 		{"T37", "nobody listens", broken(refusesToConnect), []tokenStep{
-			{never: errTokenKinds, want: []error{errAny}, tokens: 3, api: 1},
+			{never: errTokenKinds, want: []error{revv.ErrUnreachable}, tokens: 3, api: 1},
 			{do: healed, tokens: 1, api: 1, saves: 1},
 		}},
 	}
@@ -278,7 +278,7 @@ func lostAnswerCases() []tokenCase {
 		cases = append(cases, tokenCase{"T11", "the " + name + " before the server has done anything", brokenFrom(lost), []tokenStep{
 			{tokens: 2, api: 2, saves: 1, then: sameTokenTwice},
 		}}, tokenCase{"T11", "the " + name + " twice", brokenFrom(times(2, lost)...), []tokenStep{
-			{want: []error{errAny}, never: errTokenKinds, tokens: 2, api: 1, then: sameTokenTwice},
+			{want: []error{revv.ErrInterrupted}, never: errTokenKinds, tokens: 2, api: 1, then: sameTokenTwice},
 			{tokens: 1, api: 1, saves: 1},
 		}}, tokenCase{"T12", "the " + name + " after the server has rotated", brokenFrom(processed(lost)), []tokenStep{
 			{want: reauthorization, never: but(reauthorization...), tokens: 2, api: 1, then: sameTokenTwice},
