@@ -72,9 +72,9 @@ func TestAllocations_stayUnderTheirCeilings(t *testing.T) {
 		ceiling float64
 		work    func() error
 	}{
-		{"GET", 45, func() error { return errorOf(document.Documents.Get(ctx, 14)) }},
-		{"POST", 53, func() error { return errorOf(document.Documents.Create(ctx, params)) }},
-		{"All, one page of 100", 707, func() error {
+		{"GET", 43, func() error { return errorOf(document.Documents.Get(ctx, 14)) }},
+		{"POST", 52, func() error { return errorOf(document.Documents.Create(ctx, params)) }},
+		{"All, one page of 100", 704, func() error {
 			for _, err := range page.Documents.All(ctx, revv.ListDocumentsParams{Prefetch: -1}) {
 				if err != nil {
 					return err

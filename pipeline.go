@@ -379,12 +379,13 @@ func (c *core) exchange(ctx, bounded context.Context, p *prepared, a *attempt, e
 // roundTrip builds a new request for every attempt, because middleware may change its URL
 // and headers.
 func (c *core) roundTrip(ctx context.Context, p *prepared, a *attempt, extra http.Header) (*http.Response, error) {
-	ctx = context.WithValue(ctx, attemptKey{}, a)
+	a.context = attemptContext{ctx, a}
+	ctx = &a.context
 	if c.chain == nil {
-		ctx = a.trace(ctx)
+		ctx = a.trace(ctx, &a.hooks)
 	}
 	target := p.url
-	req := newRequest(ctx, p.route.Method, &target, c.header(p, extra), p.payload)
+	req := newRequest(ctx, p.route.Method, &target, c.header(p, extra), p.payload) //nolint:contextcheck // it is that of the call, with its attempt
 	if p.payload != nil {
 		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(p.payload)), nil }
 	}

@@ -87,7 +87,7 @@ func (e *tokenEndpoint) send(ctx context.Context, form url.Values, arrived bool)
 	bounded, cancel := withAwakeTimeout(ctx, e.limit)
 	defer cancel()
 	// Without GetBody, so that net/http does not repeat a form by itself.
-	req := newRequest(a.trace(bounded), http.MethodPost, &target, http.Header{
+	req := newRequest(a.trace(bounded, &a.hooks), http.MethodPost, &target, http.Header{
 		"Accept": {"application/json"}, "Content-Type": {"application/x-www-form-urlencoded"}, "User-Agent": {"revv-go/" + Version},
 	}, []byte(form.Encode()))
 	// On a connection that is kept open, net/http would log what arrives after the

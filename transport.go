@@ -45,6 +45,22 @@ func CallInfoFrom(ctx context.Context) (info CallInfo, ok bool) {
 
 type attemptKey struct{}
 
+// attemptContext is a context with its attempt, and a part of it: [context.WithValue] would
+// allocate one for every request.
+type attemptContext struct {
+	context.Context //nolint:containedctx // it is one itself
+
+	of *attempt
+}
+
+// Value implements [context.Context].
+func (c *attemptContext) Value(key any) any {
+	if key == (attemptKey{}) {
+		return c.of
+	}
+	return c.Context.Value(key)
+}
+
 // attempt is one request with its answer.
 type attempt struct {
 	info  CallInfo
@@ -66,6 +82,8 @@ type attempt struct {
 	answerReturned atomic.Bool  // the network has returned an answer, or a transport has made one up
 	inFlight       atomic.Int32 // requests that the network has not returned from yet
 	dumping        atomic.Bool  // the request that is traced at the moment goes nowhere, see isDump
+	context        attemptContext
+	hooks          httptrace.ClientTrace // of the only request, where no middleware can make several
 }
 
 // answerMadeUp reports that an answer cannot have come from the network although a request is
@@ -107,8 +125,8 @@ func (a *attempt) shut() bool {
 // anything is written: requests that share it over HTTP/2 fail, but no request is applied
 // twice. Of a read, which can be repeated, no more is watched. The context with the trace is for
 // the network alone: middleware may make requests of its own with the context that it is given.
-func (a *attempt) trace(ctx context.Context) context.Context {
-	hooks := &httptrace.ClientTrace{
+func (a *attempt) trace(ctx context.Context, hooks *httptrace.ClientTrace) context.Context {
+	*hooks = httptrace.ClientTrace{
 		GetConn: func(string) { a.sought.Add(1) },
 		GotConn: func(info httptrace.GotConnInfo) {
 			dump := isDump(info.Conn)
@@ -157,7 +175,7 @@ func (t *credentialed) RoundTrip(req *http.Request) (*http.Response, error) {
 		closeBody(req)
 		return nil, invalidArgument("WithMiddleware", "request", "must stay on the origin of the API: credentials go nowhere else")
 	}
-	out := ownCopy(a.trace(req.Context()), req)
+	out := ownCopy(a.trace(req.Context(), new(httptrace.ClientTrace)), req)
 	resp, err := t.core.transmit(out, a)
 	if resp != nil {
 		resp.Request = req // the copy has the token

@@ -60,7 +60,7 @@ func TestClassify_streamThatTheServerHasNotLookedAt_isUnsent(t *testing.T) {
 	} {
 		a := &attempt{class: retry.Consequences}
 		a.reached.Store(true)
-		trace := httptrace.ContextClientTrace(a.trace(context.Background()))
+		trace := httptrace.ContextClientTrace(a.trace(context.Background(), &a.hooks))
 		trace.GetConn("example.com:443")
 		trace.GotConn(httptrace.GotConnInfo{})
 		for range test.tries {
