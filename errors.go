@@ -34,8 +34,9 @@ var (
 	ErrInvalid = errors.New("refused as invalid")
 	// ErrUnauthorized: the service does not accept the access token (401), even after a
 	// renewal where one was possible, or the token endpoint refused the renewal with a
-	// 4xx other than 408 and 429; not if the renewal failed for another reason. If a person has to authorize the application again, it
-	// is ErrReauthorizationRequired, alone or as well: look for that first.
+	// 4xx other than 408 and 429; not if the renewal failed for another reason. If a person
+	// has to authorize the application again, it is ErrReauthorizationRequired, alone or as
+	// well: look for that first.
 	ErrUnauthorized = errors.New("unauthorized")
 	// ErrForbidden: the account may not do this (403), or a person declined to
 	// authorize the application.

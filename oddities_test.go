@@ -2,6 +2,7 @@ package revv_test
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -288,6 +289,8 @@ func TestErrUnreachable_isWhatFoundNoConnection(t *testing.T) {
 		require.ErrorIs(t, err, c.err, name)
 		assert.Equal(t, c.want, errors.Is(err, revv.ErrUnreachable), "%s: %v", name, err)
 	}
+	strange := &service{answer: func(*http.Request) (*http.Response, error) { return nil, x509.UnknownAuthorityError{} }}
+	require.ErrorIs(t, strange.client(t, hurried()).Do(t.Context(), http.MethodGet, "/x", nil, nil), revv.ErrUnreachable, "of a transport that reports nothing")
 	middleware := revv.WithMiddleware(func(http.RoundTripper) http.RoundTripper {
 		return tripper(func(*http.Request) (*http.Response, error) { return nil, errRefused() })
 	})

@@ -248,7 +248,7 @@ func (c *core) transmit(req *http.Request, a *attempt) (*http.Response, error) {
 		a.answerReturned.Store(true)
 	}
 	doubts := a.written.Load() - before
-	if a.sought.Load() == 0 && (err == nil || !isDialFailure(err)) {
+	if a.class != retry.Read && a.sought.Load() == 0 && (err == nil || !isDialFailure(err)) {
 		doubts = max(doubts, 1) // the network need not report what it writes
 	}
 	if doubts > 0 && isRefusal(resp, err) {
