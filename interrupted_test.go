@@ -93,6 +93,7 @@ func TestErrUnreachable_handshakeThatIsCut_isNoConnection(t *testing.T) {
 			if err != nil {
 				return
 			}
+			_, _ = conn.Read(make([]byte, 64<<10)) // or the client would see a reset, and no end
 			_ = conn.Close()
 		}
 	}()
@@ -124,6 +125,11 @@ func TestErrInterrupted_otherReasons_areNamedAlone(t *testing.T) {
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.NotErrorIs(t, err, revv.ErrInterrupted)
 	})
+	sandbox := revvtest.NewServer(t)
+	sandbox.Fail(revvtest.Fault{Operation: "Documents.Download", Truncate: true})
+	_, err := sandbox.Client(hurried()).Documents.Download(t.Context(), sandbox.AddDocument(21, "A lease"), io.Discard)
+	require.ErrorIs(t, err, revv.ErrTruncated)
+	require.NotErrorIs(t, err, revv.ErrInterrupted)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("X-Large", strings.Repeat("x", 100<<10))
 	}))

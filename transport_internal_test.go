@@ -72,6 +72,24 @@ func TestClassify_streamThatTheServerHasNotLookedAt_isUnsent(t *testing.T) {
 	}
 }
 
+// A connection that a write finds too late is closed. That of a read stays: over HTTP/2, a send
+// may be under way on it.
+func TestTrace_connectionFoundTooLate_isClosedForWrites(t *testing.T) {
+	t.Parallel()
+	for class, closed := range map[retry.Class]bool{retry.Read: false, retry.Idempotent: true, retry.Consequences: true} {
+		a := &attempt{class: class}
+		trace := httptrace.ContextClientTrace(a.trace(context.Background(), &a.hooks))
+		trace.GetConn("example.com:443")
+		assert.True(t, a.shut())
+		near, far := net.Pipe()
+		trace.GotConn(httptrace.GotConnInfo{Conn: near})
+		go func() { _, _ = far.Write([]byte("x")) }()
+		_, err := near.Read(make([]byte, 1))
+		assert.Equal(t, closed, err != nil, class)
+		assert.NoError(t, errors.Join(near.Close(), far.Close()))
+	}
+}
+
 // What no other attempt can mend is not tried again, and what may be mended is.
 func TestKindsOfFailures_areToldApart(t *testing.T) {
 	t.Parallel()
