@@ -113,6 +113,22 @@ func TestGetByEmail_ofNobody_isNotFound(t *testing.T) {
 	p.sent("GET /api/contacts?email=nobody%40example.com")
 }
 
+// The repair that docs/live-account.md has for a service without a call for an address.
+func TestGetByEmail_onTheRouteOfTheList_readsAllPages(t *testing.T) {
+	t.Parallel()
+	repaired := revv.Routes{GetContactByEmail: "GET /api/contacts/all"}
+	server := revvtest.NewServer(t, revvtest.WithLenientBodies()) // which ignores the address in the query
+	for i := range 250 {
+		server.AddContact(revvtest.Contact{Name: "Somebody", Email: strconv.Itoa(i) + "@example.com"})
+	}
+	client := server.Client(revv.WithRoutes(repaired))
+	contact, err := client.Contacts.GetByEmail(t.Context(), "249@example.com")
+	require.NoError(t, err)
+	assert.Equal(t, "249@example.com", contact.Email)
+	_, err = client.Contacts.GetByEmail(t.Context(), "nobody@example.com")
+	require.ErrorIs(t, err, revv.ErrNotFound)
+}
+
 func TestGetByEmail_ofTwoContacts_isAConflict(t *testing.T) {
 	t.Parallel()
 	p := insert(t, "GetContactByEmail_twice", func(_ *testing.T, s *revvtest.Server) {

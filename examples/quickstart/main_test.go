@@ -106,6 +106,14 @@ func TestRun_reportedAsSentAndStillADraft_saysSo(t *testing.T) {
 	assert.Contains(t, p.read.String(), `reported as sent, and its stage is "Draft"`)
 }
 
+func TestRun_whatItShowsCannotBeRead_saysThatItWasSent(t *testing.T) {
+	server := against(t)
+	server.Fail(revvtest.Fault{Operation: "Documents.Get", After: 1, Status: http.StatusForbidden})
+	err := run(t.Context(), &person{t: t, server: server})
+	require.ErrorContains(t, err, "it was reported as sent, and what it shows cannot be read")
+	assert.Len(t, server.Requests("Documents.SendForESign"), 1)
+}
+
 func TestRun_againstAServer_logsInWithABrowserAndSendsToTheSignersOfTheEnvironment(t *testing.T) {
 	p := &person{t: t, server: against(t)}
 	require.NoError(t, run(t.Context(), p))
