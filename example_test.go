@@ -121,7 +121,7 @@ func listing(ctx context.Context, client *revv.Client) error {
 	return nil
 }
 
-var errUnseen = errors.New("the document was reported as sent, and is not seen to be")
+var errUnshown = errors.New("the document was reported as sent, and is not seen to be")
 
 // contract is the README's section on a document.
 func contract(ctx context.Context, client *revv.Client, template revv.TemplateID) (*revv.Document, error) {
@@ -148,7 +148,7 @@ func contract(ctx context.Context, client *revv.Client, template revv.TemplateID
 	}
 	now, err := client.Documents.Get(ctx, doc.ID)
 	if err != nil || !now.Stage.Reached(revv.StageSent) {
-		return doc, errUnseen // an error of yours, after which nothing is sent again: it was reported as sent, even if only this look failed
+		return doc, errUnshown // an error of yours, after which nothing is sent again: it was reported as sent, even if only this look failed
 	}
 	return now, nil
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"net/http"
 	"os"
@@ -233,20 +232,8 @@ func TestRun_lookingAgain_goesOnWhileARequestIsOnItsWay(t *testing.T) {
 	require.NoError(t, os.Mkdir("approvals", 0o700))
 	earlier := request(filepath.Join("approvals", "DOC-000040-approval-1"))
 	require.NoError(t, earlier.settle(time.Now().Add(time.Hour)))
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
 	out := &told{text: "the last request may still be on its way: run again in 1h", then: func() { assert.NoError(t, earlier.settle(time.Now())) }}
-	ended := make(chan error, 1)
-	go func() {
-		ended <- run(ctx, []string{"-document", "DOC-000040", "-approvers", "a@example.com", "-supplier", "s@example.com", "-every", "1ms"}, out)
-	}()
-	for server.Approve(id, "a@example.com") != nil {
-		require.NoError(t, ctx.Err())
-	}
-	for server.Sign(id, "s@example.com") != nil {
-		require.NoError(t, ctx.Err())
-	}
-	require.NoError(t, <-ended)
+	lookAgain(t, server, id, out)
 	assert.Contains(t, out.String(), out.text)
 	assert.Contains(t, out.String(), "done: DOC-000040 is signed\n")
 }
@@ -256,25 +243,13 @@ func TestRun_lookingAgain_goesOnUntilTheServiceShowsIt(t *testing.T) {
 	server, id := against(t)
 	require.NoError(t, os.Mkdir("approvals", 0o700))
 	require.NoError(t, request(filepath.Join("approvals", "DOC-000040-approval-1")).acknowledge())
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
 	var late sync.Once
 	out := &told{text: "does not show that (yet)", then: func() {
 		late.Do(func() {
 			people := revv.SendParams{Recipients: []revv.Person{{Email: "a@example.com"}}}
-			assert.NoError(t, server.Client().Documents.SendForApproval(ctx, id, people))
+			assert.NoError(t, server.Client().Documents.SendForApproval(t.Context(), id, people))
 		})
 	}}
-	ended := make(chan error, 1)
-	go func() {
-		ended <- run(ctx, []string{"-document", "DOC-000040", "-approvers", "a@example.com", "-supplier", "s@example.com", "-every", "1ms"}, out)
-	}()
-	for server.Approve(id, "a@example.com") != nil {
-		require.NoError(t, ctx.Err())
-	}
-	for server.Sign(id, "s@example.com") != nil {
-		require.NoError(t, ctx.Err())
-	}
-	require.NoError(t, <-ended)
+	lookAgain(t, server, id, out)
 	assert.Len(t, server.Requests("Documents.SendForApproval"), 1)
 }

@@ -26,7 +26,7 @@ func TestSendLease_theServiceQueuesIt_isNotSentAgain(t *testing.T) {
 		require.NoError(t, w.office.SendLease(t.Context(), lease()))
 		for range 2 {
 			<-time.After(10 * time.Minute)
-			require.ErrorIs(t, w.office.SendLease(t.Context(), lease()), rental.ErrUnseen)
+			require.ErrorIs(t, w.office.SendLease(t.Context(), lease()), rental.ErrUnshown)
 		}
 		<-time.After(20 * time.Minute)
 		require.NoError(t, w.office.SendLease(t.Context(), lease()))

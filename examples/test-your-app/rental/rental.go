@@ -21,7 +21,7 @@ var (
 	ErrReconnect = errors.New("connect Revv again")
 	ErrTryLater  = errors.New("try again later")
 	ErrDeclined  = errors.New("it was sent and is a draft again: ask the tenant")
-	ErrUnseen    = errors.New("it was reported as sent, and is still a draft: see whether the tenant was mailed")
+	ErrUnshown   = errors.New("it was reported as sent, and is still a draft: see whether the tenant was mailed")
 )
 
 // errNone says that no document has the title. It is not an error of the service, whose
@@ -53,10 +53,10 @@ type Office struct {
 
 // entry is what the office knows about a lease.
 type entry struct {
-	asked    time.Time // the latest time at which a request whose outcome is not known has left: to make the document, or to send it
-	document revv.DocumentID
-	told     bool // by the service, that it has sent the lease: it is never sent again, whatever the lease shows
-	keysOut  bool
+	asked        time.Time // the latest time at which a request whose outcome is not known has left: to make the document, or to send it
+	document     revv.DocumentID
+	acknowledged bool // the service has said that it sent the lease: it is never sent again, whatever it shows
+	keysOut      bool
 }
 
 // New returns an office with a patience of a minute. template has the fields Tenant
@@ -90,7 +90,7 @@ func (o *Office) SendLease(ctx context.Context, lease Lease) error {
 		}
 		err = nil
 	}
-	o.note(lease.Number, func(e *entry) { e.asked, e.told = time.Time{}, err == nil }) // its outcome is known
+	o.note(lease.Number, func(e *entry) { e.asked, e.acknowledged = time.Time{}, err == nil }) // its outcome is known
 	return advise(err)
 }
 
@@ -106,8 +106,8 @@ func (o *Office) sentBefore(ctx context.Context, id revv.DocumentID, number stri
 	switch {
 	case err != nil:
 		return false, advise(err)
-	case outcome == revv.SendNotApplied && known.told:
-		return false, ErrUnseen
+	case outcome == revv.SendNotApplied && known.acknowledged:
+		return false, ErrUnshown
 	case outcome == revv.SendApplied, outcome == revv.SendNotApplied:
 		return outcome == revv.SendApplied, nil
 	case outcome == revv.SendPending:
