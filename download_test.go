@@ -313,7 +313,7 @@ func TestDownload_writerFails_isTheError(t *testing.T) {
 				service := &rawService{act: func(int) act {
 					return func(x *exchanged) bool {
 						defer left.Done()
-						return version{pdf(8 << 20), someTag}.whole()(x)
+						return version{pdf(1 << 20), someTag}.whole()(x)
 					}
 				}}
 				client, err := revv.NewClient(revv.StaticToken(conformanceToken), revv.WithBaseURL("http://localhost"), revv.WithHTTPClient(&http.Client{Transport: service.transport()}))

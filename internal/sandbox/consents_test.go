@@ -15,6 +15,7 @@ import (
 // Whoever opens thousands of consent pages keeps nobody from theirs: the page that has
 // been open longest is the one that ends.
 func TestConsents_ofTooMany_theOldestEnds(t *testing.T) {
+	longTest(t)
 	a := newAPI(t)
 	open := func() string {
 		consent, location, err := a.BeginConsent(a.request().Encode())

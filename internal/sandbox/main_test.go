@@ -31,6 +31,14 @@ type api struct {
 	tokens sandbox.Tokens
 }
 
+// longTest leaves out of a short run what takes ten thousand requests to reach a bound.
+func longTest(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("ten thousand requests, for a run without -short")
+	}
+}
+
 func newAPI(t *testing.T, change ...func(*sandbox.Options)) *api {
 	t.Helper()
 	seed := uint64(1)

@@ -229,6 +229,7 @@ func TestRequests_holdNoSecretOfLinksAndWebhooks(t *testing.T) {
 }
 
 func TestRequests_areBounded(t *testing.T) {
+	longTest(t)
 	a := newAPI(t)
 	for range 10_500 {
 		a.do("GET", "/api/webhooks", "")
@@ -251,6 +252,7 @@ func TestRequests_areBounded(t *testing.T) {
 }
 
 func TestMails_areBounded(t *testing.T) {
+	longTest(t)
 	a := newAPI(t)
 	a.draft()
 	for range 10_100 {
