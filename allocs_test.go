@@ -72,9 +72,9 @@ func TestAllocations_stayUnderTheirCeilings(t *testing.T) {
 		ceiling float64
 		work    func() error
 	}{
-		{"GET", 43, func() error { return errorOf(document.Documents.Get(ctx, 14)) }},
-		{"POST", 52, func() error { return errorOf(document.Documents.Create(ctx, params)) }},
-		{"All, one page of 100", 704, func() error {
+		{"GET", 41, func() error { return errorOf(document.Documents.Get(ctx, 14)) }},
+		{"POST", 49, func() error { return errorOf(document.Documents.Create(ctx, params)) }},
+		{"All, one page of 100", 608, func() error {
 			for _, err := range page.Documents.All(ctx, revv.ListDocumentsParams{Prefetch: -1}) {
 				if err != nil {
 					return err
@@ -82,7 +82,7 @@ func TestAllocations_stayUnderTheirCeilings(t *testing.T) {
 			}
 			return nil
 		}},
-		{"ParseEvent", 18, func() error { return errorOf(revv.ParseEvent(event)) }},
+		{"ParseEvent", 16, func() error { return errorOf(revv.ParseEvent(event)) }},
 	} {
 		got := testing.AllocsPerRun(200, func() {
 			if err := test.work(); err != nil {

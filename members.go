@@ -28,6 +28,9 @@ func unmarshalModel(data []byte, m model) error {
 	return m.decodeScanned(bytes.TrimSpace(data))
 }
 
+// mostMembers is how many members a model has at most.
+const mostMembers = 16
+
 // member is the name of a member, and where its value goes.
 type member struct {
 	name string
@@ -56,11 +59,11 @@ func decodeMembers(object []byte, m model, members ...member) error {
 	default:
 		return typeMismatch(object, m)
 	}
-	names := make([]string, 0, 16) // no model has more: this stays off the heap
+	names, values := make([]string, 0, mostMembers), make([][]byte, mostMembers) // on the stack
 	for _, member := range members {
 		names = append(names, member.name)
 	}
-	values := wire.Select(object, names...)
+	values = wire.SelectInto(values[:len(names)], object, names)
 	for i, member := range members {
 		if values[i] == nil {
 			continue

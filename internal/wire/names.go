@@ -160,7 +160,7 @@ func codeUnit(raw []byte) (r rune) {
 }
 
 // likeness is how well a name matches the key that is looked for.
-type likeness int
+type likeness uint8
 
 const (
 	unlike likeness = iota

@@ -35,9 +35,14 @@ func Count(array []byte) int {
 
 // Select returns the values of members of an object that [Scan] or [Object] has accepted,
 // in the order of keys, and nil for those that are missing. Names match as in [Object],
-// and the values are parts of the object. Any other value has no members.
+// and the values are parts of the object. Any other value has no members. No two keys may
+// differ in case alone.
 func Select(object []byte, keys ...string) [][]byte {
-	values := make([][]byte, len(keys))
+	return SelectInto(make([][]byte, len(keys)), object, keys)
+}
+
+// SelectInto is Select into values, which is of the length of keys and holds nil.
+func SelectInto(values [][]byte, object []byte, keys []string) [][]byte {
 	if Kind(object) != '{' {
 		return values
 	}
@@ -46,10 +51,18 @@ func Select(object []byte, keys ...string) [][]byte {
 	if len(keys) > len(alike) {
 		alike = make([]likeness, len(keys))
 	}
+	due := 0 // members mostly come in the order in which they are asked for
 	for name, value := range members(object) {
-		for k, key := range keys {
-			if like := match(name, key); like != unlike && like >= alike[k] {
-				values[k], alike[k] = value, like
+		for range keys {
+			at := due
+			if due++; due == len(keys) {
+				due = 0
+			}
+			if like := match(name, keys[at]); like != unlike {
+				if like >= alike[at] {
+					values[at], alike[at] = value, like
+				}
+				break
 			}
 		}
 	}

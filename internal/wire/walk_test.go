@@ -3,6 +3,8 @@ package wire_test
 import (
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -128,6 +130,39 @@ func FuzzElements(f *testing.F) {
 
 // A name is found whatever the case of its letters, and however it is escaped; one that is
 // written exactly so goes before.
+// Whatever the order, how often and in whichever case: the last of those of exactly this name
+// counts, else the last whose name differs in case.
+func TestSelect_membersInAnyOrder_areFound(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(3, 7))
+	keys := []string{"id", "title", "stage", "fields", "ids"}
+	for range 5000 {
+		var members []string
+		want, found := make([]string, len(keys)), make([]int, len(keys))
+		for n := range random.IntN(9) {
+			k := random.IntN(len(keys) + 1)
+			name, likeness := "other", 0
+			if k < len(keys) {
+				name, likeness = keys[k], 2
+				if random.IntN(3) == 0 {
+					name, likeness = strings.ToUpper(name), 1
+				}
+			}
+			value := strconv.Itoa(n)
+			if likeness > 0 && likeness >= found[k] {
+				want[k], found[k] = value, likeness
+			}
+			members = append(members, fmt.Sprintf("%q:%s", name, value))
+		}
+		object := "{" + strings.Join(members, ",") + "}"
+		got := make([]string, len(keys))
+		for k, value := range wire.Select([]byte(object), keys...) {
+			got[k] = string(value)
+		}
+		require.Equal(t, want, got, object)
+	}
+}
+
 func FuzzSelect(f *testing.F) {
 	for _, seed := range [][2]string{
 		{"id", "id"},
