@@ -366,6 +366,8 @@ func (c *core) exchange(ctx, bounded context.Context, p *prepared, a *attempt, e
 			r.err = fmt.Errorf("%w: %w", ErrResponseTooLarge, r.err)
 		case isUnprocessed(err):
 			r.err = errUnprocessed
+		case isRefusedStream(err):
+			r.err = errRefusedStream
 		case errors.Is(err, io.EOF) && a.reached.Load() && !r.unreachable:
 			r.err = fmt.Errorf("the connection was closed before an answer came: %w", r.err)
 		}

@@ -326,7 +326,7 @@ func (a *attempt) classify(err error) (outcome retry.Outcome, sent bool) {
 
 // provablyUnsent reports whether the request certainly was not processed: the transport
 // looked for a connection and found none; or it does not report that, and failed while it
-// dialled; or the server says that it has not looked at the request. Anything else counts
+// dialled; or the server shut down before it looked at the request. Anything else counts
 // as sent, because a contract sent twice is worse than an error.
 func (a *attempt) provablyUnsent(err error, shut bool) bool {
 	if !shut {
@@ -363,20 +363,31 @@ func (a *attempt) unreached(err error) bool {
 	return a.class != retry.Consequences && !a.answerReturned.Load() && isHopeless(err) // as a TLS that is refused after a connection was found
 }
 
-// errUnprocessed replaces the error of net/http, which misleadingly asks for a GetBody.
-var errUnprocessed = errors.New("http2: the server has not processed the request")
+// errUnprocessed and errRefusedStream replace errors of net/http, which misleadingly ask for a
+// GetBody.
+var (
+	errUnprocessed   = errors.New("http2: the server has not processed the request")
+	errRefusedStream = errors.New("http2: the stream was reset with REFUSED_STREAM, which some proxies do when an answer is lost")
+)
+
+// notRewound is how net/http begins the error of a request that it would repeat by itself, but
+// cannot (see unrepeatable). The error has no exported type: only its text tells.
+const notRewound = "http2: Transport: cannot retry err ["
 
 // isUnprocessed reports a request that an HTTP/2 server has certainly not looked at (RFC
-// 9113, section 8.7): it refused the stream, it began to shut down before the stream, or
-// the connection was closed before the stream began. net/http would repeat the request by
-// itself, but cannot (see unrepeatable), and reports that in an error without an exported
-// type: only its text tells.
+// 9113, section 8.7): it began to shut down before the stream, or the connection was closed
+// before the stream began. A REFUSED_STREAM should say the same, and does not: HAProxy
+// answers so, "to let the client retry", when its connection to the service ends without an
+// answer, although the service may have carried out the request.
 func isUnprocessed(err error) bool {
 	text := withoutURL(err).Error()
-	reason, refused := strings.CutPrefix(text, "http2: Transport: cannot retry err [")
-	return isUnusable(err) ||
-		refused && strings.HasPrefix(reason, "http2: Transport received Server's graceful shutdown GOAWAY]") ||
-		refused && strings.Contains(reason, "; REFUSED_STREAM; received from peer]")
+	return isUnusable(err) || strings.HasPrefix(text, notRewound+"http2: Transport received Server's graceful shutdown GOAWAY]")
+}
+
+// isRefusedStream reports a stream that was reset with REFUSED_STREAM.
+func isRefusedStream(err error) bool {
+	reason, ok := strings.CutPrefix(withoutURL(err).Error(), notRewound)
+	return ok && strings.Contains(reason, "; REFUSED_STREAM; received from peer]")
 }
 
 // isUnusable reports a connection that turned out to be closed before anything of the request

@@ -42,18 +42,18 @@ func TestClassify_streamThatTheServerHasNotLookedAt_isUnsent(t *testing.T) {
 	retried := func(reason string) error {
 		return errors.New("http2: Transport: cannot retry err [" + reason + "] after Request.Body was written; define Request.GetBody to avoid this error")
 	}
-	refused := retried("stream error: stream ID 7; REFUSED_STREAM; received from peer")
+	shutOut := retried("http2: Transport received Server's graceful shutdown GOAWAY")
 	for _, test := range []struct {
 		err   error
 		tries int
 		want  retry.Outcome
 	}{
-		{refused, 1, retry.Unsent},
-		{refused, 0, retry.Unsent},
-		{refused, 2, retry.Cut},
-		{&url.Error{Op: "Post", URL: "https://example.com", Err: refused}, 1, retry.Unsent},
-		{errors.Join(errors.New("second try"), refused), 1, retry.Cut},
-		{retried("http2: Transport received Server's graceful shutdown GOAWAY"), 1, retry.Unsent},
+		{shutOut, 1, retry.Unsent},
+		{shutOut, 0, retry.Unsent},
+		{shutOut, 2, retry.Cut},
+		{&url.Error{Op: "Post", URL: "https://example.com", Err: shutOut}, 1, retry.Unsent},
+		{errors.Join(errors.New("second try"), shutOut), 1, retry.Cut},
+		{retried("stream error: stream ID 7; REFUSED_STREAM; received from peer"), 1, retry.Cut},
 		{errors.New("net/http: cannot rewind body after connection loss"), 0, retry.Unsent},
 		{retried("stream error: stream ID 7; PROTOCOL_ERROR; received from peer"), 1, retry.Cut},
 		{errors.New("stream error: stream ID 7; REFUSED_STREAM; received from peer"), 1, retry.Cut},

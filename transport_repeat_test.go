@@ -108,9 +108,9 @@ func TestWriteRepeatedByATransport_isNotRepeatedOnTop_norCalledRefused(t *testin
 	}
 }
 
-// A stream that the server has refused was not looked at. What comes of the next attempt
+// A stream that the server has shut out was not looked at. What comes of the next attempt
 // is no matter of doubt.
-func TestWriteThatWasRefusedUnread_thenRefusedForGood_isNotInDoubt(t *testing.T) {
+func TestWriteThatWasShutOutUnread_thenRefusedForGood_isNotInDoubt(t *testing.T) {
 	t.Parallel()
 	for _, op := range everyOperation(anyArguments(t.TempDir())) {
 		if op.class != consequences {
@@ -121,7 +121,7 @@ func TestWriteThatWasRefusedUnread_thenRefusedForGood_isNotInDoubt(t *testing.T)
 			synctest.Test(t, func(t *testing.T) {
 				requests, err := overHTTP2(t, func(c *http2Conn, request int, stream uint32) {
 					if request == 1 {
-						c.resetStream(stream, codeRefusedStream)
+						shutOut(c, stream)
 						return
 					}
 					_ = c.frame(frameHeaders, flagEndHeaders|flagEndStream, stream, []byte{0x8d}) // ":status: 404" of the static table
@@ -134,16 +134,38 @@ func TestWriteThatWasRefusedUnread_thenRefusedForGood_isNotInDoubt(t *testing.T)
 	}
 }
 
-// Refused each time, the error speaks of the server and not of what net/http needs.
-func TestWriteThatIsAlwaysRefusedUnread_saysSo(t *testing.T) {
+// shutOut ends a connection before the stream.
+func shutOut(c *http2Conn, stream uint32) {
+	c.goAway(stream-1, codeNone)
+	_ = c.Close()
+}
+
+// Shut out each time, the error speaks of the server and not of what net/http needs.
+func TestWriteThatIsAlwaysShutOutUnread_saysSo(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		_, err := overHTTP2(t, func(c *http2Conn, _ int, stream uint32) { c.resetStream(stream, codeRefusedStream) }, func(client *revv.Client) error {
+		_, err := overHTTP2(t, func(c *http2Conn, _ int, stream uint32) { shutOut(c, stream) }, func(client *revv.Client) error {
 			return client.Do(t.Context(), http.MethodPost, "/x", nil, nil)
 		})
 		require.ErrorContains(t, err, "the server has not processed the request (attempts: 3)")
 		require.NotErrorIs(t, err, revv.ErrOutcomeUnknown)
 		require.NotErrorIs(t, err, revv.ErrUnreachable)
+	})
+}
+
+// A proxy that has passed a send on and lost the answer may refuse its stream: HAProxy does.
+// The send is not repeated, and the error speaks of the stream and not of what net/http needs.
+func TestWriteWhoseStreamIsRefused_isNotRepeated(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		requests, err := overHTTP2(t, func(c *http2Conn, _ int, stream uint32) { c.resetStream(stream, codeRefusedStream) }, func(client *revv.Client) error {
+			return client.Documents.SendForESign(t.Context(), 14, revv.SendParams{Recipients: []revv.Person{{Email: "ann@example.com"}}})
+		})
+		assert.Equal(t, 1, requests)
+		require.ErrorIs(t, err, revv.ErrOutcomeUnknown)
+		require.True(t, revv.MaybeApplied(err))
+		require.ErrorContains(t, err, "the stream was reset with REFUSED_STREAM")
+		require.NotContains(t, err.Error(), "GetBody")
 	})
 }
 
