@@ -356,7 +356,7 @@ func (c *core) attempt(ctx context.Context, p *prepared, a *attempt, decode deco
 func (c *core) exchange(ctx, bounded context.Context, p *prepared, a *attempt, extra http.Header) (*http.Response, result) {
 	resp, err := c.roundTrip(bounded, p, a, extra)
 	if err != nil {
-		r := result{err: withoutURL(err)}
+		r := result{err: plainly(err)}
 		r.outcome, r.sent = a.classify(err)
 		r.unreachable = a.unreached(err)
 		switch {
@@ -364,10 +364,6 @@ func (c *core) exchange(ctx, bounded context.Context, p *prepared, a *attempt, e
 			r.outcome, r.err, r.unreachable = retry.Done, ctx.Err(), false
 		case areHeadersTooLarge(err):
 			r.err = fmt.Errorf("%w: %w", ErrResponseTooLarge, r.err)
-		case isUnprocessed(err):
-			r.err = errUnprocessed
-		case isRefusedStream(err):
-			r.err = errRefusedStream
 		case errors.Is(err, io.EOF) && a.reached.Load() && !r.unreachable:
 			r.err = fmt.Errorf("the connection was closed before an answer came: %w", r.err)
 		}

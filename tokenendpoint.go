@@ -103,7 +103,7 @@ func (e *tokenEndpoint) send(ctx context.Context, form url.Values, arrived bool)
 		case !arrived && a.unreached(err):
 			failure.kinds = []error{ErrUnreachable}
 		}
-		failure.cause = withoutURL(err)
+		failure.cause = plainly(err)
 		return tokenReply{outcome: outcome, sent: sent, err: failure}
 	}
 	r := e.read(ctx, resp)

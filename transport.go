@@ -363,12 +363,17 @@ func (a *attempt) unreached(err error) bool {
 	return a.class != retry.Consequences && !a.answerReturned.Load() && isHopeless(err) // as a TLS that is refused after a connection was found
 }
 
-// errUnprocessed and errRefusedStream replace errors of net/http, which misleadingly ask for a
-// GetBody.
-var (
-	errUnprocessed   = errors.New("http2: the server has not processed the request")
-	errRefusedStream = errors.New("http2: the stream was reset with REFUSED_STREAM, which some proxies do when an answer is lost")
-)
+// plainly returns the error of a network without its URL, and in the place of the two errors of
+// net/http that misleadingly ask for a GetBody one that says what happened.
+func plainly(err error) error {
+	switch {
+	case isUnprocessed(err):
+		return errors.New("http2: the server has not processed the request")
+	case isRefusedStream(err):
+		return errors.New("http2: the stream was reset with REFUSED_STREAM, which some proxies do when an answer is lost")
+	}
+	return withoutURL(err)
+}
 
 // notRewound is how net/http begins the error of a request that it would repeat by itself, but
 // cannot (see unrepeatable). The error has no exported type: only its text tells.

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -167,6 +168,30 @@ func TestWriteWhoseStreamIsRefused_isNotRepeated(t *testing.T) {
 		require.ErrorContains(t, err, "the stream was reset with REFUSED_STREAM")
 		require.NotContains(t, err.Error(), "GetBody")
 	})
+}
+
+// The same for the forms of OAuth: a code is posted once, a refresh token once more at once.
+func TestFormWhoseStreamIsRefused_mayHaveArrived(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]int{"exchange": 1, "renewal": 2} {
+		synctest.Test(t, func(t *testing.T) {
+			requests, err := throughHTTP2(func(c *http2Conn, _ int, stream uint32) { c.resetStream(stream, codeRefusedStream) }, func(transport *http.Transport) error {
+				config := revv.OAuthConfig{ClientID: "id", ClientSecret: "a-secret", Endpoint: revv.Endpoint("https://" + apiName), HTTPClient: &http.Client{Transport: transport}}
+				if name == "exchange" {
+					return errorOf(config.Exchange(t.Context(), "a-code", ""))
+				}
+				store := revv.NewMemoryStore()
+				require.NoError(t, revv.SaveToken(t.Context(), store, "example", &oauth2.Token{AccessToken: "access-1", RefreshToken: "refresh-1", Expiry: time.Now().Add(-time.Hour)}))
+				auth, err := config.Authenticator(store, "example")
+				require.NoError(t, err)
+				return errorOf(auth.Token(t.Context()))
+			})
+			assert.Equal(t, want, requests, name)
+			require.Equal(t, name == "exchange", errors.Is(err, revv.ErrOutcomeUnknown), name)
+			require.ErrorContains(t, err, "the stream was reset with REFUSED_STREAM", name)
+			require.NotContains(t, err.Error(), "GetBody", name)
+		})
+	}
 }
 
 // What transport or middleware repeats over a network that does not report to httptrace what
