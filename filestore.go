@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"syscall"
 
 	"golang.org/x/oauth2"
 
@@ -278,7 +279,11 @@ func (f *tokenFiles) read() (stored tokenFile, err error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		// A missing directory, such as a volume that is not mounted, does not mean that
 		// nobody ever authorized the account.
-		_, err = os.Stat(f.dir)
+		// Windows says of a path below a file, too, that it does not exist.
+		dir, err := os.Stat(f.dir)
+		if err == nil && !dir.IsDir() {
+			err = &fs.PathError{Op: "open", Path: f.dir, Err: syscall.ENOTDIR}
+		}
 		return tokenFile{sum: hexSHA256(nil)}, err
 	}
 	if err == nil {
