@@ -109,8 +109,7 @@ func run(ctx context.Context, args, environment []string, stdout, stderr io.Writ
 // listen opens the port, and makes sure that localhost is a loopback address.
 func listen(ctx context.Context, c *config) (net.Listener, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.address)
-	// The error number differs between systems, and package syscall does not have all of them.
-	if err != nil && (strings.Contains(err.Error(), "address already in use") || strings.Contains(err.Error(), "Only one usage of each socket address")) {
+	if err != nil && isTaken(err) {
 		return nil, fmt.Errorf("%s: %w; -addr 127.0.0.1:0 takes a free port", c.named("addr"), err)
 	}
 	if err != nil {
