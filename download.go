@@ -365,10 +365,26 @@ func suggestedName(disposition string) string {
 		}
 		return r
 	}, name)
-	if name = strings.Trim(name, ". "); len(name) > maxFileName {
+	if name = strings.Trim(name, ". "); len(name) > maxFileName || isDevice(name) {
 		return ""
 	}
 	return name
+}
+
+// isDevice reports whether a name is that of a device on Windows, where what is written
+// under it is lost, or goes to a printer. Many versions take no notice of an extension.
+func isDevice(name string) bool {
+	base, _, _ := strings.Cut(name, ".")
+	base = strings.ToUpper(strings.TrimRight(base, " "))
+	switch base {
+	case "CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$":
+		return true
+	}
+	port, isPort := strings.CutPrefix(base, "COM")
+	if !isPort {
+		port, isPort = strings.CutPrefix(base, "LPT")
+	}
+	return isPort && utf8.RuneCountInString(port) == 1 && strings.Contains("0123456789¹²³", port)
 }
 
 // DownloadFile writes the PDF of a document to a file with mode 0600. The file appears at
@@ -385,7 +401,7 @@ func suggestedName(disposition string) string {
 func (s *DocumentsService) DownloadFile(ctx context.Context, id DocumentID, path string, opts ...CallOption) (*Download, error) {
 	c, op := s.root(), operations[opDownloadDocument].name
 	call := &call{op: opDownloadDocument, id: numericID("id", int64(id))}
-	if path == "" || strings.ContainsRune(path, 0) {
+	if path == "" || strings.ContainsRune(path, 0) || !isFileName(filepath.Base(path)) {
 		call.refused = invalidArgument(op, "path", "must be the name of a file")
 	}
 	p, err := c.prepare(ctx, c.lookUp(call), opts)
@@ -433,14 +449,22 @@ func (s *DocumentsService) DownloadFile(ctx context.Context, id DocumentID, path
 // check and a rename.
 func publish(temp, path string, overwrite bool) error {
 	if overwrite {
-		return os.Rename(temp, path)
+		return rename(temp, path)
 	}
 	err := os.Link(temp, path)
+	if err == nil { // Windows removes neither name while somebody reads the file under the other
+		_ = patiently(persistently, func() error { return os.Remove(temp) })
+	}
 	if err == nil || errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	if _, err := os.Lstat(path); err == nil {
 		return &fs.PathError{Op: "create", Path: path, Err: fs.ErrExist}
 	}
-	return os.Rename(temp, path)
+	return rename(temp, path)
+}
+
+// rename waits for a virus scanner, which reads a file as soon as it is closed.
+func rename(temp, path string) error {
+	return patiently(persistently, func() error { return os.Rename(temp, path) })
 }

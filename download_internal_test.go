@@ -172,6 +172,8 @@ func TestSuggestedName_isABareName(t *testing.T) {
 		"attachment; filename=\"a\x00b.pdf\"": "ab.pdf", `attachment; filename*=UTF-8''a%00b%0D%0A.pdf`: "ab.pdf", `attachment; filename*=UTF-8''a%E2%80%AEfdp.exe`: "afdp.exe",
 		`attachment; filename*=UTF-8''%FF%FE`: "", `attachment; filename*=UTF-8''%2e%2e%2fpasswd`: "passwd", `attachment; filename="` + strings.Repeat("a", 256) + `"`: "",
 		`attachment; filename="` + strings.Repeat("a", 255) + `"`: strings.Repeat("a", 255), `attachment`: "", ``: "", `;;;`: "", `attachment; filename="a"; filename="b"`: "", `attachment; name="x"`: "",
+		`attachment; filename="CON"`: "", `attachment; filename="nul.pdf"`: "", `attachment; filename="com1 .tar.gz"`: "", `attachment; filename*=UTF-8''LPT%C2%B9.pdf`: "", `attachment; filename="conout$"`: "",
+		`attachment; filename="CONTRACT.pdf"`: "CONTRACT.pdf", `attachment; filename="COM10.pdf"`: "COM10.pdf", `attachment; filename="COMA.pdf"`: "COMA.pdf", `attachment; filename="LPT.pdf"`: "LPT.pdf",
 	} {
 		assert.Equal(t, want, suggestedName(header), "%q", header)
 	}

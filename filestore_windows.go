@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"syscall"
 	"time"
 )
@@ -36,6 +37,10 @@ func inUse(err error) bool {
 		errors.Is(err, syscall.ERROR_ACCESS_DENIED) ||
 		errors.Is(err, syscall.ERROR_FILE_NOT_FOUND)
 }
+
+// isFileName reports whether a file can have the name: a device cannot be replaced, and
+// what stands behind a colon is a stream of another file.
+func isFileName(name string) bool { return filepath.IsLocal(name) }
 
 // makePrivate has nothing to do: a file has the rights that its directory passes on.
 func makePrivate(*os.File, fs.FileInfo) error { return nil }
