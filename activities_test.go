@@ -29,6 +29,7 @@ type history struct {
 	most      int           // that an answer holds, whatever limit says; 0 means limit alone
 	backwards bool
 	changing  bool // the last activity's event is another in each answer
+	changes   int
 }
 
 func newHistory(n, together int) *history {
@@ -43,7 +44,8 @@ func newHistory(n, together int) *history {
 
 func (h *history) answer(r *http.Request) (*http.Response, error) {
 	if h.changing {
-		h.events[len(h.events)-1] = fmt.Sprintf(`{"event":"E%d","timestamp":"2020-09-17T14:48:00.000000Z"}`, time.Now().UnixNano())
+		h.changes++ // a clock may stand still between two answers, as that of Windows
+		h.events[len(h.events)-1] = fmt.Sprintf(`{"event":"E%d","timestamp":"2020-09-17T14:48:00.000000Z"}`, 1_000_000+h.changes)
 	}
 	query := r.URL.Query()
 	limit, err := strconv.Atoi(query.Get("limit"))

@@ -95,7 +95,11 @@ func TestDownloadFile_whatIsNoFile_isNeverReplaced(t *testing.T) {
 	t.Cleanup(func() { assert.NoError(t, os.RemoveAll(dir)) })
 	target, link, socket := filepath.Join(dir, "nda-1.pdf"), filepath.Join(dir, "nda.pdf"), filepath.Join(dir, "s")
 	require.NoError(t, os.WriteFile(target, []byte("signed in ink"), 0o600))
-	require.NoError(t, os.Symlink(target, link))
+	if err := os.Symlink(target, link); err != nil && runtime.GOOS == "windows" {
+		t.Skip("Windows lets only some users make links")
+	} else {
+		require.NoError(t, err)
+	}
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "unix", socket)
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, listener.Close()) })

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -231,10 +232,13 @@ func TestTokens_draftOfACrash_isNoToken(t *testing.T) {
 	require.NoError(t, err)
 	tokens, _ := w.authority.counts()
 	assert.Equal(t, 1, tokens)
+	assert.NoFileExists(t, draft)
+	if runtime.GOOS == "windows" {
+		return // a mode says nothing there about who may read
+	}
 	info, err := os.Stat(path)
 	require.NoError(t, err)
 	assert.Zero(t, info.Mode().Perm()&0o077, "others may read the tokens")
-	assert.NoFileExists(t, draft)
 }
 
 // soleTokenFile is the only token file of a directory.

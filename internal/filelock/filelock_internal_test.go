@@ -3,6 +3,7 @@ package filelock
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -25,6 +26,9 @@ func TestInPlace_onlyTheFileAtThePathCounts(t *testing.T) {
 	require.NotErrorIs(t, err, errHeld)
 	require.NoError(t, file.Close())
 	err = inPlace(file, path)
-	require.ErrorIs(t, err, os.ErrClosed)
+	require.Error(t, err)
+	if runtime.GOOS != "windows" { // which says only that the handle is not valid
+		require.ErrorIs(t, err, os.ErrClosed)
+	}
 	assert.NotErrorIs(t, err, errHeld)
 }

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -240,6 +241,10 @@ func TestFail_keepsWhatItWasGiven(t *testing.T) {
 }
 
 func TestFaults_endTheConnection(t *testing.T) {
+	reset := syscall.ECONNRESET
+	if runtime.GOOS == "windows" {
+		reset = 10054 // WSAECONNRESET; the number of package syscall is an invention, which no call returns
+	}
 	cases := map[string]struct {
 		fault   sandbox.Fault
 		request error // of the request
@@ -248,7 +253,7 @@ func TestFaults_endTheConnection(t *testing.T) {
 	}{
 		"before the headers":               {fault: sandbox.Fault{CutAfter: -1}, request: io.EOF},
 		"before the headers, but applied":  {fault: sandbox.Fault{CutAfter: -1, Commit: true}, request: io.EOF, commit: true},
-		"reset":                            {fault: sandbox.Fault{Reset: true}, request: syscall.ECONNRESET},
+		"reset":                            {fault: sandbox.Fault{Reset: true}, request: reset},
 		"within the body":                  {fault: sandbox.Fault{CutAfter: 10}, body: io.ErrUnexpectedEOF, commit: true},
 		"behind the body":                  {fault: sandbox.Fault{CutAfter: 1 << 20}, body: io.ErrUnexpectedEOF, commit: true},
 		"within a body of unknown length":  {fault: sandbox.Fault{CutAfter: 10, CloseDelimited: true}, commit: true},
