@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -65,7 +66,11 @@ func (p purchase) next(what string, looked time.Time) (request, error) {
 		}
 		last = max(last, n)
 		path := filepath.Join(p.Journal, file.Name())
-		text, err := os.ReadFile(path) //nolint:gosec // the user names the folder
+		var text []byte
+		err = patiently(func() (err error) {
+			text, err = os.ReadFile(path) //nolint:gosec // the user names the folder
+			return err
+		})
 		if err != nil {
 			return "", err
 		}
@@ -104,7 +109,18 @@ func (r request) replace(prefix string, at time.Time) error {
 	if err != nil {
 		return err
 	}
-	return os.Rename(draft, string(r))
+	return patiently(func() error { return os.Rename(draft, string(r)) })
+}
+
+// patiently repeats do for a second on Windows, which replaces no file that another run is
+// reading, and opens none that is being replaced.
+func patiently(do func() error) error {
+	err := do()
+	for tries := 0; runtime.GOOS == "windows" && err != nil && tries < 100; tries++ {
+		<-time.After(10 * time.Millisecond)
+		err = do()
+	}
+	return err
 }
 
 // write writes a time into a new file, which is on the disk when it returns.
