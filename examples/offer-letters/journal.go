@@ -82,7 +82,8 @@ func openJournal(path string) (_ *journal, err error) {
 		return nil, err
 	}
 	whole := bytes.LastIndexByte(data, '\n') + 1
-	if err := j.file.Truncate(int64(whole)); err != nil {
+	// By its name, because Windows does not truncate through a file that was opened to append.
+	if err := os.Truncate(path, int64(whole)); err != nil {
 		return nil, err
 	}
 	number := 0

@@ -72,7 +72,7 @@ func (b *inbox) load(log *slog.Logger) error {
 		return err
 	}
 	whole := bytes.LastIndexByte(data, '\n') + 1
-	if err := b.file.Truncate(int64(whole)); err != nil {
+	if err := b.truncate(int64(whole)); err != nil {
 		return err
 	}
 	b.size = int64(whole)
@@ -232,7 +232,7 @@ func (b *inbox) write(lines ...line) error {
 		}
 	}
 	if b.torn {
-		if err := b.file.Truncate(b.size); err != nil {
+		if err := b.truncate(b.size); err != nil {
 			return err
 		}
 	}
@@ -247,6 +247,10 @@ func (b *inbox) write(lines ...line) error {
 	b.size += int64(text.Len())
 	return nil
 }
+
+// truncate does it by the name of the file, because Windows does not truncate through a file
+// that was opened to append.
+func (b *inbox) truncate(size int64) error { return os.Truncate(b.file.Name(), size) }
 
 func (b *inbox) signal() {
 	select {
