@@ -402,7 +402,7 @@ func (d *tokenDraft) discard() {
 // checkUntouched notices a change by somebody who ignored the lock: a person who restored
 // a backup, or a process whose lock file was removed. before is nil if there was no file.
 // Size and time are compared because a system can give the inode number of a removed file
-// to the next one.
+// to the next one. NTFS does not, and may set the time of a file only when it is closed.
 func checkUntouched(path string, before fs.FileInfo) error {
 	now, err := os.Lstat(path)
 	switch {
@@ -411,7 +411,7 @@ func checkUntouched(path string, before fs.FileInfo) error {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return err
 	case err != nil, before == nil, !os.SameFile(now, before),
-		now.Size() != before.Size(), !now.ModTime().Equal(before.ModTime()):
+		now.Size() != before.Size(), runtime.GOOS != "windows" && !now.ModTime().Equal(before.ModTime()):
 		return fmt.Errorf("%w: %q was replaced while the account was locked", ErrConflict, path)
 	}
 	return nil
