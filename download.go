@@ -32,7 +32,8 @@ type Download struct {
 	SHA256      string // in hexadecimal
 	ContentType string // as declared
 	// FileName is the name that the service suggests, "" if it suggests none. It is a
-	// bare name without any directory. Nothing is stored under it.
+	// bare name without any directory, and never that of a device on Windows, as CON or
+	// nul.pdf. Nothing is stored under it.
 	FileName string
 }
 
@@ -384,7 +385,8 @@ func isDevice(name string) bool {
 	if !isPort {
 		port, isPort = strings.CutPrefix(base, "LPT")
 	}
-	return isPort && utf8.RuneCountInString(port) == 1 && strings.Contains("0123456789¹²³", port)
+	number, size := utf8.DecodeRuneInString(port)
+	return isPort && size == len(port) && strings.ContainsRune("0123456789¹²³", number)
 }
 
 // DownloadFile writes the PDF of a document to a file with mode 0600. The file appears at
@@ -397,7 +399,8 @@ func isDevice(name string) bool {
 //
 // Errors, limits and what to check first are those of [DocumentsService.Download]:
 // [ErrTruncated], [ErrUnexpectedContent], 30 s without a byte for each attempt, and the
-// stage of the document. A read. The route is a stand-in.
+// stage of the document. A path that cannot be that of a file, as on Windows a device or a
+// name with a colon, is [ErrInvalidArgument]. A read. The route is a stand-in.
 func (s *DocumentsService) DownloadFile(ctx context.Context, id DocumentID, path string, opts ...CallOption) (*Download, error) {
 	c, op := s.root(), operations[opDownloadDocument].name
 	call := &call{op: opDownloadDocument, id: numericID("id", int64(id))}
