@@ -76,8 +76,8 @@ func (r *result) doubt(class retry.Class) {
 // past is what is known from all attempts of a call so far. It can change the outcome of
 // the last one.
 type past struct {
-	doubtful bool // a request may have been applied whose answer was not heard
-	arrived  bool // a connection was found
+	doubtful  bool // a request may have been applied whose answer was not heard
+	connected bool // a connection was found
 }
 
 // weigh corrects the last result by what came before.
@@ -88,8 +88,8 @@ func (past *past) weigh(a *attempt, last *result) {
 		last.doubt(a.class)
 	}
 	past.doubtful = past.doubtful || last.outcome == retry.Cut || last.outcome == retry.Faulty
-	past.arrived = past.arrived || a.doubts.Load() > 0 || !last.unreachable
-	last.unreachable = !past.arrived
+	past.connected = past.connected || a.doubts.Load() > 0 || !last.unreachable
+	last.unreachable = !past.connected
 }
 
 // run is the pipeline: prepare the call, then attempt it until retry.Decide says stop.
@@ -358,13 +358,13 @@ func (c *core) exchange(ctx, bounded context.Context, p *prepared, a *attempt, e
 	if err != nil {
 		r := result{err: plainly(err)}
 		r.outcome, r.sent = a.classify(err)
-		r.unreachable = a.unreached(err)
+		r.unreachable = a.foundNoConnection(err)
 		switch {
 		case ctx.Err() != nil:
 			r.outcome, r.err, r.unreachable = retry.Done, ctx.Err(), false
 		case areHeadersTooLarge(err):
 			r.err = fmt.Errorf("%w: %w", ErrResponseTooLarge, r.err)
-		case errors.Is(err, io.EOF) && a.reached.Load() && !r.unreachable:
+		case errors.Is(err, io.EOF) && a.letThrough.Load() && !r.unreachable:
 			r.err = fmt.Errorf("the connection was closed before an answer came: %w", r.err)
 		}
 		return nil, r

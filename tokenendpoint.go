@@ -82,7 +82,7 @@ func (e *tokenEndpoint) post(ctx context.Context, form url.Values, arrived bool)
 
 func (e *tokenEndpoint) send(ctx context.Context, form url.Values, arrived bool) tokenReply {
 	a := &attempt{class: retry.Consequences}
-	a.reached.Store(true)
+	a.letThrough.Store(true)
 	target := *e.url
 	bounded, cancel := withAwakeTimeout(ctx, e.limit)
 	defer cancel()
@@ -100,7 +100,7 @@ func (e *tokenEndpoint) send(ctx context.Context, form url.Values, arrived bool)
 		switch {
 		case ctx.Err() != nil:
 			outcome, err = retry.Done, ctx.Err()
-		case !arrived && a.unreached(err):
+		case !arrived && a.foundNoConnection(err):
 			failure.kinds = []error{ErrUnreachable}
 		}
 		failure.cause = plainly(err)

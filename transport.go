@@ -75,9 +75,9 @@ type attempt struct {
 	// middleware repeated by itself, less those whose answer says that they were not
 	// applied.
 	doubts atomic.Int32
-	// reached says that middleware let the request through to the network.
-	reached        atomic.Bool
-	passage        atomic.Int32 // open, found or shut
+	// letThrough says that middleware let the request through to the network.
+	letThrough     atomic.Bool
+	passage        atomic.Int32 // open, entered or shut
 	answerBegun    atomic.Bool  // the network has begun to answer
 	answerReturned atomic.Bool  // the network has returned an answer, or a transport has made one up
 	inFlight       atomic.Int32 // requests that the network has not returned from yet
@@ -90,28 +90,34 @@ type attempt struct {
 // on its way there: a transport or middleware did not wait for the network, and made up a
 // refusal.
 func (a *attempt) answerMadeUp() bool {
-	shut := a.shut() // a request without a connection gets none any more
-	return !shut && !a.answerBegun.Load() || a.inFlight.Load() > 0 && !(shut && a.sought.Load() > 0)
+	switch shut := a.shut(); { // a request without a connection gets none any more
+	case !shut && !a.answerBegun.Load():
+		return true
+	case a.inFlight.Load() == 0:
+		return false
+	default:
+		return !shut || a.sought.Load() == 0 // else it looked for a connection in vain
+	}
 }
 
 // The passage is the way from the transport to the network. A transport or middleware
 // that runs a request in a goroutine may give up and return while the request is still on
 // its way. A request may count as unsent only if it cannot be sent later, either. So the
-// passage has one of two ends: if a connection was found first, the request counts as
-// sent; if the request was judged unsent first, a connection that is found later is
-// closed.
+// passage is open at first, and what comes first decides for good: if a connection is
+// found, the passage is entered, and the request counts as sent; if the request is judged
+// unsent, the passage is shut, and a connection that is found later is closed.
 const (
 	passageOpen int32 = iota
-	passageFound
+	passageEntered
 	passageShut
 )
 
 var errOver = errors.New("the attempt is over")
 
-// find opens the passage, unless it is shut, when the transport has found a connection.
-// It reports whether the request may be sent.
-func (a *attempt) find() bool {
-	return a.passage.CompareAndSwap(passageOpen, passageFound) || a.passage.Load() == passageFound
+// enter records that the transport has found a connection. It reports whether the request
+// may be sent, which is so unless the passage is shut.
+func (a *attempt) enter() bool {
+	return a.passage.CompareAndSwap(passageOpen, passageEntered) || a.passage.Load() == passageEntered
 }
 
 // shut keeps the request from being sent from now on. It reports false if it is too late
@@ -134,7 +140,7 @@ func (a *attempt) trace(ctx context.Context, hooks *httptrace.ClientTrace) conte
 				a.sought.Add(-1)
 				return
 			}
-			if !a.find() && info.Conn != nil && a.class != retry.Read {
+			if !a.enter() && info.Conn != nil && a.class != retry.Read {
 				_ = info.Conn.Close()
 			}
 		},
@@ -235,7 +241,7 @@ func (c *core) transmit(req *http.Request, a *attempt) (*http.Response, error) {
 	if a.class == retry.Consequences {
 		unrepeatable(req)
 	}
-	a.reached.Store(true)
+	a.letThrough.Store(true)
 	a.inFlight.Add(1)
 	defer a.inFlight.Add(-1)
 	if a.passage.Load() == passageShut {
@@ -311,7 +317,7 @@ func (c *core) setCredentials(header http.Header, token string) {
 // request may have left.
 func (a *attempt) classify(err error) (outcome retry.Outcome, sent bool) {
 	shut := a.shut() // first of all, so that nothing changes from here on
-	if !a.reached.Load() {
+	if !a.letThrough.Load() {
 		return retry.Hopeless, false // middleware has not let it through
 	}
 	sent = !a.provablyUnsent(err, shut)
@@ -352,10 +358,10 @@ func isDialFailure(err error) bool {
 	return ok && dial.Op == "dial"
 }
 
-// unreached reports an attempt that could make no connection, and whose error says so.
-func (a *attempt) unreached(err error) bool {
+// foundNoConnection reports an attempt that could make no connection, and whose error says so.
+func (a *attempt) foundNoConnection(err error) bool {
 	switch {
-	case !a.reached.Load():
+	case !a.letThrough.Load():
 		return false
 	case a.shut() && a.provablyUnsent(err, true):
 		return true

@@ -59,7 +59,7 @@ func TestClassify_streamThatTheServerHasNotLookedAt_isUnsent(t *testing.T) {
 		{errors.New("stream error: stream ID 7; REFUSED_STREAM; received from peer"), 1, retry.Cut},
 	} {
 		a := &attempt{class: retry.Consequences}
-		a.reached.Store(true)
+		a.letThrough.Store(true)
 		trace := httptrace.ContextClientTrace(a.trace(context.Background(), &a.hooks))
 		trace.GetConn("example.com:443")
 		trace.GotConn(httptrace.GotConnInfo{})
