@@ -143,7 +143,7 @@ func (s *stream) receiveWithin(ctx, bounded context.Context, resp *http.Response
 	case outcome != retry.BodyCut:
 		return outcome, err
 	case ctx.Err() != nil:
-		return retry.Done, ctx.Err()
+		return retry.GivenUp, ctx.Err()
 	case context.Cause(bounded) != nil:
 		return outcome, fmt.Errorf("%w: %w", ErrTruncated, context.Cause(bounded))
 	}

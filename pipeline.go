@@ -37,7 +37,7 @@ type result struct {
 // any answer beside ErrOutcomeUnknown, where it would mislead.
 func (r *result) carry(class retry.Class, earlier *result) {
 	unknown := class == retry.Consequences && r.sent
-	if r.outcome != retry.Done || r.status != 0 || unknown || earlier.outcome == retry.Unauthorized {
+	if r.outcome != retry.GivenUp || r.status != 0 || unknown || earlier.outcome == retry.Unauthorized {
 		return
 	}
 	r.status, r.header, r.problem, r.retryAfter, r.elsewhere = earlier.status, earlier.header, earlier.problem, earlier.retryAfter, earlier.elsewhere
@@ -68,7 +68,7 @@ func (r *result) doubt(class retry.Class) {
 		r.outcome = retry.Faulty
 	case class == retry.Consequences && (r.outcome == retry.Unsent || r.outcome == retry.Hopeless):
 		r.outcome, r.sent = retry.Cut, true
-	case class == retry.Consequences && r.outcome == retry.Done:
+	case class == retry.Consequences && r.outcome == retry.GivenUp:
 		r.sent = true
 	}
 }
@@ -132,7 +132,7 @@ func (c *core) loop(ctx context.Context, p *prepared, try func(context.Context, 
 		switch retry.Decide(p.class, last.outcome, last.sent) {
 		case retry.Stop:
 			if last.outcome == retry.Success {
-				c.budget.Refill()
+				c.budget.GiveBack()
 				return nil
 			}
 			return p.fail(&last, sent)
@@ -190,7 +190,7 @@ func (c *core) waitTurn(ctx context.Context, p *prepared) error {
 		if err := c.limiter.Wait(ctx); err != nil {
 			return fmt.Errorf("rate limiter: %w", err)
 		}
-		if c.gate.Wait() <= 0 {
+		if c.gate.Remaining() <= 0 {
 			return nil
 		}
 	}
@@ -198,7 +198,7 @@ func (c *core) waitTurn(ctx context.Context, p *prepared) error {
 
 // waitGate waits until the gate is open.
 func (c *core) waitGate(ctx context.Context, p *prepared) error {
-	for wait := c.gate.Wait(); wait > 0; wait = c.gate.Wait() {
+	for wait := c.gate.Remaining(); wait > 0; wait = c.gate.Remaining() {
 		late := outlasts(ctx, wait)
 		if late || wait > p.settings.retry.MaxRetryAfter {
 			kinds := []error{ErrRateLimited}
@@ -218,7 +218,7 @@ func (c *core) waitGate(ctx context.Context, p *prepared) error {
 // got it is not repeated itself.
 func (c *core) shutGate(p *prepared, last *result) {
 	if last.status == http.StatusTooManyRequests && last.hasRetryAfter && !last.elsewhere && last.retryAfter <= p.settings.retry.MaxRetryAfter {
-		c.gate.Close(time.Now().Add(last.retryAfter))
+		c.gate.Shut(time.Now().Add(last.retryAfter))
 	}
 }
 
@@ -282,7 +282,7 @@ func (c *core) pause(ctx context.Context, p *prepared, last *result, tries int) 
 	}
 	if err := sleep(ctx, wait); err != nil {
 		if costs {
-			c.budget.Refill() // nothing will be repeated
+			c.budget.GiveBack() // nothing will be repeated
 		}
 		return []error{err}
 	}
@@ -342,7 +342,7 @@ func (c *core) attempt(ctx context.Context, p *prepared, a *attempt, decode deco
 			r.err = errors.Join(ended, r.err)
 		}
 		if p.class == retry.Read {
-			r.outcome = retry.Done
+			r.outcome = retry.GivenUp
 		}
 	}
 	if r.err != nil && ended == nil && errors.Is(r.err, bounded.Err()) { // by its own limit, and not by the caller's context
@@ -361,7 +361,7 @@ func (c *core) exchange(ctx, bounded context.Context, p *prepared, a *attempt, e
 		r.unreachable = a.foundNoConnection(err)
 		switch {
 		case ctx.Err() != nil:
-			r.outcome, r.err, r.unreachable = retry.Done, ctx.Err(), false
+			r.outcome, r.err, r.unreachable = retry.GivenUp, ctx.Err(), false
 		case areHeadersTooLarge(err):
 			r.err = fmt.Errorf("%w: %w", ErrResponseTooLarge, r.err)
 		case errors.Is(err, io.EOF) && a.letThrough.Load() && !r.unreachable:

@@ -36,17 +36,17 @@ func TestTurn_gateThenLimiter(t *testing.T) {
 		limiter := &countingLimiter{}
 		c := &core{limiter: limiter}
 		start := time.Now()
-		c.gate.Close(start.Add(time.Minute))
+		c.gate.Shut(start.Add(time.Minute))
 		require.NoError(t, c.waitTurn(t.Context(), patientCall()), "a minute is not too long")
 		assert.Equal(t, time.Minute, time.Since(start))
 		assert.Equal(t, 1, limiter.asked, "behind the gate")
 
-		c.gate.Close(time.Now().Add(time.Minute + 1))
+		c.gate.Shut(time.Now().Add(time.Minute + 1))
 		require.ErrorIs(t, c.waitTurn(t.Context(), patientCall()), ErrRateLimited)
 		assert.Equal(t, time.Minute, time.Since(start), "too long is said at once")
 
 		c = &core{limiter: limiter}
-		c.gate.Close(time.Now().Add(time.Minute))
+		c.gate.Shut(time.Now().Add(time.Minute))
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(time.Second, cancel)
 		require.ErrorIs(t, c.waitTurn(ctx, patientCall()), context.Canceled)
@@ -61,7 +61,7 @@ func TestHeed_shutsTheGateForWaitsWithinTheLimit(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			c := &core{}
 			c.shutGate(patientCall(), &result{status: http.StatusTooManyRequests, hasRetryAfter: true, retryAfter: wait})
-			assert.Equal(t, want, c.gate.Wait())
+			assert.Equal(t, want, c.gate.Remaining())
 		})
 	}
 }

@@ -66,7 +66,7 @@ func (c *core) askStorage(ctx, bounded context.Context, target *url.URL, extra h
 		r.status, r.header, r.outcome, r.err = 0, nil, retry.Cut, withoutURL(err)
 		switch {
 		case ctx.Err() != nil:
-			r.outcome, r.err = retry.Done, ctx.Err()
+			r.outcome, r.err = retry.GivenUp, ctx.Err()
 		case errors.Is(err, ErrRedirected):
 			r.outcome = retry.Refused
 		case isHopeless(err):

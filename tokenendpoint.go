@@ -99,7 +99,7 @@ func (e *tokenEndpoint) send(ctx context.Context, form url.Values, arrived bool)
 		failure := &Error{Op: e.op}
 		switch {
 		case ctx.Err() != nil:
-			outcome, err = retry.Done, ctx.Err()
+			outcome, err = retry.GivenUp, ctx.Err()
 		case !arrived && a.foundNoConnection(err):
 			failure.kinds = []error{ErrUnreachable}
 		}
@@ -148,7 +148,7 @@ func (e *tokenEndpoint) read(ctx context.Context, resp *http.Response) tokenRepl
 	case err == nil:
 		r.token, r.err = token, nil
 	case ctx.Err() != nil:
-		r.outcome, r.err.cause = retry.Done, ctx.Err()
+		r.outcome, r.err.cause = retry.GivenUp, ctx.Err()
 	case errors.Is(err, wire.ErrTooLarge):
 		r.outcome, r.err.kinds = retry.BodyUnusable, []error{ErrResponseTooLarge}
 	case isCut(resp, err):
@@ -332,7 +332,7 @@ const answerTime = 10 * time.Second
 // it has not used the token. If an answer is lost, it posts once more, at once: a server
 // that rotates may accept a token twice within a moment, but takes a later use for theft.
 func (r *refresher) refresh(ctx context.Context, refreshToken string) (*oauth2.Token, *Error) {
-	if wait := r.gate.Wait(); wait > 0 {
+	if wait := r.gate.Remaining(); wait > 0 {
 		return nil, &Error{Op: r.endpoint.op, RetryAfter: wait, Message: "the token endpoint has asked to wait", kinds: []error{ErrRateLimited}}
 	}
 	var lost, arrived bool
@@ -369,7 +369,7 @@ func (r *refresher) refresh(ctx context.Context, refreshToken string) (*oauth2.T
 				continue
 			}
 			if reply.hasRetryAfter {
-				r.gate.Close(time.Now().Add(min(reply.err.RetryAfter, defaultMaxRetryAfter)))
+				r.gate.Shut(time.Now().Add(min(reply.err.RetryAfter, defaultMaxRetryAfter)))
 			}
 		case reply.err.Code == codeInvalidGrant, reply.err.Code == codeInvalidClient: // neither means that the credentials were unwanted
 		case reply.outcome == retry.Refused, reply.outcome == retry.Unauthorized:

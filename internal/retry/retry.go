@@ -1,5 +1,5 @@
-// Package retry decides what to do after an attempt. It knows classes of calls and
-// outcomes of attempts, not HTTP, and it neither sends nor waits.
+// Package retry decides what to do after an attempt, and how long to wait before that. Of HTTP
+// it knows no more than the status and Retry-After, and it neither sends nor waits itself.
 package retry
 
 import (
@@ -35,12 +35,12 @@ const (
 	Unauthorized         // 401
 	Throttled            // 429, or 503 with Retry-After: refused for now
 	Faulty               // 408, 5xx but 501 and 505: applied or not
-	Cut                  // the connection ended after bytes may have left
+	Cut                  // no answer: the connection ended after bytes may have left
 	BodyCut              // 2xx, but the body ended early
 	BodyUnusable         // 2xx, but the body is not what was expected
 	Refused              // any other status: not applied
 	Odd                  // a status that answers nothing, below 200: applied or not
-	Done                 // the caller's context ended
+	GivenUp              // the caller's context ended
 	outcomes
 )
 
@@ -68,7 +68,7 @@ func Decide(class Class, outcome Outcome, sent bool) Decision {
 	if class >= classes || outcome >= outcomes {
 		return Stop
 	}
-	if outcome == Done && class == Consequences && sent {
+	if outcome == GivenUp && class == Consequences && sent {
 		return StopUnknown
 	}
 	return decisions[outcome][class]
@@ -88,7 +88,7 @@ var decisions = [outcomes][classes]Decision{
 	BodyUnusable: {Stop, StopApplied, StopApplied, StopApplied},
 	Refused:      {Stop, Stop, Stop, Stop},
 	Odd:          {Stop, Stop, Stop, StopUnknown},
-	Done:         {Stop, Stop, Stop, Stop},
+	GivenUp:      {Stop, Stop, Stop, Stop},
 }
 
 // OfStatus maps the status of an answer to an outcome. hasRetryAfter says whether the
@@ -172,8 +172,8 @@ func (b *Budget) Take() bool {
 	return true
 }
 
-// Refill gives one token back.
-func (b *Budget) Refill() {
+// GiveBack gives one token back, unless the bucket is full.
+func (b *Budget) GiveBack() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.spent = max(b.spent-1, 0)
@@ -186,8 +186,8 @@ type Gate struct {
 	until time.Time // with its monotonic clock, so that setting the clock moves nothing
 }
 
-// Close keeps the gate shut until t, or longer if it was shut for longer already.
-func (g *Gate) Close(t time.Time) {
+// Shut keeps the gate shut until t, or longer if it was shut for longer already.
+func (g *Gate) Shut(t time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if t.After(g.until) {
@@ -195,8 +195,8 @@ func (g *Gate) Close(t time.Time) {
 	}
 }
 
-// Wait returns how long the gate stays shut, 0 if it is open.
-func (g *Gate) Wait() time.Duration {
+// Remaining returns how long the gate stays shut, 0 if it is open.
+func (g *Gate) Remaining() time.Duration {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return max(time.Until(g.until), 0)

@@ -31,7 +31,7 @@ var decisionTable = map[retry.Outcome][4]retry.Decision{
 	retry.BodyUnusable: {retry.Stop, retry.StopApplied, retry.StopApplied, retry.StopApplied},
 	retry.Refused:      {retry.Stop, retry.Stop, retry.Stop, retry.Stop},
 	retry.Odd:          {retry.Stop, retry.Stop, retry.Stop, retry.StopUnknown},
-	retry.Done:         {retry.Stop, retry.Stop, retry.Stop, retry.Stop}, // unless bytes had left, see below
+	retry.GivenUp:      {retry.Stop, retry.Stop, retry.Stop, retry.Stop}, // unless bytes had left, see below
 }
 
 var allClasses = []retry.Class{retry.Read, retry.Idempotent, retry.Deletion, retry.Consequences}
@@ -42,7 +42,7 @@ func TestDecide_followsTheTable(t *testing.T) {
 		for i, class := range allClasses {
 			assert.Equal(t, row[i], retry.Decide(class, outcome, false), "class %d, outcome %d, nothing sent", class, outcome)
 			want := row[i]
-			if outcome == retry.Done && class == retry.Consequences {
+			if outcome == retry.GivenUp && class == retry.Consequences {
 				want = retry.StopUnknown
 			}
 			assert.Equal(t, want, retry.Decide(class, outcome, true), "class %d, outcome %d, sent", class, outcome)
@@ -53,7 +53,7 @@ func TestDecide_followsTheTable(t *testing.T) {
 // The table is complete, and everything outside of it stops.
 func TestDecide_outsideOfTheTable_stops(t *testing.T) {
 	t.Parallel()
-	assert.Len(t, decisionTable, int(retry.Done)+1)
+	assert.Len(t, decisionTable, int(retry.GivenUp)+1)
 	for class := range 256 {
 		for outcome := range 256 {
 			_, known := decisionTable[retry.Outcome(outcome)]
@@ -227,7 +227,7 @@ func TestBudget_lendsAsManyTokensAsItHas(t *testing.T) {
 	for range 5 {
 		assert.False(t, b.Take(), "an empty bucket stays empty, however often it is asked")
 	}
-	b.Refill()
+	b.GiveBack()
 	assert.True(t, b.Take())
 	assert.False(t, b.Take())
 }
@@ -236,7 +236,7 @@ func TestBudget_full_isNotFilledFurther(t *testing.T) {
 	t.Parallel()
 	b := retry.NewBudget(2)
 	for range 100 {
-		b.Refill()
+		b.GiveBack()
 	}
 	assert.True(t, b.Take())
 	assert.True(t, b.Take())
@@ -268,7 +268,7 @@ func TestBudget_manyCallers_loseNoTokenAndFindNone(t *testing.T) {
 					}
 				}
 				held.Add(-1)
-				b.Refill()
+				b.GiveBack()
 			}
 		})
 	}
@@ -283,23 +283,23 @@ func TestBudget_manyCallers_loseNoTokenAndFindNone(t *testing.T) {
 func TestGate_zero_isOpen(t *testing.T) {
 	t.Parallel()
 	var g retry.Gate
-	assert.Zero(t, g.Wait())
+	assert.Zero(t, g.Remaining())
 }
 
 func TestGate_closed_opensAtItsTime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var g retry.Gate
-		g.Close(time.Now().Add(10 * time.Second))
-		assert.Equal(t, 10*time.Second, g.Wait())
+		g.Shut(time.Now().Add(10 * time.Second))
+		assert.Equal(t, 10*time.Second, g.Remaining())
 		<-time.After(10*time.Second - 1)
-		assert.Equal(t, time.Nanosecond, g.Wait())
+		assert.Equal(t, time.Nanosecond, g.Remaining())
 		<-time.After(1)
-		assert.Zero(t, g.Wait())
+		assert.Zero(t, g.Remaining())
 		<-time.After(time.Hour)
-		assert.Zero(t, g.Wait())
-		g.Close(time.Now().Add(time.Hour))
-		assert.Equal(t, time.Hour, g.Wait(), "it can be closed again")
+		assert.Zero(t, g.Remaining())
+		g.Shut(time.Now().Add(time.Hour))
+		assert.Equal(t, time.Hour, g.Remaining(), "it can be closed again")
 	})
 }
 
@@ -307,10 +307,10 @@ func TestGate_shorterTime_doesNotOpenItEarlier(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var g retry.Gate
-		g.Close(time.Now().Add(time.Minute))
-		g.Close(time.Now().Add(time.Second))
-		g.Close(time.Now().Add(-time.Hour))
-		assert.Equal(t, time.Minute, g.Wait())
+		g.Shut(time.Now().Add(time.Minute))
+		g.Shut(time.Now().Add(time.Second))
+		g.Shut(time.Now().Add(-time.Hour))
+		assert.Equal(t, time.Minute, g.Remaining())
 	})
 }
 
@@ -321,12 +321,12 @@ func TestGate_closedByMany_waitsForTheLast(t *testing.T) {
 		var closers sync.WaitGroup
 		for i := range 100 {
 			closers.Go(func() {
-				g.Close(time.Now().Add(time.Duration(i*37%100) * time.Second))
-				assert.LessOrEqual(t, g.Wait(), 99*time.Second)
+				g.Shut(time.Now().Add(time.Duration(i*37%100) * time.Second))
+				assert.LessOrEqual(t, g.Remaining(), 99*time.Second)
 			})
 		}
 		closers.Wait()
-		assert.Equal(t, 99*time.Second, g.Wait())
+		assert.Equal(t, 99*time.Second, g.Remaining())
 	})
 }
 
@@ -343,7 +343,7 @@ func TestRefuses_isWhatWasNotApplied(t *testing.T) {
 	t.Parallel()
 	for outcome, want := range map[retry.Outcome]bool{
 		retry.Success: false, retry.Unsent: false, retry.Hopeless: false, retry.Unauthorized: true, retry.Throttled: true, retry.Faulty: false,
-		retry.Cut: false, retry.BodyCut: false, retry.BodyUnusable: false, retry.Refused: true, retry.Odd: false, retry.Done: false,
+		retry.Cut: false, retry.BodyCut: false, retry.BodyUnusable: false, retry.Refused: true, retry.Odd: false, retry.GivenUp: false,
 	} {
 		assert.Equal(t, want, outcome.Refuses(), "%d", outcome)
 	}
