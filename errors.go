@@ -110,11 +110,11 @@ var (
 // send, [DocumentsService.SendOutcome] does that. An idempotent write is never
 // ErrOutcomeUnknown, and can be repeated with the same values.
 func MaybeApplied(err error) bool {
-	return errors.Is(err, ErrOutcomeUnknown) || errors.Is(err, ErrAppliedResponseUnreadable) || errors.Is(err, errDone)
+	return errors.Is(err, ErrOutcomeUnknown) || errors.Is(err, ErrAppliedResponseUnreadable) || errors.Is(err, errMaybeApplied)
 }
 
-// errDone marks the ErrRedirected errors that are MaybeApplied.
-var errDone = errors.New("which can mean that the request was applied")
+// errMaybeApplied marks the ErrRedirected errors that are MaybeApplied.
+var errMaybeApplied = errors.New("which can mean that the request was applied")
 
 // Error is the error of every call. Compare it with errors.Is and the Err… variables;
 // read its fields through errors.As. Nothing in it is secret: texts of the service are

@@ -11,9 +11,9 @@ import (
 )
 
 // describe makes an error from the answer to the last attempt.
-func (p *prepared) describe(last *result, sent int) *Error {
+func (p *prepared) describe(last *result, attempts int) *Error {
 	e := &Error{
-		Op: p.name, StatusCode: last.status, Attempts: sent, RetryAfter: last.retryAfter,
+		Op: p.name, StatusCode: last.status, Attempts: attempts, RetryAfter: last.retryAfter,
 		RequestID: p.safe(requestID(last.header)), Code: p.safe(last.problem.code), Message: p.safe(last.problem.message),
 	}
 	if kind := statusKind(last.status); last.problem.page && (errors.Is(kind, ErrNotFound) || errors.Is(kind, ErrInvalid)) {
@@ -27,8 +27,8 @@ func (p *prepared) describe(last *result, sent int) *Error {
 }
 
 // fail makes the error of a call from its last attempt.
-func (p *prepared) fail(last *result, sent int, kinds ...error) error {
-	e := p.describe(last, sent)
+func (p *prepared) fail(last *result, attempts int, kinds ...error) error {
+	e := p.describe(last, attempts)
 	e.kinds, e.cause = append(kinds, e.kinds...), p.concealed(last.err)
 	switch {
 	case last.unreachable:
@@ -39,7 +39,7 @@ func (p *prepared) fail(last *result, sent int, kinds ...error) error {
 	if last.status >= 300 && last.status <= 399 && last.err == nil {
 		e.kinds = append(e.kinds, ErrRedirected)
 		if p.class == retry.Consequences && last.status != http.StatusTemporaryRedirect && last.status != http.StatusPermanentRedirect {
-			e.kinds = append(e.kinds, errDone)
+			e.kinds = append(e.kinds, errMaybeApplied)
 		}
 		e.Message = "redirects are not followed; is this the address of the API?"
 	}
@@ -66,8 +66,8 @@ func (p *prepared) isInterrupted(last *result, why error) bool {
 		!errors.Is(last.err, ErrResponseTooLarge) && !errors.Is(last.err, ErrTruncated)
 }
 
-// isMisrouted reports an answer that says of the route, and not of what was asked for, that
-// there is no such thing.
+// isMisrouted reports an answer which says that the route does not exist, and not only the
+// object that was asked for.
 func (p *prepared) isMisrouted(last *result) bool {
 	_, complains := errors.AsType[*complaint](last.err)
 	page := last.problem.page || errors.Is(last.err, ErrUnexpectedContent) && !complains
@@ -83,12 +83,12 @@ func (p *prepared) isMisrouted(last *result) bool {
 }
 
 // failBefore makes the error of a call that could not send its next attempt.
-func (p *prepared) failBefore(ctx context.Context, last *result, sent int, err error) error {
+func (p *prepared) failBefore(ctx context.Context, last *result, attempts int, err error) error {
 	e, ok := errors.AsType[*Error](err)
-	if ok && e.Op == p.name && sent == 0 {
+	if ok && e.Op == p.name && attempts == 0 {
 		return err
 	}
-	out := p.describe(last, sent)
+	out := p.describe(last, attempts)
 	if ok {
 		out.RetryAfter = max(out.RetryAfter, e.RetryAfter) // of the gate
 	}
@@ -96,10 +96,10 @@ func (p *prepared) failBefore(ctx context.Context, last *result, sent int, err e
 		out.kinds = append(out.kinds, ctx.Err())
 	}
 	cause := withoutURL(err)
-	if !errors.Is(cause, ErrReauthorizationRequired) && !errors.Is(cause, ErrInvalidArgument) { // the latter: another token came, and is none
+	if !errors.Is(cause, ErrReauthorizationRequired) && !errors.Is(cause, ErrInvalidArgument) { // the latter: there is another token, which cannot be sent
 		out.muted = true
 	}
-	if sent > 0 && errors.Is(cause, ErrInvalidArgument) {
+	if attempts > 0 && errors.Is(cause, ErrInvalidArgument) {
 		if errors.Is(cause, ErrTokenNotPersisted) {
 			out.kinds = append(out.kinds, ErrTokenNotPersisted)
 		}

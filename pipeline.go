@@ -31,11 +31,11 @@ type result struct {
 	err         error
 }
 
-// carry copies the answer of the attempt before into r, if the context of the call ended
+// inherit copies the answer of the attempt before into r, if the context of the call ended
 // this attempt before there was an answer: the earlier answer says why the call took so
 // long. Two answers are not copied: a 401, because the token has been renewed since, and
 // any answer beside ErrOutcomeUnknown, where it would mislead.
-func (r *result) carry(class retry.Class, earlier *result) {
+func (r *result) inherit(class retry.Class, earlier *result) {
 	unknown := class == retry.Consequences && r.sent
 	if r.outcome != retry.GivenUp || r.status != 0 || unknown || earlier.outcome == retry.Unauthorized {
 		return
@@ -58,8 +58,8 @@ func (r *result) judge(resp *http.Response) {
 
 // doubt corrects the outcome if the same request was sent before, by an earlier attempt,
 // the transport or middleware, and nobody knows what became of it. Then a deletion that
-// finds nothing has succeeded, and neither a refusal nor a request that was not sent once more,
-// also because the context ended, proves that a write with consequences was not applied.
+// finds nothing has succeeded. And a write with consequences may have been applied, even if
+// this request was refused, or was not sent at all.
 func (r *result) doubt(class retry.Class) {
 	switch {
 	case class == retry.Deletion && r.outcome == retry.Refused && errors.Is(statusKind(r.status), ErrNotFound) && !r.problem.page:
@@ -73,15 +73,16 @@ func (r *result) doubt(class retry.Class) {
 	}
 }
 
-// past is what is known from all attempts of a call so far. It can change the outcome of
+// pastAttempts is what is known from all attempts of a call so far. It can change the outcome of
 // the last one.
-type past struct {
+type pastAttempts struct {
 	doubtful  bool // a request may have been applied whose answer was not heard
 	connected bool // a connection was found
 }
 
-// weigh corrects the last result by what came before.
-func (past *past) weigh(a *attempt, last *result) {
+// weigh corrects the last result by what came before, and by what the transport or middleware
+// did within the attempt. Its corrected outcome then counts for the next attempt.
+func (past *pastAttempts) weigh(a *attempt, last *result) {
 	madeUp := a.class == retry.Consequences && last.outcome.Refuses() && a.answerMadeUp()
 	past.doubtful = past.doubtful || a.doubts.Load() > 0 || madeUp
 	if past.doubtful {
@@ -98,7 +99,7 @@ func (c *core) run(ctx context.Context, call *call, opts []CallOption, decode de
 	if err != nil {
 		return err
 	}
-	return c.loop(ctx, p, func(ctx context.Context, a *attempt) result { return c.attempt(ctx, p, a, decode) })
+	return c.loop(ctx, p, func(ctx context.Context, a *attempt) result { return c.jsonAttempt(ctx, p, a, decode) })
 }
 
 // loop repeats try as the class of the call and the outcome allow. Downloads pass a try
@@ -106,49 +107,49 @@ func (c *core) run(ctx context.Context, call *call, opts []CallOption, decode de
 func (c *core) loop(ctx context.Context, p *prepared, try func(context.Context, *attempt) result) error {
 	var (
 		last     result
-		past     past
-		sent     int // requests, for the error
+		past     pastAttempts
+		attempts int // begun so far
 		replaced int // how often the token was, after a 401
 	)
-	defer func() { p.capture(&last, sent) }()
+	defer func() { p.capture(&last, attempts) }()
 	token, err := c.admit(ctx, p)
 	for {
 		if err != nil {
-			return p.failBefore(ctx, &last, sent, err)
+			return p.failBefore(ctx, &last, attempts, err)
 		}
-		sent++
+		attempts++
 		if p.token != nil && p.token != token {
 			p.before = append(p.before, p.token)
 		}
 		p.token = token
-		a := &attempt{info: CallInfo{p.name, p.route.Pattern, sent}, class: p.class, token: secret.New(token)}
+		a := &attempt{info: CallInfo{p.name, p.route.Pattern, attempts}, class: p.class, token: secret.New(token)}
 		start := time.Now()
 		earlier := last
 		last = try(ctx, a)
 		c.log(ctx, p, a, &last, time.Since(start))
 		c.shutGate(p, &last)
 		past.weigh(a, &last)
-		last.carry(p.class, &earlier)
+		last.inherit(p.class, &earlier)
 		switch retry.Decide(p.class, last.outcome, last.sent) {
 		case retry.Stop:
 			if last.outcome == retry.Success {
 				c.budget.GiveBack()
 				return nil
 			}
-			return p.fail(&last, sent)
+			return p.fail(&last, attempts)
 		case retry.StopUnknown:
-			return p.fail(&last, sent, ErrOutcomeUnknown)
+			return p.fail(&last, attempts, ErrOutcomeUnknown)
 		case retry.StopApplied:
-			return p.fail(&last, sent, ErrAppliedResponseUnreadable)
+			return p.fail(&last, attempts, ErrAppliedResponseUnreadable)
 		case retry.Refresh:
 			if !c.replaceable(token, replaced) {
 				c.refused(token)
-				return p.fail(&last, sent)
+				return p.fail(&last, attempts)
 			}
 			c.auth.Reject(ctx, token)
 			replaced++
 			if token, err = c.token(ctx, p.name); err == nil && token.AccessToken == p.token.AccessToken {
-				return p.fail(&last, sent) // there is no other token
+				return p.fail(&last, attempts) // there is no other token
 			}
 			if err == nil {
 				err = c.waitTurn(ctx, p)
@@ -156,12 +157,12 @@ func (c *core) loop(ctx context.Context, p *prepared, try func(context.Context, 
 			continue
 		case retry.Again:
 		}
-		tries := sent - replaced // an attempt after a new token does not count
+		tries := attempts - replaced // an attempt after a new token does not count
 		if tries >= p.settings.retry.MaxAttempts {
-			return p.fail(&last, sent)
+			return p.fail(&last, attempts)
 		}
 		if kinds := c.pause(ctx, p, &last, tries); kinds != nil {
-			return p.fail(&last, sent, kinds...)
+			return p.fail(&last, attempts, kinds...)
 		}
 		token, err = c.admit(ctx, p)
 	}
@@ -321,8 +322,8 @@ func overdue(ctx context.Context) error {
 	return err
 }
 
-// attempt sends one request and reads its answer.
-func (c *core) attempt(ctx context.Context, p *prepared, a *attempt, decode decoder) result {
+// jsonAttempt sends one request and decodes its answer.
+func (c *core) jsonAttempt(ctx context.Context, p *prepared, a *attempt, decode decoder) result {
 	bounded, cancel := context.WithTimeout(ctx, p.settings.timeout)
 	defer cancel()
 	resp, r := c.exchange(ctx, bounded, p, a, nil)
@@ -352,7 +353,8 @@ func (c *core) attempt(ctx context.Context, p *prepared, a *attempt, decode deco
 }
 
 // exchange sends one request. It returns the answer, if there is one, with the outcome of
-// its status. The caller reads and closes the body.
+// its status. The caller reads and closes the body. bounded is ctx with the limit of the
+// attempt: if that limit is reached, another attempt can follow; if ctx has ended, none can.
 func (c *core) exchange(ctx, bounded context.Context, p *prepared, a *attempt, extra http.Header) (*http.Response, result) {
 	resp, err := c.roundTrip(bounded, p, a, extra)
 	if err != nil {
@@ -395,11 +397,11 @@ func (c *core) roundTrip(ctx context.Context, p *prepared, a *attempt, extra htt
 }
 
 // capture fills what [CaptureResponse] asked for.
-func (p *prepared) capture(last *result, sent int) {
+func (p *prepared) capture(last *result, attempts int) {
 	if p.settings.capture == nil {
 		return
 	}
-	r := Response{StatusCode: last.status, Header: last.header.Clone(), RequestID: p.safe(requestID(last.header)), Attempts: sent}
+	r := Response{StatusCode: last.status, Header: last.header.Clone(), RequestID: p.safe(requestID(last.header)), Attempts: attempts}
 	for _, name := range []string{"Set-Cookie", "Set-Cookie2", "Location", "Content-Location", "Refresh"} { // an address can be signed
 		r.Header.Del(name)
 	}
