@@ -107,7 +107,7 @@ func (c *core) prepare(ctx context.Context, call *call, opts []CallOption) (*pre
 	if err != nil {
 		return nil, err
 	}
-	if settings.serious {
+	if settings.consequences {
 		call.class = retry.Consequences
 	}
 	p := &prepared{call: call, settings: settings}
@@ -177,9 +177,9 @@ func (c *core) header(p *prepared, extra valuesByKey) http.Header {
 // settingsOf merges the options of a call into the client's.
 func (c *core) settingsOf(op string, opts []CallOption) (*callSettings, error) {
 	if len(opts) == 0 {
-		return &c.call, nil
+		return &c.defaults, nil
 	}
-	s := c.call
+	s := c.defaults
 	s.refusals, s.retry = refusals{op: op}, RetryPolicy{}
 	for _, opt := range opts {
 		if opt == nil {
@@ -188,7 +188,7 @@ func (c *core) settingsOf(op string, opts []CallOption) (*callSettings, error) {
 		}
 		opt.applyCall(&s)
 	}
-	s.retry = s.retry.withDefaults(c.call.retry)
+	s.retry = s.retry.withDefaults(c.defaults.retry)
 	return &s, errors.Join(s.problems...)
 }
 

@@ -46,18 +46,18 @@ type core struct {
 	auth   Authenticator
 	// network is the transport of the caller, or our own. It is kept like a secret,
 	// because the buffers of its idle connections hold what was sent.
-	network secret.Value[http.RoundTripper]
-	chain   http.RoundTripper // middleware → credentials → network, nil without middleware
-	limiter limiter
-	logger  *slog.Logger
-	agent   []string
-	bearer  bool
-	call    callSettings
-	budget  *retry.Budget
-	gate    retry.Gate
-	own     bool      // network was made here
-	buffers sync.Pool // of *[]byte, for the bodies of answers
-	pages   maphash.Seed
+	network    secret.Value[http.RoundTripper]
+	chain      http.RoundTripper // middleware → credentials → network, nil without middleware
+	limiter    limiter
+	logger     *slog.Logger
+	agent      []string     // the User-Agent header
+	bearer     bool         // the token goes into the Authorization header
+	defaults   callSettings // of all calls
+	budget     *retry.Budget
+	gate       retry.Gate   // shut after a 429
+	ownNetwork bool         // network was made here
+	buffers    sync.Pool    // of *[]byte, for the bodies of answers
+	pageSeed   maphash.Seed // of the digests that tell pages apart
 
 	storageOnce      sync.Once
 	storageTransport secret.Value[http.RoundTripper]
@@ -106,22 +106,22 @@ func NewClient(auth Authenticator, opts ...Option) (*Client, error) {
 func newCore(s *settings, auth Authenticator, base *url.URL, routes routeTable) *core {
 	c := &core{
 		routes: routes, base: base, auth: auth, limiter: s.limiter, logger: s.logger, bearer: s.bearer,
-		agent: []string{"revv-go/" + Version}, call: s.callSettings, budget: retry.NewBudget(retryBudget), pages: maphash.MakeSeed(),
+		agent: []string{"revv-go/" + Version}, defaults: s.callSettings, budget: retry.NewBudget(retryBudget), pageSeed: maphash.MakeSeed(),
 	}
 	if s.userAgent != "" {
 		c.agent = []string{s.userAgent + " " + c.agent[0]}
 	}
-	c.call.retry = s.retry.withDefaults(RetryPolicy{defaultAttempts, defaultBaseDelay, defaultMaxDelay, defaultMaxRetryAfter})
-	c.call.timeout = cmp.Or(s.timeout, defaultAttemptTimeout)
+	c.defaults.retry = s.retry.withDefaults(RetryPolicy{defaultAttempts, defaultBaseDelay, defaultMaxDelay, defaultMaxRetryAfter})
+	c.defaults.timeout = cmp.Or(s.timeout, defaultAttemptTimeout)
 	var network http.RoundTripper
 	if s.http != nil {
 		network = s.http.Transport
 		if t := s.http.Timeout; t > 0 {
-			c.call.timeout = min(c.call.timeout, t)
+			c.defaults.timeout = min(c.defaults.timeout, t)
 		}
 	}
 	if network == nil {
-		network, c.own = NewTransport(), true
+		network, c.ownNetwork = NewTransport(), true
 	}
 	c.network = secret.New(network)
 	return c
@@ -346,12 +346,12 @@ func (p pinned) RoundTrip(req *http.Request) (*http.Response, error) {
 			return resp, err
 		}
 		if !p.core.replaceable(token, replaced) {
-			p.core.refused(token)
+			p.core.reportRefused(token)
 			return resp, nil
 		}
 		p.core.auth.Reject(req.Context(), token)
 		if body != nil && body != http.NoBody && req.GetBody == nil {
-			p.core.refused(token)
+			p.core.reportRefused(token)
 			return resp, nil
 		}
 		fresh, err := p.core.token(req.Context(), op)
@@ -370,7 +370,7 @@ func (p pinned) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // covers reports whether a URL is the base URL or below it.
 func (c *core) covers(u *url.URL) bool {
-	if !c.owns(u) {
+	if !c.sameOrigin(u) {
 		return false
 	}
 	rest, ok := strings.CutPrefix(u.Path, c.base.Path)
@@ -383,16 +383,16 @@ func (c *core) covers(u *url.URL) bool {
 // send puts the body and the credentials on a copy, because the request belongs to the
 // caller.
 func (p pinned) send(req *http.Request, body io.ReadCloser, token string) (*http.Response, error) {
-	out := ownCopy(req.Context(), req)
+	out := cleanCopy(req.Context(), req)
 	out.Body = body
 	p.core.setCredentials(out.Header, token)
 	if classOf(out.Method) == retry.Consequences {
-		unrepeatable(out)
+		makeUnrepeatable(out)
 	}
 	if out.Header.Get("User-Agent") == "" {
 		out.Header["User-Agent"] = p.core.agent
 	}
-	resp, err := answered(p.core.network.Reveal().RoundTrip(out))
+	resp, err := repairAnswer(p.core.network.Reveal().RoundTrip(out))
 	if resp != nil {
 		resp.Request = req // the copy has the token
 	}

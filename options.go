@@ -87,15 +87,15 @@ type settings struct {
 type callSettings struct {
 	refusals
 
-	retry     RetryPolicy
-	timeout   time.Duration
-	header    secret.Value[valuesByKey] // of [WithHeader]
-	query     secret.Value[valuesByKey] // of [WithQuery]
-	path      secret.Value[valuesByKey] // of [WithPathValue]
-	capture   func(Response)
-	progress  func(done, total int64)
-	overwrite bool
-	serious   bool // the call has consequences, whatever its method
+	retry        RetryPolicy
+	timeout      time.Duration
+	header       secret.Value[valuesByKey] // of [WithHeader]
+	query        secret.Value[valuesByKey] // of [WithQuery]
+	path         secret.Value[valuesByKey] // of [WithPathValue]
+	capture      func(Response)
+	progress     func(done, total int64)
+	overwrite    bool
+	consequences bool // the call has some, whatever its method
 }
 
 // limiter is what [WithRateLimiter] takes; golang.org/x/time/rate has one.
@@ -373,7 +373,7 @@ func WithConsequences() CallOption {
 		if s.op != opDo {
 			s.reject("WithConsequences", "is for Do alone: this call knows what it does")
 		}
-		s.serious = true
+		s.consequences = true
 	})
 }
 

@@ -66,7 +66,7 @@ func (c *core) fetchList(ctx context.Context, call *call, key string, items any,
 		var list []byte
 		list, count, err = decodePage(body, key, items)
 		if err == nil {
-			digest = pageDigest(c.pages, list, reflect.ValueOf(items).Elem())
+			digest = pageDigest(c.pageSeed, list, reflect.ValueOf(items).Elem())
 		}
 		return err
 	})

@@ -143,7 +143,7 @@ func (c *core) loop(ctx context.Context, p *prepared, try func(context.Context, 
 			return p.fail(&last, attempts, ErrAppliedResponseUnreadable)
 		case retry.Refresh:
 			if !c.replaceable(token, replaced) {
-				c.refused(token)
+				c.reportRefused(token)
 				return p.fail(&last, attempts)
 			}
 			c.auth.Reject(ctx, token)
@@ -243,15 +243,15 @@ func (c *core) token(ctx context.Context, op string) (*oauth2.Token, error) {
 // and once more if the first replacement was found in the store, where another program
 // may have put it long ago, and was not new.
 func (c *core) replaceable(token *oauth2.Token, replaced int) bool {
-	found, ok := c.auth.(interface{ found(*oauth2.Token) bool })
-	return replaced == 0 || replaced == 1 && ok && found.found(token)
+	stored, ok := c.auth.(*storeAuth)
+	return replaced == 0 || replaced == 1 && ok && stored.found(token)
 }
 
-// refused tells the authenticator that a token is refused that cannot be replaced (again) in
-// the same call.
-func (c *core) refused(token *oauth2.Token) {
-	if a, ok := c.auth.(interface{ refused(*oauth2.Token) }); ok {
-		a.refused(token)
+// reportRefused tells the authenticator that a token is refused that cannot be replaced (again)
+// in the same call.
+func (c *core) reportRefused(token *oauth2.Token) {
+	if stored, ok := c.auth.(*storeAuth); ok {
+		stored.noteRefused(token)
 	}
 }
 
@@ -393,7 +393,7 @@ func (c *core) roundTrip(ctx context.Context, p *prepared, a *attempt, extra htt
 		return c.transmit(req, a)
 	}
 	req.Header = req.Header.Clone() // middleware may change values in place
-	return answered(c.chain.RoundTrip(req))
+	return repairAnswer(c.chain.RoundTrip(req))
 }
 
 // capture fills what [CaptureResponse] asked for.

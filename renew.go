@@ -229,9 +229,9 @@ const (
 	renewalPause = 30 * time.Second
 )
 
-// refused reports that the service has answered 401 to a token that had replaced another
+// noteRefused records that the service has answered 401 to a token that had replaced another
 // one in the same call. If it is fresh, another one would not help.
-func (a *storeAuth) refused(token *oauth2.Token) {
+func (a *storeAuth) noteRefused(token *oauth2.Token) {
 	a.mu.Lock()
 	fresh := digestOf(token.AccessToken)
 	first := fresh == a.renewed && fresh != a.refusedFresh && time.Since(a.renewedAt) < freshPeriod

@@ -61,7 +61,7 @@ func (c *core) follow(ctx, bounded context.Context, p *prepared, resp *http.Resp
 func (c *core) askStorage(ctx, bounded context.Context, target *url.URL, extra http.Header, r *result) *http.Response {
 	header := extra.Clone()
 	header["User-Agent"] = c.agent
-	resp, err := answered(c.storage().RoundTrip(newRequest(bounded, http.MethodGet, target, header, nil)))
+	resp, err := repairAnswer(c.storage().RoundTrip(newRequest(bounded, http.MethodGet, target, header, nil)))
 	if err != nil {
 		r.status, r.header, r.outcome, r.err = 0, nil, retry.Cut, withoutURL(err)
 		switch {
@@ -166,7 +166,7 @@ func (c *core) storage() http.RoundTripper {
 		direct.Proxy = nil
 		direct.DialContext, direct.Dial = contextDialer(direct.DialContext, direct.Dial), nil             //nolint:staticcheck // callers may have set it
 		direct.DialTLSContext, direct.DialTLS = contextDialer(direct.DialTLSContext, direct.DialTLS), nil //nolint:staticcheck // as above
-		if c.own || direct.DialContext == nil && direct.DialTLSContext == nil {
+		if c.ownNetwork || direct.DialContext == nil && direct.DialTLSContext == nil {
 			direct.DialContext = (&net.Dialer{Timeout: dialTimeout, Control: guard.control}).DialContext
 		} else {
 			direct.DialContext = guard.guardedDial(direct.DialContext)

@@ -93,7 +93,7 @@ func (e *tokenEndpoint) send(ctx context.Context, form url.Values, arrived bool)
 	// On a connection that is kept open, net/http would log what arrives after the
 	// answer.
 	req.Close = true
-	resp, err := answered(e.roundTrip(req)) //nolint:bodyclose // read closes it
+	resp, err := repairAnswer(e.roundTrip(req)) //nolint:bodyclose // read closes it
 	if err != nil {
 		outcome, sent := a.classify(err)
 		failure := &Error{Op: e.op}

@@ -177,11 +177,11 @@ func (t *credentialed) RoundTrip(req *http.Request) (*http.Response, error) {
 		closeBody(req)
 		return nil, invalidArgument("WithMiddleware", "request", "must keep the context that it was given")
 	}
-	if !t.core.owns(req.URL) {
+	if !t.core.sameOrigin(req.URL) {
 		closeBody(req)
 		return nil, invalidArgument("WithMiddleware", "request", "must stay on the origin of the API: credentials go nowhere else")
 	}
-	out := ownCopy(a.trace(req.Context(), new(httptrace.ClientTrace)), req)
+	out := cleanCopy(a.trace(req.Context(), new(httptrace.ClientTrace)), req)
 	resp, err := t.core.transmit(out, a)
 	if resp != nil {
 		resp.Request = req // the copy has the token
@@ -202,15 +202,15 @@ func newRequest(ctx context.Context, method string, target *url.URL, header http
 	return req
 }
 
-// owns reports whether a URL is on the origin of the API. An opaque URL is not, because
+// sameOrigin reports whether a URL is on the origin of the API. An opaque URL is not, because
 // it would be written into the request as it is, whatever its host.
-func (c *core) owns(u *url.URL) bool {
+func (c *core) sameOrigin(u *url.URL) bool {
 	return u != nil && u.Opaque == "" && origin(u) == origin(c.base)
 }
 
-// ownCopy returns a copy of somebody else's request that the credentials can be put on:
+// cleanCopy returns a copy of somebody else's request that the credentials can be put on:
 // without the credentials that it has, and for the host of its URL.
-func ownCopy(ctx context.Context, req *http.Request) *http.Request {
+func cleanCopy(ctx context.Context, req *http.Request) *http.Request {
 	out := req.Clone(ctx)
 	if out.Header == nil {
 		out.Header = make(http.Header)
@@ -239,7 +239,7 @@ func (c *core) transmit(req *http.Request, a *attempt) (*http.Response, error) {
 	}
 	c.setCredentials(req.Header, a.token.Reveal().AccessToken)
 	if a.class == retry.Consequences {
-		unrepeatable(req)
+		makeUnrepeatable(req)
 	}
 	a.letThrough.Store(true)
 	a.inFlight.Add(1)
@@ -249,7 +249,7 @@ func (c *core) transmit(req *http.Request, a *attempt) (*http.Response, error) {
 		return nil, errOver
 	}
 	before := a.written.Load()
-	resp, err := answered(c.network.Reveal().RoundTrip(req))
+	resp, err := repairAnswer(c.network.Reveal().RoundTrip(req))
 	if resp != nil {
 		a.answerReturned.Store(true)
 	}
@@ -275,10 +275,10 @@ func isRefusal(resp *http.Response, err error) bool {
 	return r.outcome.Refuses()
 }
 
-// answered repairs what a transport or middleware returns. The caller's own may return no
+// repairAnswer repairs what a transport or middleware returns. The caller's own may return no
 // body, or an answer together with an error, which net/http never does: then the body is
 // empty, and only the error counts.
-func answered(resp *http.Response, err error) (*http.Response, error) {
+func repairAnswer(resp *http.Response, err error) (*http.Response, error) {
 	if resp != nil && resp.Body == nil {
 		resp.Body = http.NoBody
 	}
@@ -292,11 +292,11 @@ func answered(resp *http.Response, err error) (*http.Response, error) {
 	return resp, err
 }
 
-// unrepeatable keeps net/http from repeating a request by itself. It does so over HTTP/2
+// makeUnrepeatable keeps net/http from repeating a request by itself. It does so over HTTP/2
 // after a reset with PROTOCOL_ERROR, which does not tell what the service has already
 // done. It repeats requests that have a GetBody or no body at all. So an empty body must
 // not be http.NoBody here, and goes over HTTP/1.1 as an empty chunked body.
-func unrepeatable(req *http.Request) {
+func makeUnrepeatable(req *http.Request) {
 	req.GetBody = nil
 	if req.Body == nil || req.Body == http.NoBody {
 		req.Body = io.NopCloser(strings.NewReader(""))
@@ -382,13 +382,13 @@ func plainly(err error) error {
 }
 
 // notRewound is how net/http begins the error of a request that it would repeat by itself, but
-// cannot (see unrepeatable). The error has no exported type: only its text tells.
+// cannot (see makeUnrepeatable). The error has no exported type: only its text tells.
 const notRewound = "http2: Transport: cannot retry err ["
 
 // isUnprocessed reports a request that an HTTP/2 server has certainly not looked at (RFC
 // 9113, section 8.7): it began to shut down before the stream, or the connection was closed
 // before the stream began. A REFUSED_STREAM should say the same, and does not: HAProxy
-// answers so, "to let the client retry", when its connection to the service ends without an
+// answers so when its connection to the service ends without an
 // answer, although the service may have carried out the request.
 func isUnprocessed(err error) bool {
 	text := withoutURL(err).Error()
