@@ -158,7 +158,7 @@ func memberOf(body []byte, key string) ([]byte, error) {
 		}
 		return body, nil
 	}
-	value, err := wire.Object(body, key, modelLimits)
+	value, err := wire.Member(body, key, modelLimits)
 	switch {
 	case err != nil:
 		return nil, unscannable(err)

@@ -284,7 +284,7 @@ func unmarshalName[T ~string](data []byte, into *T) error {
 // nameOf reads {"name":"…"}, "…" or null.
 func nameOf(data []byte) (name string, ok bool) {
 	if wire.Kind(data) == '{' {
-		value, err := wire.Object(data, "name", jsonLimits)
+		value, err := wire.Member(data, "name", jsonLimits)
 		if value == nil {
 			return "", err == nil
 		}

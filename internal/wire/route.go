@@ -1,5 +1,5 @@
 // Package wire turns routes and ids into request paths, and bytes from the
-// network into JSON values, within stated limits. It does no input or output.
+// network into JSON values, within stated limits. It opens nothing and closes nothing.
 package wire
 
 import (
@@ -21,7 +21,7 @@ type Route struct {
 	Pattern string   // the path as written, placeholders in braces
 	Params  []string // the names of the placeholders, in their order
 
-	fixed []part // what stands between them: one more than there are placeholders
+	fixed []part // what stands before, between and behind them: one more than there are placeholders
 }
 
 // part is a fixed part of a path, as it is read and as it goes over the wire.

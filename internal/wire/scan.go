@@ -9,7 +9,7 @@ import (
 // [Limits] say nothing else.
 const DefaultDepth = 1000
 
-// Limits are the limits of [Scan] and [Object]. The zero Limits allow [DefaultDepth]
+// Limits are the limits of [Scan] and [Member]. The zero Limits allow [DefaultDepth]
 // levels and repeated keys.
 type Limits struct {
 	// Depth is how many arrays and objects may be open at once; 0 means DefaultDepth.
@@ -23,7 +23,7 @@ type Limits struct {
 	Elements int
 }
 
-// The kinds of error of [Scan] and [Object]. Their texts name a byte offset and
+// The kinds of error of [Scan] and [Member]. Their texts name a byte offset and
 // never quote the document.
 var (
 	// ErrSyntax: the document is not JSON.
@@ -83,12 +83,12 @@ func Scan(data []byte, limits Limits) error {
 	return s.document()
 }
 
-// Object scans data, which must be an object, as [Scan] does. It returns the raw bytes of
+// Member scans data, which must be an object, as [Scan] does. It returns the raw bytes of
 // the member key, nil if there is none. A member of exactly this name is preferred to one
 // whose name differs in case; of several equal ones the last counts, as in encoding/json.
 // The value is a part of data, not a copy. A valid document of another kind is
 // [ErrNotObject].
-func Object(data []byte, key string, limits Limits) (value []byte, err error) {
+func Member(data []byte, key string, limits Limits) (value []byte, err error) {
 	if err := Scan(data, limits); err != nil {
 		return nil, err
 	}
@@ -118,7 +118,7 @@ func Kind(data []byte) byte {
 type scanner struct {
 	data  []byte
 	depth int    // how many levels are allowed
-	left  int    // how many elements of arrays still are, negative for any number
+	left  int    // how many more elements of arrays are allowed, negative for any number
 	open  levels // the objects and arrays around the offset
 	names *names // nil unless repeated keys are refused
 }

@@ -165,7 +165,7 @@ func TestScan_aCutDocumentEndsUnexpectedly(t *testing.T) {
 func TestScan_ordinaryDocumentsCostNoAllocation(t *testing.T) {
 	data := []byte(document)
 	assert.Zero(t, testing.AllocsPerRun(100, func() { _ = wire.Scan(data, wire.Limits{}) }))
-	assert.Zero(t, testing.AllocsPerRun(100, func() { _, _ = wire.Object(data, "document", wire.Limits{}) }))
+	assert.Zero(t, testing.AllocsPerRun(100, func() { _, _ = wire.Member(data, "document", wire.Limits{}) }))
 }
 
 // The keys of small objects are compared one by one, those of large ones by a map,
@@ -209,7 +209,7 @@ func TestObject_findsTheMember(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			data := []byte(test.data)
-			value, err := wire.Object(data, "Document", wire.Limits{})
+			value, err := wire.Member(data, "Document", wire.Limits{})
 			require.NoError(t, err)
 			assert.Equal(t, test.missing, value == nil)
 			assert.Equal(t, test.want, string(value))
@@ -223,7 +223,7 @@ func TestObject_acceptsAnyTextAsKey(t *testing.T) {
 	for _, key := range []string{"", `\`, `\u`, `"`, "\xff", "ß"} {
 		quoted, err := json.Marshal(map[string]int{key: 7})
 		require.NoError(t, err)
-		value, err := wire.Object(quoted, key, wire.Limits{})
+		value, err := wire.Member(quoted, key, wire.Limits{})
 		require.NoError(t, err)
 		assert.Equal(t, "7", string(value), "%q", key)
 	}
@@ -246,7 +246,7 @@ func TestObject_validatesTheWholeDocument(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			value, err := wire.Object([]byte(test.data), "Document", wire.Limits{Depth: 3, DuplicateKeys: true})
+			value, err := wire.Member([]byte(test.data), "Document", wire.Limits{Depth: 3, DuplicateKeys: true})
 			require.ErrorIs(t, err, test.want)
 			assert.Nil(t, value)
 		})
@@ -270,7 +270,7 @@ func FuzzScan(f *testing.F) {
 		const depth = 10000 // that of encoding/json
 		err := wire.Scan(data, wire.Limits{Depth: depth})
 		require.Equal(t, json.Valid(data), err == nil, "%v", err)
-		_, objectErr := wire.Object(data, key, wire.Limits{Depth: depth, DuplicateKeys: true})
+		_, objectErr := wire.Member(data, key, wire.Limits{Depth: depth, DuplicateKeys: true})
 		if err != nil {
 			require.Error(t, objectErr)
 			return
@@ -293,7 +293,7 @@ func FuzzScan(f *testing.F) {
 // checkMember compares Object with what encoding/json makes of the object.
 func checkMember(t *testing.T, data []byte, key string, depth int) {
 	t.Helper()
-	value, err := wire.Object(data, key, wire.Limits{Depth: depth})
+	value, err := wire.Member(data, key, wire.Limits{Depth: depth})
 	require.NoError(t, err)
 	var members map[string]json.RawMessage
 	require.NoError(t, json.Unmarshal(data, &members))
@@ -398,7 +398,7 @@ func BenchmarkScan(b *testing.B) {
 			b.SetBytes(int64(len(data)))
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := wire.Object(data, "Document", wire.Limits{}); err != nil {
+				if _, err := wire.Member(data, "Document", wire.Limits{}); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -2,7 +2,7 @@ package wire
 
 import "iter"
 
-// Elements ranges over the elements of an array that [Scan] or [Object] has accepted.
+// Elements ranges over the elements of an array that [Scan] or [Member] has accepted.
 // Each is a part of array, not a copy, without white space around it.
 func Elements(array []byte) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
@@ -24,7 +24,7 @@ func Elements(array []byte) iter.Seq[[]byte] {
 	}
 }
 
-// Count returns how many elements an array has that [Scan] or [Object] has accepted.
+// Count returns how many elements an array has that [Scan] or [Member] has accepted.
 func Count(array []byte) int {
 	n := 0
 	for range Elements(array) {
@@ -33,8 +33,8 @@ func Count(array []byte) int {
 	return n
 }
 
-// Select returns the values of members of an object that [Scan] or [Object] has accepted,
-// in the order of keys, and nil for those that are missing. Names match as in [Object],
+// Select returns the values of members of an object that [Scan] or [Member] has accepted,
+// in the order of keys, and nil for those that are missing. Names match as in [Member],
 // and the values are parts of the object. Any other value has no members. No two keys may
 // differ in case alone.
 func Select(object []byte, keys ...string) [][]byte {

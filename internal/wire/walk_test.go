@@ -73,7 +73,7 @@ func TestSelect_findsMembersAsObjectDoes(t *testing.T) {
 		values := wire.Select([]byte(object), "a", "b")
 		require.Len(t, values, 2)
 		for i, key := range []string{"a", "b"} {
-			want, err := wire.Object([]byte(object), key, wire.Limits{})
+			want, err := wire.Member([]byte(object), key, wire.Limits{})
 			require.NoError(t, err)
 			assert.Equal(t, string(want), string(values[i]), "%s in %s", key, object)
 			assert.Equal(t, want == nil, values[i] == nil)
@@ -121,7 +121,7 @@ func FuzzElements(f *testing.F) {
 				require.Equal(t, string(want[i]), got[i])
 			}
 		case '{':
-			want, err := wire.Object(data, "a", wire.Limits{})
+			want, err := wire.Member(data, "a", wire.Limits{})
 			require.NoError(t, err)
 			require.Equal(t, string(want), string(wire.Select(data, "a")[0]))
 		}
