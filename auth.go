@@ -188,18 +188,18 @@ func (k *keeper) token(ctx context.Context, begin func(), renew renewal) (*oauth
 	return k.wait(ctx, f)
 }
 
-// patience is how long a caller waits for a renewal while the current token is still
+// renewalPatience is how long a caller waits for a renewal while the current token is still
 // good.
-const patience = 5 * time.Second
+const renewalPatience = 5 * time.Second
 
-// lateAgain is how often a caller that has waited that long looks whether the renewal has
-// meanwhile found a token that is good for the time being; see offer.
-const lateAgain = 100 * time.Millisecond
+// offerInterval is how often a caller looks, after that, whether the renewal has offered a
+// token that is good for the time being.
+const offerInterval = 100 * time.Millisecond
 
 // wait waits until the flight has landed or ctx is done. If the flight takes long, it
 // returns the current token as long as that is good.
 func (k *keeper) wait(ctx context.Context, f *flight) (*oauth2.Token, error) {
-	limit := patience
+	limit := renewalPatience
 	if deadline, ok := ctx.Deadline(); ok {
 		limit = min(limit, time.Until(deadline)/2)
 	}
@@ -222,7 +222,7 @@ func (k *keeper) wait(ctx context.Context, f *flight) (*oauth2.Token, error) {
 			if good {
 				return token, nil
 			}
-			late.Reset(lateAgain)
+			late.Reset(offerInterval)
 		}
 	}
 }

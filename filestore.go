@@ -144,7 +144,7 @@ func (s *FileStore) Update(
 	}
 	defer draft.discard()
 
-	next, changed, err := rotate(ctx, op, stored.token, fn)
+	next, changed, err := callUpdate(ctx, op, stored.token, fn)
 	if err != nil || !changed {
 		return next, err
 	}

@@ -291,12 +291,12 @@ func (a *storeAuth) replace(ctx context.Context, rejected digest) (*oauth2.Token
 			}
 			return fresh, nil
 		}
-		waiting := cmp.Or(saving, a.unsaved()) // the store may have failed before it called next
-		if waiting == nil {
+		unsaved := cmp.Or(saving, a.unsaved()) // the store may have failed before it called next
+		if unsaved == nil {
 			return nil, a.storeFailure(err)
 		}
 		if try >= saveTries || sleep(ctx, retry.Backoff(try, defaultBaseDelay, defaultMaxDelay)) != nil {
-			e := a.storeFailure(err, waiting.from, waiting.to)
+			e := a.storeFailure(err, unsaved.from, unsaved.to)
 			e.kinds = []error{ErrTokenNotPersisted}
 			return nil, e
 		}

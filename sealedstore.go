@@ -124,13 +124,13 @@ func (s *EncryptedStore) Update(
 				return nil, opError(op, err)
 			}
 		}
-		rotated, changed, err := rotate(ctx, op, stored, fn)
+		returned, changed, err := callUpdate(ctx, op, stored, fn)
 		if err != nil {
 			return nil, err
 		}
-		next, wanted = rotated, sealed
+		next, wanted = returned, sealed
 		if changed {
-			wanted, err = s.seal(op, account, rotated)
+			wanted, err = s.seal(op, account, returned)
 		}
 		return wanted, err
 	})

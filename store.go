@@ -75,11 +75,11 @@ type TokenStore interface {
 // saveLimit is how long a store may take for the pair of [SaveToken].
 const saveLimit = 30 * time.Second
 
-// saveTime is how long a failed save is tried again, for example while a database
+// resaveTime is how long a failed save is tried again, for example while a database
 // restarts. maxSaveDelay bounds the wait between two tries, because somebody waits for
 // the answer.
 const (
-	saveTime     = 5 * time.Second
+	resaveTime   = 5 * time.Second
 	maxSaveDelay = 2 * time.Second
 )
 
@@ -117,7 +117,7 @@ func save(ctx context.Context, op string, store TokenStore, account string, toke
 	defer cancel()
 	begun := time.Now()
 	var (
-		arrived  bool          // the store has shown the pair after a failure
+		shown    bool          // the store has shown the pair after a failure
 		stored   *oauth2.Token // what was there at the last try: the store may quote it
 		replaced *oauth2.Token // what the pair was last to replace
 	)
@@ -126,7 +126,7 @@ func save(ctx context.Context, op string, store TokenStore, account string, toke
 		kept, err := store.Update(ctx, account, func(current *oauth2.Token) (*oauth2.Token, error) {
 			stored = cloneToken(current)
 			switch {
-			case arrived && stored != nil && !samePair(stored, replaced):
+			case shown && stored != nil && !samePair(stored, replaced):
 				next = stored // the pair, or its successor
 			case !samePair(stored, token):
 				replaced = stored // as well if the pair was there and was lost again
@@ -143,10 +143,10 @@ func save(ctx context.Context, op string, store TokenStore, account string, toke
 		switch {
 		case errors.Is(err, ErrInvalidArgument):
 			return err
-		case errors.Is(err, ErrTokenStoreCorrupt), time.Since(begun) >= saveTime:
+		case errors.Is(err, ErrTokenStoreCorrupt), time.Since(begun) >= resaveTime:
 			return pairLost(op, err)
 		}
-		arrived = arrived || shows(ctx, store, account, token)
+		shown = shown || shows(ctx, store, account, token)
 		if sleep(ctx, retry.Backoff(try, defaultBaseDelay, maxSaveDelay)) != nil {
 			return pairLost(op, err)
 		}
@@ -165,7 +165,7 @@ func pairLost(op string, cause error) error {
 // shows reports whether a store shows a pair. It waits for that as long as failed saves are
 // tried again, after which saveLimit leaves time for one more.
 func shows(ctx context.Context, store TokenStore, account string, token *oauth2.Token) bool {
-	ctx, cancel := context.WithTimeout(ctx, saveTime)
+	ctx, cancel := context.WithTimeout(ctx, resaveTime)
 	defer cancel()
 	stored, err := store.Load(ctx, account)
 	return err == nil && samePair(stored, token)
@@ -212,7 +212,7 @@ func (s *MemoryStore) Update(
 	}
 	defer unlock()
 
-	next, changed, err := rotate(ctx, op, s.stored(account), fn)
+	next, changed, err := callUpdate(ctx, op, s.stored(account), fn)
 	if err != nil {
 		return nil, err
 	}
@@ -295,10 +295,10 @@ func (l *accountLocks) lock(ctx context.Context, account string) (unlock func(),
 	}
 }
 
-// rotate is the part of Update that every store shares: it hands fn a copy of the stored
+// callUpdate is the part of Update that every store shares: it hands fn a copy of the stored
 // token and checks what fn returns. It returns a copy of the token that the account has
 // from now on, and whether that has to be saved.
-func rotate(
+func callUpdate(
 	ctx context.Context, op string, stored *oauth2.Token, fn func(*oauth2.Token) (*oauth2.Token, error),
 ) (next *oauth2.Token, changed bool, err error) {
 	if fn == nil {

@@ -22,8 +22,8 @@ import (
 // maxTokenBody bounds the answer of the token endpoint, after decompression.
 const maxTokenBody = 256 << 10
 
-// tokenLimit is how long one request to the token endpoint may take.
-const tokenLimit = 30 * time.Second
+// tokenRequestLimit is how long one request to the token endpoint may take.
+const tokenRequestLimit = 30 * time.Second
 
 // tokenEndpoint posts forms to the token endpoint. It never follows a redirect:
 // the form holds the client secret or the refresh token.
@@ -42,7 +42,7 @@ func newTokenEndpoint(op string, c OAuthConfig) (*tokenEndpoint, error) {
 	if err != nil {
 		return nil, invalidArgument(op, "Endpoint.TokenURL", err.Error())
 	}
-	e := &tokenEndpoint{op: op, url: u, limit: tokenLimit, close: func() {}}
+	e := &tokenEndpoint{op: op, url: u, limit: tokenRequestLimit, close: func() {}}
 	if c.HTTPClient != nil && c.HTTPClient.Timeout > 0 {
 		e.limit = min(e.limit, c.HTTPClient.Timeout)
 	}
@@ -336,7 +336,7 @@ func (r *refresher) refresh(ctx context.Context, refreshToken string) (*oauth2.T
 		return nil, &Error{Op: r.endpoint.op, RetryAfter: wait, Message: "the token endpoint has asked to wait", kinds: []error{ErrRateLimited}}
 	}
 	var lost, arrived bool
-	for try, posts := 1, 1; ; posts++ {
+	for try, posts := 1, 1; ; posts++ { // try counts without the posts after a lost answer and for the credentials
 		if outlasts(ctx, answerTime) && !lost {
 			return nil, &Error{Op: r.endpoint.op, Attempts: posts - 1, Message: "too little time is left for an answer", kinds: []error{context.DeadlineExceeded}}
 		}
@@ -359,7 +359,7 @@ func (r *refresher) refresh(ctx context.Context, refreshToken string) (*oauth2.T
 		case reply.err.Code == codeInvalidClient && !r.authenticate && config.ClientSecret != "":
 			r.authenticate = true
 			continue
-		case lost:
+		case lost: // the second answer as well: a third post would look like theft
 		case (reply.outcome == retry.Cut || reply.outcome == retry.BodyCut) && !isTimeout(reply.err):
 			lost = true
 			continue

@@ -39,7 +39,7 @@ func endpointAnswering(status int, body string, header http.Header) *tokenEndpoi
 	if err != nil {
 		panic(err)
 	}
-	return &tokenEndpoint{op: opRefresh, url: target, limit: tokenLimit, close: func() {}, roundTrip: func(*http.Request) (*http.Response, error) {
+	return &tokenEndpoint{op: opRefresh, url: target, limit: tokenRequestLimit, close: func() {}, roundTrip: func(*http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: status, Header: header.Clone(), Body: io.NopCloser(strings.NewReader(body))}, nil
 	}}
 }
@@ -218,7 +218,7 @@ func TestRefresher_tooLittleTime_postsNothing(t *testing.T) {
 // A client without a transport has that of the package, and its limit is kept.
 func TestNewTokenEndpoint_clientWithoutTransport_hasOne(t *testing.T) {
 	t.Parallel()
-	for timeout, want := range map[time.Duration]time.Duration{0: tokenLimit, time.Second: time.Second, time.Hour: tokenLimit} {
+	for timeout, want := range map[time.Duration]time.Duration{0: tokenRequestLimit, time.Second: time.Second, time.Hour: tokenRequestLimit} {
 		endpoint, err := newTokenEndpoint(opRefresh, OAuthConfig{
 			Endpoint: Endpoint("https://sandbox.example.com"), HTTPClient: &http.Client{Timeout: timeout},
 		})

@@ -60,8 +60,9 @@ func (a *storeAuth) end() {
 	delete(renewals.by, a)
 }
 
-// renewing returns the authenticators of the same store that are renewing a token.
-func (a *storeAuth) renewing() (others []*storeAuth) {
+// renewing returns the authenticators of the same store that are renewing a token, a itself
+// among them.
+func (a *storeAuth) renewing() (sharing []*storeAuth) {
 	renewals.mu.Lock()
 	all := make([]*storeAuth, 0, len(renewals.by))
 	for other := range renewals.by {
@@ -71,22 +72,23 @@ func (a *storeAuth) renewing() (others []*storeAuth) {
 	// Without this lock, which begin waits for: to compare stores can take as long as a disk does.
 	for _, other := range all {
 		if a.sharesStoreWith(other) {
-			others = append(others, other)
+			sharing = append(sharing, other)
 		}
 	}
-	return others
+	return sharing
 }
 
-// waiting returns the authenticators of the same store that have an unsaved pair.
-func (a *storeAuth) waiting() (others []*storeAuth) {
+// withUnsaved returns the authenticators of the same store that have an unsaved pair, a itself
+// among them.
+func (a *storeAuth) withUnsaved() (sharing []*storeAuth) {
 	unsavedPairs.mu.Lock()
 	defer unsavedPairs.mu.Unlock()
-	for _, waiting := range unsavedPairs.all {
-		if a.sharesStoreWith(waiting.owner) {
-			others = append(others, waiting.owner)
+	for _, unsaved := range unsavedPairs.all {
+		if a.sharesStoreWith(unsaved.owner) {
+			sharing = append(sharing, unsaved.owner)
 		}
 	}
-	return others
+	return sharing
 }
 
 // sharesPairWith reports whether two authenticators keep the same pair, that of one
@@ -124,9 +126,9 @@ func unwrapStore(store TokenStore) TokenStore {
 func (a *storeAuth) unsaved() *rotation {
 	unsavedPairs.mu.Lock()
 	defer unsavedPairs.mu.Unlock()
-	for _, waiting := range unsavedPairs.all {
-		if a.sharesPairWith(waiting.owner) {
-			return waiting
+	for _, unsaved := range unsavedPairs.all {
+		if a.sharesPairWith(unsaved.owner) {
+			return unsaved
 		}
 	}
 	return nil
@@ -139,7 +141,7 @@ func remember(r *rotation) {
 	r.owner.mu.Unlock()
 	unsavedPairs.mu.Lock()
 	defer unsavedPairs.mu.Unlock()
-	unsavedPairs.all = slices.DeleteFunc(unsavedPairs.all, func(waiting *rotation) bool { return r.owner.sharesPairWith(waiting.owner) })
+	unsavedPairs.all = slices.DeleteFunc(unsavedPairs.all, func(earlier *rotation) bool { return r.owner.sharesPairWith(earlier.owner) })
 	unsavedPairs.all = append(unsavedPairs.all, r)
 }
 
@@ -147,13 +149,13 @@ func remember(r *rotation) {
 func forget(r *rotation) {
 	unsavedPairs.mu.Lock()
 	defer unsavedPairs.mu.Unlock()
-	unsavedPairs.all = slices.DeleteFunc(unsavedPairs.all, func(waiting *rotation) bool { return waiting == r })
+	unsavedPairs.all = slices.DeleteFunc(unsavedPairs.all, func(kept *rotation) bool { return kept == r })
 }
 
 // The first and the longest wait before another try to save an unsaved pair.
 const (
 	firstSaveDelay = time.Second
-	lastSaveDelay  = 4 * time.Minute
+	lastSaveDelay  = 128 * time.Second
 )
 
 // saveAfter tries again after delay to save a pair that a renewal of this authenticator
@@ -210,8 +212,8 @@ func (a *storeAuth) settle(ctx context.Context) error {
 		problems []error
 		begun    = make(map[*storeAuth]bool)
 	)
-	saveWaiting := func() {
-		for _, other := range a.waiting() {
+	saveUnsaved := func() {
+		for _, other := range a.withUnsaved() {
 			if begun[other] {
 				continue
 			}
@@ -229,12 +231,12 @@ func (a *storeAuth) settle(ctx context.Context) error {
 	for i, other := range renewing {
 		flights[i] = other.currentFlight()
 	}
-	saveWaiting()
+	saveUnsaved()
 	var late error
 	for _, f := range flights {
 		late = cmp.Or(late, f.settle(ctx))
 	}
-	saveWaiting() // the pairs that those renewals could not save
+	saveUnsaved() // the pairs that those renewals could not save
 	saves.Wait()
 	return errors.Join(append(problems, late)...)
 }

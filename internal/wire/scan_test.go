@@ -290,7 +290,7 @@ func FuzzScan(f *testing.F) {
 	})
 }
 
-// checkMember compares Object with what encoding/json makes of the object.
+// checkMember compares Member with what encoding/json makes of the object.
 func checkMember(t *testing.T, data []byte, key string, depth int) {
 	t.Helper()
 	value, err := wire.Member(data, key, wire.Limits{Depth: depth})
