@@ -55,48 +55,6 @@ func decodeAcknowledgement(body []byte) error {
 	return checkDenial(body)
 }
 
-// checkDenial returns an error for an answer that complains although its status is a success.
-func checkDenial(body []byte) error {
-	if denial := denialIn(body); denial != nil {
-		return malformed(denial)
-	}
-	return nil
-}
-
-// denyingMember returns the name of a member with which an answer says that it is no success.
-func denyingMember(body []byte) string {
-	for i, value := range wire.Select(body, successMembers...) {
-		if text, _ := scalarText(value); slices.Contains(denials[i], strings.ToLower(text)) {
-			return successMembers[i]
-		}
-	}
-	return ""
-}
-
-// isEmptyValue reports a value that means nothing: null, false, 0, or an empty text, array
-// or object.
-func isEmptyValue(value []byte) bool {
-	switch wire.Kind(value) {
-	case '"', '[', '{':
-		return isBlank(value[1 : len(value)-1])
-	case 'n', 'f':
-		return true
-	case 't':
-		return false
-	}
-	return len(bytes.Trim(value, "0.-+eE")) == 0
-}
-
-// In the answer to a real success, errorMembers are not there, or empty, and successMembers
-// are none of their denials. (A status of 0 is a success in many services.)
-//
-//nolint:gochecknoglobals // constant lists; Go has no constant slices
-var (
-	errorMembers   = []string{"error", "errors"}
-	successMembers = []string{"success", "ok", "status"}
-	denials        = [][]string{{"false", "0"}, {"false", "0"}, {"false", "error", "fail", "failed", "failure"}}
-)
-
 // decodeInto decodes the whole body. If out points to bytes, they become the body.
 func decodeInto(body []byte, out any) error {
 	if isBlank(body) {
@@ -117,16 +75,16 @@ func decodeInto(body []byte, out any) error {
 		return malformed(errors.New("null is no object")) // encoding/json would leave out as it was
 	}
 	err := json.Unmarshal(body, out)
-	if err != nil && !isAny(err, new(*json.UnmarshalTypeError), new(reason)) && !errors.Is(err, ErrMalformedResponse) {
+	if err != nil && !isAny(err, new(*json.UnmarshalTypeError), new(modelError)) && !errors.Is(err, ErrMalformedResponse) {
 		err = &concealedError{"a value does not fit what it is decoded into", secret.New(err)} // which may quote it
 	}
 	return describeMismatch("", err)
 }
 
-// reason is why one of our models refuses a value, without any of its content.
-type reason string
+// modelError is why one of our models refuses a value, without any of its content.
+type modelError string
 
-func (r reason) Error() string { return string(r) }
+func (e modelError) Error() string { return string(e) }
 
 // decodesItself reports a type with an UnmarshalJSON.
 func decodesItself(t reflect.Type) bool {
@@ -144,7 +102,8 @@ func decodeMember(body []byte, key string, out any) error {
 }
 
 // memberOf scans the body and returns the member that the service puts its answer under,
-// or the whole body, which must be an array, if key is "".
+// or the whole body, which must be an array, if key is "". It refuses an answer that denies its
+// success; an error beside a member that holds something is not taken for a denial.
 func memberOf(body []byte, key string) ([]byte, error) {
 	if isBlank(body) {
 		return nil, ErrEmptyResponse
@@ -288,7 +247,7 @@ func discard(body io.ReadCloser) {
 // services.
 type problem struct {
 	code, message string
-	page          bool // it was a web page
+	html          bool // it was a web page
 }
 
 // readProblem reads the body of an error answer, up to maxErrorBody.
@@ -305,7 +264,7 @@ func readProblem(resp *http.Response) problem {
 	case err == nil && len(body) == 0:
 		return problem{}
 	case isHTML(contentType, body): // also one that is too large, or cut
-		return problem{message: "an HTML page in the place of JSON", page: true}
+		return problem{message: "an HTML page in the place of JSON", html: true}
 	case err != nil:
 		return problem{}
 	case wire.Scan(body, jsonLimits) == nil:
@@ -338,41 +297,6 @@ func parseProblem(body []byte) problem {
 		code:    firstText(values[:3]),
 		message: cmp.Or(firstText(values[3:7]), listedText(values[7]), listedText(values[6]), firstText(values[8:])),
 	}
-}
-
-// complaint is the error for an answer of a success without the member that is due, or with one
-// that denies the success. What the answer says is not part of its text, because secrets have
-// to be taken out first.
-type complaint struct {
-	key    string
-	said   problem
-	denies bool
-}
-
-func (c *complaint) Error() string {
-	if c.denies {
-		return fmt.Sprintf("its status reports success, and its member %q does not", c.key)
-	}
-	return fmt.Sprintf("the member %q is missing", c.key)
-}
-
-// denialIn is the complaint of an answer that complains although its status is a success, nil
-// if it does not.
-func denialIn(body []byte) *complaint {
-	denial := &complaint{key: denyingMember(body), denies: true}
-	for i, value := range wire.Select(body, errorMembers...) {
-		if value != nil && !isEmptyValue(value) {
-			denial.key = errorMembers[i]
-			break
-		}
-	}
-	if denial.key == "" {
-		return nil
-	}
-	if len(body) <= maxErrorBody {
-		denial.said = parseProblem(body)
-	}
-	return denial
 }
 
 // firstText returns the first of the values that holds some text.
@@ -430,4 +354,81 @@ func innerText(value any, depth int) string {
 		}
 	}
 	return ""
+}
+
+// complaint is the error for an answer of a success without the member that is due, or with one
+// that denies the success. What the answer says is not part of its text, because secrets have
+// to be taken out first.
+type complaint struct {
+	key    string
+	said   problem
+	denies bool
+}
+
+func (c *complaint) Error() string {
+	if c.denies {
+		return fmt.Sprintf("its status reports success, and its member %q does not", c.key)
+	}
+	return fmt.Sprintf("the member %q is missing", c.key)
+}
+
+// In the answer to a real success, errorMembers are not there, or empty, and successMembers
+// are none of their denials. (A status of 0 is a success in many services.)
+//
+//nolint:gochecknoglobals // constant lists; Go has no constant slices
+var (
+	errorMembers   = []string{"error", "errors"}
+	successMembers = []string{"success", "ok", "status"}
+	denials        = [][]string{{"false", "0"}, {"false", "0"}, {"false", "error", "fail", "failed", "failure"}}
+)
+
+// checkDenial returns an error for an answer that complains although its status is a success.
+func checkDenial(body []byte) error {
+	if denial := denialIn(body); denial != nil {
+		return malformed(denial)
+	}
+	return nil
+}
+
+// denialIn is the complaint of an answer that complains although its status is a success, nil
+// if it does not.
+func denialIn(body []byte) *complaint {
+	denial := &complaint{key: denyingMember(body), denies: true}
+	for i, value := range wire.Select(body, errorMembers...) {
+		if value != nil && !isEmptyValue(value) {
+			denial.key = errorMembers[i]
+			break
+		}
+	}
+	if denial.key == "" {
+		return nil
+	}
+	if len(body) <= maxErrorBody {
+		denial.said = parseProblem(body)
+	}
+	return denial
+}
+
+// denyingMember returns the name of a member with which an answer says that it is no success.
+func denyingMember(body []byte) string {
+	for i, value := range wire.Select(body, successMembers...) {
+		if text, _ := scalarText(value); slices.Contains(denials[i], strings.ToLower(text)) {
+			return successMembers[i]
+		}
+	}
+	return ""
+}
+
+// isEmptyValue reports a value that means nothing: null, false, 0, or an empty text, array
+// or object.
+func isEmptyValue(value []byte) bool {
+	switch wire.Kind(value) {
+	case '"', '[', '{':
+		return isBlank(value[1 : len(value)-1])
+	case 'n', 'f':
+		return true
+	case 't':
+		return false
+	}
+	return len(bytes.Trim(value, "0.-+eE")) == 0
 }

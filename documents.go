@@ -46,7 +46,7 @@ func (d *Document) decodeScanned(object []byte) error {
 		return err
 	}
 	if d.ID == 0 && d.Number == "" && d.ObjectID == "" {
-		return reason("a document without id, doc_no and object_id")
+		return modelError("a document without id, doc_no and object_id")
 	}
 	return nil
 }

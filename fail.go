@@ -16,7 +16,7 @@ func (p *prepared) describe(last *result, attempts int) *Error {
 		Op: p.name, StatusCode: last.status, Attempts: attempts, RetryAfter: last.retryAfter,
 		RequestID: p.safe(requestID(last.header)), Code: p.safe(last.problem.code), Message: p.safe(last.problem.message),
 	}
-	if kind := statusKind(last.status); last.problem.page && (errors.Is(kind, ErrNotFound) || errors.Is(kind, ErrInvalid)) {
+	if kind := statusKind(last.status); last.problem.html && (errors.Is(kind, ErrNotFound) || errors.Is(kind, ErrInvalid)) {
 		e.kinds = append(e.kinds, ErrUnexpectedContent) // what a web server refuses says nothing of an object
 	}
 	// A storage knows no access token: its 401 must not make anybody fetch a new one.
@@ -70,16 +70,16 @@ func (p *prepared) isInterrupted(last *result, why error) bool {
 // object that was asked for.
 func (p *prepared) isMisrouted(last *result) bool {
 	_, complains := errors.AsType[*complaint](last.err)
-	page := last.problem.page || errors.Is(last.err, ErrUnexpectedContent) && !complains
+	html := last.problem.html || errors.Is(last.err, ErrUnexpectedContent) && !complains
 	switch status := last.status; {
 	case last.elsewhere || status == http.StatusAccepted || status >= 500 && status != http.StatusNotImplemented, status == http.StatusUnauthorized, status == http.StatusTooManyRequests:
 		return false
 	case status == http.StatusNotFound:
-		return page || strings.HasPrefix(p.field, "List") && len(p.route.Params) == 0 // the list of an account is always there
+		return html || strings.HasPrefix(p.field, "List") && len(p.route.Params) == 0 // the list of an account is always there
 	case status == http.StatusMethodNotAllowed, status == http.StatusNotImplemented, status >= 300 && status <= 399:
 		return true
 	}
-	return page
+	return html
 }
 
 // failBefore makes the error of a call that could not send its next attempt.

@@ -40,7 +40,7 @@ type member struct {
 // decodeModel decodes the members of a model, and keeps a copy of the object in raw.
 func decodeModel(object []byte, m model, raw *json.RawMessage, members ...member) error {
 	if wire.Kind(object) == 'n' {
-		return reason("null where an object is due")
+		return modelError("null where an object is due")
 	}
 	if err := decodeMembers(object, m, members...); err != nil {
 		return err

@@ -62,7 +62,7 @@ func (r *result) judge(resp *http.Response) {
 // this request was refused, or was not sent at all.
 func (r *result) doubt(class retry.Class) {
 	switch {
-	case class == retry.Deletion && r.outcome == retry.Refused && errors.Is(statusKind(r.status), ErrNotFound) && !r.problem.page:
+	case class == retry.Deletion && r.outcome == retry.Refused && errors.Is(statusKind(r.status), ErrNotFound) && !r.problem.html:
 		r.outcome = retry.Success
 	case class == retry.Consequences && r.outcome.Refuses():
 		r.outcome = retry.Faulty

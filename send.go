@@ -193,7 +193,7 @@ func (l *Link) decodeScanned(object []byte) error {
 		return err
 	}
 	if u, err := url.Parse(address); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
-		return reason(`the member "url" must be a web address`)
+		return modelError(`the member "url" must be a web address`)
 	}
 	l.url = secret.New(address)
 	return nil

@@ -359,7 +359,7 @@ func (r *refresher) refresh(ctx context.Context, refreshToken string) (*oauth2.T
 		case reply.err.Code == codeInvalidClient && !r.authenticate && config.ClientSecret != "":
 			r.authenticate = true
 			continue
-		case lost: // the second answer as well: a third post would look like theft
+		case lost: // the one post after a lost answer has failed; a later one could be taken for theft
 		case (reply.outcome == retry.Cut || reply.outcome == retry.BodyCut) && !isTimeout(reply.err):
 			lost = true
 			continue
