@@ -391,7 +391,8 @@ func (c OAuthConfig) AuthCodeURL(state, verifier string) string {
 // was sent, or if the answer is unreadable, 408 or 5xx. Exceptions are 501 and 505, which
 // are refusals, and 503 with Retry-After, after which the code is sent again, as it is after
 // a 429, or if it never left: three times in all. A code that is refused ("invalid_grant",
-// with any status) is [ErrReauthorizationRequired].
+// with any status) is [ErrReauthorizationRequired]. Without ClientID, ClientSecret, code or a
+// valid Endpoint.TokenURL it is [ErrInvalidArgument].
 func (c OAuthConfig) Exchange(ctx context.Context, code, verifier string) (*oauth2.Token, error) {
 	const op = "OAuth.Exchange"
 	if err := checkContext(ctx, op); err != nil {

@@ -205,7 +205,7 @@ func (s *DocumentsService) List(ctx context.Context, params ListDocumentsParams,
 	if params.FolderID != 0 {
 		call.op, call.id = opListFolderContents, numericID("FolderID", int64(params.FolderID))
 	}
-	page, err := fetchPage[DocumentEntry](ctx, s.root(), call, params.Page, listing, opts)
+	page, err := fetchPage[DocumentEntry](ctx, s.root(), call, params.Page, listingKey, opts)
 	if err != nil {
 		return nil, err
 	}

@@ -120,9 +120,7 @@ func (s *FileStore) recoverFirstSave(ctx context.Context, files tokenFiles, none
 // share the directory. Before it calls fn it claims the disk space that saving can need.
 // An error Is ErrTokenStoreCorrupt if the file holds no token, and ErrConflict if the
 // file was replaced while fn ran; both leave the file as it is. See [TokenStore].
-func (s *FileStore) Update(
-	ctx context.Context, account string, fn func(current *oauth2.Token) (*oauth2.Token, error),
-) (*oauth2.Token, error) {
+func (s *FileStore) Update(ctx context.Context, account string, fn func(current *oauth2.Token) (*oauth2.Token, error)) (*oauth2.Token, error) {
 	const op = "FileStore.Update"
 	if err := s.check(ctx, op, account); err != nil {
 		return nil, err

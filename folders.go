@@ -83,7 +83,7 @@ func (p ListFoldersParams) validate() (name, rule string) { return validatePagin
 // last, because the listing also contains documents; see [Page.Last]. A read.
 func (s *FoldersService) List(ctx context.Context, params ListFoldersParams, opts ...CallOption) (*Page[Folder], error) {
 	params.Page = cmp.Or(params.Page, 1)
-	page, err := fetchPage[Folder](ctx, s.root(), &call{op: opListFolders, query: params}, params.Page, listing, opts)
+	page, err := fetchPage[Folder](ctx, s.root(), &call{op: opListFolders, query: params}, params.Page, listingKey, opts)
 	if err != nil {
 		return nil, err
 	}

@@ -106,7 +106,7 @@ func (c OAuthConfig) Connect(ctx context.Context, store TokenStore, account stri
 // Login listens on 127.0.0.1 alone, so register 127.0.0.1 (RFC 8252, section 8.3). If it
 // has no port, or is empty, a free port is taken, for services that do not compare ports
 // (RFC 8252, section 7.3). ctx bounds the wait. The error is [ErrForbidden] if the person
-// declines.
+// declines, [ErrInvalidArgument] if the configuration breaks a rule, else as of [OAuthConfig.Exchange].
 func (c OAuthConfig) Login(ctx context.Context, open func(authURL string) error) (*oauth2.Token, error) {
 	if err := checkContext(ctx, opLogin); err != nil {
 		return nil, err
@@ -396,7 +396,7 @@ func (l *webLogin) start(w http.ResponseWriter, r *http.Request) {
 
 func (l *webLogin) callback(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet {
-		l.refuse(r, "the method is not GET")
+		l.logRefusal(r, "the method is not GET")
 		w.Header().Set("Allow", http.MethodGet)
 		writePage(w, http.StatusMethodNotAllowed, "This address takes GET requests only.")
 		return
@@ -416,7 +416,7 @@ func (l *webLogin) callback(w http.ResponseWriter, r *http.Request) {
 		reason = l.useState(cookies[0].Value, answer.state)
 	}
 	if reason != "" {
-		l.refuse(r, reason)
+		l.logRefusal(r, reason)
 		writePage(w, http.StatusBadRequest, "This request does not belong to an authorization that was started here. Please start again.")
 		return
 	}
@@ -428,8 +428,8 @@ func (l *webLogin) callback(w http.ResponseWriter, r *http.Request) {
 	l.done(w, r.WithContext(context.WithoutCancel(r.Context())), token, err)
 }
 
-// refuse logs why a callback is refused. Whoever sent it is not told.
-func (l *webLogin) refuse(r *http.Request, reason string) {
+// logRefusal logs why a callback is refused. Whoever sent it is not told.
+func (l *webLogin) logRefusal(r *http.Request, reason string) {
 	if l.config.Logger != nil {
 		l.config.Logger.LogAttrs(r.Context(), slog.LevelInfo, "revv: callback refused", slog.String("reason", reason))
 	}

@@ -73,8 +73,8 @@ func (c *core) fetchList(ctx context.Context, call *call, key string, items any,
 	return count, digest, err
 }
 
-// listing is the key of a folder listing, which is an object around its list.
-const listing = "page"
+// listingKey is the key of a folder listing, which is an object around its list.
+const listingKey = "page"
 
 // decodePage decodes a page into the slice that items points to. It returns the list as
 // it came, and the count of a folder listing.
@@ -82,7 +82,7 @@ func decodePage(body []byte, key string, items any) (list []byte, count int, err
 	if list, err = memberOf(body, key); err != nil {
 		return nil, 0, err
 	}
-	if key == listing {
+	if key == listingKey {
 		key = "page.inodes"
 		if list, count, err = decodeListing(body, list); err != nil {
 			return nil, 0, err
@@ -192,17 +192,17 @@ func eachPage(ctx context.Context, op string, first, prefetch int, list lister, 
 		return
 	}
 	first, prefetch = cmp.Or(first, 1), cmp.Or(prefetch, defaultPrefetch)
-	within, cancel := context.WithCancel(ctx)
-	var flights sync.WaitGroup
-	defer flights.Wait()
+	bounded, cancel := context.WithCancel(ctx)
+	var requests sync.WaitGroup
+	defer requests.Wait()
 	defer cancel()
 
 	var queue []chan fetched // of the pages under way, in their order
 	next := first
-	ask := func(length int) {
+	ask := func(length int) { // for further pages, until that many are under way
 		for len(queue) < length {
 			number, done := next, make(chan fetched, 1)
-			flights.Go(func() { fetchInto(within, done, op, number, list) })
+			requests.Go(func() { fetchInto(bounded, done, op, number, list) })
 			queue = append(queue, done)
 			next++
 		}

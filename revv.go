@@ -43,9 +43,9 @@
 //
 // # Errors
 //
-// Every failed call returns an error that holds an [*Error], with the operation, the status and the service's
-// own words. errors.Is tells its kind, and [MaybeApplied] whether the call may have been
-// carried out:
+// Every failed call returns an error that holds an [*Error], with the operation, the status and
+// the service's own words. errors.Is tells its kind, and [MaybeApplied] whether the call may
+// have been carried out:
 //
 //	switch {
 //	case revv.MaybeApplied(err): // look before sending again; such an error can be others as well

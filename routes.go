@@ -202,7 +202,7 @@ const (
 	opCount
 )
 
-// operations is the table of the API: operation → class, route, placeholder.
+// operations is the table of the API. Its rows have the fields of [operation], in their order.
 //
 //nolint:gochecknoglobals // a constant table; Go has no constant structs
 var operations = [opCount]operation{

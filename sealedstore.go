@@ -108,9 +108,7 @@ func (s *EncryptedStore) Load(ctx context.Context, account string) (*oauth2.Toke
 // Update saves what fn returns, under the lock of the inner store. The error Is
 // ErrTokenStoreCorrupt if no key opens the stored token, which is then left as it is. See
 // [TokenStore].
-func (s *EncryptedStore) Update(
-	ctx context.Context, account string, fn func(current *oauth2.Token) (*oauth2.Token, error),
-) (*oauth2.Token, error) {
+func (s *EncryptedStore) Update(ctx context.Context, account string, fn func(current *oauth2.Token) (*oauth2.Token, error)) (*oauth2.Token, error) {
 	const op = "EncryptedStore.Update"
 	if err := s.check(ctx, op, account); err != nil {
 		return nil, err

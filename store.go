@@ -67,9 +67,7 @@ type TokenStore interface {
 	// or the new one, whole. A store that finds at this point that the token was replaced
 	// without the lock keeps the replacement and returns an error that Is ErrConflict. fn
 	// must not call Update for the same account.
-	Update(
-		ctx context.Context, account string, fn func(current *oauth2.Token) (*oauth2.Token, error),
-	) (*oauth2.Token, error)
+	Update(ctx context.Context, account string, fn func(current *oauth2.Token) (*oauth2.Token, error)) (*oauth2.Token, error)
 }
 
 // saveLimit is how long a store may take for the pair of [SaveToken].
@@ -199,9 +197,7 @@ func (s *MemoryStore) Load(ctx context.Context, account string) (*oauth2.Token, 
 }
 
 // Update saves what fn returns, one call at a time for each account. See [TokenStore].
-func (s *MemoryStore) Update(
-	ctx context.Context, account string, fn func(current *oauth2.Token) (*oauth2.Token, error),
-) (*oauth2.Token, error) {
+func (s *MemoryStore) Update(ctx context.Context, account string, fn func(current *oauth2.Token) (*oauth2.Token, error)) (*oauth2.Token, error) {
 	const op = "MemoryStore.Update"
 	if err := s.check(ctx, op, account); err != nil {
 		return nil, err
@@ -298,9 +294,7 @@ func (l *accountLocks) lock(ctx context.Context, account string) (unlock func(),
 // callUpdate is the part of Update that every store shares: it hands fn a copy of the stored
 // token and checks what fn returns. It returns a copy of the token that the account has
 // from now on, and whether that has to be saved.
-func callUpdate(
-	ctx context.Context, op string, stored *oauth2.Token, fn func(*oauth2.Token) (*oauth2.Token, error),
-) (next *oauth2.Token, changed bool, err error) {
+func callUpdate(ctx context.Context, op string, stored *oauth2.Token, fn func(*oauth2.Token) (*oauth2.Token, error)) (next *oauth2.Token, changed bool, err error) {
 	if fn == nil {
 		return nil, false, invalidArgument(op, "fn", "must not be nil")
 	}

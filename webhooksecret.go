@@ -83,15 +83,15 @@ func BasicSecret(user string, passwords ...string) WebhookSecret {
 		if strings.ContainsFunc(password, unicode.IsControl) {
 			return "must not contain control characters"
 		}
-		return spaces(password)
+		return blankRule(password)
 	})
 	return s
 }
 
-// PathSecret expects one of values as the last segment of the path, for senders
-// that can set nothing but a URL, where [net/url.PathEscape] writes it. A path gets into logs more easily than a header: keep
-// it out of the logs of proxies. A path that ends with a slash has an empty last segment
-// and is refused (401).
+// PathSecret expects one of values as the last segment of the path, for senders that can set
+// nothing but a URL, where [net/url.PathEscape] writes it. A path gets into logs more easily
+// than a header: keep it out of the logs of proxies. A path that ends with a slash has an empty
+// last segment and is refused (401).
 func PathSecret(values ...string) WebhookSecret {
 	s := WebhookSecret{kind: pathSecret}
 	s.take("values", "", values, func(value string) string {
@@ -101,13 +101,13 @@ func PathSecret(values ...string) WebhookSecret {
 		if strings.Contains(value, "/") {
 			return "must be one segment of a path, without a slash"
 		}
-		return spaces(value)
+		return blankRule(value)
 	})
 	return s
 }
 
-// spaces is the rule that a secret breaks that nobody has set.
-func spaces(value string) string {
+// blankRule is the rule that a secret of nothing but spaces breaks, as one that was never set.
+func blankRule(value string) string {
 	if strings.TrimSpace(value) == "" {
 		return "must not be empty"
 	}
