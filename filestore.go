@@ -294,7 +294,7 @@ func (f *tokenFiles) read() (stored tokenFile, err error) {
 	return stored, err
 }
 
-// readPrivate reads a file, or enough of it to see that it is too large for a token. It
+// readPrivate makes a file private and reads it, as far as to see that it is too large. It
 // opens only regular files: reading a pipe would never end, and a symbolic link would let
 // whoever can write to the directory choose what is read.
 func readPrivate(path string) ([]byte, fs.FileInfo, error) {

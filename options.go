@@ -130,9 +130,9 @@ func WithRoutes(routes Routes) Option {
 	})
 }
 
-// WithHTTPClient makes the calls go through the transport of client, which is
-// not modified; [NewTransport] makes one with the usual limits. client.Timeout bounds each attempt if it is shorter than the limit of
-// [WithAttemptTimeout] (60 s by default); a [WithAttemptTimeout] of a
+// WithHTTPClient makes the calls go through the transport of client, which is not modified;
+// [NewTransport] makes one with the usual limits. client.Timeout bounds each attempt if it is
+// shorter than the limit of [WithAttemptTimeout] (60 s by default); a [WithAttemptTimeout] of a
 // single call replaces both. Downloads have a limit of 30 s without a byte instead. Its
 // cookie jar and its redirect policy are not used: redirects are never followed with
 // credentials, whatever the client allows. The limits of time for dialling, for the
@@ -214,8 +214,7 @@ func WithMiddleware(chain ...Middleware) Option {
 // is sent, and is the cause of its error.
 func WithRateLimiter(limiter interface {
 	Wait(ctx context.Context) error
-},
-) Option {
+}) Option {
 	return clientOption(func(s *settings) {
 		s.once("WithRateLimiter")
 		if isNil(limiter) {

@@ -34,7 +34,7 @@ func isRedirect(status int) bool {
 
 // follow follows the redirects of a download, for example to the storage behind the
 // service: with https, without any credential, and never into a private network, whatever
-// its name. It sets r by how the last request ended, and returns its answer, nil if none came.
+// its name. It sets r by how the last request ended, and returns its answer, nil if there is none to read.
 func (c *core) follow(ctx, bounded context.Context, p *prepared, resp *http.Response, r *result, extra http.Header) *http.Response {
 	from := &p.url
 	for range maxHops {
