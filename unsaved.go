@@ -60,8 +60,7 @@ func (a *storeAuth) end() {
 	delete(renewals.by, a)
 }
 
-// renewing returns the authenticators of the same store that are renewing a token, a itself
-// among them.
+// renewing returns the authenticators of the same store, a included, that are renewing a token.
 func (a *storeAuth) renewing() (sharing []*storeAuth) {
 	renewals.mu.Lock()
 	all := make([]*storeAuth, 0, len(renewals.by))
@@ -78,8 +77,7 @@ func (a *storeAuth) renewing() (sharing []*storeAuth) {
 	return sharing
 }
 
-// withUnsaved returns the authenticators of the same store that have an unsaved pair, a itself
-// among them.
+// withUnsaved returns the authenticators of the same store, a included, with an unsaved pair.
 func (a *storeAuth) withUnsaved() (sharing []*storeAuth) {
 	unsavedPairs.mu.Lock()
 	defer unsavedPairs.mu.Unlock()
