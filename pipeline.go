@@ -243,14 +243,14 @@ func (c *core) token(ctx context.Context, op string) (*oauth2.Token, error) {
 // and once more if the first replacement was found in the store, where another program
 // may have put it long ago, and was not new.
 func (c *core) replaceable(token *oauth2.Token, replaced int) bool {
-	stored, ok := c.auth.(*storeAuth)
+	stored, ok := c.auth.(interface{ found(*oauth2.Token) bool }) // not *storeAuth, which every program would then link
 	return replaced == 0 || replaced == 1 && ok && stored.found(token)
 }
 
 // reportRefused tells the authenticator that a token is refused that cannot be replaced (again)
 // in the same call.
 func (c *core) reportRefused(token *oauth2.Token) {
-	if stored, ok := c.auth.(*storeAuth); ok {
+	if stored, ok := c.auth.(interface{ noteRefused(*oauth2.Token) }); ok { // as in replaceable
 		stored.noteRefused(token)
 	}
 }
