@@ -214,7 +214,8 @@ func WithMiddleware(chain ...Middleware) Option {
 // is sent, and is the cause of its error.
 func WithRateLimiter(limiter interface {
 	Wait(ctx context.Context) error
-}) Option {
+},
+) Option {
 	return clientOption(func(s *settings) {
 		s.once("WithRateLimiter")
 		if isNil(limiter) {
