@@ -314,7 +314,17 @@ func (c *core) setCredentials(header http.Header, token string) {
 }
 
 // classify returns how an attempt without an answer ended. sent is whether bytes of the
-// request may have left.
+// request may have left. What speaks for and against that, in the order in which it counts:
+//
+//	middleware did not let the request through    not sent, and hopeless
+//	the transport found a connection              sent, unless an HTTP/2 server says that it has not looked
+//	it looked for a connection in vain            not sent
+//	it reports nothing, and failed to dial        not sent
+//	anything else                                 sent
+//
+// If the reason is one that stays (isHopeless), the attempt is hopeless, unless it is a write
+// with consequences that may have been sent. What earlier requests of the call leave in doubt
+// is added by [pastAttempts.weigh].
 func (a *attempt) classify(err error) (outcome retry.Outcome, sent bool) {
 	shut := a.shut() // first of all, so that nothing changes from here on
 	if !a.letThrough.Load() {
