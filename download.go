@@ -466,8 +466,3 @@ func publish(temp, path string, overwrite bool) error {
 	}
 	return rename(temp, path)
 }
-
-// rename waits for a virus scanner, which reads a file as soon as it is closed.
-func rename(temp, path string) error {
-	return patiently(persistently, func() error { return os.Rename(temp, path) })
-}

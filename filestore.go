@@ -381,8 +381,7 @@ func (d *tokenDraft) save(data []byte) error {
 		return err
 	}
 	d.whole = true
-	err = patiently(persistently, func() error { return os.Rename(d.files.temp, d.files.token) })
-	if err != nil {
+	if err := rename(d.files.temp, d.files.token); err != nil {
 		return err
 	}
 	return syncDir(d.files.dir)
@@ -413,4 +412,9 @@ func checkUntouched(path string, before fs.FileInfo) error {
 		return fmt.Errorf("%w: %q was replaced while the account was locked", ErrConflict, path)
 	}
 	return nil
+}
+
+// rename waits for a virus scanner, which reads a file as soon as it is closed.
+func rename(temp, path string) error {
+	return patiently(persistently, func() error { return os.Rename(temp, path) })
 }

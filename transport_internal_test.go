@@ -107,3 +107,28 @@ func TestKindsOfFailures_areToldApart(t *testing.T) {
 		assert.Equal(t, want, [3]bool{isHopeless(err), isCorrupt(err), areHeadersTooLarge(err)}, "%v", err)
 	}
 }
+
+// A refusal proves nothing while the request may be on its way, even once an answer has begun.
+func TestAnswerMadeUp_isToldByWhatTheNetworkHasSaid(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		passage          int32
+		begun            bool
+		inFlight, sought int32
+		want             bool
+	}{
+		"no answer has begun":                    {passageEntered, false, 0, 1, true},
+		"the network has answered":               {passageEntered, true, 0, 1, false},
+		"an answer has begun, and none returned": {passageEntered, true, 1, 1, true},
+		"a connection is still looked for":       {passageOpen, false, 1, 1, false},
+		"the network reports nothing":            {passageOpen, false, 1, 0, true},
+		"the network was never asked":            {passageOpen, false, 0, 0, false},
+	} {
+		a := &attempt{}
+		a.passage.Store(test.passage)
+		a.answerBegun.Store(test.begun)
+		a.inFlight.Store(test.inFlight)
+		a.sought.Store(test.sought)
+		assert.Equal(t, test.want, a.answerMadeUp(), name)
+	}
+}
