@@ -74,6 +74,8 @@ func (p *prepared) isMisrouted(last *result) bool {
 	switch status := last.status; {
 	case last.elsewhere || status == http.StatusAccepted || status >= 500 && status != http.StatusNotImplemented, status == http.StatusUnauthorized, status == http.StatusTooManyRequests:
 		return false
+	case status == http.StatusRequestEntityTooLarge, status == http.StatusRequestURITooLong, status == http.StatusMisdirectedRequest, status == http.StatusRequestHeaderFieldsTooLarge:
+		return false // a server in front of the service refuses the request, whatever its path
 	case status == http.StatusNotFound:
 		return html || strings.HasPrefix(p.field, "List") && len(p.route.Params) == 0 // the list of an account is always there
 	case status == http.StatusMethodNotAllowed, status == http.StatusNotImplemented, status >= 300 && status <= 399:
