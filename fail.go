@@ -36,21 +36,21 @@ func (p *prepared) fail(last *result, attempts int, kinds ...error) error {
 	case p.isInterrupted(last, errors.Join(kinds...)):
 		e.kinds = append(e.kinds, ErrInterrupted)
 	}
-	if last.status >= 300 && last.status <= 399 && last.err == nil {
+	denial, denied := errors.AsType[*complaint](last.err)
+	switch { // these take the place of what the answer says
+	case last.outcome == retry.Odd:
+		e.Message = fmt.Sprintf("the status %03d answers nothing", last.status)
+	case denied && !last.elsewhere:
+		e.Code, e.Message = p.safe(denial.said.code), p.safe(denial.said.message)
+	case last.status >= 300 && last.status <= 399 && last.err == nil:
+		e.Message = "redirects are not followed; is this the address of the API?"
 		e.kinds = append(e.kinds, ErrRedirected)
 		if p.class == retry.Consequences && last.status != http.StatusTemporaryRedirect && last.status != http.StatusPermanentRedirect {
 			e.kinds = append(e.kinds, errMaybeApplied)
 		}
-		e.Message = "redirects are not followed; is this the address of the API?"
-	}
-	if c, ok := errors.AsType[*complaint](last.err); ok && !last.elsewhere {
-		e.Code, e.Message = p.safe(c.said.code), p.safe(c.said.message)
 	}
 	if p.field != "" && p.isMisrouted(last) {
 		e.route = fmt.Sprintf("%s %s, see Routes.%s", p.route.Method, p.route.Pattern, p.field)
-	}
-	if last.outcome == retry.Odd {
-		e.Message = fmt.Sprintf("the status %03d answers nothing", last.status)
 	}
 	if isTimeout(last.err) && !errors.Is(last.err, context.DeadlineExceeded) {
 		e.kinds = append(e.kinds, context.DeadlineExceeded)
