@@ -140,12 +140,18 @@ func chained(chain []Middleware, network http.RoundTripper) http.RoundTripper {
 
 const dialTimeout = 10 * time.Second
 
+// pingInterval is how long an HTTP/2 connection may be silent before it is asked for a sign of
+// life, and how long that may take. Both together are no longer than the wait for an answer.
+const pingInterval = 15 * time.Second
+
 // NewTransport returns a transport like the one that a client has without [WithHTTPClient],
 // for programs that change something of it, such as a certificate or the proxy, or share it
 // among clients. It has the limits that net/http leaves open: 10 s to dial, 10 s for the
 // handshake, 30 s for the headers of an answer, and 64 KiB for these. It keeps 128 idle
 // connections for each host, for 90 s, and 256 in all, where [http.DefaultTransport] keeps two
-// for each host. It is the caller's: close its idle connections when it is not needed any more.
+// for each host. An HTTP/2 connection on which nothing arrives for 15 s is asked for a sign of
+// life, and closed after another 15 s without one. It is the caller's: close its idle
+// connections when it is not needed any more.
 func NewTransport() *http.Transport {
 	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
 	return &http.Transport{
@@ -159,6 +165,9 @@ func NewTransport() *http.Transport {
 		ResponseHeaderTimeout:  30 * time.Second,
 		ExpectContinueTimeout:  time.Second,
 		MaxResponseHeaderBytes: 64 << 10,
+		// All calls share an HTTP/2 connection, and net/http goes on using one that is silently
+		// dead: after a failover, every call would time out until the system gives it up.
+		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingInterval, PingTimeout: pingInterval},
 		OnProxyConnectResponse: refusedByProxy,
 	}
 }
