@@ -321,7 +321,12 @@ type refresher struct {
 	// which the article does not list for a refresh.
 	authenticate bool
 	gate         retry.Gate // shut while the endpoint wants a longer wait than a flight has time for
+	rest         retry.Gate // shut for a moment after a renewal that failed
 }
+
+// renewalRest is how long the next renewal waits after one that failed. Each call begins a
+// renewal, so that without a rest busy callers would post as fast as the endpoint fails.
+const renewalRest = 500 * time.Millisecond
 
 // answerTime is how much time a flight must have left when it posts a refresh token. The
 // token is spent then, and if the flight does not wait for the answer, the new pair is
@@ -334,6 +339,9 @@ const answerTime = 10 * time.Second
 func (r *refresher) refresh(ctx context.Context, refreshToken string) (*oauth2.Token, *Error) {
 	if wait := r.gate.Remaining(); wait > 0 {
 		return nil, &Error{Op: r.endpoint.op, RetryAfter: wait, Message: "the token endpoint has asked to wait", kinds: []error{ErrRateLimited}}
+	}
+	if err := sleep(ctx, r.rest.Remaining()); err != nil {
+		return nil, &Error{Op: r.endpoint.op, cause: err}
 	}
 	var lost, arrived bool
 	for try, posts := 1, 1; ; posts++ { // try counts without the posts after a lost answer and for the credentials
@@ -374,6 +382,9 @@ func (r *refresher) refresh(ctx context.Context, refreshToken string) (*oauth2.T
 		case reply.err.Code == codeInvalidGrant, reply.err.Code == codeInvalidClient: // neither means that the credentials were unwanted
 		case reply.outcome == retry.Refused, reply.outcome == retry.Unauthorized:
 			r.authenticate = false // the endpoint may no longer want the credentials: the next form is the documented one
+		}
+		if reply.err.Code != codeInvalidGrant { // after that, the store may have another refresh token
+			r.rest.Shut(time.Now().Add(renewalRest))
 		}
 		return nil, reply.failure()
 	}
