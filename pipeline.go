@@ -161,10 +161,13 @@ func (c *core) loop(ctx context.Context, p *prepared, try func(context.Context, 
 		if tries >= p.settings.retry.MaxAttempts {
 			return p.fail(&last, attempts)
 		}
-		if kinds := c.pause(ctx, p, &last, tries); kinds != nil {
+		paid, kinds := c.pause(ctx, p, &last, tries)
+		if kinds != nil {
 			return p.fail(&last, attempts, kinds...)
 		}
-		token, err = c.admit(ctx, p)
+		if token, err = c.admit(ctx, p); err != nil && paid {
+			c.budget.GiveBack() // nothing will be repeated
+		}
 	}
 }
 
@@ -258,36 +261,36 @@ func (c *core) reportRefused(token *oauth2.Token) {
 // errBudgetSpent is the reason for an error when the retry budget is spent.
 var errBudgetSpent = errors.New("not repeated, for too many calls of this client have failed")
 
-// pause waits before the next attempt. It returns nil to go on, or the kinds of the error
-// to stop with.
-func (c *core) pause(ctx context.Context, p *prepared, last *result, tries int) []error {
+// pause waits before the next attempt. It returns no kinds to go on, or those of the error to
+// stop with, and whether the attempt was paid for from the budget.
+func (c *core) pause(ctx context.Context, p *prepared, last *result, tries int) (paid bool, kinds []error) {
 	policy := p.settings.retry
 	wait := retry.Backoff(tries, policy.BaseDelay, policy.MaxDelay)
 	if last.hasRetryAfter {
 		wait = last.retryAfter
 		if wait > policy.MaxRetryAfter {
-			return []error{ErrRateLimited}
+			return false, []error{ErrRateLimited}
 		}
 	}
 	if outlasts(ctx, wait) {
 		if last.hasRetryAfter {
-			return []error{ErrRateLimited, context.DeadlineExceeded}
+			return false, []error{ErrRateLimited, context.DeadlineExceeded}
 		}
-		return []error{context.DeadlineExceeded}
+		return false, []error{context.DeadlineExceeded}
 	}
 	// Repeating when the service asked for it is no retry storm; every other repetition
 	// takes a token from the budget.
 	costs := !(last.hasRetryAfter && last.status == http.StatusTooManyRequests && wait > 0)
 	if costs && !c.budget.Take() {
-		return []error{errBudgetSpent}
+		return false, []error{errBudgetSpent}
 	}
 	if err := sleep(ctx, wait); err != nil {
 		if costs {
 			c.budget.GiveBack() // nothing will be repeated
 		}
-		return []error{err}
+		return false, []error{err}
 	}
-	return nil
+	return costs, nil
 }
 
 // outlasts reports whether a wait would end after the deadline of ctx.
