@@ -107,6 +107,10 @@ func (p *prepared) failBefore(ctx context.Context, last *result, attempts int, e
 		}
 		cause = errors.New(cause.Error()) // ErrInvalidArgument would say that nothing was sent
 	}
+	if attempts > 0 && !last.unreachable && last.outcome != retry.Unauthorized && errors.Is(cause, ErrUnreachable) {
+		out.kinds = append(out.kinds, ErrInterrupted)
+		cause = errors.New(cause.Error()) // that is the token endpoint: ErrUnreachable would say that nothing of the call was sent
+	}
 	if last.err != nil {
 		cause = errors.Join(cause, last.err)
 	}
