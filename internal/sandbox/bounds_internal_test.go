@@ -3,6 +3,7 @@ package sandbox
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -20,6 +21,55 @@ func TestBoundedAppend_dropsTheOldestTenthWhenItIsFull(t *testing.T) {
 	assert.Equal(t, 3, list[0])
 	assert.Equal(t, 20, list[17])
 	assert.Equal(t, 20, cap(list), "one piece of memory, and no more")
+}
+
+// A program that renews its token every second for a night keeps the refresh token that it
+// does so with, and another program keeps its pair meanwhile.
+func TestTokens_thatAreOver_areForgottenFirst(t *testing.T) {
+	t.Parallel()
+	s, err := New(Options{TokenLifetime: time.Second})
+	require.NoError(t, err)
+	t.Cleanup(s.Close)
+	idle, busy, rotating := s.IssueTokens(), s.IssueTokens(), s.IssueTokens()
+	a := s.account
+	for range maxTokens/3 + ringSize {
+		s.Advance(time.Second)
+		_, err := a.refresh(busy.RefreshToken, false)
+		require.NoError(t, err)
+		rotating, err = a.refresh(rotating.RefreshToken, true)
+		require.NoError(t, err)
+	}
+	assert.LessOrEqual(t, len(a.Tokens), maxTokens)
+	assert.Len(t, a.tokens, len(a.Tokens))
+	pair, err := a.refresh(idle.RefreshToken, true)
+	require.NoError(t, err)
+	assert.Empty(t, a.checkAccess(pair.AccessToken))
+
+	// Where all are good, the oldest go.
+	s.opts.TokenLifetime = 0
+	for range maxTokens {
+		_ = a.issue(a.grants[a.tokens[hash(pair.AccessToken)].Grant], false)
+		if a.tokens[hash(pair.AccessToken)] == nil {
+			break
+		}
+	}
+	assert.Nil(t, a.tokens[hash(pair.AccessToken)])
+	assert.LessOrEqual(t, len(a.Tokens), maxTokens)
+}
+
+func TestFaults_areBounded(t *testing.T) {
+	t.Parallel()
+	s, err := New(Options{})
+	require.NoError(t, err)
+	t.Cleanup(s.Close)
+	fault := Fault{Operation: "Documents.Get", Status: 503, Times: 1}
+	for range ringSize {
+		require.NoError(t, s.Fail(fault))
+	}
+	require.ErrorContains(t, s.Fail(fault), "10000 are the most")
+	assert.Len(t, s.Faults(), ringSize)
+	s.ClearFaults()
+	require.NoError(t, s.Fail(fault))
 }
 
 func TestSlug_keepsLettersAndDigitsOfASCII(t *testing.T) {

@@ -199,7 +199,7 @@ func (f *Fault) checkParts() error {
 }
 
 // Fail adds faults after those that are already there. Nothing is added if one of them
-// makes no sense.
+// makes no sense, or if more than 10,000 would be still to happen.
 func (s *Sandbox) Fail(faults ...Fault) error {
 	for i := range faults {
 		if err := faults[i].check(); err != nil {
@@ -208,6 +208,9 @@ func (s *Sandbox) Fail(faults ...Fault) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if len(s.faults)+len(faults) > ringSize { // refused, and not the oldest dropped: a test would wait for it in vain
+		return fmt.Errorf("%d faults are still to happen, and %d are the most: clear them, or give one of them more times", len(s.faults), ringSize)
+	}
 	for _, f := range faults {
 		f = f.clone()
 		use := &FaultUse{Fault: f}

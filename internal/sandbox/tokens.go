@@ -75,17 +75,38 @@ func (a *account) issue(g *grant, withRefresh bool) Tokens {
 	return pair
 }
 
-// addToken forgets the oldest tokens when there are many.
+const maxTokens = 4 * ringSize
+
+// addToken forgets a tenth of the tokens when there are many.
 func (a *account) addToken(t *token) {
-	const most = 4 * ringSize
-	if len(a.Tokens) >= most {
-		for _, old := range a.Tokens[:most/10] {
-			delete(a.tokens, old.Hash)
-		}
-		a.Tokens = slices.Delete(a.Tokens, 0, most/10)
+	if len(a.Tokens) >= maxTokens {
+		a.forgetTokens(maxTokens / 10)
 	}
 	a.Tokens = append(a.Tokens, t)
 	a.tokens[t.Hash] = t
+}
+
+// forgetTokens forgets n tokens: the oldest of those that are good for nothing any more, and
+// then the oldest of all. A refresh token that is not rotated is the oldest of its family, but
+// the only one that its program still needs after a night of renewals.
+func (a *account) forgetTokens(n int) {
+	forget := func(t *token) bool {
+		if n == 0 {
+			return false
+		}
+		n--
+		delete(a.tokens, t.Hash)
+		return true
+	}
+	a.Tokens = slices.DeleteFunc(a.Tokens, func(t *token) bool { return a.isDead(t) && forget(t) })
+	a.Tokens = slices.DeleteFunc(a.Tokens, forget)
+}
+
+// isDead reports whether no program can use a token: it has expired, was rotated away, or its
+// family has ended.
+func (a *account) isDead(t *token) bool {
+	g := a.grants[t.Grant]
+	return g == nil || g.Revoked || t.Spent || !t.Expires.IsZero() && !a.sandbox.clock.now().Before(t.Expires)
 }
 
 // checkAccess reports why an access token is not valid, or "".
