@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -124,6 +125,11 @@ func newCore(s *settings, auth Authenticator, base *url.URL, routes routeTable) 
 		network, c.ownNetwork = NewTransport(), true
 	}
 	c.network = secret.New(network)
+	if own, ok := network.(*http.Transport); ok && c.ownNetwork {
+		// Nobody can use the connections of a client that was dropped, and a program that makes
+		// one for each account would run out of file descriptors before they are 90 s old.
+		runtime.AddCleanup(c, (*http.Transport).CloseIdleConnections, own)
+	}
 	return c
 }
 
