@@ -17,6 +17,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strconv"
+	"syscall"
 
 	"github.com/revv-go/revv"
 	"github.com/revv-go/revv/revvtest"
@@ -26,7 +27,7 @@ import (
 var sample []byte
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "deal-won:", err)
@@ -45,7 +46,18 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	case len(args) != 1:
 		return errors.New("usage with REVV_BASE_URL: deal-won deal.json")
 	}
-	deal, err := load(args[0])
+	return sendFile(ctx, base, args[0], out)
+}
+
+// sendFile sends the contract of the deal in a file. Two runs at once would both find
+// nothing sent, so it locks the file before it reads it.
+func sendFile(ctx context.Context, base, path string, out io.Writer) (err error) {
+	lock, err := lockFile(path + ".lock")
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	defer func() { err = errors.Join(err, lock.Close()) }()
+	deal, err := load(path)
 	if err != nil {
 		return err
 	}

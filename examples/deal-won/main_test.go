@@ -437,6 +437,36 @@ func TestSendContract_listPassesOverTheDocument_isSeenAtTheSecondLook(t *testing
 }
 
 // What is added in front does the opposite: an entry comes twice.
+// Whoever begins while another run is at work would find nothing sent, as that one did.
+func TestRun_anotherRunIsAtWork_sendsNothing(t *testing.T) {
+	server := revvtest.NewServer(t)
+	t.Setenv("REVV_BASE_URL", server.URL())
+	t.Setenv("REVV_ACCESS_TOKEN", server.Token().AccessToken)
+	deal := won(t)
+	other, err := lockFile(deal.path + ".lock")
+	require.NoError(t, err)
+	require.ErrorIs(t, run(t.Context(), []string{deal.path}, &bytes.Buffer{}), errLocked)
+	assert.Empty(t, server.Requests())
+	require.NoError(t, other.Close())
+	require.NoError(t, run(t.Context(), []string{deal.path}, &bytes.Buffer{}))
+	assert.Len(t, server.Outbox(), 1)
+}
+
+// The process goes on with what it knows. The file has to learn it as soon as it can.
+func TestRemember_fileCannotBeWritten_isWrittenByTheNextCall(t *testing.T) {
+	t.Parallel()
+	server := revvtest.NewServer(t)
+	deal := won(t)
+	doc, err := sendContract(t.Context(), server.Client().Documents, deal)
+	require.NoError(t, err)
+	path := deal.path
+	deal.path = filepath.Join(t.TempDir(), "gone", "deal.json")
+	require.Error(t, deal.remember(created, doc.Number))
+	deal.path = path
+	require.NoError(t, deal.remember(created, doc.Number))
+	assert.Equal(t, contract{State: created, Number: doc.Number}, again(t, deal).Contract)
+}
+
 func TestSendContract_documentTwiceInTheList_isOne(t *testing.T) {
 	t.Parallel()
 	server := revvtest.NewServer(t)

@@ -33,7 +33,10 @@ const onItsWay = time.Minute
 // wait, the client may send its request only at the very end of that time.
 const askLimit = time.Minute
 
-var errUnsettled = errors.New("the last request may still be on its way")
+var (
+	errUnsettled = errors.New("the last request may still be on its way")
+	errLocked    = errors.New("another run is at work with it")
+)
 
 // record is a deal in the CRM, which here is a JSON file. In a real CRM three fields have
 // to be added to the deal: the state of the contract, its number, and the time until
@@ -47,8 +50,9 @@ type record struct {
 	Signers    []signer        `json:"signers"`
 	Contract   contract        `json:"contract,omitzero"`
 
-	path string
-	mu   sync.Mutex
+	path  string
+	mu    sync.Mutex
+	saved contract // what the file has: it can be behind Contract, when it could not be written
 }
 
 type signer struct {
@@ -91,6 +95,7 @@ func load(path string) (*record, error) {
 	if err := deal.check(); err != nil {
 		return nil, fmt.Errorf("%s is not complete:\n%w", path, err)
 	}
+	deal.saved = deal.Contract
 	return deal, nil
 }
 
@@ -124,8 +129,8 @@ func (d *record) check() error {
 	return errors.Join(problems...)
 }
 
-// lock lets one call at a time work on the deal. If several processes do, lock the row of
-// the database instead.
+// lock lets one call at a time work on the deal. It holds within a process; for the others
+// there is lockFile, or with a real CRM the row of its database.
 func (d *record) lock() (unlock func()) {
 	d.mu.Lock()
 	return d.mu.Unlock
@@ -152,12 +157,13 @@ func (d *record) remember(now state, number revv.DocumentNumber) error {
 }
 
 // write writes the state of the contract into the CRM. The file is replaced as a whole,
-// so that a program that dies leaves the old record or the new one.
+// so that a program that dies leaves the old record or the new one. What could not be
+// written is known all the same, and written with the next call.
 func (d *record) write(next contract) error {
-	if d.Contract == next {
+	d.Contract = next
+	if d.saved == next {
 		return nil
 	}
-	d.Contract = next
 	data, err := json.MarshalIndent(d, "", "  ")
 	if err != nil {
 		return err
@@ -171,7 +177,11 @@ func (d *record) write(next contract) error {
 	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
 		return err
 	}
-	return os.Rename(file.Name(), d.path) //nolint:gosec // the user names the file
+	if err := os.Rename(file.Name(), d.path); err != nil { //nolint:gosec // the user names the file
+		return err
+	}
+	d.saved = next
+	return nil
 }
 
 // title is how the document is recognised in the account.
