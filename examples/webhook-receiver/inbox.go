@@ -72,8 +72,10 @@ func (b *inbox) load(log *slog.Logger) error {
 		return err
 	}
 	whole := bytes.LastIndexByte(data, '\n') + 1
-	if err := b.truncate(int64(whole)); err != nil {
-		return err
+	if whole < len(data) {
+		if err := b.truncate(int64(whole)); err != nil {
+			return err
+		}
 	}
 	b.size = int64(whole)
 	handled := make(map[string]bool)

@@ -45,7 +45,10 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		path   = flags.String("inbox", "inbox.jsonl", "the `file` that keeps the events")
 	)
 	flags.SetOutput(out)
-	if err := flags.Parse(args); err != nil {
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		return nil
+	case err != nil:
 		return err
 	}
 	switch {
@@ -64,6 +67,11 @@ func serve(ctx context.Context, listen, public, path string, out io.Writer) (err
 		return errors.New("REVV_WEBHOOK_SECRET must be set with -serve: 16 bytes or more that nobody guesses, as the end of the URL")
 	}
 	logger := slog.New(slog.NewTextHandler(out, nil))
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", listen) // before the inbox: a second receiver ends here, and leaves it alone
+	if err != nil {
+		return err
+	}
+	defer listener.Close() //nolint:errcheck // the server closes it as well
 	box, err := openInbox(path, logger)
 	if err != nil {
 		return err
@@ -78,10 +86,6 @@ func serve(ctx context.Context, listen, public, path string, out io.Writer) (err
 		return err
 	}
 	client, err := connect(ctx, out, logger)
-	if err != nil {
-		return err
-	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", listen)
 	if err != nil {
 		return err
 	}

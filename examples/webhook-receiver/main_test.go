@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -140,6 +142,20 @@ func TestRun_serving_receivesForTheAccountUntilItIsInterrupted(t *testing.T) {
 	}
 }
 
+// The one that is running may be in the middle of a line, which is not to be cut off.
+func TestRun_serving_anotherIsRunning_leavesTheInboxAlone(t *testing.T) {
+	running, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer running.Close()
+	t.Setenv("REVV_WEBHOOK_SECRET", "a-secret-of-the-test")
+	path := filepath.Join(t.TempDir(), "inbox.jsonl")
+	require.NoError(t, os.WriteFile(path, []byte(`{"key":"evt_1","ev`), 0o600))
+	require.Error(t, run(t.Context(), []string{"-serve", "-listen", running.Addr().String(), "-inbox", path}, io.Discard))
+	kept, err := os.ReadFile(path)
+	require.NoError(t, err)
+	assert.Equal(t, `{"key":"evt_1","ev`, string(kept))
+}
+
 func TestRun_serving_namesWhatIsMissing(t *testing.T) {
 	for _, name := range []string{"REVV_WEBHOOK_SECRET", "REVV_BASE_URL", "REVV_CLIENT_ID", "REVV_CLIENT_SECRET"} {
 		t.Setenv(name, "")
@@ -154,4 +170,12 @@ func TestRun_serving_namesWhatIsMissing(t *testing.T) {
 		require.ErrorContains(t, err, name)
 	}
 	require.ErrorContains(t, run(t.Context(), []string{"serve"}, io.Discard), `"serve" is not understood`)
+}
+
+// Whoever asks for help has made no mistake.
+func TestRun_askedForHelp_listsTheFlags(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	require.NoError(t, run(t.Context(), []string{"-h"}, &out))
+	assert.Contains(t, out.String(), "Usage of webhook-receiver")
 }
