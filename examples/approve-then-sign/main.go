@@ -42,7 +42,10 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		every     = flags.Duration("every", 0, "look again after this time, until it is signed; 0 takes one step and ends")
 	)
 	flags.SetOutput(out)
-	if err := flags.Parse(args); err != nil {
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		return nil
+	case err != nil:
 		return err
 	}
 	base, token := os.Getenv("REVV_BASE_URL"), os.Getenv("REVV_ACCESS_TOKEN")

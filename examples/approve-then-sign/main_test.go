@@ -332,3 +332,11 @@ func TestAdvance_stageTellsNothing_isNotWithTheSupplier(t *testing.T) {
 	require.ErrorContains(t, err, `the stage "Approved" does not tell whether it was sent`)
 	assert.Empty(t, server.Requests("Documents.SendForESign"))
 }
+
+// Whoever asks for help has made no mistake.
+func TestRun_askedForHelp_listsTheFlags(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	require.NoError(t, run(t.Context(), []string{"-h"}, &out))
+	assert.Contains(t, out.String(), "Usage of approve-then-sign")
+}

@@ -15,12 +15,13 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"syscall"
 
 	"github.com/revv-go/revv"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // the first interrupt ends the run in good order, the second one at once
 	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
@@ -35,7 +36,10 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags.SetOutput(out)
 	template := flags.Int64("template", 0, "the `number` of the template")
 	workers := flags.Int("workers", 4, "how many letters are under way at a time")
-	if err := flags.Parse(args); err != nil {
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		return nil
+	case err != nil:
 		return err
 	}
 	base, token := os.Getenv("REVV_BASE_URL"), os.Getenv("REVV_ACCESS_TOKEN")

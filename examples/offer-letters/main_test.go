@@ -465,3 +465,11 @@ func TestBar_onATerminal_growsInOneLine(t *testing.T) {
 	assert.Equal(t, 1, strings.Count(out.String(), "\n"))
 	assert.True(t, strings.HasSuffix(out.String(), "["+strings.Repeat("#", 40)+"] 4 of 4\n"))
 }
+
+// Whoever asks for help has made no mistake.
+func TestRun_askedForHelp_listsTheFlags(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	require.NoError(t, run(t.Context(), []string{"-h"}, &out))
+	assert.Contains(t, out.String(), "Usage of offer-letters")
+}

@@ -45,7 +45,10 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		numbers = flags.String("documents", "", "the `numbers` of the customer's documents, with commas, such as DOC-000040; with REVV_BASE_URL")
 	)
 	flags.SetOutput(out)
-	if err := flags.Parse(args); err != nil {
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		return nil
+	case err != nil:
 		return err
 	}
 	switch {
@@ -82,12 +85,13 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 // newApp reads the documents to learn their object ids. It makes no link.
 func newApp(ctx context.Context, client *revv.Client, numbers []string, password string, log io.Writer) (*app, error) {
 	a := &app{documents: client.Documents, password: sha256.Sum256([]byte(password)), log: slog.New(slog.NewTextHandler(log, nil))}
-	for _, number := range numbers {
-		doc, err := client.Documents.GetByNumber(ctx, revv.DocumentNumber(strings.TrimSpace(number)))
+	for _, text := range numbers {
+		number := revv.DocumentNumber(strings.TrimSpace(text))
+		doc, err := client.Documents.GetByNumber(ctx, number)
 		if err != nil {
 			return nil, err
 		}
-		a.contracts = append(a.contracts, contract{Number: cmp.Or(doc.Number, revv.DocumentNumber(number)), Title: doc.Title, Object: doc.ObjectID})
+		a.contracts = append(a.contracts, contract{Number: cmp.Or(doc.Number, number), Title: doc.Title, Object: doc.ObjectID})
 	}
 	return a, nil
 }

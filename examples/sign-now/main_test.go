@@ -224,3 +224,11 @@ func TestSignNow_serviceFails_saysSoAndNothingElse(t *testing.T) {
 		})
 	}
 }
+
+// Whoever asks for help has made no mistake.
+func TestRun_askedForHelp_listsTheFlags(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	require.NoError(t, run(t.Context(), []string{"-h"}, &out))
+	assert.Contains(t, out.String(), "Usage of sign-now")
+}
