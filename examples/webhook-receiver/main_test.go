@@ -146,7 +146,7 @@ func TestRun_serving_receivesForTheAccountUntilItIsInterrupted(t *testing.T) {
 func TestRun_serving_anotherIsRunning_leavesTheInboxAlone(t *testing.T) {
 	running, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	defer running.Close()
+	defer func() { assert.NoError(t, running.Close()) }()
 	t.Setenv("REVV_WEBHOOK_SECRET", "a-secret-of-the-test")
 	path := filepath.Join(t.TempDir(), "inbox.jsonl")
 	require.NoError(t, os.WriteFile(path, []byte(`{"key":"evt_1","ev`), 0o600))
