@@ -196,6 +196,10 @@ func (a *archive) create(name string, content []byte) error {
 	return a.root.Link(temp, name)
 }
 
+// errManifest ends the run: a part of a line may be at the end of the manifest, and the
+// next one would grow on it.
+var errManifest = errors.New("the manifest cannot be written")
+
 // commit records a document as archived; the record is durable when it returns.
 func (a *archive) commit(r record) error {
 	line, err := json.Marshal(r)
@@ -203,10 +207,10 @@ func (a *archive) commit(r record) error {
 		return err
 	}
 	if _, err := a.manifest.Write(append(line, '\n')); err != nil {
-		return err
+		return fmt.Errorf("%w: %w", errManifest, err)
 	}
 	if err := a.manifest.Sync(); err != nil {
-		return err
+		return fmt.Errorf("%w: %w", errManifest, err)
 	}
 	a.records[r.Number] = r
 	return nil

@@ -160,5 +160,5 @@ func isSigned(stage revv.Stage) bool {
 
 // isFinal reports whether every other document would fail in the same way.
 func isFinal(ctx context.Context, err error) bool {
-	return ctx.Err() != nil || errors.Is(err, revv.ErrUnauthorized) || errors.Is(err, revv.ErrReauthorizationRequired)
+	return ctx.Err() != nil || errors.Is(err, errManifest) || errors.Is(err, revv.ErrUnauthorized) || errors.Is(err, revv.ErrReauthorizationRequired)
 }

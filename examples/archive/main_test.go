@@ -188,3 +188,23 @@ func TestArchiveOne_numberThatIsAPath_isRefused(t *testing.T) {
 		require.ErrorContains(t, err, "cannot be the name of a file", number)
 	}
 }
+
+// The disk is full: another line would grow on the part of a line that may be there.
+func TestArchiveSigned_manifestCannotBeWritten_stopsAtOnce(t *testing.T) {
+	t.Parallel()
+	server, dir := account(t, 3), t.TempDir()
+	a, err := openArchive(dir)
+	require.NoError(t, err)
+	writable := a.manifest
+	a.manifest, err = a.root.Open(manifestName) // to read
+	require.NoError(t, err)
+	n, err := archiveSigned(t.Context(), server.Client(), a)
+	require.ErrorIs(t, err, errManifest)
+	assert.Zero(t, n.archived)
+	assert.Len(t, server.Requests("Documents.Download"), 1)
+	require.NoError(t, a.close())
+	require.NoError(t, writable.Close())
+	n, err = oneNight(t.Context(), server.Client(), dir)
+	require.NoError(t, err)
+	assert.Equal(t, 3, n.archived, "the first one is adopted")
+}
