@@ -221,7 +221,7 @@ func (m *mailing) sendAll(ctx context.Context, letters []letter, workers int, do
 				e, again, err := m.sendLetter(context.WithoutCancel(ctx), letters[i])
 				results[i] = result{tried: true, again: again, number: e.Number, err: err}
 				mu.Lock()
-				if streak++; err == nil {
+				if streak++; err == nil || errors.Is(err, errUnsettled) { // what a killed run left behind says nothing of the others
 					streak = 0
 				}
 				if streak == maxFailures || errors.Is(err, errJournal) {

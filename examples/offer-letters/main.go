@@ -88,5 +88,9 @@ func sendFile(ctx context.Context, client *revv.Client, template revv.TemplateID
 	results := m.sendAll(ctx, letters, workers, progress.step)
 	progress.end()
 	err = m.check(context.WithoutCancel(ctx), results)
-	return count(results), errors.Join(err, writeReport(path+".report.csv", letters, results), journal.close())
+	made := count(results)
+	if err := errors.Join(err, writeReport(path+".report.csv", letters, results), journal.close()); err != nil {
+		return made, fmt.Errorf("%s; %w", made, err) // the letters are out, whatever failed after them
+	}
+	return made, nil
 }

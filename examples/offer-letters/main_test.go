@@ -473,3 +473,11 @@ func TestRun_askedForHelp_listsTheFlags(t *testing.T) {
 	require.NoError(t, run(t.Context(), []string{"-h"}, &out))
 	assert.Contains(t, out.String(), "Usage of offer-letters")
 }
+
+func TestSendFile_reportCannotBeWritten_saysWhatWasSent(t *testing.T) {
+	t.Parallel()
+	server, path := revvtest.NewServer(t), sampleFile(t)
+	require.NoError(t, os.Mkdir(path+".report.csv", 0o700))
+	_, err := sendFile(t.Context(), server.Client(), offerLetter, path, 1, &bytes.Buffer{})
+	require.ErrorContains(t, err, "3 sent now; ")
+}
