@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -76,4 +77,23 @@ func TestSendLease_connectionIsCut_isForLater(t *testing.T) {
 			w.sentOnce(t)
 		})
 	}
+}
+
+// The service hangs for a minute in the call of somebody else.
+func TestSendLease_anotherIsBeingSent_waitsNoLongerThanItsContext(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		w.Fail(revvtest.Fault{Operation: create, Hang: true})
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- w.office.SendLease(ctx, lease()) }()
+		synctest.Wait()
+		soon, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start := time.Now()
+		require.ErrorIs(t, w.office.SendLease(soon, lease()), rental.ErrTryLater)
+		assert.Equal(t, time.Second, time.Since(start))
+		stop()
+		require.Error(t, <-ended)
+	})
 }

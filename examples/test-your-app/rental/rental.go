@@ -45,8 +45,8 @@ type Office struct {
 	template revv.TemplateID
 	keys     func(leaseNumber string)
 
-	sending sync.Mutex // one lease at a time: who clicks twice finds it sent
-	handing sync.Mutex // likewise for the keys
+	sending chan struct{} // holds one lease at a time: who clicks twice finds it sent
+	handing sync.Mutex    // likewise for the keys
 	mu      sync.Mutex
 	leases  map[string]*entry // by number; a database in real life
 }
@@ -62,13 +62,17 @@ type entry struct {
 // New returns an office with a patience of a minute. template has the fields Tenant
 // and Rent; keys hands out the keys, and is called once for each lease.
 func New(client *revv.Client, template revv.TemplateID, keys func(leaseNumber string)) *Office {
-	return &Office{Patience: time.Minute, client: client, template: template, keys: keys, leases: make(map[string]*entry)}
+	return &Office{Patience: time.Minute, client: client, template: template, keys: keys, sending: make(chan struct{}, 1), leases: make(map[string]*entry)}
 }
 
 // SendLease sends a lease to its tenant, once. It can be called again after any failure.
 func (o *Office) SendLease(ctx context.Context, lease Lease) error {
-	o.sending.Lock()
-	defer o.sending.Unlock()
+	select { // and not a mutex, at which whoever waits could not leave
+	case o.sending <- struct{}{}:
+		defer func() { <-o.sending }()
+	case <-ctx.Done():
+		return advise(ctx.Err())
+	}
 	id, err := o.document(ctx, lease)
 	if err != nil {
 		return advise(err)
