@@ -30,7 +30,8 @@ type app struct {
 	cookieKey []byte
 	secure    bool // cookies go over https alone
 	logger    *slog.Logger
-	options   []revv.Option // of all clients
+	network   *http.Transport // of all clients, so that customers share connections
+	options   []revv.Option   // of all clients
 
 	mu      sync.Mutex
 	clients map[string]customerClient
@@ -66,7 +67,9 @@ func newApp(ctx context.Context, config revv.OAuthConfig, baseURL, databasePath 
 	if err != nil {
 		return nil, errors.Join(err, database.Close())
 	}
+	network := revv.NewTransport()
 	return &app{
+		network: network, options: []revv.Option{revv.WithHTTPClient(&http.Client{Transport: network})},
 		config: config, baseURL: baseURL, database: database, store: sealed, cookieKey: cookieKey,
 		secure: strings.HasPrefix(config.RedirectURL, "https:"), logger: logger, clients: make(map[string]customerClient),
 	}, nil
@@ -83,7 +86,10 @@ func (a *app) settle(ctx context.Context) error {
 	return nil
 }
 
-func (a *app) close() error { return a.database.Close() }
+func (a *app) close() error {
+	a.network.CloseIdleConnections()
+	return a.database.Close()
+}
 
 // handler returns the pages of the application. Customers sign in, connect their
 // own account, and see what is in it.
@@ -143,11 +149,14 @@ func (a *app) connected(w http.ResponseWriter, r *http.Request, token *oauth2.To
 // that the customer has disconnected, or connected again, at another replica.
 func (a *app) clientOf(ctx context.Context, customer string) (*revv.Client, error) {
 	account, err := a.database.connection(ctx, customer)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if errors.Is(err, revv.ErrNoToken) {
+		delete(a.clients, customer) // nobody will use it again
+	}
 	if err != nil {
 		return nil, err
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
 	if kept, ok := a.clients[customer]; ok && kept.account == account {
 		return kept.Client, nil
 	}

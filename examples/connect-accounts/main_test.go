@@ -167,6 +167,23 @@ func TestShop_revokedAndConnectedAgain_isSeenByBothReplicas(t *testing.T) {
 	}
 }
 
+// A replica that lives for months must not keep a client of each customer that it ever had.
+func TestShop_disconnected_keepsNoClient(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	b, err := s.connect(t.Context(), "acme")
+	require.NoError(t, err)
+	for range 2 {
+		require.NoError(t, b.expect(t.Context(), http.MethodGet, "/templates", http.StatusOK, "Your templates"))
+	}
+	require.NoError(t, b.expect(t.Context(), http.MethodPost, "/disconnect", http.StatusOK, "not connected"))
+	for _, replica := range s.replicas {
+		_, err := replica.clientOf(t.Context(), "acme")
+		require.ErrorIs(t, err, revv.ErrNoToken)
+		assert.Empty(t, replica.clients)
+	}
+}
+
 // The new pair may be that of another account of Revv, where the same id is another document.
 func TestShop_connectedAgain_nothingOfTheOldAccountGoesOn(t *testing.T) {
 	t.Parallel()
