@@ -58,7 +58,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, out io.
 	}
 	var report strings.Builder
 	err = work(ctx, p, getenv, &report)
-	if err := errors.Join(err, p.shutdown(context.WithoutCancel(ctx))); err != nil {
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second) // a collector that hangs must not keep the program
+	defer cancel()
+	if err := errors.Join(err, p.shutdown(ending)); err != nil {
 		return err
 	}
 	fmt.Fprint(out, report.String()) // behind what the exporters have printed
