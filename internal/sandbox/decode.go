@@ -189,6 +189,13 @@ func (o *object) fail(err error) {
 	}
 }
 
+// failIn is fail for a problem in an element of an array, which it names.
+func (o *object) failIn(array string, i int, err error) {
+	p := *asProblem(err)
+	p.Message = fmt.Sprintf("%s[%d].%s", array, i, p.Message)
+	o.fail(&p)
+}
+
 // take returns the raw value of a member. It is nil when the member is absent
 // or when it is not of the kind.
 func (o *object) take(name, kind string, n need) json.RawMessage {
@@ -323,9 +330,7 @@ func (o *object) persons(name string, ordered bool) []Person {
 			seen[key] = true
 		}
 		if err != nil {
-			p := *asProblem(err)
-			p.Message = fmt.Sprintf("%s[%d].%s", name, i, p.Message)
-			o.fail(&p)
+			o.failIn(name, i, err)
 		}
 		persons = append(persons, p)
 	}
@@ -343,9 +348,7 @@ func (o *object) fieldValues(name string) []FieldValue {
 		}
 		v := FieldValue{Name: item.text("name", required), Value: item.text("value", required)}
 		if err := item.end(); err != nil {
-			p := *asProblem(err)
-			p.Message = fmt.Sprintf("%s[%d].%s", name, i, p.Message)
-			o.fail(&p)
+			o.failIn(name, i, err)
 		}
 		values = append(values, v)
 	}

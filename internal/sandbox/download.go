@@ -22,8 +22,8 @@ func (a *account) download(c *call) (any, error) {
 	return pdfAnswer(d, c.request), nil
 }
 
-// pdf prints a document.
-func (d *Document) pdf() []byte {
+// PDF prints a document.
+func (d *Document) PDF() []byte {
 	lines := []string{
 		fmt.Sprintf("%s  -  %s", d.Number, d.Stage),
 		"",
@@ -56,7 +56,7 @@ func (d *Document) pdf() []byte {
 
 // pdfAnswer serves the PDF with all that net/http knows of ranges and conditions.
 func pdfAnswer(d *Document, r *http.Request) *answer {
-	data := d.pdf()
+	data := d.PDF()
 	sum := sha256.Sum256(data)
 	kept := &keptAnswer{answer: newAnswer(http.StatusOK, "application/pdf", nil)}
 	kept.header.Set("ETag", `"`+hex.EncodeToString(sum[:16])+`"`)

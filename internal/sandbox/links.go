@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/revv-go/revv"
 )
 
 // SharedLink is what a link from a mail opens.
@@ -66,9 +68,9 @@ func (a *account) view(l link) SharedLink {
 	case roleReader:
 	case roleSigner:
 		view.Waiting = d.before(p)
-		view.Open = p.State == PartyOpen && d.Stage == sentStage && len(view.Waiting) == 0
+		view.Open = p.State == PartyOpen && d.Stage == revv.StageSent && len(view.Waiting) == 0
 	case roleAcceptor:
-		view.Open = p.State == PartyOpen && d.Stage == sentStage
+		view.Open = p.State == PartyOpen && d.Stage == revv.StageSent
 	case roleApprover:
 		view.Open = p.State == PartyOpen && d.Approval == ApprovalPending
 	}
@@ -472,6 +474,3 @@ func (s *Sandbox) MagicDocument(token string) (view Document, err error) {
 	})
 	return view, err
 }
-
-// PDF prints a document.
-func (d *Document) PDF() []byte { return d.pdf() }

@@ -148,8 +148,9 @@ func (a *account) tradeCode(form url.Values) (Tokens, error) {
 func (a *account) tradeRefreshToken(form url.Values) (Tokens, error) {
 	fields := []string{"refresh_token", "grant_type"}
 	// Credentials are not due, but a client that was told invalid_client may add them.
-	identified := form.Has("client_secret") || form.Has("client_id") && !a.sandbox.opts.Lenient
-	if identified || a.sandbox.opts.ClientAuthRequired {
+	given := form.Has("client_secret") || form.Has("client_id") && !a.sandbox.opts.Lenient
+	identified := given || a.sandbox.opts.ClientAuthRequired
+	if identified {
 		if form.Get("client_id") == "" || form.Get("client_secret") == "" {
 			return Tokens{}, oauthProblem("invalid_client", "client_id and client_secret: one of them is missing, or both")
 		}
@@ -161,7 +162,7 @@ func (a *account) tradeRefreshToken(form url.Values) (Tokens, error) {
 	if form.Get("code_verifier") != "" && !a.sandbox.opts.Lenient {
 		return Tokens{}, oauthProblem("invalid_request", "code_verifier: the contract knows no such field for this grant")
 	}
-	if identified || a.sandbox.opts.ClientAuthRequired {
+	if identified {
 		if err := a.checkClient(form); err != nil {
 			return Tokens{}, err
 		}

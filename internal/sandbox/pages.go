@@ -8,11 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-
-	"github.com/revv-go/revv"
 )
-
-const sentStage = revv.StageSent
 
 // pages are plain and work without scripts. The program brings better ones by
 // [Options.Pages]; these make every link of a mail work in a test.
@@ -100,7 +96,7 @@ func (a *account) donePage(l link) *answer {
 // authorizePage asks the user, or sends the application its mistake.
 func (a *account) authorizePage(c *call) (any, error) {
 	consent, err := a.beginConsent(c.request.URL.RawQuery)
-	if r, ok := err.(*redirect); ok { //nolint:errorlint // never wrapped
+	if r, ok := errors.AsType[*redirect](err); ok {
 		return redirectAnswer(r.location), nil
 	}
 	if err != nil {
