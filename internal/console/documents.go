@@ -68,11 +68,10 @@ type partyRow struct {
 
 // partyRows lists everybody that the document was sent to, in all roles.
 func partyRows(d *sandbox.Document) []partyRow {
-	const shared = "/api/shared/documents/1/"
 	var rows []partyRow
-	add := func(role, base, done, refused string, parties []sandbox.Party) {
+	add := func(role, mail, done, refused string, parties []sandbox.Party) {
 		for _, p := range parties {
-			row := partyRow{Party: p, Role: role, Link: base + p.Token, Tone: "wait", State: "Open"}
+			row := partyRow{Party: p, Role: role, Link: sandbox.LinkPath(mail) + p.Token, Tone: "wait", State: "Open"}
 			switch {
 			case p.State == sandbox.PartyDone:
 				row.Tone, row.State = "good", done
@@ -89,10 +88,10 @@ func partyRows(d *sandbox.Document) []partyRow {
 			rows = append(rows, row)
 		}
 	}
-	add("Signer", "/sign/", "Signed", "Declined", d.Signers)
-	add("Acceptor", shared, "Accepted", "Rejected", d.Acceptors)
-	add("Approver", shared, "Approved", "Rejected", d.Approvers)
-	add("Reader", "/shared/", "", "", d.Readers)
+	add("Signer", sandbox.MailSign, "Signed", "Declined", d.Signers)
+	add("Acceptor", sandbox.MailAccept, "Accepted", "Rejected", d.Acceptors)
+	add("Approver", sandbox.MailApprove, "Approved", "Rejected", d.Approvers)
+	add("Reader", sandbox.MailShare, "", "", d.Readers)
 	return rows
 }
 
@@ -113,10 +112,6 @@ func (c *Console) documentPage(w http.ResponseWriter, r *http.Request) error {
 			template = t.Title
 		}
 	}
-	magic := ""
-	if d.MagicToken != "" {
-		magic = "/perma/DOC/" + d.MagicToken + "/" + sandbox.Slug(d.Title)
-	}
 	return c.render(w, http.StatusOK, "document", view{Title: d.Title, Nav: "documents", Watch: "document mail", Data: struct {
 		Document  sandbox.Document
 		Parties   []partyRow
@@ -126,7 +121,7 @@ func (c *Console) documentPage(w http.ResponseWriter, r *http.Request) error {
 		Template  string
 		Magic     string
 		CanFinish bool
-	}{d, partyRows(&d), newestFirst(slices.Clone(d.Activities)), mailRows(mails), folder, template, magic, d.Stage.Is(revv.StageSigned)}})
+	}{d, partyRows(&d), newestFirst(slices.Clone(d.Activities)), mailRows(mails), folder, template, d.MagicPath(), d.Stage.Is(revv.StageSigned)}})
 }
 
 func (c *Console) document(r *http.Request) (sandbox.Document, error) {

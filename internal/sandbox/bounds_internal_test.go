@@ -74,7 +74,7 @@ func TestFaults_areBounded(t *testing.T) {
 
 func TestSlug_keepsLettersAndDigitsOfASCII(t *testing.T) {
 	t.Parallel()
-	assert.Equal(t, "-0189--ABYZ--abyz----", Slug("/0189:@ABYZ[`abyz{ üß"))
+	assert.Equal(t, "-0189--ABYZ--abyz----", slug("/0189:@ABYZ[`abyz{ üß"))
 }
 
 func TestShorten_andTitles_atTheirBounds(t *testing.T) {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/revv-go/revv"
@@ -298,15 +297,4 @@ func (s *Sandbox) CreateDocument(template revv.TemplateID, title string, folder 
 		return err
 	})
 	return id, err
-}
-
-// Slug is a title as the magic link spells it, where it is there to be read and not
-// checked.
-func Slug(title string) string {
-	return strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
-			return r
-		}
-		return '-'
-	}, title)
 }

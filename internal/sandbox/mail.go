@@ -62,8 +62,9 @@ func (a *account) absolute(link string) string {
 	return link
 }
 
-// linkPath is what the links of a kind of mail begin with, behind the base URL.
-func linkPath(kind string) string {
+// LinkPath is what the links of a kind of mail begin with, behind the base URL. The
+// secret of the link follows.
+func LinkPath(kind string) string {
 	switch kind {
 	case MailSign:
 		return "/sign/"
@@ -78,7 +79,7 @@ func linkPath(kind string) string {
 func (b *book) relativeLinks() {
 	for _, m := range b.Mails {
 		for name, link := range m.Links {
-			if i := strings.LastIndex(link, linkPath(m.Kind)); i >= 0 {
+			if i := strings.LastIndex(link, LinkPath(m.Kind)); i >= 0 {
 				m.Links[name] = link[i:]
 			}
 		}

@@ -57,7 +57,7 @@ func notAlphanumeric(r rune) bool { return !strings.ContainsRune(alphanumerics, 
 
 // redactPath replaces the secret of a link, which opens a document to whoever has it.
 func redactPath(address string) string {
-	for _, prefix := range []string{acceptancePath(""), "/sign/", "/shared/", "/perma/DOC/"} {
+	for _, prefix := range []string{acceptancePath(""), LinkPath(MailSign), LinkPath(MailShare), magicPrefix} {
 		if rest, ok := strings.CutPrefix(address, prefix); ok && rest != "" {
 			token, tail, more := strings.Cut(rest, "/")
 			if more {

@@ -85,10 +85,10 @@ func operations() []*operation {
 		{name: "Shared.Reject", at: "POST " + acceptancePath("{param}") + "/doc-acceptance/reject", body: true, open: true, run: (*account).rejectByLink},
 		{name: "Shared.Approve", at: "POST " + acceptancePath("{param}") + "/doc-approval/approve", body: true, open: true, run: (*account).approveByLink},
 		{name: "Shared.Disapprove", at: "POST " + acceptancePath("{param}") + "/doc-approval/reject", body: true, open: true, run: (*account).disapproveByLink},
-		{name: "Shared.Open", at: "GET /sign/{param}", open: true, page: true, run: (*account).signPage},
-		{name: "Shared.Sign", at: "POST /sign/{param}", body: true, open: true, page: true, run: (*account).signForm},
-		{name: "Shared.Read", at: "GET /shared/{param}", open: true, page: true, run: (*account).readPage},
-		{name: "Shared.MagicLink", at: "GET /perma/DOC/{param}/{title}", query: []string{"download"}, open: true, page: true, run: (*account).magicPage},
+		{name: "Shared.Open", at: "GET " + LinkPath(MailSign) + "{param}", open: true, page: true, run: (*account).signPage},
+		{name: "Shared.Sign", at: "POST " + LinkPath(MailSign) + "{param}", body: true, open: true, page: true, run: (*account).signForm},
+		{name: "Shared.Read", at: "GET " + LinkPath(MailShare) + "{param}", open: true, page: true, run: (*account).readPage},
+		{name: "Shared.MagicLink", at: "GET " + magicPrefix + "{param}/{title}", query: []string{"download"}, open: true, page: true, run: (*account).magicPage},
 	}
 }
 

@@ -117,7 +117,7 @@ func (a *account) share(c *call) (any, error) {
 			subject = "Please review “%s”"
 		}
 		a.mail(d, reader.Person, MailShare, fmt.Sprintf(subject, d.Title), message, map[string]string{
-			"open": linkPath(MailShare) + reader.Token,
+			"open": LinkPath(MailShare) + reader.Token,
 		})
 		a.record(d, eventShareDelivered, reader.Person)
 	}
@@ -181,7 +181,7 @@ func (a *account) invite(d *Document, message string) {
 		if p := &d.Signers[i]; !p.Notified && p.State == PartyOpen && len(d.before(p)) == 0 {
 			p.Notified = true
 			a.mail(d, p.Person, MailSign, fmt.Sprintf("Please sign “%s”", d.Title), message, map[string]string{
-				"sign": linkPath(MailSign) + p.Token,
+				"sign": LinkPath(MailSign) + p.Token,
 			})
 			a.record(d, eventSignDelivered, p.Person)
 		}
@@ -255,5 +255,27 @@ func (a *account) magicLink(c *call) (any, error) {
 	}
 	return struct {
 		URL string `json:"url"`
-	}{strings.Join([]string{a.BaseURL, "perma/DOC", d.MagicToken, Slug(d.Title)}, "/")}, nil
+	}{a.BaseURL + d.MagicPath()}, nil
+}
+
+// magicPrefix is what the magic links begin with, behind the base URL.
+const magicPrefix = "/perma/DOC/"
+
+// MagicPath is the path of the document's magic link, "" if none was made.
+func (d *Document) MagicPath() string {
+	if d.MagicToken == "" {
+		return ""
+	}
+	return magicPrefix + d.MagicToken + "/" + slug(d.Title)
+}
+
+// slug is a title as the magic link spells it, where it is there to be read and not
+// checked.
+func slug(title string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '-'
+	}, title)
 }
