@@ -27,7 +27,7 @@ import (
 // files are empty and stay. Only a crash leaves a .tmp file behind; the next Update of
 // the account puts it in its place if it is whole.
 //
-// A file that holds no token of its account gives an error that Is ErrTokenStoreCorrupt,
+// A file that holds no token of its account gives an error that is ErrTokenStoreCorrupt,
 // from Load and Update alike, and is left for a person to look at. Wrap the store in an
 // [EncryptedStore] if a copy of the directory, such as a backup, must not give access.
 type FileStore struct {
@@ -79,7 +79,7 @@ func (s *FileStore) sharesDirWith(other *FileStore) bool {
 	return err == nil && os.SameFile(here, there)
 }
 
-// Load returns the token of the account, or an error that Is ErrNoToken or
+// Load returns the token of the account, or an error that is ErrNoToken or
 // ErrTokenStoreCorrupt. A file that others may read is made private first. See
 // [TokenStore].
 func (s *FileStore) Load(ctx context.Context, account string) (*oauth2.Token, error) {
@@ -118,7 +118,7 @@ func (s *FileStore) recoverFirstSave(ctx context.Context, files tokenFiles, none
 
 // Update saves what fn returns, one call at a time for each account in all processes that
 // share the directory. Before it calls fn it claims the disk space that saving can need.
-// An error Is ErrTokenStoreCorrupt if the file holds no token, and ErrConflict if the
+// The error is ErrTokenStoreCorrupt if the file holds no token, and ErrConflict if the
 // file was replaced while fn ran; both leave the file as it is. See [TokenStore].
 func (s *FileStore) Update(ctx context.Context, account string, fn func(current *oauth2.Token) (*oauth2.Token, error)) (*oauth2.Token, error) {
 	const op = "FileStore.Update"

@@ -133,21 +133,22 @@ func WithRoutes(routes Routes) Option {
 // WithHTTPClient makes the calls go through the transport of client, which is not modified;
 // [NewTransport] makes one with the usual limits. client.Timeout bounds each attempt if it is
 // shorter than the limit of [WithAttemptTimeout] (60 s by default); a [WithAttemptTimeout] of a
-// single call replaces both. Downloads have a limit of 30 s without a byte instead. Its
-// cookie jar and its redirect policy are not used: redirects are never followed with
-// credentials, whatever the client allows. The limits of time for dialling, for the
+// single call replaces both. Downloads have a limit of 30 s without a byte instead. The cookie
+// jar and the redirect policy of client are not used: redirects are never followed with
+// credentials, whatever client allows. The limits of time for dialling, for the
 // handshake and for headers, and of size for headers, are those of its transport, which also
 // carries a download that was redirected to a storage: one that adds something secret to
-// requests must look at their host. Client certificates of a [http.Transport] are not used
+// requests must look at their host. Client certificates of an [http.Transport] are not used
 // there, and so not for a proxy on the way, either. Whether the name of a storage leads into a
-// private network is seen with a [http.Transport] alone: any other RoundTripper, such as one
+// private network is seen with an [http.Transport] alone: any other RoundTripper, such as one
 // that traces, has to see to that itself.
 //
 // A transport that repeats requests by itself can apply a write with consequences twice: do
 // not use one. One that sends a request elsewhere if it finds no connection must report each
 // connection that it uses to [net/http/httptrace], as [http.Transport] does: the client sends
-// a request again if httptrace says that it found no connection. So must one that makes requests
-// of its own not give them the context of the request, with which they would be taken for it.
+// a request again if httptrace says that it found no connection. For the same reason, one that
+// makes requests of its own must not give them the context of the request, or they are taken
+// for it.
 func WithHTTPClient(client *http.Client) Option {
 	return clientOption(func(s *settings) {
 		s.once("WithHTTPClient")

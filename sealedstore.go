@@ -44,7 +44,7 @@ const (
 // only then make it their key: a program without it gets [ErrTokenStoreCorrupt] for what
 // another one has saved.
 //
-// The error Is ErrInvalidArgument if inner is nil, or a key is not 32 bytes long or all
+// The error is ErrInvalidArgument if inner is nil, or a key is not 32 bytes long or all
 // zeros.
 func NewEncryptedStore(inner TokenStore, key []byte, oldKeys ...[]byte) (*EncryptedStore, error) {
 	const op = "NewEncryptedStore"
@@ -84,7 +84,7 @@ func newSealer(op, name string, key []byte) (cipher.AEAD, error) {
 	return sealer, nil
 }
 
-// Load returns the token of the account. The error Is ErrNoToken if there is none, and
+// Load returns the token of the account. The error is ErrNoToken if there is none, and
 // ErrTokenStoreCorrupt if no key opens it. See [TokenStore].
 func (s *EncryptedStore) Load(ctx context.Context, account string) (*oauth2.Token, error) {
 	const op = "EncryptedStore.Load"
@@ -105,7 +105,7 @@ func (s *EncryptedStore) Load(ctx context.Context, account string) (*oauth2.Toke
 	return token, nil
 }
 
-// Update saves what fn returns, under the lock of the inner store. The error Is
+// Update saves what fn returns, under the lock of the inner store. The error is
 // ErrTokenStoreCorrupt if no key opens the stored token, which is then left as it is. See
 // [TokenStore].
 func (s *EncryptedStore) Update(ctx context.Context, account string, fn func(current *oauth2.Token) (*oauth2.Token, error)) (*oauth2.Token, error) {
@@ -141,7 +141,7 @@ func (s *EncryptedStore) Update(ctx context.Context, account string, fn func(cur
 	return next, nil
 }
 
-// Forget removes the token of the account from the inner store. The error Is
+// Forget removes the token of the account from the inner store. The error is
 // [errors.ErrUnsupported] if the inner store has no such method.
 func (s *EncryptedStore) Forget(ctx context.Context, account string) error {
 	const op = "EncryptedStore.Forget"

@@ -36,7 +36,7 @@ import (
 // [MemoryStore] and [FileStore] implement TokenStore; [EncryptedStore] wraps any
 // implementation.
 type TokenStore interface {
-	// Load returns the token of the account, or an error that Is ErrNoToken if there is
+	// Load returns the token of the account, or an error that is ErrNoToken if there is
 	// none. It does not wait for an Update in progress: it returns what was saved last.
 	Load(ctx context.Context, account string) (*oauth2.Token, error)
 
@@ -65,7 +65,7 @@ type TokenStore interface {
 	//
 	// If saving fails, Update returns an error and the store holds either the old token
 	// or the new one, whole. A store that finds at this point that the token was replaced
-	// without the lock keeps the replacement and returns an error that Is ErrConflict. fn
+	// without the lock keeps the replacement and returns an error that is ErrConflict. fn
 	// must not call Update for the same account.
 	Update(ctx context.Context, account string, fn func(current *oauth2.Token) (*oauth2.Token, error)) (*oauth2.Token, error)
 }
@@ -183,7 +183,7 @@ func NewMemoryStore() *MemoryStore {
 	return &MemoryStore{tokens: make(map[string]secret.Value[*oauth2.Token])}
 }
 
-// Load returns the token of the account, or an error that Is ErrNoToken. See
+// Load returns the token of the account, or an error that is ErrNoToken. See
 // [TokenStore].
 func (s *MemoryStore) Load(ctx context.Context, account string) (*oauth2.Token, error) {
 	const op = "MemoryStore.Load"
