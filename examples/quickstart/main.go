@@ -9,19 +9,21 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/revv-go/revv"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "quickstart:", err)
@@ -30,24 +32,33 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, out io.Writer) (err error) {
+func run(ctx context.Context, out io.Writer) error {
 	place, err := findPlace(out)
 	if err != nil {
 		return err
 	}
 	defer place.close()
-	out = report{out}.title(place.title)
+	return walkThrough(ctx, place, out)
+}
+
+// walkThrough takes all steps. If one fails, or is interrupted, it still ends the
+// subscriptions: their URL leads to this machine, with a secret at its end.
+func walkThrough(ctx context.Context, place *place, out io.Writer) (err error) {
+	report := newReport(out, place.title)
 	hooks, err := listen(ctx, place.hookURL)
 	if err != nil {
 		return err
 	}
 	defer hooks.close()
 
-	w := &walk{place: place, hooks: hooks, report: report{out}}
+	w := &walk{place: place, hooks: hooks, report: report}
 	defer func() {
-		if err != nil {
-			err = fmt.Errorf("%s: %w", w.step, err)
+		if err == nil {
+			return
 		}
+		ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second) // ctx may be what has ended
+		defer cancel()
+		err = errors.Join(fmt.Errorf("%s: %w", w.step, err), w.unsubscribe(ending))
 	}()
 	for _, step := range []struct {
 		name string
@@ -81,7 +92,7 @@ func run(ctx context.Context, out io.Writer) (err error) {
 type walk struct {
 	place  *place
 	hooks  *hooks
-	report report
+	report *report
 	step   string
 
 	client   *revv.Client
@@ -110,8 +121,8 @@ func (w *walk) authorize(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	w.client, err = revv.NewClient(auth, w.place.options...)
 	w.report.say("", "token pair saved; it is renewed and saved again when it expires")
+	w.client, err = revv.NewClient(auth, w.place.options...)
 	return err
 }
 
@@ -340,11 +351,19 @@ func (w *walk) activities(ctx context.Context) error {
 }
 
 func (w *walk) tidyUp(ctx context.Context) error {
-	for _, id := range w.webhooks {
-		if err := w.client.Webhooks.Unsubscribe(ctx, id); err != nil {
-			return err
+	subscribed := len(w.webhooks)
+	if err := w.unsubscribe(ctx); err != nil {
+		return err
+	}
+	w.report.say(w.step, "%d webhooks unsubscribed", subscribed)
+	return nil
+}
+
+func (w *walk) unsubscribe(ctx context.Context) error {
+	for ; len(w.webhooks) > 0; w.webhooks = w.webhooks[1:] {
+		if err := w.client.Webhooks.Unsubscribe(ctx, w.webhooks[0]); err != nil {
+			return fmt.Errorf("%d webhooks are still subscribed: %w", len(w.webhooks), err)
 		}
 	}
-	w.report.say(w.step, "%d webhooks unsubscribed", len(w.webhooks))
 	return nil
 }

@@ -106,6 +106,23 @@ func TestRun_reportedAsSentAndStillADraft_saysSo(t *testing.T) {
 	assert.Contains(t, p.read.String(), `reported as sent, and its stage is "Draft"`)
 }
 
+// Its URL, with the secret, would stay in the account.
+func TestWalkThrough_interrupted_endsItsSubscriptions(t *testing.T) {
+	t.Parallel()
+	for _, last := range []string{"subscribed to DOCUMENT_SIGNED", "first@example.com"} {
+		server := revvtest.NewServer(t)
+		place, err := sandbox(server)
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		p := &until{person: &person{t: t, server: server}, text: last, leave: cancel}
+		require.ErrorIs(t, walkThrough(ctx, place, p), context.Canceled)
+		left, err := server.Client().Webhooks.List(t.Context())
+		require.NoError(t, err)
+		assert.Empty(t, left)
+		place.close()
+	}
+}
+
 func TestRun_whatItShowsCannotBeRead_saysThatItWasSent(t *testing.T) {
 	server := against(t)
 	server.Fail(revvtest.Fault{Operation: "Documents.Get", After: 1, Status: http.StatusForbidden})

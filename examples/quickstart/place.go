@@ -46,18 +46,18 @@ type place struct {
 // findPlace looks at the environment.
 func findPlace(out io.Writer) (*place, error) {
 	if os.Getenv("REVV_BASE_URL") == "" {
-		return sandbox()
+		return sandbox(revvtest.NewServer(nil))
 	}
 	return server(out)
 }
 
-// sandbox starts a sandbox, in which the program plays the people as well.
-func sandbox() (*place, error) {
+// sandbox is a place in which the program plays the people as well. It closes s.
+func sandbox(s *revvtest.Server) (*place, error) {
 	dir, err := os.MkdirTemp("", "revv-quickstart-")
 	if err != nil {
+		s.Close()
 		return nil, err
 	}
-	s := revvtest.NewServer(nil)
 	return &place{
 		title:   "sandbox at " + s.URL() + ", in this process; nothing leaves this machine",
 		config:  s.OAuthConfig(), // its redirect URL leaves the port open: Login takes a free one
