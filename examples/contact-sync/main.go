@@ -90,14 +90,17 @@ func readFile(name string) ([]row, error) {
 
 // tally is what was done.
 type tally struct {
-	created, updated, unchanged, failed int
-	dryRun                              bool
+	created, updated, unchanged, failed, untried int
+	dryRun                                       bool
 }
 
 func (t tally) String() string {
 	text := fmt.Sprintf("%d created, %d updated, %d unchanged", t.created, t.updated, t.unchanged)
 	if t.failed > 0 {
 		text += fmt.Sprintf(", %d failed", t.failed)
+	}
+	if t.untried > 0 {
+		text += fmt.Sprintf(", %d not tried", t.untried)
 	}
 	if t.dryRun {
 		text += " (a dry run: nothing was sent)"
@@ -114,7 +117,7 @@ func syncContacts(ctx context.Context, client *revv.Client, rows []row, dryRun b
 		return t, err
 	}
 	var problems []error
-	for _, r := range rows {
+	for i, r := range rows {
 		found := book[addressKey(r.want.Email)]
 		var changed []string
 		if len(found) == 1 {
@@ -128,6 +131,7 @@ func syncContacts(ctx context.Context, client *revv.Client, rows []row, dryRun b
 			t.failed++
 			problems = append(problems, fmt.Errorf("line %d: %w", r.line, err))
 			if isFinal(ctx, err) {
+				t.untried = len(rows) - i - 1
 				break
 			}
 			continue

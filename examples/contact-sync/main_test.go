@@ -139,6 +139,7 @@ func TestSyncContacts_revokedToken_stopsAtOnce(t *testing.T) {
 	require.NoError(t, err)
 	got, err := syncContacts(t.Context(), client, rowsOf(t, sampleFile), false, &bytes.Buffer{})
 	require.ErrorIs(t, err, revv.ErrUnauthorized)
-	assert.Equal(t, tally{failed: 1}, got)
+	assert.Equal(t, tally{failed: 1, untried: 8}, got)
+	assert.Equal(t, "0 created, 0 updated, 0 unchanged, 1 failed, 8 not tried", got.String())
 	assert.Len(t, server.Requests("Contacts.Upsert"), 1)
 }
