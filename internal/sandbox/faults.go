@@ -208,8 +208,8 @@ func (s *Sandbox) Fail(faults ...Fault) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.faults)+len(faults) > ringSize { // refused, and not the oldest dropped: a test would wait for it in vain
-		return fmt.Errorf("%d faults are still to happen, and %d are the most: clear them, or give one of them more times", len(s.faults), ringSize)
+	if n := len(s.faults) + len(faults); n > ringSize { // refused, and not the oldest dropped: a test would wait for it in vain
+		return fmt.Errorf("%d faults would be still to happen, and %d are the most: clear them, or give one of them more times", n, ringSize)
 	}
 	for _, f := range faults {
 		f = f.clone()
