@@ -47,18 +47,18 @@ type core struct {
 	auth   Authenticator
 	// network is the transport of the caller, or our own. It is kept like a secret,
 	// because the buffers of its idle connections hold what was sent.
-	network    secret.Value[http.RoundTripper]
-	chain      http.RoundTripper // middleware → credentials → network, nil without middleware
-	limiter    limiter
-	logger     *slog.Logger
-	agent      []string     // the User-Agent header
-	bearer     bool         // the token goes into the Authorization header
-	defaults   callSettings // of all calls
-	budget     *retry.Budget
-	gate       retry.Gate   // shut after a 429
-	ownNetwork bool         // network was made here
-	buffers    sync.Pool    // of *[]byte, for the bodies of answers
-	pageSeed   maphash.Seed // of the digests that tell pages apart
+	network  secret.Value[http.RoundTripper]
+	chain    http.RoundTripper // middleware → credentials → network, nil without middleware
+	limiter  limiter
+	logger   *slog.Logger
+	agent    []string     // the User-Agent header
+	bearer   bool         // the token goes into the Authorization header
+	defaults callSettings // of all calls
+	budget   *retry.Budget
+	gate     retry.Gate   // shut after a 429
+	own      *ownNetwork  // set if network was made here
+	buffers  sync.Pool    // of *[]byte, for the bodies of answers
+	pageSeed maphash.Seed // of the digests that tell pages apart
 
 	storageOnce      sync.Once
 	storageTransport secret.Value[http.RoundTripper]
@@ -122,16 +122,20 @@ func newCore(s *settings, auth Authenticator, base *url.URL, routes routeTable) 
 		}
 	}
 	if network == nil {
-		network, c.ownNetwork = NewTransport(), true
+		made := NewTransport()
+		network, c.own = made, new(ownNetwork)
+		// Nobody can use the connections of a client that was dropped, and a program that makes
+		// many would run out of file descriptors before they are 90 s old. ([runtime.AddCleanup]
+		// makes every program that uses this package larger by 8 KB.)
+		runtime.SetFinalizer(c.own, func(*ownNetwork) { made.CloseIdleConnections() })
 	}
 	c.network = secret.New(network)
-	if own, ok := network.(*http.Transport); ok && c.ownNetwork {
-		// Nobody can use the connections of a client that was dropped, and a program that makes
-		// one for each account would run out of file descriptors before they are 90 s old.
-		runtime.AddCleanup(c, (*http.Transport).CloseIdleConnections, own)
-	}
 	return c
 }
+
+// ownNetwork is collected with the client that it belongs to. With a pointer in it, it does not
+// share its memory with other small values, which would keep it.
+type ownNetwork struct{ _ *byte }
 
 // chained puts middleware around the network, the first one outermost. It returns nil if
 // one of the middlewares does.

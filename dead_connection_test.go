@@ -52,10 +52,10 @@ func TestNewTransport_http2ConnectionIsSilentlyDead_isReplaced(t *testing.T) {
 	transport := revv.NewTransport()
 	transport.TLSClientConfig = server.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
 	transport.DialContext = path.dial
-	transport.ResponseHeaderTimeout /= 100 // 300 ms for 30 s
+	transport.ResponseHeaderTimeout /= 30 // 1 s for 30 s
 	require.NotNil(t, transport.HTTP2, "nothing looks whether a connection is alive")
-	transport.HTTP2.SendPingTimeout /= 100
-	transport.HTTP2.PingTimeout /= 100
+	transport.HTTP2.SendPingTimeout /= 30
+	transport.HTTP2.PingTimeout /= 30
 	defer transport.CloseIdleConnections()
 	client, err := revv.NewClient(revv.StaticToken("token"), revv.WithBaseURL(server.URL), revv.WithHTTPClient(&http.Client{Transport: transport}), revv.WithRetry(revv.RetryPolicy{MaxAttempts: 1}))
 	require.NoError(t, err)
@@ -64,5 +64,5 @@ func TestNewTransport_http2ConnectionIsSilentlyDead_isReplaced(t *testing.T) {
 	path.cuts.Add(1)
 	require.ErrorIs(t, post(), revv.ErrOutcomeUnknown) // it cannot be known that it was lost
 	require.Eventually(t, func() bool { return post() == nil }, 10*time.Second, 50*time.Millisecond)
-	assert.EqualValues(t, 2, path.made.Load())
+	assert.Greater(t, path.made.Load(), int64(1))
 }

@@ -166,7 +166,7 @@ func (c *core) storage() http.RoundTripper {
 		direct.Proxy = nil
 		direct.DialContext, direct.Dial = contextDialer(direct.DialContext, direct.Dial), nil             //nolint:staticcheck // callers may have set it
 		direct.DialTLSContext, direct.DialTLS = contextDialer(direct.DialTLSContext, direct.DialTLS), nil //nolint:staticcheck // as above
-		if c.ownNetwork || direct.DialContext == nil && direct.DialTLSContext == nil {
+		if c.own != nil || direct.DialContext == nil && direct.DialTLSContext == nil {
 			direct.DialContext = (&net.Dialer{Timeout: dialTimeout, Control: guard.control}).DialContext
 		} else {
 			direct.DialContext = guard.guardedDial(direct.DialContext)

@@ -320,13 +320,18 @@ type refresher struct {
 	// authenticate is set once the endpoint has demanded client credentials,
 	// which the article does not list for a refresh.
 	authenticate bool
-	gate         retry.Gate // shut while the endpoint wants a longer wait than a flight has time for
+	gate         retry.Gate // shut while the endpoint wants a longer wait than the last flight had tries or time for
 	rest         retry.Gate // shut for a moment after a renewal that failed
 }
 
-// renewalRest is how long the next renewal waits after one that failed. Each call begins a
-// renewal, so that without a rest busy callers would post as fast as the endpoint fails.
-const renewalRest = 500 * time.Millisecond
+const (
+	// renewalRest is how long the next renewal waits after one that failed. Each call begins a
+	// renewal, so that without a rest busy callers would post as fast as the endpoint fails.
+	renewalRest = 500 * time.Millisecond
+	// shortWait is the longest wait that the endpoint has asked for that the next renewal waits
+	// out. Whoever calls during a longer one is told at once.
+	shortWait = time.Second
+)
 
 // answerTime is how much time a flight must have left when it posts a refresh token. The
 // token is spent then, and if the flight does not wait for the answer, the new pair is
@@ -337,10 +342,11 @@ const answerTime = 10 * time.Second
 // it has not used the token. If an answer is lost, it posts once more, at once: a server
 // that rotates may accept a token twice within a moment, but takes a later use for theft.
 func (r *refresher) refresh(ctx context.Context, refreshToken string) (*oauth2.Token, *Error) {
-	if wait := r.gate.Remaining(); wait > 0 {
+	wait := r.gate.Remaining()
+	if wait > shortWait {
 		return nil, &Error{Op: r.endpoint.op, RetryAfter: wait, Message: "the token endpoint has asked to wait", kinds: []error{ErrRateLimited}}
 	}
-	if err := sleep(ctx, r.rest.Remaining()); err != nil {
+	if err := sleep(ctx, max(wait, r.rest.Remaining())); err != nil {
 		return nil, &Error{Op: r.endpoint.op, cause: err}
 	}
 	var lost, arrived bool

@@ -223,8 +223,8 @@ func endpointCases() []tokenCase {
 		}},
 		{"T10", "the endpoint asks for more than a renewal has time for", broken(answers(503, serverTrouble, "Retry-After", "40")), []tokenStep{
 			{want: []error{revv.ErrRateLimited, revv.ErrServer}, never: errTokenKinds, tokens: 1, api: 1, then: took(0, 0)},
-			{do: func(*tokenWorld) { pass(39 * time.Second) }, want: []error{revv.ErrRateLimited}, never: errTokenKinds},
-			{do: func(w *tokenWorld) { healed(w); pass(2 * time.Second) }, tokens: 1, api: 1, saves: 1},
+			{do: func(*tokenWorld) { pass(38 * time.Second) }, want: []error{revv.ErrRateLimited}, never: errTokenKinds},
+			{do: func(w *tokenWorld) { healed(w); pass(time.Second) }, tokens: 1, api: 1, saves: 1, then: took(time.Second, time.Second)}, // what is left is waited for
 		}},
 		{"T10", "the endpoint asks for an hour while the token is good", func(w *tokenWorld) {
 			w.left(10 * time.Second)
