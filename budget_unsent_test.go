@@ -27,11 +27,11 @@ func TestBudget_repetitionThatIsNotSent_costsNothing(t *testing.T) {
 			server.Fail(revvtest.Fault{Operation: "Webhooks.List", Status: 503, RetryAfter: "1", Times: 1})
 			held := make(chan error)
 			go func() { held <- list(5 * time.Second) }()
-			time.Sleep(100 * time.Millisecond) // while it waits for its repetition, a 429 holds back all calls
+			<-time.After(100 * time.Millisecond) // while it waits for its repetition, a 429 holds back all calls
 			server.Fail(revvtest.Fault{Operation: "Webhooks.List", Status: 429, RetryAfter: "30", Times: 1})
 			require.ErrorIs(t, list(time.Second), revv.ErrRateLimited)
 			require.ErrorIs(t, <-held, revv.ErrRateLimited)
-			time.Sleep(time.Minute)
+			<-time.After(time.Minute)
 		}
 		require.Len(t, server.Requests("Webhooks.List"), 40) // nothing was repeated
 		server.Fail(revvtest.Fault{Operation: "Webhooks.List", Status: 500, Times: 1})

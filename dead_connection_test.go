@@ -2,6 +2,8 @@ package revv_test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"io"
 	"net"
 	"net/http"
@@ -50,7 +52,8 @@ func TestNewTransport_http2ConnectionIsSilentlyDead_isReplaced(t *testing.T) {
 	defer server.Close()
 	path := new(deadPath)
 	transport := revv.NewTransport()
-	transport.TLSClientConfig = server.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
+	transport.TLSClientConfig = &tls.Config{RootCAs: x509.NewCertPool(), MinVersion: tls.VersionTLS12}
+	transport.TLSClientConfig.RootCAs.AddCert(server.Certificate())
 	transport.DialContext = path.dial
 	transport.ResponseHeaderTimeout /= 30 // 1 s for 30 s
 	require.NotNil(t, transport.HTTP2, "nothing looks whether a connection is alive")

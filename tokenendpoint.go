@@ -342,12 +342,8 @@ const answerTime = 10 * time.Second
 // it has not used the token. If an answer is lost, it posts once more, at once: a server
 // that rotates may accept a token twice within a moment, but takes a later use for theft.
 func (r *refresher) refresh(ctx context.Context, refreshToken string) (*oauth2.Token, *Error) {
-	wait := r.gate.Remaining()
-	if wait > shortWait {
-		return nil, &Error{Op: r.endpoint.op, RetryAfter: wait, Message: "the token endpoint has asked to wait", kinds: []error{ErrRateLimited}}
-	}
-	if err := sleep(ctx, max(wait, r.rest.Remaining())); err != nil {
-		return nil, &Error{Op: r.endpoint.op, cause: err}
+	if err := r.await(ctx); err != nil {
+		return nil, err
 	}
 	var lost, arrived bool
 	for try, posts := 1, 1; ; posts++ { // try counts without the posts after a lost answer and for the credentials
@@ -394,6 +390,18 @@ func (r *refresher) refresh(ctx context.Context, refreshToken string) (*oauth2.T
 		}
 		return nil, reply.failure()
 	}
+}
+
+// await waits until the endpoint may be asked again, if that is soon.
+func (r *refresher) await(ctx context.Context) *Error {
+	wait := r.gate.Remaining()
+	if wait > shortWait {
+		return &Error{Op: r.endpoint.op, RetryAfter: wait, Message: "the token endpoint has asked to wait", kinds: []error{ErrRateLimited}}
+	}
+	if err := sleep(ctx, max(wait, r.rest.Remaining())); err != nil {
+		return &Error{Op: r.endpoint.op, cause: err}
+	}
+	return nil
 }
 
 // failure is the error of a renewal, which another call can begin anew.

@@ -36,7 +36,7 @@ func TestTokens_endpointFailsAtOnce_busyCallersDoNotFloodIt(t *testing.T) {
 						for time.Since(begun) < outage {
 							_, err := client.Webhooks.List(t.Context())
 							assert.Error(t, err)
-							time.Sleep(10 * time.Millisecond)
+							<-time.After(10 * time.Millisecond)
 						}
 					})
 				}

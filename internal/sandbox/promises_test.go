@@ -169,8 +169,9 @@ func TestFault_withoutRetryAfter_sendsNone(t *testing.T) {
 // Used up or not, faults are kept to be looked at, but not all for ever.
 func TestFaultUses_ofTooMany_theOldestAreForgotten(t *testing.T) {
 	a := newAPI(t)
-	a.fail(sandbox.Fault{Status: http.StatusServiceUnavailable})
-	a.ClearFaults()
+	a.fail(sandbox.Fault{Status: http.StatusServiceUnavailable, Times: 1})
+	a.do("GET", "/api/webhooks", "")
+	require.Len(t, a.FaultUses(), 1)
 	faults := make([]sandbox.Fault, 10_000)
 	for i := range faults {
 		faults[i] = sandbox.Fault{Status: http.StatusServiceUnavailable, After: i + 1}
