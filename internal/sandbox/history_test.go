@@ -212,3 +212,20 @@ func TestShare_saysWhatItIsFor(t *testing.T) {
 		assert.Equal(t, subject, a.lastMail().Subject)
 	}
 }
+
+// Who was asked in an earlier round is not asked again by the mails of a later one.
+func TestInvitations_ofALaterRound_leaveTheEarlierOut(t *testing.T) {
+	a := newAPI(t)
+	d := a.draft()
+	a.ok("POST", "/api/v2/doc-acceptors/14", `{"acceptors":[{"user_email":"a@example.com"}]}`)
+	require.NoError(t, a.Reject(d.ID, "a@example.com", "no"))
+	a.ok("POST", "/api/v2/doc-approvers/14", `{"approvers":[{"user_email":"b@example.com"}]}`)
+	require.NoError(t, a.Approve(d.ID, "b@example.com"))
+	a.ok("POST", "/api/v2/doc-signers/14", `{"signers":[{"user_email":"s@example.com","order":1},{"user_email":"t@example.com","order":2}]}`)
+	require.NoError(t, a.Sign(d.ID, "s@example.com", nil))
+	var to []string
+	for _, mail := range a.Mails() {
+		to = append(to, mail.To.Email)
+	}
+	assert.Equal(t, []string{"a@example.com", "b@example.com", "s@example.com", "t@example.com"}, to)
+}
