@@ -136,7 +136,9 @@ func WithRoutes(routes Routes) Option {
 // single call replaces both. Downloads have a limit of 30 s without a byte instead. The cookie
 // jar and the redirect policy of client are not used: redirects are never followed with
 // credentials, whatever client allows. The limits of time for dialling, for the
-// handshake and for headers, and of size for headers, are those of its transport, which also
+// handshake and for headers, and of size for headers, are those of its transport, and so is
+// whether it looks for HTTP/2 connections that are silently dead: net/http goes on using one
+// unless [http.HTTP2Config] sets SendPingTimeout, as NewTransport does. The transport also
 // carries a download that was redirected to a storage: one that adds something secret to
 // requests must look at their host. Client certificates of an [http.Transport] are not used
 // there, and so not for a proxy on the way, either. Whether the name of a storage leads into a

@@ -19,6 +19,9 @@ const (
 	// saveEvery is how long a change waits, so that many of them make one file.
 	// With the time that the writing takes it stays below a second.
 	saveEvery = 500 * time.Millisecond
+	// warnEvery is how often it is said that the state cannot be saved, as on a full disk: often
+	// enough to be found among the lines of the requests.
+	warnEvery = time.Minute
 	// lockTimeout is for a program before this one that is about to end.
 	lockTimeout = 2 * time.Second
 )
@@ -29,8 +32,8 @@ type stateFile struct {
 	path    string
 	sandbox *sandbox.Sandbox
 	lock    *filelock.Lock
-	saved   uint64 // the revision that the file holds
-	failing bool   // so that a full disk is reported once
+	saved   uint64    // the revision that the file holds
+	warned  time.Time // when it was last logged that the state cannot be saved; zero if it can
 }
 
 // openState loads the file into the sandbox and writes it back, so that a place where it
@@ -146,11 +149,14 @@ func (f *stateFile) run(ctx context.Context, logger *log.Logger) {
 		if f.sandbox.Revision() == f.saved {
 			continue
 		}
-		err := f.save()
-		if err != nil && !f.failing {
+		switch err := f.save(); {
+		case err != nil && time.Since(f.warned) >= warnEvery:
 			logger.Printf("%s: %v; it is tried again every %v", f.name, err, saveEvery)
+			f.warned = time.Now()
+		case err == nil && !f.warned.IsZero():
+			logger.Printf("%s: saved again", f.name)
+			f.warned = time.Time{}
 		}
-		f.failing = err != nil
 	}
 }
 
