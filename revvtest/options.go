@@ -110,7 +110,7 @@ func WithPageSize(n int) Option {
 }
 
 // WithRedirectURLs registers redirect URLs, at least one, in place of
-// http://127.0.0.1/callback. Any port is accepted for a redirect URL on 127.0.0.1.
+// http://127.0.0.1/callback. Any port is accepted for one on http://127.0.0.1.
 func WithRedirectURLs(urls ...string) Option {
 	return func(c *config) {
 		if c.sandbox.RedirectURLs = urls; len(urls) == 0 {
