@@ -43,8 +43,13 @@ func TestServer_faults_areCounted(t *testing.T) {
 func TestServer_faults_theLastOnesAreKept(t *testing.T) {
 	server := revvtest.NewServer(t)
 	const most = 10_000
-	for i := range most + 5 {
-		server.Fail(revvtest.Fault{Operation: "Webhooks.List", Status: 418, After: i})
+	for range 5 {
+		server.Fail(revvtest.Fault{Operation: "Webhooks.List", Status: 418, Times: 1})
+		_, err := server.Client().Webhooks.List(t.Context())
+		require.Error(t, err)
+	}
+	for i := range most {
+		server.Fail(revvtest.Fault{Operation: "Webhooks.List", Status: 418, After: i + 5})
 	}
 	uses := server.Faults()
 	require.Len(t, uses, most)

@@ -197,7 +197,8 @@ func (s *Server) Resend(deliveryID int64) error { return s.sandbox.Resend(delive
 func (s *Server) WaitDeliveries(ctx context.Context) error { return s.sandbox.WaitDeliveries(ctx) }
 
 // Fail adds faults after those that are already there. A fault that makes no sense ends
-// the test. [Server.Faults] shows how often each was met.
+// the test, and so do more than 10,000 that are still to happen. [Server.Faults] shows how
+// often each was met.
 func (s *Server) Fail(faults ...Fault) {
 	all := make([]sandbox.Fault, len(faults))
 	for i, f := range faults {

@@ -98,7 +98,7 @@ func TestTokenStore_brokenPromise_isFound(t *testing.T) {
 		t.Run(fmt.Sprintf("%s/%+v", tt.finds, tt.defects), func(t *testing.T) {
 			t.Parallel()
 			require.Contains(t, promises, tt.finds)
-			failures := failuresOf(t, promises[tt.finds], newModelStore(tt.defects), nil)
+			failures := failuresOf(t, hasty, promises[tt.finds], newModelStore(tt.defects), nil)
 			assert.NotEmpty(t, failures)
 		})
 	}
@@ -111,7 +111,7 @@ func TestTokenStore_fnIsCalledTwice_noCheckPanics(t *testing.T) {
 	for _, promise := range append(tokenStorePromises(), sharedPromises()[1]) {
 		t.Run(promise.name, func(t *testing.T) {
 			t.Parallel()
-			failures := failuresOf(t, promise.check, newModelStore(defects{callsTwice: true}), nil)
+			failures := failuresOf(t, hasty, promise.check, newModelStore(defects{callsTwice: true}), nil)
 			if promise.name == "fn is called once" {
 				assert.NotEmpty(t, failures)
 			}
@@ -119,8 +119,11 @@ func TestTokenStore_fnIsCalledTwice_noCheckPanics(t *testing.T) {
 	}
 }
 
+// hasty is the patience of a check that is to find a defect, which takes it that long.
+const hasty = 100 * time.Millisecond
+
 // failuresOf runs a check and returns what it complains about.
-func failuresOf(t *testing.T, check func(*storeCheck), store, beside revv.TokenStore) []string {
+func failuresOf(t *testing.T, patience time.Duration, check func(*storeCheck), store, beside revv.TokenStore) []string {
 	t.Helper()
 	if beside == nil {
 		beside = store
@@ -129,7 +132,7 @@ func failuresOf(t *testing.T, check func(*storeCheck), store, beside revv.TokenS
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		check(&storeCheck{TB: report, store: store, beside: beside, patience: 100 * time.Millisecond})
+		check(&storeCheck{TB: report, store: store, beside: beside, patience: patience})
 	}()
 	<-done
 	report.mu.Lock()
