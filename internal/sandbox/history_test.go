@@ -2,6 +2,7 @@ package sandbox_test
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -228,4 +229,19 @@ func TestInvitations_ofALaterRound_leaveTheEarlierOut(t *testing.T) {
 		to = append(to, mail.To.Email)
 	}
 	assert.Equal(t, []string{"a@example.com", "b@example.com", "s@example.com", "t@example.com"}, to)
+}
+
+// A member that the contract does not have is a slip of the client, whatever the call.
+func TestBodies_withAnUnknownMember_areRefused(t *testing.T) {
+	a := newAPI(t)
+	d := a.draft()
+	link := `{"object_id":"` + string(d.ObjectID) + `","object_type":"DOC"`
+	assert.Contains(t, a.refused(http.StatusBadRequest, "POST", "/api/perma-link", link+`,"expires":1}`), "expires")
+	assert.Contains(t, a.refused(http.StatusBadRequest, "POST", "/api/folders/", `{"name":"2026","colour":"red"}`), "colour")
+	assert.NotContains(t, a.events(d), "DOCUMENT_MAGIC_LINK_CREATED")
+	for range 2 { // the second call makes nothing
+		a.ok("POST", "/api/perma-link", link+`}`)
+	}
+	events := a.events(d)
+	assert.Equal(t, 1, strings.Count(strings.Join(events, " "), "DOCUMENT_MAGIC_LINK_CREATED"), events)
 }

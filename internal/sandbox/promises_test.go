@@ -296,3 +296,20 @@ func TestFolders_deletion_movesNothingElse(t *testing.T) {
 	assert.Equal(t, before, now)
 	assert.Equal(t, sandbox.Folder{ID: 100_003, Name: "Old", ParentID: 100_002}, a.Folders()[2])
 }
+
+// Which of two tokens counts is not for the sandbox to guess.
+func TestTokens_twiceInOneHeader_areRefused(t *testing.T) {
+	a := newAPI(t)
+	for header, value := range map[string]string{"AccessToken": a.tokens.AccessToken, "Authorization": "Bearer " + a.tokens.AccessToken} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/api/webhooks", http.NoBody)
+		r.Header.Add(header, value)
+		w := httptest.NewRecorder()
+		a.Handler().ServeHTTP(w, r)
+		require.Equal(t, http.StatusOK, w.Code, header)
+		r.Header.Add(header, value)
+		w = httptest.NewRecorder()
+		a.Handler().ServeHTTP(w, r)
+		assert.Equal(t, http.StatusBadRequest, w.Code, header)
+		assert.Contains(t, w.Body.String(), "there twice", header)
+	}
+}
