@@ -28,27 +28,21 @@ func TestState_thatCannotBeSaved_isReportedEachMinuteUntilItCan(t *testing.T) {
 		dir := filepath.Join(t.TempDir(), "gone")
 		f := &stateFile{name: "state", path: filepath.Join(dir, "state.json"), sandbox: s}
 		var out bytes.Buffer
-		ctx, cancel := context.WithCancel(t.Context())
-		ended := make(chan struct{})
-		go func() {
-			defer close(ended)
+		run := func(d time.Duration) string {
+			out.Reset()
+			ctx, cancel := context.WithTimeout(t.Context(), d)
+			defer cancel()
 			f.run(ctx, log.New(&out, "", 0))
-		}()
+			return out.String()
+		}
 		_ = s.IssueTokens() // something to save
-		<-time.After(2*time.Minute + time.Second)
-		synctest.Wait()
-		lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+		lines := strings.Split(strings.TrimSpace(run(2*time.Minute+time.Second)), "\n")
 		require.Len(t, lines, 3)
 		for _, line := range lines {
 			assert.Contains(t, line, "it is tried again every 500ms")
 		}
-		out.Reset()
 		require.NoError(t, os.Mkdir(dir, 0o700))
-		<-time.After(time.Minute)
-		synctest.Wait()
-		assert.Equal(t, "state: saved again\n", out.String())
+		assert.Equal(t, "state: saved again\n", run(time.Minute))
 		assert.FileExists(t, f.path)
-		cancel()
-		<-ended
 	})
 }
