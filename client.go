@@ -127,7 +127,7 @@ func newCore(s *settings, auth Authenticator, base *url.URL, routes routeTable) 
 		// Nobody can use the connections of a client that was dropped, and a program that makes
 		// many would run out of file descriptors before they are 90 s old. ([runtime.AddCleanup]
 		// makes every program that uses this package larger by 8 KB.)
-		runtime.SetFinalizer(c.own, func(*ownNetwork) { made.CloseIdleConnections() })
+		runtime.SetFinalizer(c.own, func(*ownNetwork) { go made.CloseIdleConnections() }) // to close one with TLS can take seconds
 	}
 	c.network = secret.New(network)
 	return c
