@@ -57,6 +57,8 @@ func TestNewTransport_http2ConnectionIsSilentlyDead_isReplaced(t *testing.T) {
 	transport.DialContext = path.dial
 	transport.ResponseHeaderTimeout /= 30 // 1 s for 30 s
 	require.NotNil(t, transport.HTTP2, "nothing looks whether a connection is alive")
+	require.Equal(t, 15*time.Second, transport.HTTP2.SendPingTimeout)
+	require.Equal(t, 15*time.Second, transport.HTTP2.PingTimeout)
 	transport.HTTP2.SendPingTimeout /= 30
 	transport.HTTP2.PingTimeout /= 30
 	defer transport.CloseIdleConnections()

@@ -320,16 +320,15 @@ type refresher struct {
 	// authenticate is set once the endpoint has demanded client credentials,
 	// which the article does not list for a refresh.
 	authenticate bool
-	gate         retry.Gate // shut while the endpoint wants a longer wait than the last flight had tries or time for
-	rest         retry.Gate // shut for a moment after a renewal that failed
+	gate         retry.Gate // shut after a renewal that failed, for a moment or as long as the endpoint wants
 }
 
 const (
 	// renewalRest is how long the next renewal waits after one that failed. Each call begins a
 	// renewal, so that without a rest busy callers would post as fast as the endpoint fails.
 	renewalRest = 500 * time.Millisecond
-	// shortWait is the longest wait that the endpoint has asked for that the next renewal waits
-	// out. Whoever calls during a longer one is told at once.
+	// shortWait is the longest wait that the next renewal waits out. Whoever calls during a
+	// longer one, which the endpoint has asked for, is told at once.
 	shortWait = time.Second
 )
 
@@ -386,7 +385,7 @@ func (r *refresher) refresh(ctx context.Context, refreshToken string) (*oauth2.T
 			r.authenticate = false // the endpoint may no longer want the credentials: the next form is the documented one
 		}
 		if reply.err.Code != codeInvalidGrant { // after that, the store may have another refresh token
-			r.rest.Shut(time.Now().Add(renewalRest))
+			r.gate.Shut(time.Now().Add(renewalRest))
 		}
 		return nil, reply.failure()
 	}
@@ -398,7 +397,7 @@ func (r *refresher) await(ctx context.Context) *Error {
 	if wait > shortWait {
 		return &Error{Op: r.endpoint.op, RetryAfter: wait, Message: "the token endpoint has asked to wait", kinds: []error{ErrRateLimited}}
 	}
-	if err := sleep(ctx, max(wait, r.rest.Remaining())); err != nil {
+	if err := sleep(ctx, wait); err != nil {
 		return &Error{Op: r.endpoint.op, cause: err}
 	}
 	return nil
