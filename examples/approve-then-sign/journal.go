@@ -44,8 +44,11 @@ func (p purchase) ask(what string, looked time.Time) (name request, until time.T
 	}
 	defer func() { _ = os.Remove(draft) }()
 	err = os.Link(draft, string(name)) // unlike a rename, it takes the place of no other
-	if errors.Is(err, fs.ErrExist) {
+	switch {
+	case errors.Is(err, fs.ErrExist):
 		err = fmt.Errorf("%w: another program has just asked for the same", errUnsettled)
+	case err == nil:
+		err = syncFolder(p.Journal)
 	}
 	return name, until, err
 }
@@ -109,7 +112,23 @@ func (r request) replace(prefix string, at time.Time) error {
 	if err != nil {
 		return err
 	}
-	return patiently(func() error { return os.Rename(draft, string(r)) })
+	if err := patiently(func() error { return os.Rename(draft, string(r)) }); err != nil {
+		return err
+	}
+	return syncFolder(filepath.Dir(string(r)))
+}
+
+// syncFolder makes lasting what was made or renamed in a folder, even if the power fails.
+// Windows has no such call, and needs none.
+func syncFolder(path string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	folder, err := os.Open(path) //nolint:gosec // the folder of the user's file
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
 }
 
 // patiently repeats do for a second on Windows, which replaces no file that another run is

@@ -201,6 +201,18 @@ func TestAdvance_refusedOrDeclined_isLeftToAPerson(t *testing.T) {
 	assert.Len(t, server.Outbox(), before)
 }
 
+func TestStepOf_oneApproverTwice_isWaitingForTheOther(t *testing.T) {
+	t.Parallel()
+	by := func(event, address string) revv.Activity {
+		return revv.Activity{Event: event, Actor: revv.Actor{Email: address}}
+	}
+	twice := approvalIn([]revv.Activity{by(sentForApproval, "buyer@example.com"), by(approved, "A@example.com"), by(approved, "a@Example.com")})
+	order := purchase{Approvers: []revv.Person{{Email: "a@example.com"}, {Email: "b@example.com"}}}
+	step, err := order.stepOf(revv.StageDraft, twice)
+	require.NoError(t, err)
+	assert.Equal(t, waiting, step)
+}
+
 func TestActivities_manyOfThem_areReadToTheEnd(t *testing.T) {
 	t.Parallel()
 	server := revvtest.NewServer(t)

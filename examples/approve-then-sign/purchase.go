@@ -169,7 +169,7 @@ type approval struct {
 func approvalIn(history []revv.Activity) approval {
 	var a approval
 	for _, activity := range history {
-		who := cmp.Or(activity.Actor.Email, activity.Actor.Name, "somebody")
+		who := cmp.Or(strings.ToLower(activity.Actor.Email), activity.Actor.Name, "somebody") // one person, however the address is spelled
 		switch activity.Event {
 		case sentForApproval:
 			a = approval{asked: true, by: make(map[string]bool)}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"sync"
 	"time"
 
@@ -180,8 +181,24 @@ func (d *record) write(next contract) error {
 	if err := os.Rename(file.Name(), d.path); err != nil { //nolint:gosec // the user names the file
 		return err
 	}
+	if err := syncFolder(filepath.Dir(d.path)); err != nil {
+		return err
+	}
 	d.saved = next
 	return nil
+}
+
+// syncFolder makes lasting what was made or renamed in a folder, even if the power fails.
+// Windows has no such call, and needs none.
+func syncFolder(path string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	folder, err := os.Open(path) //nolint:gosec // the folder of the user's file
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
 }
 
 // title is how the document is recognised in the account.

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"runtime"
 	"sync"
 	"time"
 
@@ -77,6 +79,9 @@ func openJournal(path string) (_ *journal, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := syncFolder(filepath.Dir(path)); err != nil { // it may be new
+		return nil, err
+	}
 	data, err := io.ReadAll(j.file)
 	if err != nil {
 		return nil, err
@@ -96,6 +101,19 @@ func openJournal(path string) (_ *journal, err error) {
 		j.state[e.ID] = e
 	}
 	return j, nil
+}
+
+// syncFolder makes lasting what was made or renamed in a folder, even if the power fails.
+// Windows has no such call, and needs none.
+func syncFolder(path string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	folder, err := os.Open(path) //nolint:gosec // the folder of the user's file
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
 }
 
 // of returns how far a letter has got.

@@ -9,6 +9,8 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"path/filepath"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -56,11 +58,27 @@ func openInbox(path string, log *slog.Logger) (*inbox, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := syncFolder(filepath.Dir(path)); err != nil { // it may be new
+		return nil, errors.Join(err, file.Close())
+	}
 	b := &inbox{file: file, seen: make(map[string]bool), stages: make(map[string]revv.Stage), arrived: make(chan struct{}, 1)}
 	if err := b.load(log); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), file.Close())
 	}
 	return b, nil
+}
+
+// syncFolder makes lasting what was made or renamed in a folder, even if the power fails.
+// Windows has no such call, and needs none.
+func syncFolder(path string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	folder, err := os.Open(path) //nolint:gosec // the folder of the user's file
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
 }
 
 // load reads what is there. A last line that was cut off belongs to an event that
