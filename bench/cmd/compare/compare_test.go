@@ -54,6 +54,28 @@ func TestTrials_allClientsAndFloorsDoTheirWork(t *testing.T) {
 	}
 }
 
+func TestRun_unknownNames_areRefused(t *testing.T) {
+	t.Parallel()
+	for want, args := range map[string][]string{
+		`-clients: "stripes" is none of revv, slack-go, go-github, tailscale, godo, stripe-go`: {"-clients", "revv,stripes"},
+		`-only: "gets" is none of get, getloop,`:                                               {"-only", "gets"},
+		`"get" is no flag`:                                                                     {"-only", "post", "get"},
+	} {
+		var out strings.Builder
+		if err := run(t.Context(), args, &out, io.Discard); err == nil || !strings.HasPrefix(err.Error(), want) || out.Len() > 0 {
+			t.Errorf("%q: %v, %q", args, err, &out)
+		}
+	}
+}
+
+func TestRun_askedForHelp_listsTheFlags(t *testing.T) {
+	t.Parallel()
+	var said strings.Builder
+	if err := run(t.Context(), []string{"-h"}, io.Discard, &said); err != nil || !strings.Contains(said.String(), "-clients") {
+		t.Errorf("%v, %q", err, &said)
+	}
+}
+
 func TestInsert_replacesWhatStandsBetweenTheMarkers(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "page.md")

@@ -51,23 +51,32 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 	flags.StringVar(&o.docs, "docs", filepath.Join("..", "docs"), "where performance.md and performance.svg are")
 	flags.StringVar(&o.only, "only", "", "trials, as get,post,list2; nothing is written")
 	flags.StringVar(&o.clients, "clients", "", "clients, as revv,godo; nothing is written")
-	if err := flags.Parse(args); err != nil {
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		return nil
+	case err != nil:
 		return err
+	case flags.NArg() > 0:
+		return fmt.Errorf("%q is no flag", flags.Arg(0))
 	}
 	rivals, err := sides.Rivals()
 	if err != nil {
 		return err
 	}
-	if o.clients != "" {
-		wanted := strings.Split(o.clients, ",")
-		rivals = slices.DeleteFunc(rivals, func(r sides.Rival) bool { return !slices.Contains(wanted, r.Name) })
+	rivals, err = chosen("clients", o.clients, rivals, func(r sides.Rival) string { return r.Name })
+	if err != nil {
+		return err
+	}
+	trials, err := chosen("only", o.only, trial.All(), func(t trial.Trial) string { return t.Key })
+	if err != nil {
+		return err
 	}
 	if o.quick {
 		return quick(ctx, out)
 	}
 	r := newReport(rivals, o.seed)
 	say := func(format string, args ...any) { _, _ = fmt.Fprintf(progress, format+"\n", args...) }
-	if err := r.measure(ctx, o.only, say); err != nil {
+	if err := r.measure(ctx, trials, say); err != nil {
 		return err
 	}
 	partly := o.only != "" || o.clients != ""
@@ -86,13 +95,28 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 	return os.WriteFile(filepath.Join(o.docs, "performance.svg"), []byte(r.plot()), 0o644) //nolint:gosec // a page of the documentation
 }
 
-// measure runs the trials.
-func (r *report) measure(ctx context.Context, only string, say func(string, ...any)) error {
-	wanted := strings.Split(only, ",")
-	for _, t := range trial.All() {
-		if only != "" && !slices.Contains(wanted, t.Key) {
-			continue
+// chosen returns those of all whose names an option lists, and all if it lists none. A name
+// that nothing has is an error: the table would be empty, and not say why.
+func chosen[T any](option, list string, all []T, name func(T) string) ([]T, error) {
+	if list == "" {
+		return all, nil
+	}
+	names := make([]string, len(all))
+	for i, one := range all {
+		names[i] = name(one)
+	}
+	wanted := strings.Split(list, ",")
+	for _, one := range wanted {
+		if !slices.Contains(names, one) {
+			return nil, fmt.Errorf("-%s: %q is none of %s", option, one, strings.Join(names, ", "))
 		}
+	}
+	return slices.DeleteFunc(all, func(one T) bool { return !slices.Contains(wanted, name(one)) }), nil
+}
+
+// measure runs the trials.
+func (r *report) measure(ctx context.Context, trials []trial.Trial, say func(string, ...any)) error {
+	for _, t := range trials {
 		r.trials = append(r.trials, t)
 		for _, rival := range r.rivals {
 			if t.Own && rival.Name != sides.Own {
