@@ -98,7 +98,8 @@ func (a *archive) close() error { return errors.Join(a.manifest.Close(), a.root.
 // isFileName reports whether a number can be part of a file name on every system. The
 // number comes from the service, which must not choose a directory.
 func isFileName(number revv.DocumentNumber) bool {
-	return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$`).MatchString(string(number))
+	return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$`).MatchString(string(number)) &&
+		!regexp.MustCompile(`(?i)^(con|prn|aux|nul|com[0-9]|lpt[0-9])$`).MatchString(string(number)) // devices of Windows
 }
 
 func pdfName(number revv.DocumentNumber) string        { return string(number) + ".pdf" }

@@ -183,7 +183,7 @@ func TestArchiveOne_numberThatIsAPath_isRefused(t *testing.T) {
 	a, err := openArchive(t.TempDir())
 	require.NoError(t, err)
 	defer a.close() //nolint:errcheck // nothing was written
-	for _, number := range []revv.DocumentNumber{"", "..", "../DOC-1", "a/b", `a\b`, ".hidden", "DOC 1", "C:x"} {
+	for _, number := range []revv.DocumentNumber{"", "..", "../DOC-1", "a/b", `a\b`, ".hidden", "DOC 1", "C:x", "CON", "lpt1"} {
 		err := archiveOne(context.Background(), nil, a, number)
 		require.ErrorContains(t, err, "cannot be the name of a file", number)
 	}
