@@ -50,7 +50,11 @@ func (p *prepared) fail(last *result, attempts int, kinds ...error) error {
 		}
 	}
 	if p.field != "" && p.isMisrouted(last) {
-		e.route = fmt.Sprintf("%s %s, see Routes.%s", p.route.Method, p.route.Pattern, p.field)
+		e.route = p.route.Method + " " + p.route.Pattern
+		if p.route.Guess {
+			e.route += ", a stand-in"
+		}
+		e.route += ", see Routes." + p.field
 	}
 	if isTimeout(last.err) && !errors.Is(last.err, context.DeadlineExceeded) {
 		e.kinds = append(e.kinds, context.DeadlineExceeded)
@@ -77,7 +81,8 @@ func (p *prepared) isMisrouted(last *result) bool {
 	case status == http.StatusRequestEntityTooLarge, status == http.StatusRequestURITooLong, status == http.StatusMisdirectedRequest, status == http.StatusRequestHeaderFieldsTooLarge:
 		return false // a server in front of the service refuses the request, whatever its path
 	case status == http.StatusNotFound:
-		return html || strings.HasPrefix(p.field, "List") && len(p.route.Params) == 0 // the list of an account is always there
+		// The list of an account is always there. Where nobody knows the route, it may be that which is not found.
+		return html || p.route.Guess || strings.HasPrefix(p.field, "List") && len(p.route.Params) == 0
 	case status == http.StatusMethodNotAllowed, status == http.StatusNotImplemented, status >= 300 && status <= 399:
 		return true
 	}

@@ -245,7 +245,7 @@ func failureShapesOnTheWire() []failureShape {
 				return err
 			},
 			want: revv.Error{Op: "Documents.Download", StatusCode: 200, Attempts: 1},
-			text: "revv: Documents.Download: 200 OK: unexpected content: an HTML page in the place of a PDF; is this the address of the API? (attempts: 1, route: GET /api/docs/{id}/download, see Routes.DownloadDocument)",
+			text: "revv: Documents.Download: 200 OK: unexpected content: an HTML page in the place of a PDF; is this the address of the API? (attempts: 1, route: GET /api/docs/{id}/download, a stand-in, see Routes.DownloadDocument)",
 		},
 	}
 }

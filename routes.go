@@ -165,7 +165,14 @@ type operation struct {
 	class retry.Class
 	param string // the placeholder that the route must contain, "" for none
 	field string // the name of the route's field, for error messages
+	guess bool   // whether its default route is a stand-in
 }
+
+// How the default route of an operation is known, in the table below.
+const (
+	known   = false
+	standIn = true
+)
 
 // opID indexes the fields of [Routes], the table of operations and the compiled routes of
 // a client: all three have one order.
@@ -206,33 +213,33 @@ const (
 //
 //nolint:gochecknoglobals // a constant table; Go has no constant structs
 var operations = [opCount]operation{
-	opCreateDocument:      {"Documents.Create", retry.Consequences, "", "CreateDocument"},
-	opListDocuments:       {"Documents.List", retry.Read, "", "ListDocuments"},
-	opListFolderContents:  {"Documents.List", retry.Read, "id", "ListFolderContents"},
-	opGetDocument:         {"Documents.Get", retry.Read, "id", "GetDocument"},
-	opGetDocumentByNumber: {"Documents.GetByNumber", retry.Read, "doc_no", "GetDocumentByNumber"},
-	opSetFields:           {"Documents.SetFields", retry.Idempotent, "id", "SetFields"},
-	opCloneDocument:       {"Documents.Clone", retry.Consequences, "id", "CloneDocument"},
-	opListActivities:      {"Documents.Activities", retry.Read, "object_id", "ListActivities"},
-	opDownloadDocument:    {"Documents.Download", retry.Read, "id", "DownloadDocument"},
-	opShareDocument:       {"Documents.Share", retry.Consequences, "id", "ShareDocument"},
-	opSendForESign:        {"Documents.SendForESign", retry.Consequences, "id", "SendForESign"},
-	opSendForAcceptance:   {"Documents.SendForAcceptance", retry.Consequences, "id", "SendForAcceptance"},
-	opSendForApproval:     {"Documents.SendForApproval", retry.Consequences, "id", "SendForApproval"},
-	opCreateMagicLink:     {"Documents.MagicLink", retry.Consequences, "", "CreateMagicLink"},
-	opMoveDocument:        {"Documents.Move", retry.Idempotent, "id", "MoveDocument"},
-	opListTemplates:       {"Templates.List", retry.Read, "", "ListTemplates"},
-	opCreateFolder:        {"Folders.Create", retry.Consequences, "", "CreateFolder"},
-	opListFolders:         {"Folders.List", retry.Read, "", "ListFolders"},
-	opDeleteFolder:        {"Folders.Delete", retry.Deletion, "id", "DeleteFolder"},
-	opUpsertContact:       {"Contacts.Upsert", retry.Consequences, "", "UpsertContact"},
-	opListContacts:        {"Contacts.List", retry.Read, "", "ListContacts"},
-	opGetContact:          {"Contacts.Get", retry.Read, "id", "GetContact"},
-	opGetContactByEmail:   {"Contacts.GetByEmail", retry.Read, "", "GetContactByEmail"},
-	opDeleteContact:       {"Contacts.Delete", retry.Deletion, "id", "DeleteContact"},
-	opSubscribeWebhook:    {"Webhooks.Subscribe", retry.Consequences, "", "SubscribeWebhook"},
-	opListWebhooks:        {"Webhooks.List", retry.Read, "", "ListWebhooks"},
-	opUnsubscribeWebhook:  {"Webhooks.Unsubscribe", retry.Deletion, "id", "UnsubscribeWebhook"},
+	opCreateDocument:      {"Documents.Create", retry.Consequences, "", "CreateDocument", known},
+	opListDocuments:       {"Documents.List", retry.Read, "", "ListDocuments", known},
+	opListFolderContents:  {"Documents.List", retry.Read, "id", "ListFolderContents", standIn},
+	opGetDocument:         {"Documents.Get", retry.Read, "id", "GetDocument", known},
+	opGetDocumentByNumber: {"Documents.GetByNumber", retry.Read, "doc_no", "GetDocumentByNumber", known},
+	opSetFields:           {"Documents.SetFields", retry.Idempotent, "id", "SetFields", standIn},
+	opCloneDocument:       {"Documents.Clone", retry.Consequences, "id", "CloneDocument", known},
+	opListActivities:      {"Documents.Activities", retry.Read, "object_id", "ListActivities", known},
+	opDownloadDocument:    {"Documents.Download", retry.Read, "id", "DownloadDocument", standIn},
+	opShareDocument:       {"Documents.Share", retry.Consequences, "id", "ShareDocument", known},
+	opSendForESign:        {"Documents.SendForESign", retry.Consequences, "id", "SendForESign", standIn},
+	opSendForAcceptance:   {"Documents.SendForAcceptance", retry.Consequences, "id", "SendForAcceptance", known},
+	opSendForApproval:     {"Documents.SendForApproval", retry.Consequences, "id", "SendForApproval", standIn},
+	opCreateMagicLink:     {"Documents.MagicLink", retry.Consequences, "", "CreateMagicLink", known},
+	opMoveDocument:        {"Documents.Move", retry.Idempotent, "id", "MoveDocument", standIn},
+	opListTemplates:       {"Templates.List", retry.Read, "", "ListTemplates", known},
+	opCreateFolder:        {"Folders.Create", retry.Consequences, "", "CreateFolder", standIn},
+	opListFolders:         {"Folders.List", retry.Read, "", "ListFolders", known},
+	opDeleteFolder:        {"Folders.Delete", retry.Deletion, "id", "DeleteFolder", standIn},
+	opUpsertContact:       {"Contacts.Upsert", retry.Consequences, "", "UpsertContact", known},
+	opListContacts:        {"Contacts.List", retry.Read, "", "ListContacts", known},
+	opGetContact:          {"Contacts.Get", retry.Read, "id", "GetContact", standIn},
+	opGetContactByEmail:   {"Contacts.GetByEmail", retry.Read, "", "GetContactByEmail", standIn},
+	opDeleteContact:       {"Contacts.Delete", retry.Deletion, "id", "DeleteContact", standIn},
+	opSubscribeWebhook:    {"Webhooks.Subscribe", retry.Consequences, "", "SubscribeWebhook", standIn},
+	opListWebhooks:        {"Webhooks.List", retry.Read, "", "ListWebhooks", standIn},
+	opUnsubscribeWebhook:  {"Webhooks.Unsubscribe", retry.Deletion, "id", "UnsubscribeWebhook", standIn},
 }
 
 // routeTable is Routes after parsing: what a client expands per call.
@@ -252,6 +259,7 @@ func (r *Routes) compile() (routeTable, error) {
 		if err != nil {
 			problems = append(problems, fmt.Errorf("Routes.%s: %q: %w", op.field, text, err))
 		}
+		route.Guess = op.guess && text == defaults.Field(id).String()
 		table[id] = route
 	}
 	return table, errors.Join(problems...)

@@ -20,6 +20,7 @@ type Route struct {
 	Method  string
 	Pattern string   // the path as written, placeholders in braces
 	Params  []string // the names of the placeholders, in their order
+	Guess   bool     // set by its user: nobody knows whether the service has it
 
 	fixed []part // what stands before, between and behind them: one more than there are placeholders
 }
