@@ -252,3 +252,74 @@ func TestMiddleware_changesInPlace_doNotReachTheNextAttempt(t *testing.T) {
 		}
 	})
 }
+
+// A transport that writes into the URL or the headers does not change the request that
+// middleware may send again, or that the caller owns.
+func TestTransport_writingIntoTheRequest_changesACopy(t *testing.T) {
+	t.Parallel()
+	s := &service{answer: func(r *http.Request) (*http.Response, error) {
+		r.URL.Host, r.Host = "proxy.example.com", "proxy.example.com"
+		for name := range r.Header {
+			r.Header[name][0] = "changed"
+		}
+		return reply(http.StatusOK, `{"Document":{"id":14}}`), nil
+	}}
+	twice := func(next http.RoundTripper) http.RoundTripper {
+		return tripper(func(r *http.Request) (*http.Response, error) {
+			resp, err := next.RoundTrip(r)
+			if err != nil {
+				return nil, err
+			}
+			_ = resp.Body.Close()
+			return next.RoundTrip(r)
+		})
+	}
+	client := s.client(t, revv.WithHeader("X-Own", "as given"), revv.WithMiddleware(twice))
+	_, err := client.Documents.Get(t.Context(), 14)
+	require.NoError(t, err)
+	own, err := http.NewRequestWithContext(t.Context(), http.MethodGet, apiBase+"/api/docs/14", http.NoBody)
+	require.NoError(t, err)
+	own.Header.Set("X-Own", "as given")
+	resp, err := client.HTTPClient().Do(own)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	assert.Equal(t, apiBase+"/api/docs/14", own.URL.String())
+	assert.Equal(t, http.Header{"X-Own": {"as given"}}, own.Header)
+	require.Len(t, s.Sent(), 3)
+	for _, r := range s.Sent() {
+		assert.Equal(t, apiBase, r.Origin)
+		assert.Equal(t, []string{"as given"}, r.Header["X-Own"])
+	}
+}
+
+// summed is a body that sets its trailer when it was read.
+type summed struct {
+	io.ReadCloser
+
+	trailer http.Header
+}
+
+func (s summed) Read(p []byte) (int, error) {
+	n, err := s.ReadCloser.Read(p)
+	if errors.Is(err, io.EOF) {
+		s.trailer.Set("X-Sum", "42")
+	}
+	return n, err
+}
+
+// A trailer gets its value while the body is read.
+func TestMiddleware_trailerOfTheBody_isSent(t *testing.T) {
+	t.Parallel()
+	var got http.Header
+	s := &service{answer: func(r *http.Request) (*http.Response, error) {
+		got = r.Trailer
+		return reply(http.StatusOK, `{"Document":{"id":14}}`), nil
+	}}
+	sum := through(func(r *http.Request) {
+		r.Trailer = http.Header{"X-Sum": nil}
+		r.Body = summed{r.Body, r.Trailer}
+	})
+	_, err := s.client(t, revv.WithMiddleware(sum)).Documents.Create(t.Context(), revv.CreateDocumentParams{TemplateID: 21})
+	require.NoError(t, err)
+	assert.Equal(t, http.Header{"X-Sum": {"42"}}, got)
+}

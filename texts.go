@@ -40,9 +40,15 @@ func holdsBroken(v reflect.Value) bool {
 		return !utf8.ValidString(v.String())
 	case reflect.Pointer, reflect.Interface:
 		return holdsBroken(v.Elem())
-	case reflect.Slice, reflect.Array, reflect.Map:
-		for key, element := range v.Seq2() {
-			if holdsBroken(key) || holdsBroken(element) {
+	case reflect.Slice, reflect.Array:
+		for i := range v.Len() {
+			if holdsBroken(v.Index(i)) {
+				return true
+			}
+		}
+	case reflect.Map: // not by Seq2, with which a program is 13 KB larger
+		for each := v.MapRange(); each.Next(); {
+			if holdsBroken(each.Key()) || holdsBroken(each.Value()) {
 				return true
 			}
 		}

@@ -209,10 +209,14 @@ func (c *core) sameOrigin(u *url.URL) bool {
 }
 
 // cleanCopy returns a copy of somebody else's request that the credentials can be put on:
-// without the credentials that it has, and for the host of its URL.
+// without the credentials that it has, and for the host of its URL. Transports that write
+// into the URL or the headers of a request change the copy alone. The rest is shared, which
+// a trailer has to be, because it is filled while the body is read.
 func cleanCopy(ctx context.Context, req *http.Request) *http.Request {
-	out := req.Clone(ctx)
-	if out.Header == nil {
+	out := req.WithContext(ctx)
+	target := *req.URL
+	out.URL = &target
+	if out.Header = req.Header.Clone(); out.Header == nil {
 		out.Header = make(http.Header)
 	}
 	for name := range out.Header {
