@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"strings"
 	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -172,7 +173,7 @@ const (
 // looked for.
 func match(raw []byte, name string) likeness {
 	switch {
-	case string(raw) == name:
+	case string(raw) == name && strings.IndexByte(name, '\\') < 0: // in raw, a backslash begins an escape
 		return exact
 	case len(raw) > 0 && name != "" && raw[0] != '\\' && max(raw[0], name[0]) < utf8.RuneSelf && (raw[0]^name[0])&^0x20 != 0:
 		return unlike // as nearly always: two characters of ASCII that differ in more than case
