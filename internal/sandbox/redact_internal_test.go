@@ -87,6 +87,26 @@ func TestRedaction_ofBodies(t *testing.T) {
 	}
 }
 
+// What is around a token stays, and so does what only begins like one.
+func TestRedaction_ofTokensInAText(t *testing.T) {
+	t.Parallel()
+	letters := strings.Repeat("aZ09", tokenLength/4)
+	access, renewal, code := "at_"+letters, "rt_"+letters, "code_"+letters
+	for text, want := range map[string]string{
+		"":                                      "",
+		access:                                  Fingerprint(access),
+		"my_title: " + access + "!":             "my_title: " + Fingerprint(access) + "!",
+		access + renewal + " and " + code + ".": Fingerprint(access) + Fingerprint(renewal) + " and " + Fingerprint(code) + ".",
+		access + "more":                         Fingerprint(access) + "more",
+		access[1:]:                              access[1:],
+		access[:len(access)-1]:                  access[:len(access)-1],
+		access[:len(access)-1] + "-":            access[:len(access)-1] + "-",
+		"_" + letters + letters:                 "_" + letters + letters,
+	} {
+		assert.Equal(t, want, redactTokens(text))
+	}
+}
+
 func TestRedaction_ofHeadersAndQueries(t *testing.T) {
 	t.Parallel()
 	const secret = "hunter2"
