@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -119,7 +120,7 @@ func (r request) replace(prefix string, at time.Time) error {
 }
 
 // syncFolder makes lasting what was made or renamed in a folder, even if the power fails.
-// Windows has no such call, and needs none.
+// Windows and some network file systems have no such call, and need none.
 func syncFolder(path string) error {
 	if runtime.GOOS == "windows" {
 		return nil
@@ -128,7 +129,11 @@ func syncFolder(path string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(folder.Sync(), folder.Close())
+	err = folder.Sync()
+	if errors.Is(err, syscall.EINVAL) || errors.Is(err, errors.ErrUnsupported) {
+		err = nil
+	}
+	return errors.Join(err, folder.Close())
 }
 
 // patiently repeats do for a second on Windows, which replaces no file that another run is

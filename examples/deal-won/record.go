@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"runtime"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/revv-go/revv"
@@ -189,7 +190,7 @@ func (d *record) write(next contract) error {
 }
 
 // syncFolder makes lasting what was made or renamed in a folder, even if the power fails.
-// Windows has no such call, and needs none.
+// Windows and some network file systems have no such call, and need none.
 func syncFolder(path string) error {
 	if runtime.GOOS == "windows" {
 		return nil
@@ -198,7 +199,11 @@ func syncFolder(path string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(folder.Sync(), folder.Close())
+	err = folder.Sync()
+	if errors.Is(err, syscall.EINVAL) || errors.Is(err, errors.ErrUnsupported) {
+		err = nil
+	}
+	return errors.Join(err, folder.Close())
 }
 
 // title is how the document is recognised in the account.

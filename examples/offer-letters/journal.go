@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/revv-go/revv"
@@ -104,7 +105,7 @@ func openJournal(path string) (_ *journal, err error) {
 }
 
 // syncFolder makes lasting what was made or renamed in a folder, even if the power fails.
-// Windows has no such call, and needs none.
+// Windows and some network file systems have no such call, and need none.
 func syncFolder(path string) error {
 	if runtime.GOOS == "windows" {
 		return nil
@@ -113,7 +114,11 @@ func syncFolder(path string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(folder.Sync(), folder.Close())
+	err = folder.Sync()
+	if errors.Is(err, syscall.EINVAL) || errors.Is(err, errors.ErrUnsupported) {
+		err = nil
+	}
+	return errors.Join(err, folder.Close())
 }
 
 // of returns how far a letter has got.

@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/revv-go/revv"
@@ -69,7 +70,7 @@ func openInbox(path string, log *slog.Logger) (*inbox, error) {
 }
 
 // syncFolder makes lasting what was made or renamed in a folder, even if the power fails.
-// Windows has no such call, and needs none.
+// Windows and some network file systems have no such call, and need none.
 func syncFolder(path string) error {
 	if runtime.GOOS == "windows" {
 		return nil
@@ -78,7 +79,11 @@ func syncFolder(path string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(folder.Sync(), folder.Close())
+	err = folder.Sync()
+	if errors.Is(err, syscall.EINVAL) || errors.Is(err, errors.ErrUnsupported) {
+		err = nil
+	}
+	return errors.Join(err, folder.Close())
 }
 
 // load reads what is there. A last line that was cut off belongs to an event that
