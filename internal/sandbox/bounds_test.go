@@ -85,11 +85,9 @@ func TestSnapshot_ofFoldersAlone_andOfMagicLinks(t *testing.T) {
 	a.ok("POST", "/api/perma-link", `{"object_id":"`+string(d.ObjectID)+`","object_type":"DOC"}`)
 	token := a.Documents()[0].MagicToken
 	require.NotEmpty(t, token)
-	view, err := restore().MagicDocument(token)
-	require.NoError(t, err)
-	assert.Equal(t, d.ID, view.ID)
-	_, err = restore().MagicDocument("")
-	require.Error(t, err)
+	page := restore().do("GET", "/perma/DOC/"+token+"/NDA", "", "AccessToken", "")
+	assert.Equal(t, http.StatusOK, page.Code)
+	assert.Contains(t, page.Body.String(), string(d.Number))
 }
 
 // A 2xx takes a delivery, whatever it is called.

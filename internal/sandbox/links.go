@@ -459,18 +459,3 @@ func (a *account) magicPage(c *call) (any, error) {
 	}
 	return a.sandbox.htmlAnswer(http.StatusOK, "document", map[string]any{"Title": d.Title, "Document": d.clone(), "PDF": "?download=pdf"}), nil
 }
-
-// MagicDocument returns the document behind the secret of a magic link, and
-// notes that it was opened.
-func (s *Sandbox) MagicDocument(token string) (view Document, err error) {
-	err = s.do(func(a *account) error {
-		d := a.magic[token]
-		if d == nil {
-			return notFound("this link is not valid")
-		}
-		a.record(d, eventOpened, Person{FirstName: "Somebody", LastName: "with the magic link"})
-		view = d.clone()
-		return nil
-	})
-	return view, err
-}
