@@ -413,8 +413,9 @@ func TestFaults_closeDelimited_hasTheHeadersOfTheAnswer(t *testing.T) {
 
 func TestFaults_gzipBomb(t *testing.T) {
 	a := newAPI(t)
-	a.fail(sandbox.Fault{GzipBomb: 10 << 20, ContentType: "application/problem+json"})
+	a.fail(sandbox.Fault{GzipBomb: 10 << 20, ContentType: "application/problem+json", Status: http.StatusBadGateway})
 	w := a.do("GET", "/api/webhooks", "")
+	assert.Equal(t, http.StatusBadGateway, w.Code)
 	assert.Equal(t, "application/problem+json", w.Header().Get("Content-Type"))
 	assert.Equal(t, "gzip", w.Header().Get("Content-Encoding"))
 	assert.Less(t, w.Body.Len(), 10<<20/100) // how well it is compressed, the release of Go decides
