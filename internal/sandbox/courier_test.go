@@ -156,6 +156,7 @@ func TestUnsubscribe_dropsWhatIsPending(t *testing.T) {
 		var reasons []string
 		for _, d := range a.Deliveries() {
 			assert.Equal(t, sandbox.DeliveryFailed, d.State)
+			assert.Equal(t, noon, d.Attempts[len(d.Attempts)-1].At)
 			reasons = append(reasons, d.Event+": "+d.Attempts[len(d.Attempts)-1].Error)
 		}
 		assert.Equal(t, []string{
@@ -221,5 +222,36 @@ func TestUnsubscribe_thenTheEnd_isNotDeliveredAfterARestart(t *testing.T) {
 			assert.Equal(t, sandbox.DeliveryFailed, next.Deliveries()[0].State, name)
 			next.Close()
 		}
+	})
+}
+
+// A receiver that is behind by ten thousand deliveries gets no further ones, and nothing
+// waits for those.
+func TestDelivery_tooManyWaitForOneURL_isGivenUp(t *testing.T) {
+	longTest(t)
+	synctest.Test(t, func(t *testing.T) {
+		release, posted := make(chan struct{}), 0
+		a := newAPI(t, backoff(), answering(func(r *http.Request) (*http.Response, error) {
+			<-release
+			posted++
+			return answer(r, 200, "200 OK"), nil
+		}))
+		a.subscribe("http://slow", "DOCUMENT_STAGE_CHANGED")
+		a.sendDraft()
+		synctest.Wait() // until the first is on its way, and waits no longer
+		for id := range int64(10_000) {
+			require.NoError(t, a.Resend(id+1))
+		}
+		newest := func() sandbox.Delivery { d := a.Deliveries(); return d[len(d)-1] }
+		assert.Equal(t, sandbox.DeliveryPending, newest().State)
+		require.NoError(t, a.Resend(newest().ID))
+		refused := newest()
+		assert.Equal(t, sandbox.DeliveryFailed, refused.State)
+		assert.Equal(t, []sandbox.Attempt{{At: noon, Error: "too many deliveries wait for this URL"}}, refused.Attempts)
+
+		close(release)
+		a.wait()
+		assert.Equal(t, 10_001, posted)
+		assert.Equal(t, refused, newest())
 	})
 }
