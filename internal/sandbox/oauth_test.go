@@ -119,10 +119,12 @@ func TestOAuth_consentPage(t *testing.T) {
 		assert.Equal(t, http.StatusBadRequest, post().Code, "a page is answered once")
 	}
 	assert.Equal(t, http.StatusBadRequest, a.do("POST", "/oauth/authorize", "decision=maybe").Code)
-	assert.Equal(t, http.StatusBadRequest, a.do("POST", "/oauth/authorize", "%zz").Code)
 
 	consent, _, err := a.BeginConsent(a.request().Encode())
 	require.NoError(t, err)
+	malformed := a.do("POST", "/oauth/authorize", "decision=authorize&ticket="+consent.Ticket+"&x=%zz", "Content-Type", "application/x-www-form-urlencoded", "AccessToken", "")
+	assert.Equal(t, http.StatusBadRequest, malformed.Code)
+	assert.Contains(t, malformed.Body.String(), "malformed")
 	a.Advance(11 * time.Minute)
 	_, err = a.DecideConsent(consent.Ticket, true)
 	require.ErrorContains(t, err, "too old")

@@ -303,3 +303,17 @@ func TestUnknownPath_unlikeAnyRoute_hasNoHint(t *testing.T) {
 		assert.NotContains(t, body, "did you mean", path)
 	}
 }
+
+// Whatever is called, half an object is no body.
+func TestBodies_thatEndInTheMiddle_areRefused(t *testing.T) {
+	a := newAPI(t)
+	a.draft()
+	for _, call := range []string{
+		"POST /api/docs", "PUT /api/docs/14/fields", "PUT /api/docs/14/folder", "POST /api/documents/14/clone", "POST /api/perma-link",
+		"POST /api/v2/doc-signers/14", "POST /api/v2/doc-acceptors/14", "POST /api/v2/doc-approvers/14", "POST /api/v2/doc-recipients/14",
+		"POST /api/folders/", "POST /api/contacts", "POST /api/webhooks",
+	} {
+		method, path, _ := strings.Cut(call, " ")
+		assert.Contains(t, a.refused(http.StatusBadRequest, method, path, `{"title":`), "ends in the middle", call)
+	}
+}

@@ -126,6 +126,23 @@ func TestImport_takesUpWhatWasNotDelivered(t *testing.T) {
 	assert.Equal(t, []string{"https://app.example.com/callback"}, second.App().RedirectURLs, "a matter of the options")
 }
 
+// Who follows changes, as a page does, has everything to look at again.
+func TestImport_tellsThatEverythingHasChanged(t *testing.T) {
+	a := newAPI(t)
+	exported, err := a.Export()
+	require.NoError(t, err)
+	changes, end := a.Watch()
+	before := a.Revision()
+	require.NoError(t, a.Import(exported))
+	end()
+	var kinds []string
+	for change := range changes {
+		kinds = append(kinds, change.Kind)
+	}
+	assert.ElementsMatch(t, []string{"document", "folder", "template", "contact", "webhook", "mail", "delivery"}, kinds)
+	assert.Greater(t, a.Revision(), before)
+}
+
 // What a caller was given does not change behind its back.
 func TestDocument_isACopy(t *testing.T) {
 	a := newAPI(t)
