@@ -102,6 +102,7 @@ func TestOAuth_consentPage(t *testing.T) {
 	for decision, want := range map[string]string{"authorize": "code", "cancel": "error"} {
 		page := a.do("GET", "/oauth/authorize?"+a.request().Encode(), "", "AccessToken", "")
 		require.Equal(t, http.StatusOK, page.Code)
+		assert.Contains(t, page.Body.String(), "<h1>Authorize Sandbox application</h1>")
 		assert.Contains(t, page.Body.String(), "Sandbox application asks owner@example.com")
 		ticket := regexp.MustCompile(`name="ticket" value="([A-Za-z0-9]+)"`).FindStringSubmatch(page.Body.String())
 		require.NotNil(t, ticket)
@@ -122,9 +123,13 @@ func TestOAuth_consentPage(t *testing.T) {
 
 	consent, _, err := a.BeginConsent(a.request().Encode())
 	require.NoError(t, err)
-	malformed := a.do("POST", "/oauth/authorize", "decision=authorize&ticket="+consent.Ticket+"&x=%zz", "Content-Type", "application/x-www-form-urlencoded", "AccessToken", "")
-	assert.Equal(t, http.StatusBadRequest, malformed.Code)
-	assert.Contains(t, malformed.Body.String(), "malformed")
+	for mistake, message := range map[string]string{"decision=authorize&x=%zz": "malformed", "decision=maybe": "must be authorize or cancel"} {
+		w := a.do("POST", "/oauth/authorize", "ticket="+consent.Ticket+"&"+mistake, "Content-Type", "application/x-www-form-urlencoded", "AccessToken", "")
+		assert.Equal(t, http.StatusBadRequest, w.Code, mistake)
+		assert.Contains(t, w.Body.String(), message)
+	}
+	requests := a.Requests()
+	assert.NotContains(t, requests[len(requests)-1].Body, consent.Ticket, "whoever has it can decide")
 	a.Advance(11 * time.Minute)
 	_, err = a.DecideConsent(consent.Ticket, true)
 	require.ErrorContains(t, err, "too old")

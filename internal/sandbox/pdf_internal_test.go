@@ -86,6 +86,7 @@ func TestWinAnsi_atTheBoundsOfItsRanges(t *testing.T) {
 	t.Parallel()
 	assert.Equal(t, `( ~?\240\377?\200)`, winAnsiText(" ~\x7f\u00a0\u00ff\u0100€"))
 	assert.Equal(t, "(? )", winAnsiText("\x1f\t"))
+	assert.Equal(t, `(\(\\\))`, winAnsiText(`(\)`))
 }
 
 // Every page is in the tree, shows its own content, and draws it between the margins.

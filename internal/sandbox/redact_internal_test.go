@@ -139,5 +139,7 @@ func TestRedaction_ofHeadersAndQueries(t *testing.T) {
 func TestRedaction_ofTokens_leavesWhatIsAroundThem(t *testing.T) {
 	t.Parallel()
 	access, code := "at_"+strings.Repeat("a", tokenLength), "code_"+strings.Repeat("b", tokenLength)
+	noToken := "at_" + strings.Repeat("-", tokenLength)
+	assert.Equal(t, noToken, redactTokens(noToken))
 	assert.Equal(t, "of a_b "+Fingerprint(access)+", "+Fingerprint(code)+" and at_short", redactTokens("of a_b "+access+", "+code+" and at_short"))
 }

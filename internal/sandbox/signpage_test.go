@@ -60,3 +60,61 @@ func TestLinks_thatAreNotValid_areAnsweredWithAPage(t *testing.T) {
 		assert.Contains(t, page, "This link is not valid", answer)
 	}
 }
+
+// What may be left empty may be left empty, and stays the next signer's to fill.
+func TestSignPage_withAnEmptyFieldThatIsNotRequired_signs(t *testing.T) {
+	a := newAPI(t)
+	d := a.draft()
+	a.ok("POST", "/api/v2/doc-signers/14", `{"signers":[{"user_email":"s@example.com"},{"user_email":"t@example.com"}]}`)
+	signers := a.document(d).Signers
+	status, page := a.postForm("/sign/"+signers[0].Token, url.Values{"answer": {"sign"}, "field:Counterparty": {"Acme"}, "field:Effective date": {""}})
+	assert.Equal(t, http.StatusOK, status, page)
+	next := a.do("GET", "/sign/"+signers[1].Token, "", "AccessToken", "").Body.String()
+	assert.Equal(t, 1, strings.Count(next, " readonly"), "the field that is filled")
+	status, page = a.postForm("/sign/"+signers[1].Token, url.Values{"answer": {"sign"}, "field:Effective date": {"2021-07-01"}})
+	assert.Equal(t, http.StatusOK, status, page)
+	assert.Equal(t, "2021-07-01", a.document(d).Fields[1].Value)
+}
+
+func TestSignPage_withAMalformedForm_signsNothing(t *testing.T) {
+	a := newAPI(t)
+	d := a.draft()
+	a.ok("POST", "/api/v2/doc-signers/14", `{"signers":[{"user_email":"s@example.com"}]}`)
+	w := a.do("POST", a.path(a.lastMail().Links["sign"]), "answer=sign&x=%zz", "Content-Type", "application/x-www-form-urlencoded", "AccessToken", "")
+	assert.Equal(t, http.StatusBadRequest, w.Code)
+	assert.Equal(t, sandbox.PartyOpen, a.document(d).Signers[0].State)
+}
+
+// The page of a link is headed by the document, before an answer and after it, and has
+// nothing to press for who has answered while others have not.
+func TestLinks_answeredByOneOfTwo_offerNothingMoreToThem(t *testing.T) {
+	for kind, send := range map[string]string{"acceptance/accept": "acceptors", "approval/approve": "approvers"} {
+		a := newAPI(t)
+		a.draft()
+		a.ok("POST", "/api/v2/doc-"+send+"/14", `{"`+send+`":[{"user_email":"a@example.com"},{"user_email":"b@example.com"}]}`)
+		link := "/api/shared/documents/1/" + map[string]func(sandbox.Document) string{
+			"acceptors": func(d sandbox.Document) string { return d.Acceptors[0].Token },
+			"approvers": func(d sandbox.Document) string { return d.Approvers[0].Token },
+		}[send](a.Documents()[0])
+		look := func() string { return a.do("GET", link, "", "AccessToken", "").Body.String() }
+		assert.Contains(t, look(), "<h1>Mutual NDA</h1>")
+		assert.Contains(t, look(), "<button>", send)
+		status, page := a.postForm(link+"/doc-"+kind, nil)
+		assert.Equal(t, http.StatusOK, status, page)
+		assert.Contains(t, page, "<h1>Mutual NDA</h1>")
+		assert.Contains(t, page, "DOC-000040 is ")
+		assert.NotContains(t, look(), "<button>", send)
+	}
+}
+
+// A magic link shows the document by its title, and offers it as a file.
+func TestMagicLink_page_hasTheTitleAndTheFile(t *testing.T) {
+	a := newAPI(t)
+	d := a.draft()
+	link, _ := field(t, a.ok("POST", "/api/perma-link", `{"object_id":"`+string(d.ObjectID)+`","object_type":"DOC"}`), "url").(string)
+	page := a.do("GET", a.path(link), "", "AccessToken", "").Body.String()
+	assert.Contains(t, page, "<h1>Mutual NDA</h1>")
+	assert.Contains(t, page, `href="?download=pdf"`)
+	activities := a.document(d).Activities
+	assert.Equal(t, sandbox.Person{FirstName: "Somebody", LastName: "with the magic link"}, activities[len(activities)-1].Actor)
+}
