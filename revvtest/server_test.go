@@ -308,6 +308,7 @@ func TestServer_deliversWebhooks(t *testing.T) {
 	assert.WithinDuration(t, server.Now(), event.Timestamp.Time, time.Minute)
 	assert.Equal(t, receiver.URL+"/0123456789abcdef0123456789abcdef", deliveries[0].URL)
 	assert.Equal(t, http.StatusNoContent, deliveries[0].Attempts[0].Status)
+	assert.Contains(t, deliveries[0].Body, `"DOCUMENT_SIGNED"`)
 
 	require.NoError(t, server.Resend(deliveries[0].ID))
 	require.NoError(t, server.WaitDeliveries(t.Context()))

@@ -51,3 +51,44 @@ func TestDocument_everyPartOfAPerson_isShown(t *testing.T) {
 	assert.Equal(t, d, mails[0].DocumentID)
 	assert.WithinDuration(t, server.Now(), mails[0].SentAt, time.Minute)
 }
+
+// A folder is where the test has put it: what is in it moves there when it is deleted.
+func TestAddFolder_insideAnother(t *testing.T) {
+	server := revvtest.NewServer(t)
+	client := server.Client()
+	outer := server.AddFolder("Leases", 0)
+	inner := server.AddFolder("Signed", outer)
+	id := server.AddDocument(23, "")
+	_, err := client.Documents.Move(t.Context(), id, inner)
+	require.NoError(t, err)
+	require.NoError(t, client.Folders.Delete(t.Context(), inner))
+	d, _ := server.Document(id)
+	assert.Equal(t, outer, d.FolderID)
+}
+
+func TestWithRotation_off_keepsTheRefreshToken(t *testing.T) {
+	for rotates, want := range map[bool]bool{true: false, false: true} {
+		server := revvtest.NewServer(t, revvtest.WithRotation(rotates))
+		store := revv.NewMemoryStore()
+		require.NoError(t, revv.SaveToken(t.Context(), store, "a", server.Token()))
+		before, err := store.Load(t.Context(), "a")
+		require.NoError(t, err)
+		auth, err := server.OAuthConfig().Authenticator(store, "a")
+		require.NoError(t, err)
+		client, err := revv.NewClient(auth, revv.WithBaseURL(server.URL()))
+		require.NoError(t, err)
+		server.ExpireTokens()
+		_, err = client.Webhooks.List(t.Context())
+		require.NoError(t, err)
+		after, err := store.Load(t.Context(), "a")
+		require.NoError(t, err)
+		assert.NotEqual(t, before.AccessToken, after.AccessToken)
+		assert.Equal(t, want, before.RefreshToken == after.RefreshToken, "rotation: %t", rotates)
+	}
+}
+
+func TestWithPageSize_ofOne(t *testing.T) {
+	page, err := revvtest.NewServer(t, revvtest.WithPageSize(1)).Client().Contacts.List(t.Context(), revv.ListContactsParams{})
+	require.NoError(t, err)
+	assert.Len(t, page.Items, 1)
+}

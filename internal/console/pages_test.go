@@ -126,6 +126,7 @@ func TestDocument_showsFieldsPartiesTimelineAndMails(t *testing.T) {
 	}
 	w := b.do(http.MethodGet, "/documents/14/pdf", "")
 	assert.Equal(t, "application/pdf", w.Header().Get("Content-Type"))
+	assert.Equal(t, `inline; filename="DOC-000040.pdf"`, w.Header().Get("Content-Disposition"))
 	assert.True(t, strings.HasPrefix(w.Body.String(), "%PDF-"))
 }
 

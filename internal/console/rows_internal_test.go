@@ -108,3 +108,13 @@ func TestNewestFirst_turnsAnyNumberAround(t *testing.T) {
 	assert.Equal(t, []int{4, 3, 2, 1}, newestFirst([]int{1, 2, 3, 4}))
 	assert.Equal(t, []int{3, 2, 1}, newestFirst([]int{1, 2, 3}))
 }
+
+func TestDeliveryRow_saysHowItEnded(t *testing.T) {
+	t.Parallel()
+	for state, want := range map[string][2]string{
+		sandbox.DeliveryPending: {"wait", "On its way"}, sandbox.DeliveryDelivered: {"good", "Delivered"}, sandbox.DeliveryFailed: {"bad", "Failed"},
+	} {
+		row := newDeliveryRow(sandbox.Delivery{State: state})
+		assert.Equal(t, want, [2]string{row.Tone, row.Label}, state)
+	}
+}

@@ -125,3 +125,12 @@ func TestPDF_pagesAndTheirContents(t *testing.T) {
 		assert.Equal(t, rows, seen)
 	}
 }
+
+// A viewer shows the title of the file in its window, in any letters, and at the top of the
+// first page, larger than the rest.
+func TestPDF_hasItsTitle(t *testing.T) {
+	t.Parallel()
+	data := string(renderPDF("Aß契", []string{"a row"}))
+	assert.Contains(t, data, "/Title <FEFF004100DF5951>")
+	assert.Contains(t, data, "/F1 18 Tf\n(A\\337?) Tj\n0 -32 Td\n/F1 11 Tf\n(a row) Tj\n")
+}

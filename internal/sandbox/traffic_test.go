@@ -2,6 +2,7 @@ package sandbox_test
 
 import (
 	"net/http"
+	"net/url"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -40,6 +41,16 @@ func TestRequests_thatWereRefused_sayOnlyTheMessage(t *testing.T) {
 	a.do("GET", "/sign/unknown", "", "AccessToken", "")
 	requests = a.Requests()
 	assert.Equal(t, "this link is not valid, or not valid any more", requests[len(requests)-1].Problem)
+	a.postForm("/api/shared/documents/1/unknown/doc-acceptance/accept", nil)
+	requests = a.Requests()
+	assert.Equal(t, "this link is not valid, or not valid any more", requests[len(requests)-1].Problem)
+
+	a.draft()
+	a.ok("POST", "/api/v2/doc-signers/14", `{"signers":[{"user_email":"s@example.com"}]}`)
+	a.postForm(a.path(a.lastMail().Links["sign"]), url.Values{"answer": {"sign"}, "name": {""}})
+	requests = a.Requests()
+	assert.Contains(t, requests[len(requests)-1].Problem, "Nothing is signed yet")
+	assert.NotContains(t, requests[len(requests)-1].Problem, "<")
 }
 
 // A page that shows mails, or requests, learns when there is something new to show.
