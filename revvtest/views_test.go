@@ -92,3 +92,23 @@ func TestWithPageSize_ofOne(t *testing.T) {
 	require.NoError(t, err)
 	assert.Len(t, page.Items, 1)
 }
+
+// A document has all its ids, and everybody whom it was sent to, in their roles.
+func TestDocument_hasItsIDsAndEverybodyInTheirRoles(t *testing.T) {
+	server := revvtest.NewServer(t)
+	client := server.Client()
+	id := server.AddDocument(23, "")
+	require.NoError(t, client.Documents.SendForApproval(t.Context(), id, revv.SendParams{Recipients: []revv.Person{{Email: "a@example.com"}}}))
+	require.NoError(t, server.Approve(id, "a@example.com"))
+	require.NoError(t, client.Documents.Share(t.Context(), id, revv.ShareParams{Recipients: []revv.Person{{Email: "r@example.com"}}}))
+	require.NoError(t, client.Documents.SendForESign(t.Context(), id, signers("s@example.com")))
+	d, _ := server.Document(id)
+	assert.Equal(t, []any{revv.EntryID(100001), revv.DocumentNumber("DOC-000040"), revv.TemplateID(23)}, []any{d.EntryID, d.Number, d.TemplateID})
+	require.Len(t, d.Approvers, 1)
+	assert.Equal(t, "a@example.com", d.Approvers[0].Email)
+	assert.WithinDuration(t, server.Now(), d.Approvers[0].At, time.Minute)
+	require.Len(t, d.Readers, 1)
+	assert.Equal(t, "r@example.com", d.Readers[0].Email)
+	require.Len(t, d.Signers, 1)
+	assert.Equal(t, 1, d.Signers[0].Order)
+}
