@@ -2,6 +2,7 @@ package revv_test
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"testing"
 	"testing/synctest"
@@ -63,4 +64,35 @@ func TestSend_deadlineHasPassedDuringAWait_isNotSent(t *testing.T) {
 		assert.Len(t, s.Sent(), 1)
 		assert.Equal(t, 1, failure(t, err).Attempts)
 	})
+}
+
+// A machine can be suspended, or a process frozen, while a connection is made. Then the timer of
+// the context, whose clock may have stood still, does not keep the request from leaving.
+func TestWrite_deadlineHasPassedWhileConnecting_isNotSent(t *testing.T) {
+	t.Parallel()
+	for _, op := range everyOperation(anyArguments(t.TempDir())) {
+		if op.class == reads {
+			continue
+		}
+		t.Run(op.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				service := &rawService{
+					act: func(int) act { return op.answered() },
+					dialled: func(context.Context, int) (net.Conn, error) {
+						pass(10 * time.Second)
+						return nil, nil
+					},
+				}
+				network := service.transport()
+				defer network.CloseIdleConnections()
+				client, err := revv.NewClient(revv.StaticToken(anyToken), revv.WithBaseURL("http://127.0.0.1"), revv.WithHTTPClient(&http.Client{Transport: network}))
+				require.NoError(t, err)
+				err = op.call(lateTimer{t.Context(), time.Now().Add(4 * time.Second)}, client)
+				require.ErrorIs(t, err, context.DeadlineExceeded)
+				assert.False(t, revv.MaybeApplied(err))
+				assert.Empty(t, service.requests())
+			})
+		})
+	}
 }

@@ -127,20 +127,23 @@ func (a *attempt) shut() bool {
 }
 
 // trace watches whether a connection was found. A request that never had one was
-// certainly not received. A connection that is found too late for a write is closed before
-// anything is written: requests that share it over HTTP/2 fail, but no request is applied
-// twice. Of a read, which can be repeated, no more is watched. The context with the trace is for
-// the network alone: middleware may make requests of its own with the context that it is given.
+// certainly not received. A connection that is found too late for a write, because its attempt
+// is over or the deadline of ctx has passed, is closed before anything is written: requests
+// that share it over HTTP/2 fail, but no request is applied twice. Of a read, which can be
+// repeated, no more is watched. The context with the trace is for the network alone: middleware
+// may make requests of its own with the context that it is given.
 func (a *attempt) trace(ctx context.Context, hooks *httptrace.ClientTrace) context.Context {
 	*hooks = httptrace.ClientTrace{
 		GetConn: func(string) { a.sought.Add(1) },
 		GotConn: func(info httptrace.GotConnInfo) {
 			dump := isDump(info.Conn)
-			if a.dumping.Store(dump); dump {
+			guarded := info.Conn != nil && a.class != retry.Read
+			late := guarded && !dump && overdue(ctx) != nil // the machine was suspended meanwhile, or the process frozen
+			a.dumping.Store(dump || late)
+			switch {
+			case dump:
 				a.sought.Add(-1)
-				return
-			}
-			if !a.enter() && info.Conn != nil && a.class != retry.Read {
+			case late, !a.enter() && guarded:
 				_ = info.Conn.Close()
 			}
 		},
