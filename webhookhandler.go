@@ -18,11 +18,12 @@ import (
 	"github.com/revv-go/revv/internal/wire"
 )
 
-// The defaults of a webhook handler.
+// The defaults and limits of a webhook handler.
 const (
 	defaultWebhookReadTimeout = 10 * time.Second
 	readBackTimeout           = 8 * time.Second // senders seldom wait longer than 10
 	defaultWebhookRetryAfter  = 30 * time.Second
+	maxWebhookRetryAfter      = time.Hour
 	believed                  = 64 << 10 // bytes of a body that room is made for because its sender says so
 )
 
@@ -106,17 +107,17 @@ func WithWebhookObserver(fn func(WebhookResult)) WebhookOption {
 // such an event is honest, a later change has overtaken it, and that has an event of its
 // own.
 //
-// For others the sender is asked to come back (503 with Retry-After), so that an honest
-// event is not lost when what is read lags behind it, or when the payload has another shape
-// than this package takes for granted: if the event has neither the id nor the number of a
-// document, if the document cannot be read or is another one than the event names, and if it
-// has not got as far as the event claims. That is so if it is still [StageDraft] or
-// [StageSent] for an [EventClosed], or [StageDraft] for an [EventSigned] or
-// [EventAccepted], and if the event has a later stage than the document. (A document that was
-// declined is a draft again: an earlier event of it comes back until its sender gives up.)
-// Where the two stages of an [EventStageChanged] or [EventClosed] differ and one is of the
-// account's own, or the document shows none, nobody can tell which is later, and the event
-// keeps coming back: do not use WithReadBack in such an account.
+// For others the sender is asked to come back (503 with Retry-After, of an hour at most), so
+// that an honest event is not lost when what is read lags behind it, or when the payload has
+// another shape than this package takes for granted: if the event has neither the id nor the
+// number of a document, if the document cannot be read or is another one than the event names,
+// and if it has not got as far as the event claims. That is so if it is still [StageDraft] or
+// [StageSent] for an [EventClosed], or [StageDraft] for an [EventSigned] or [EventAccepted],
+// and if the event has a later stage than the document. (A document that was declined is a
+// draft again: an earlier event of it comes back until its sender gives up.) Where the two
+// stages of an [EventStageChanged] or [EventClosed] differ and one is of the account's own, or
+// the document shows none, nobody can tell which is later, and the event keeps coming back: do
+// not use WithReadBack in such an account.
 func WithReadBack(reader DocumentReader) WebhookOption {
 	return webhookOption(func(h *webhookHandler) {
 		h.once("WithReadBack")
@@ -468,7 +469,7 @@ func answerUnconfirmed(w http.ResponseWriter, result *WebhookResult, err error) 
 	}
 	wait := defaultWebhookRetryAfter
 	if e, ok := errors.AsType[*Error](err); ok && e.RetryAfter > 0 {
-		wait = e.RetryAfter
+		wait = min(e.RetryAfter, maxWebhookRetryAfter) // a date by another clock can be years away
 	}
 	w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
 	answer(w, result, http.StatusServiceUnavailable, "unconfirmed", err)

@@ -161,6 +161,7 @@ func TestWithReadBack_aDocumentThatCannotBeRead(t *testing.T) {
 		"does not exist":          {&documents{err: fmt.Errorf("wrapped: %w", revv.ErrNotFound)}, 204, ""},
 		"service down":            {&documents{err: &revv.Error{StatusCode: 502}}, 503, "30"},
 		"rate limited":            {&documents{err: &revv.Error{StatusCode: 429, RetryAfter: 90*time.Second + 1}}, 503, "91"},
+		"a clock that is wrong":   {&documents{err: &revv.Error{StatusCode: 429, RetryAfter: 50 * 365 * 24 * time.Hour}}, 503, "3600"},
 		"account locked out":      {&documents{err: revv.ErrReauthorizationRequired}, 503, "30"},
 		"neither error nor truth": {&documents{empty: true}, 503, "30"},
 	}
