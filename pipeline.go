@@ -317,12 +317,17 @@ func sleep(ctx context.Context, wait time.Duration) error {
 // its timer has not run yet: when a frozen process continues, nothing must be sent too
 // late.
 func overdue(ctx context.Context) error {
-	err := ctx.Err()
-	// By the wall clock, which goes on while a machine sleeps.
-	if deadline, ok := ctx.Deadline(); err == nil && ok && !time.Now().Round(0).Before(deadline.Round(0)) {
-		return context.DeadlineExceeded
+	if err := ctx.Err(); err != nil || !isPast(ctx) {
+		return err
 	}
-	return err
+	return context.DeadlineExceeded
+}
+
+// isPast reports whether the deadline of ctx has passed by the wall clock, which goes on while
+// a machine sleeps.
+func isPast(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ok && !time.Now().Round(0).Before(deadline.Round(0))
 }
 
 // jsonAttempt sends one request and decodes its answer.

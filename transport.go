@@ -138,7 +138,7 @@ func (a *attempt) trace(ctx context.Context, hooks *httptrace.ClientTrace) conte
 		GotConn: func(info httptrace.GotConnInfo) {
 			dump := isDump(info.Conn)
 			guarded := info.Conn != nil && a.class != retry.Read
-			late := guarded && overdue(ctx) != nil // the machine was suspended meanwhile, or the process frozen
+			late := guarded && isPast(ctx) // the machine was suspended meanwhile, or the process frozen
 			a.dumping.Store(dump || late)
 			switch {
 			case dump:

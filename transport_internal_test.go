@@ -12,6 +12,7 @@ import (
 	"net/http/httptrace"
 	"net/url"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 
@@ -86,6 +87,26 @@ func TestTrace_connectionFoundTooLate_isClosedForWrites(t *testing.T) {
 		go func() { _, _ = far.Write([]byte("x")) }()
 		_, err := near.Read(make([]byte, 1))
 		assert.Equal(t, closed, err != nil, class)
+		assert.NoError(t, errors.Join(near.Close(), far.Close()))
+	}
+}
+
+// A connection may be shared with other requests, so a call that is cancelled leaves it open.
+// Only after the deadline of a call nothing may leave.
+func TestTrace_callThatHasEnded_closesTheConnectionOnlyAfterItsDeadline(t *testing.T) {
+	t.Parallel()
+	cancelled, cancel := context.WithTimeout(t.Context(), time.Hour)
+	cancel()
+	past, stop := context.WithDeadline(t.Context(), time.Now())
+	defer stop()
+	for ctx, closed := range map[context.Context]bool{cancelled: false, past: true} {
+		near, far := net.Pipe()
+		a := &attempt{class: retry.Consequences}
+		trace := httptrace.ContextClientTrace(a.trace(ctx, &a.hooks))
+		trace.GotConn(httptrace.GotConnInfo{Conn: near})
+		assert.Equal(t, closed, near.SetDeadline(time.Time{}) != nil)
+		trace.WroteHeaders()
+		assert.Equal(t, closed, a.written.Load() == 0, "what went into a closed connection was not sent")
 		assert.NoError(t, errors.Join(near.Close(), far.Close()))
 	}
 }
