@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -32,9 +33,10 @@ import (
 // answer. REVV_RECORD=1 records them anew, from a sandbox in memory with a clock
 // that stands still, which gives the same bytes every time.
 //
-// With REVV_BASE_URL and REVV_ACCESS_TOKEN set as well, the cassettes of the
-// operations are recorded from that account. This creates, sends and deletes
-// there; mails go to example.com alone. REVV_RECORD_IDS says what the ids of the
+// REVV_RECORD=live records the cassettes of the operations from the account of
+// REVV_BASE_URL and REVV_ACCESS_TOKEN. This creates, sends and deletes
+// there; mails go to example.com alone. These two variables alone choose no account:
+// whoever works with one has them set anyway. REVV_RECORD_IDS says what the ids of the
 // tests are there, as "14=123,DOC-000040=DOC-000777". Tests then fail where the
 // account answers something else than they state, which is what such a recording
 // is made for. Look through its files before they are committed: what the names
@@ -66,11 +68,14 @@ type tape struct {
 // ready. Every interaction of a cassette has to be played.
 func insert(t *testing.T, name string, prepare func(*testing.T, *revvtest.Server)) *tape {
 	t.Helper()
-	if os.Getenv(recordSwitch) == "" {
+	from, err := sourceOf(os.Getenv)
+	require.NoError(t, err)
+	switch from {
+	case fromFile:
 		return play(t, filepath.Join(cassettes, name))
-	}
-	if os.Getenv(liveBase) == "" || os.Getenv(liveToken) == "" {
+	case fromSandbox:
 		return record(t, filepath.Join(cassettes, name), prepare)
+	case fromAccount:
 	}
 	if strings.HasPrefix(name, failureShapes) {
 		t.Skip("a live account does not fail on demand")
@@ -79,6 +84,57 @@ func insert(t *testing.T, name string, prepare func(*testing.T, *revvtest.Server
 	require.NoError(t, err)
 	return load(t, filepath.Join(cassettes, name), recorder.ModeRecordOnly,
 		elsewhere{base: base, token: os.Getenv(liveToken), ids: idsOf(os.Getenv(liveIDs)), next: http.DefaultTransport})
+}
+
+// source is where the answers of a test come from.
+type source int
+
+const (
+	fromFile source = iota
+	fromSandbox
+	fromAccount
+)
+
+// sourceOf reads the variables of a recording. Only a word of its own leads to an account.
+func sourceOf(env func(string) string) (source, error) {
+	switch env(recordSwitch) {
+	case "":
+		return fromFile, nil
+	case "1":
+		return fromSandbox, nil
+	case "live":
+		if env(liveBase) == "" || env(liveToken) == "" {
+			return fromFile, errors.New(recordSwitch + "=live needs " + liveBase + " and " + liveToken)
+		}
+		return fromAccount, nil
+	}
+	return fromFile, errors.New(recordSwitch + " must be 1, for the sandbox, or live")
+}
+
+// Whoever has worked with an account has its address and its token in the shell. A recording
+// from the sandbox, as the gate makes one, must not create, send and delete there.
+func TestRecording_reachesAnAccount_onlyIfItIsAskedFor(t *testing.T) {
+	t.Parallel()
+	account := map[string]string{liveBase: "https://acme.example.com", liveToken: "token"}
+	for value, want := range map[string]source{"": fromFile, "1": fromSandbox, "live": fromAccount, "true": fromFile} {
+		from, err := sourceOf(func(name string) string {
+			if name == recordSwitch {
+				return value
+			}
+			return account[name]
+		})
+		assert.Equal(t, want, from, "%q", value)
+		assert.Equal(t, value == "true", err != nil, "%q: %v", value, err)
+	}
+	for _, missing := range []string{liveBase, liveToken} {
+		_, err := sourceOf(func(name string) string {
+			if name == missing {
+				return ""
+			}
+			return map[string]string{recordSwitch: "live", liveBase: "https://acme.example.com", liveToken: "token"}[name]
+		})
+		assert.ErrorContains(t, err, missing)
+	}
 }
 
 // notWhileRecording skips a test that reads the cassettes of others.
