@@ -50,7 +50,8 @@ var (
 	ErrConflict = errors.New("conflict")
 	// ErrRateLimited: the service asked to wait longer than the policy or the deadline
 	// allows, or still answered with 429 at the last attempt; or a 429 to another call of
-	// the client holds this one back for longer (if Attempts is 0, nothing was sent).
+	// the client holds this one back for longer, or the token endpoint has asked to be left
+	// alone (if Attempts is 0, nothing was sent).
 	ErrRateLimited = errors.New("rate limited")
 	// ErrServer: the service failed (408, 5xx, or a status above that).
 	ErrServer = errors.New("server error")
