@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -35,8 +36,9 @@ import (
 //
 // REVV_RECORD=live records the cassettes of the operations from the account of
 // REVV_BASE_URL and REVV_ACCESS_TOKEN. This creates, sends and deletes
-// there; mails go to example.com alone. These two variables alone choose no account:
-// whoever works with one has them set anyway. REVV_RECORD_IDS says what the ids of the
+// there; mails go to example.com alone. A server on this machine is recorded with
+// REVV_RECORD=1 as well; any other is refused then, because whoever works with an account
+// has these variables set anyway. REVV_RECORD_IDS says what the ids of the
 // tests are there, as "14=123,DOC-000040=DOC-000777". Tests then fail where the
 // account answers something else than they state, which is what such a recording
 // is made for. Look through its files before they are committed: what the names
@@ -95,45 +97,65 @@ const (
 	fromAccount
 )
 
-// sourceOf reads the variables of a recording. Only a word of its own leads to an account.
+// sourceOf reads the variables of a recording. An account that is not on this machine needs a
+// word of its own.
 func sourceOf(env func(string) string) (source, error) {
-	switch env(recordSwitch) {
-	case "":
+	base, token := env(liveBase), env(liveToken)
+	switch word := env(recordSwitch); {
+	case word == "":
 		return fromFile, nil
-	case "1":
-		return fromSandbox, nil
-	case "live":
-		if env(liveBase) == "" || env(liveToken) == "" {
-			return fromFile, errors.New(recordSwitch + "=live needs " + liveBase + " and " + liveToken)
-		}
+	case word != "1" && word != "live":
+		return fromFile, errors.New(recordSwitch + " must be 1 or live")
+	case base != "" && token != "" && (word == "live" || isHere(base)):
 		return fromAccount, nil
+	case word == "live":
+		return fromFile, errors.New(recordSwitch + "=live needs " + liveBase + " and " + liveToken)
+	case base != "" && token != "":
+		return fromFile, errors.New(liveBase + " leads to an account, in which a recording creates, sends and deletes: ask for that with " +
+			recordSwitch + "=live, or unset the variable to record the sandbox")
 	}
-	return fromFile, errors.New(recordSwitch + " must be 1, for the sandbox, or live")
+	return fromSandbox, nil
+}
+
+// isHere reports whether an address is on this machine.
+func isHere(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && (u.Hostname() == "localhost" || net.ParseIP(u.Hostname()).IsLoopback())
 }
 
 // Whoever has worked with an account has its address and its token in the shell. A recording
-// from the sandbox, as the gate makes one, must not create, send and delete there.
+// from the sandbox must not create, send and delete there.
 func TestRecording_reachesAnAccount_onlyIfItIsAskedFor(t *testing.T) {
 	t.Parallel()
-	account := map[string]string{liveBase: "https://acme.example.com", liveToken: "token"}
-	for value, want := range map[string]source{"": fromFile, "1": fromSandbox, "live": fromAccount, "true": fromFile} {
+	const here, there = "http://127.0.0.1:8787", "https://acme.example.com"
+	for _, test := range []struct {
+		word, base, token string
+		want              source
+		fails             string
+	}{
+		{"", there, "token", fromFile, ""},
+		{"1", "", "", fromSandbox, ""},
+		{"1", there, "", fromSandbox, ""},
+		{"1", "", "token", fromSandbox, ""},
+		{"1", here, "token", fromAccount, ""},
+		{"1", "http://localhost:8787", "token", fromAccount, ""},
+		{"1", there, "token", fromFile, "ask for that with REVV_RECORD=live"},
+		{"1", ":", "token", fromFile, "ask for that with REVV_RECORD=live"},
+		{"live", there, "token", fromAccount, ""},
+		{"live", here, "token", fromAccount, ""},
+		{"live", "", "token", fromFile, liveBase},
+		{"live", there, "", fromFile, liveToken},
+		{"true", here, "token", fromFile, "must be 1 or live"},
+	} {
 		from, err := sourceOf(func(name string) string {
-			if name == recordSwitch {
-				return value
-			}
-			return account[name]
+			return map[string]string{recordSwitch: test.word, liveBase: test.base, liveToken: test.token}[name]
 		})
-		assert.Equal(t, want, from, "%q", value)
-		assert.Equal(t, value == "true", err != nil, "%q: %v", value, err)
-	}
-	for _, missing := range []string{liveBase, liveToken} {
-		_, err := sourceOf(func(name string) string {
-			if name == missing {
-				return ""
-			}
-			return map[string]string{recordSwitch: "live", liveBase: "https://acme.example.com", liveToken: "token"}[name]
-		})
-		assert.ErrorContains(t, err, missing)
+		assert.Equal(t, test.want, from, "%+v", test)
+		if test.fails == "" {
+			assert.NoError(t, err, "%+v", test)
+		} else {
+			assert.ErrorContains(t, err, test.fails, "%+v", test)
+		}
 	}
 }
 
