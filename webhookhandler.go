@@ -100,7 +100,9 @@ func WithWebhookObserver(fn func(WebhookResult)) WebhookOption {
 // is the truth. Its Timestamp, PreviousStage and Recipient stay hints. An id is that of another
 // document in another account, so each account needs a handler and a secret of its own. That
 // the id in an event is the [DocumentID], and not the id of an entry, is a stand-in: see an
-// event of your account before you rely on it, above all if it has no number to compare.
+// event of your account before you rely on it, above all if it has no number to compare. Each
+// event takes a call, and as many at once as events come at once: with a client of its own, a
+// flood of them takes neither the retries nor the connections of your other calls.
 //
 // Some events are acknowledged (204) but not handed on: those that name no existing
 // document, and an [EventStageChanged] with a stage that the document has left behind. If
