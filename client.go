@@ -114,13 +114,10 @@ func newCore(s *settings, auth Authenticator, base *url.URL, routes routeTable) 
 	}
 	c.defaults.retry = s.retry.withDefaults(RetryPolicy{defaultAttempts, defaultBaseDelay, defaultMaxDelay, defaultMaxRetryAfter})
 	c.defaults.timeout = cmp.Or(s.timeout, defaultAttemptTimeout)
-	var network http.RoundTripper
-	if s.http != nil {
-		network = s.http.Transport
-		if t := s.http.Timeout; t > 0 {
-			c.defaults.timeout = min(c.defaults.timeout, t)
-		}
+	if s.limit > 0 {
+		c.defaults.timeout = min(c.defaults.timeout, s.limit)
 	}
+	network := s.network
 	if network == nil {
 		made := NewTransport()
 		network, c.own = made, new(ownNetwork)

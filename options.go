@@ -75,7 +75,8 @@ type settings struct {
 	baseURL   string
 	subdomain string
 	routes    Routes
-	http      *http.Client
+	network   http.RoundTripper // of [WithHTTPClient], as limit
+	limit     time.Duration
 	userAgent string
 	logger    *slog.Logger
 	chain     []Middleware
@@ -156,8 +157,9 @@ func WithHTTPClient(client *http.Client) Option {
 		s.once("WithHTTPClient")
 		if client == nil || client.Transport != nil && isNil(client.Transport) {
 			s.reject("WithHTTPClient", "must not be nil, nor have a transport that is a nil pointer")
+			return
 		}
-		s.http = client
+		s.network, s.limit = client.Transport, client.Timeout
 	})
 }
 
