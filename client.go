@@ -8,7 +8,6 @@ import (
 	"errors"
 	"hash/maphash"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -50,7 +49,7 @@ type core struct {
 	network  secret.Value[http.RoundTripper]
 	chain    http.RoundTripper // middleware → credentials → network, nil without middleware
 	limiter  limiter
-	logger   *slog.Logger
+	log      attemptLog   // nil without [WithLogger]
 	agent    []string     // the User-Agent header
 	bearer   bool         // the token goes into the Authorization header
 	defaults callSettings // of all calls
@@ -106,7 +105,7 @@ func NewClient(auth Authenticator, opts ...Option) (*Client, error) {
 
 func newCore(s *settings, auth Authenticator, base *url.URL, routes routeTable) *core {
 	c := &core{
-		routes: routes, base: base, auth: auth, limiter: s.limiter, logger: s.logger, bearer: s.bearer,
+		routes: routes, base: base, auth: auth, limiter: s.limiter, log: s.log, bearer: s.bearer,
 		agent: []string{"revv-go/" + Version}, defaults: s.callSettings, budget: retry.NewBudget(retryBudget), pageSeed: maphash.MakeSeed(),
 	}
 	if s.userAgent != "" {

@@ -78,7 +78,7 @@ type settings struct {
 	network   http.RoundTripper // of [WithHTTPClient], as limit
 	limit     time.Duration
 	userAgent string
-	logger    *slog.Logger
+	log       attemptLog
 	chain     []Middleware
 	limiter   limiter
 	bearer    bool
@@ -185,7 +185,7 @@ func WithLogger(logger *slog.Logger) Option {
 		if logger == nil {
 			s.reject("WithLogger", "must not be nil")
 		}
-		s.logger = logger
+		s.log = logTo(logger)
 	})
 }
 

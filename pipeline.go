@@ -126,7 +126,9 @@ func (c *core) loop(ctx context.Context, p *prepared, try func(context.Context, 
 		start := time.Now()
 		earlier := last
 		last = try(ctx, a)
-		c.log(ctx, p, a, &last, time.Since(start))
+		if c.log != nil {
+			c.log(ctx, p, a, last, time.Since(start))
+		}
 		c.shutGate(p, &last)
 		past.weigh(a, &last)
 		last.inherit(p.class, &earlier)
@@ -426,16 +428,25 @@ func (p *prepared) capture(last *result, attempts int) {
 	p.settings.capture(r)
 }
 
-func (c *core) log(ctx context.Context, p *prepared, a *attempt, r *result, took time.Duration) {
-	if c.logger == nil || !c.logger.Enabled(ctx, slog.LevelDebug) {
-		return
+// attemptLog logs an attempt. Clients have this function of [WithLogger] in the place of a
+// logger, so that only programs that log their calls link what log/slog does.
+type attemptLog func(ctx context.Context, p *prepared, a *attempt, r result, took time.Duration)
+
+// logTo makes the function. It is not inlined, or its closure would be compiled twice.
+//
+//go:noinline
+func logTo(logger *slog.Logger) attemptLog {
+	return func(ctx context.Context, p *prepared, a *attempt, r result, took time.Duration) {
+		if !logger.Enabled(ctx, slog.LevelDebug) {
+			return
+		}
+		attrs := []slog.Attr{
+			slog.String("operation", a.info.Operation), slog.String("route", a.info.Route), slog.Int("attempt", a.info.Attempt),
+			slog.Int("status", r.status), slog.Duration("took", took), slog.String("request_id", p.safe(requestID(r.header))),
+		}
+		if r.err != nil {
+			attrs = append(attrs, slog.String("error", printable(p.concealed(r.err).Error(), maxErrorText)))
+		}
+		logger.LogAttrs(ctx, slog.LevelDebug, "revv: attempt", attrs...)
 	}
-	attrs := []slog.Attr{
-		slog.String("operation", a.info.Operation), slog.String("route", a.info.Route), slog.Int("attempt", a.info.Attempt),
-		slog.Int("status", r.status), slog.Duration("took", took), slog.String("request_id", p.safe(requestID(r.header))),
-	}
-	if r.err != nil {
-		attrs = append(attrs, slog.String("error", printable(p.concealed(r.err).Error(), maxErrorText)))
-	}
-	c.logger.LogAttrs(ctx, slog.LevelDebug, "revv: attempt", attrs...)
 }
