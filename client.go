@@ -159,7 +159,7 @@ const pingInterval = 15 * time.Second
 // life, and closed after another 15 s without one. It is the caller's: close its idle
 // connections when it is not needed any more.
 func NewTransport() *http.Transport {
-	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
+	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second, ControlContext: controlled}
 	return &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
 		DialContext:            dialer.DialContext,

@@ -224,6 +224,19 @@ func (g *guard) control(_, address string, _ syscall.RawConn) error {
 	return g.check(endpoint.Addr())
 }
 
+// guardKey is under which the context of a dial holds the guard of the address.
+type guardKey struct{}
+
+// controlled lets the guard in ctx, if there is one, look at the address that is about to be
+// connected to. The diallers of [NewTransport] call it, because only they know the address: a
+// name that was looked up before they are called can lead elsewhere by then.
+func controlled(ctx context.Context, network, address string, conn syscall.RawConn) error {
+	if g, ok := ctx.Value(guardKey{}).(*guard); ok {
+		return g.control(network, address, conn)
+	}
+	return nil
+}
+
 type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
 
 // contextDialer returns the dialler that net/http would use. The older kind is deprecated
@@ -235,9 +248,9 @@ func contextDialer(dial dialFunc, older func(network, address string) (net.Conn,
 	return func(_ context.Context, network, address string) (net.Conn, error) { return older(network, address) }
 }
 
-// guardedDial checks what a name resolves to before it calls the caller's own dialler. It
-// cannot see which address that will use. A name that cannot be resolved here is left to
-// the dialler.
+// guardedDial checks what a name resolves to before it calls the caller's own dialler. Which
+// address that will use, only a dialler of [NewTransport] lets it see (controlled). A name that
+// cannot be resolved here is left to the dialler.
 func (g *guard) guardedDial(dial dialFunc) dialFunc {
 	if dial == nil {
 		return nil
@@ -253,6 +266,6 @@ func (g *guard) guardedDial(dial dialFunc) dialFunc {
 				return nil, err
 			}
 		}
-		return dial(ctx, network, address)
+		return dial(context.WithValue(ctx, guardKey{}, g), network, address)
 	}
 }

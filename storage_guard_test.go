@@ -50,6 +50,28 @@ func TestGuard_beforeAnotherDialler(t *testing.T) {
 	assert.Nil(t, (&guard{}).guardedDial(nil))
 }
 
+// D05, DNS rebinding: what a name led to when it was looked up is not what it leads to when it is
+// dialled. (No resolver is needed for that: a name that none knows is left to the dialler, which
+// here knows the address.)
+func TestGuard_looksAtTheAddressThatNewTransportDials(t *testing.T) {
+	t.Parallel()
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = listener.Close() })
+	ours := NewTransport().DialContext
+	rebound := func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return ours(ctx, network, listener.Addr().String())
+	}
+	_, err = (&guard{}).guardedDial(rebound)(t.Context(), "tcp", "93.184.216.34:443")
+	require.ErrorIs(t, err, ErrRedirected)
+
+	for name, dial := range map[string]dialFunc{"loopback is allowed": (&guard{local: true}).guardedDial(ours), "no storage": ours} {
+		conn, err := dial(t.Context(), "tcp", listener.Addr().String())
+		require.NoError(t, err, name)
+		require.NoError(t, conn.Close())
+	}
+}
+
 func TestStorage_keepsTheCallersProxyAndDialler(t *testing.T) {
 	t.Parallel()
 	errDialled := errors.New("dialled")
