@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"iter"
 	"maps"
-	"slices"
 	"time"
 )
 
@@ -132,13 +131,11 @@ type history struct {
 // read reads the next part, and returns what of it is new and whether there may be more.
 func (h *history) read() (fresh []Activity, more bool, err error) {
 	part, err := h.list(h.next)
-	switch {
-	case err != nil:
+	if err == nil {
+		err = h.check(part)
+	}
+	if err != nil {
 		return nil, false, err
-	case h.ignoresAfter(part):
-		return nil, false, errPageLoop("the service does not understand after: there may be more")
-	case h.skipsKnown(part):
-		return nil, false, errPageLoop("the service understands after otherwise: some may be missing")
 	}
 	fresh = h.fresh(part)
 	switch {
@@ -167,7 +164,10 @@ func (h *history) goesOn(part []Activity) (bool, error) {
 	moment := part[len(part)-1].Timestamp.Time
 	for _, ahead := range []time.Duration{time.Microsecond, time.Second} { // a service that takes no finer times gives the moment again at first
 		rest, err := h.list(ListActivitiesParams{After: moment.Add(ahead), Limit: h.next.Limit})
-		later := slices.ContainsFunc(rest, func(a Activity) bool { return a.Timestamp.After(moment) })
+		later := false
+		for i := range rest {
+			later = later || rest[i].Timestamp.After(moment)
+		}
 		if later || err != nil || len(rest) == 0 {
 			return later, err
 		}
@@ -182,16 +182,24 @@ func errPageLoop(why string) error {
 	return &Error{Op: operations[opListActivities].name, Message: why, kinds: []error{ErrPageLoop}}
 }
 
-// ignoresAfter reports a part with activities from before the time asked for: the service
-// ignores the parameter after.
-func (h *history) ignoresAfter(part []Activity) bool {
-	return h.known != nil && slices.ContainsFunc(part, func(a Activity) bool { return a.Timestamp.Before(h.next.After) })
-}
-
-// skipsKnown reports a part without anything of the moment that was asked for again: what
-// followed may be missing as well.
-func (h *history) skipsKnown(part []Activity) bool {
-	return h.known != nil && !slices.ContainsFunc(part, func(a Activity) bool { return h.known[activityKey(&a)] > 0 })
+// check refuses a part that does not continue what came before. If there are activities from
+// before the time asked for, the service ignores the parameter after. If nothing is there of the
+// moment that was asked for again, what followed may be missing as well.
+func (h *history) check(part []Activity) error {
+	if h.known == nil {
+		return nil
+	}
+	again := false
+	for i := range part {
+		if part[i].Timestamp.Before(h.next.After) {
+			return errPageLoop("the service does not understand after: there may be more")
+		}
+		again = again || h.known[activityKey(&part[i])] > 0
+	}
+	if !again {
+		return errPageLoop("the service understands after otherwise: some may be missing")
+	}
+	return nil
 }
 
 // fresh returns what of a part was not there before.
@@ -211,11 +219,13 @@ func (h *history) fresh(part []Activity) (fresh []Activity) {
 // same moment as the last one must not be missed, so that moment is asked for again. A moment
 // is one microsecond, the unit of times on the wire.
 func (h *history) advance(part []Activity) error {
-	switch {
-	case part[0].Timestamp.IsZero():
+	if part[0].Timestamp.IsZero() {
 		return errPageLoop("an activity has no time that can be read: there may be more")
-	case !slices.IsSortedFunc(part, func(a, b Activity) int { return a.Timestamp.Compare(b.Timestamp.Time) }):
-		return errPageLoop("the activities do not begin with the oldest: there may be more")
+	}
+	for i := range part[1:] {
+		if part[i+1].Timestamp.Before(part[i].Timestamp.Time) {
+			return errPageLoop("the activities do not begin with the oldest: there may be more")
+		}
 	}
 	moment := part[len(part)-1].Timestamp.Truncate(time.Microsecond)
 	after := moment.Add(-time.Microsecond)
