@@ -159,10 +159,9 @@ const pingInterval = 15 * time.Second
 // life, and closed after another 15 s without one. It is the caller's: close its idle
 // connections when it is not needed any more.
 func NewTransport() *http.Transport {
-	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second, ControlContext: controlled}
 	return &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
-		DialContext:            dialer.DialContext,
+		DialContext:            dialPlainly,
 		ForceAttemptHTTP2:      true,
 		MaxIdleConns:           256,
 		MaxIdleConnsPerHost:    128,
@@ -176,6 +175,12 @@ func NewTransport() *http.Transport {
 		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingInterval, PingTimeout: pingInterval},
 		OnProxyConnectResponse: refusedByProxy,
 	}
+}
+
+// dialPlainly is the dialler of [NewTransport]. It is a function of its own, so that a transport
+// that still has it can be told from one with a dialler of the caller, see [core.storage].
+func dialPlainly(ctx context.Context, network, address string) (net.Conn, error) {
+	return (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext(ctx, network, address)
 }
 
 // refusedByProxy says whose words they are: net/http would report the bare text of the status,

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 	"syscall"
@@ -166,7 +167,7 @@ func (c *core) storage() http.RoundTripper {
 		direct.Proxy = nil
 		direct.DialContext, direct.Dial = contextDialer(direct.DialContext, direct.Dial), nil             //nolint:staticcheck // callers may have set it
 		direct.DialTLSContext, direct.DialTLS = contextDialer(direct.DialTLSContext, direct.DialTLS), nil //nolint:staticcheck // as above
-		if c.own != nil || direct.DialContext == nil && direct.DialTLSContext == nil {
+		if isPlain(direct.DialContext) && direct.DialTLSContext == nil {
 			direct.DialContext = (&net.Dialer{Timeout: dialTimeout, Control: guard.control}).DialContext
 		} else {
 			direct.DialContext = guard.guardedDial(direct.DialContext)
@@ -224,20 +225,14 @@ func (g *guard) control(_, address string, _ syscall.RawConn) error {
 	return g.check(endpoint.Addr())
 }
 
-// guardKey is under which the context of a dial holds the guard of the address.
-type guardKey struct{}
-
-// controlled lets the guard in ctx, if there is one, look at the address that is about to be
-// connected to. The diallers of [NewTransport] call it, because only they know the address: a
-// name that was looked up before they are called can lead elsewhere by then.
-func controlled(ctx context.Context, network, address string, conn syscall.RawConn) error {
-	if g, ok := ctx.Value(guardKey{}).(*guard); ok {
-		return g.control(network, address, conn)
-	}
-	return nil
-}
-
 type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
+
+// isPlain reports that names are dialled as this package, or net/http by itself, does: then a
+// dialler that looks at the address it connects to can take its place. Before any other dialler
+// a name is only looked up, and by the time it is dialled it can lead elsewhere.
+func isPlain(dial dialFunc) bool {
+	return dial == nil || reflect.ValueOf(dial).Pointer() == reflect.ValueOf(dialPlainly).Pointer()
+}
 
 // contextDialer returns the dialler that net/http would use. The older kind is deprecated
 // but still used, so it needs the guard as well.
@@ -248,9 +243,9 @@ func contextDialer(dial dialFunc, older func(network, address string) (net.Conn,
 	return func(_ context.Context, network, address string) (net.Conn, error) { return older(network, address) }
 }
 
-// guardedDial checks what a name resolves to before it calls the caller's own dialler. Which
-// address that will use, only a dialler of [NewTransport] lets it see (controlled). A name that
-// cannot be resolved here is left to the dialler.
+// guardedDial checks what a name resolves to before it calls the caller's own dialler. It
+// cannot see which address that will use. A name that cannot be resolved here is left to
+// the dialler.
 func (g *guard) guardedDial(dial dialFunc) dialFunc {
 	if dial == nil {
 		return nil
@@ -266,6 +261,6 @@ func (g *guard) guardedDial(dial dialFunc) dialFunc {
 				return nil, err
 			}
 		}
-		return dial(context.WithValue(ctx, guardKey{}, g), network, address)
+		return dial(ctx, network, address)
 	}
 }

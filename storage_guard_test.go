@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strconv"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -50,26 +51,63 @@ func TestGuard_beforeAnotherDialler(t *testing.T) {
 	assert.Nil(t, (&guard{}).guardedDial(nil))
 }
 
-// D05, DNS rebinding: what a name led to when it was looked up is not what it leads to when it is
-// dialled. (No resolver is needed for that: a name that none knows is left to the dialler, which
-// here knows the address.)
-func TestGuard_looksAtTheAddressThatNewTransportDials(t *testing.T) {
-	t.Parallel()
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+// D05, DNS rebinding: a name that is looked up for a check, and again to be dialled, can lead
+// inside the second time. So where the dialler is not the caller's, the address is checked that
+// is connected to, and the name is looked up once: here for each kind of address, in vain. Not
+// parallel, because it replaces the resolver of the process.
+//
+//nolint:paralleltest // see above
+func TestStorage_looksANameUpOnce(t *testing.T) {
+	asked := fakeResolver(t)
+	base, err := url.Parse("https://acme.example.com")
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = listener.Close() })
-	ours := NewTransport().DialContext
-	rebound := func(ctx context.Context, network, _ string) (net.Conn, error) {
-		return ours(ctx, network, listener.Addr().String())
+	changed := NewTransport()
+	changed.MaxIdleConns = 1
+	foreign := &http.Transport{DialContext: new(net.Dialer).DialContext}
+	for name, network := range map[string]*http.Transport{"shared by clients": NewTransport(), "changed": changed, "zero": {}, "with a dialler of the caller": foreign} {
+		c := &core{base: base, network: secret.New[http.RoundTripper](network)}
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://storage.example.com./", http.NoBody)
+		require.NoError(t, err)
+		before := asked.Load()
+		_, err = c.storage().RoundTrip(req)
+		require.ErrorAs(t, err, new(*net.DNSError), name)
+		want := int32(2)
+		if network == foreign {
+			want = 4 // its rules decide, see SECURITY.md
+		}
+		assert.Equal(t, want, asked.Load()-before, name)
 	}
-	_, err = (&guard{}).guardedDial(rebound)(t.Context(), "tcp", "93.184.216.34:443")
-	require.ErrorIs(t, err, ErrRedirected)
+}
 
-	for name, dial := range map[string]dialFunc{"loopback is allowed": (&guard{local: true}).guardedDial(ours), "no storage": ours} {
-		conn, err := dial(t.Context(), "tcp", listener.Addr().String())
-		require.NoError(t, err, name)
-		require.NoError(t, conn.Close())
-	}
+// fakeResolver makes the resolver of the process ask a server that knows no name, until the test
+// ends, and counts the questions.
+func fakeResolver(t *testing.T) *atomic.Int32 {
+	t.Helper()
+	server, err := (&net.ListenConfig{}).ListenPacket(t.Context(), "udp", "127.0.0.1:0")
+	require.NoError(t, err)
+	resolver := net.DefaultResolver
+	t.Cleanup(func() {
+		net.DefaultResolver = resolver
+		_ = server.Close()
+	})
+	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "udp", server.LocalAddr().String())
+	}}
+	asked := new(atomic.Int32)
+	go func() {
+		message := make([]byte, 512)
+		for {
+			n, from, err := server.ReadFrom(message)
+			if err != nil {
+				return
+			}
+			asked.Add(1)
+			copy(message[2:], []byte{0x81, 0x83, 0, 1, 0, 0, 0, 0, 0, 0}) // an answer: no such name
+			end := min(n, 12+len("\x07storage\x07example\x03com\x00")+4)
+			_, _ = server.WriteTo(message[:end], from)
+		}
+	}()
+	return asked
 }
 
 func TestStorage_keepsTheCallersProxyAndDialler(t *testing.T) {
