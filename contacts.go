@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
-	"slices"
 	"strings"
 )
 
@@ -145,7 +144,12 @@ func (s *ContactsService) GetByEmail(ctx context.Context, email string, opts ...
 	}
 	op := operations[opGetContactByEmail].name
 	// The filter is a stand-in: a service that does not know it returns everybody.
-	matches := slices.DeleteFunc(found, func(c Contact) bool { return !strings.EqualFold(c.Email, email) })
+	matches := found[:0]
+	for i := range found {
+		if strings.EqualFold(found[i].Email, email) {
+			matches = append(matches, found[i])
+		}
+	}
 	if len(matches) < len(found) { // this was the first page of everybody, at best
 		for contact, err := range s.All(ctx, ListContactsParams{}, opts...) {
 			if err != nil {
@@ -154,8 +158,7 @@ func (s *ContactsService) GetByEmail(ctx context.Context, email string, opts ...
 				}
 				return nil, err
 			}
-			known := func(c Contact) bool { return c.ID == contact.ID && c.Name == contact.Name }
-			if strings.EqualFold(contact.Email, email) && !slices.ContainsFunc(matches, known) {
+			if strings.EqualFold(contact.Email, email) && !isAmong(&contact, matches) {
 				matches = append(matches, contact)
 			}
 		}
@@ -167,6 +170,16 @@ func (s *ContactsService) GetByEmail(ctx context.Context, email string, opts ...
 		return &matches[0], nil
 	}
 	return nil, &Error{Op: op, Message: fmt.Sprintf("%d contacts have this address", len(matches)), kinds: []error{ErrConflict}}
+}
+
+// isAmong reports whether a contact is in a list.
+func isAmong(contact *Contact, list []Contact) bool {
+	for i := range list {
+		if list[i].ID == contact.ID && list[i].Name == contact.Name {
+			return true
+		}
+	}
+	return false
 }
 
 // Delete removes a contact. [ErrNotFound] if there is none, but success if an

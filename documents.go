@@ -209,7 +209,13 @@ func (s *DocumentsService) List(ctx context.Context, params ListDocumentsParams,
 	if err != nil {
 		return nil, err
 	}
-	page.Items = slices.DeleteFunc(page.Items, func(e DocumentEntry) bool { return !isDocument(e.Type, e.Number) })
+	documents := page.Items[:0]
+	for i := range page.Items {
+		if entry := &page.Items[i]; isDocument(entry.Type, entry.Number) {
+			documents = append(documents, *entry)
+		}
+	}
+	page.Items = documents
 	return page, nil
 }
 

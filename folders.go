@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"iter"
-	"slices"
 	"strings"
 
 	"github.com/revv-go/revv/internal/wire"
@@ -87,16 +86,26 @@ func (s *FoldersService) List(ctx context.Context, params ListFoldersParams, opt
 	if err != nil {
 		return nil, err
 	}
-	page.Items = slices.DeleteFunc(page.Items, func(f Folder) bool {
-		members := wire.Select(f.Raw, "doc_no", "id")
-		number, _ := scalarText(members[0])
-		id, _ := scalarText(members[1])
-		return isDocument(f.Type, DocumentNumber(number)) || id == "0" // which stands for the whole account here, so it can be no folder
-	})
-	if slices.ContainsFunc(page.Items, func(f Folder) bool { return f.ID == 0 }) { // an id that is missing or cannot be read
-		return nil, opError(operations[opListFolders].name, malformed(errors.New(`a folder of the member "page.inodes" has no "id"`)))
+	folders := page.Items[:0]
+	for i := range page.Items {
+		switch entry := &page.Items[i]; {
+		case !isFolder(entry):
+		case entry.ID == 0: // an id that is missing or cannot be read
+			return nil, opError(operations[opListFolders].name, malformed(errors.New(`a folder of the member "page.inodes" has no "id"`)))
+		default:
+			folders = append(folders, *entry)
+		}
 	}
+	page.Items = folders
 	return page, nil
+}
+
+// isFolder reports whether an entry is that of a folder.
+func isFolder(entry *Folder) bool {
+	members := wire.Select(entry.Raw, "doc_no", "id")
+	number, _ := scalarText(members[0])
+	id, _ := scalarText(members[1])
+	return !isDocument(entry.Type, DocumentNumber(number)) && id != "0" // which stands for the whole account here, so it can be no folder
 }
 
 // All ranges over the folders, page by page, reading some pages ahead. The second value
