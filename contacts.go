@@ -150,6 +150,7 @@ func (s *ContactsService) GetByEmail(ctx context.Context, email string, opts ...
 			matches = append(matches, found[i])
 		}
 	}
+	clear(found[len(matches):])    // or the contact would keep everybody else in memory
 	if len(matches) < len(found) { // this was the first page of everybody, at best
 		for contact, err := range s.All(ctx, ListContactsParams{}, opts...) {
 			if err != nil {

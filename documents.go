@@ -215,6 +215,7 @@ func (s *DocumentsService) List(ctx context.Context, params ListDocumentsParams,
 			documents = append(documents, *entry)
 		}
 	}
+	clear(page.Items[len(documents):]) // or they would stay in memory with the page
 	page.Items = documents
 	return page, nil
 }

@@ -96,6 +96,7 @@ func (s *FoldersService) List(ctx context.Context, params ListFoldersParams, opt
 			folders = append(folders, *entry)
 		}
 	}
+	clear(page.Items[len(folders):]) // as for documents
 	page.Items = folders
 	return page, nil
 }

@@ -78,6 +78,24 @@ func TestListing_entryWithANumber_isADocument(t *testing.T) {
 	assert.Equal(t, []int64{4, 5}, ids)
 }
 
+// What a page leaves out would stay in memory, unseen, as long as the page.
+func TestListing_entriesThatAreLeftOut_areNotKept(t *testing.T) {
+	t.Parallel()
+	client := always(http.StatusOK, listingAnswer).client(t)
+	documents, err := client.Documents.List(t.Context(), revv.ListDocumentsParams{})
+	require.NoError(t, err)
+	require.Len(t, documents.Items, 1)
+	for _, entry := range documents.Items[1:cap(documents.Items)] {
+		assert.Zero(t, entry)
+	}
+	folders, err := client.Folders.List(t.Context(), revv.ListFoldersParams{})
+	require.NoError(t, err)
+	require.Len(t, folders.Items, 1)
+	for _, folder := range folders.Items[1:cap(folders.Items)] {
+		assert.Zero(t, folder)
+	}
+}
+
 func TestFoldersAll_rangesUntilTheEmptyPage(t *testing.T) {
 	t.Parallel()
 	p := insert(t, "ListFolders_all", withListing)
