@@ -311,3 +311,17 @@ func TestAllActivities_coarseTimesAndAFullMoment_isAnError(t *testing.T) {
 		assert.LessOrEqual(t, len(whole.Sent()), 4)
 	}
 }
+
+// Whatever the order of the answer that decides it is in, something later counts.
+func TestAllActivities_lastAnswerIsInNoOrder_whatIsLaterCounts(t *testing.T) {
+	t.Parallel()
+	n, h := 0, &history{events: append(newHistory(3, 3).events, newHistory(10, 1).events[3]), most: 3, inclusive: true, coarse: time.Minute}
+	s := &service{answer: func(r *http.Request) (*http.Response, error) {
+		if n++; n > 2 {
+			h.most, h.backwards = 0, true
+		}
+		return h.answer(r)
+	}}
+	_, err := collect(t.Context(), s.client(t), revv.ListActivitiesParams{})
+	require.ErrorIs(t, err, revv.ErrPageLoop, "there is a fourth, which a whole history would have")
+}
