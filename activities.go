@@ -90,30 +90,32 @@ func (s *DocumentsService) Activities(ctx context.Context, id ObjectID, params L
 // the last activity of the one before. A short history costs two or three requests: what
 // follows, and whether anything does, has to be asked. A read.
 func (s *DocumentsService) AllActivities(ctx context.Context, id ObjectID, params ListActivitiesParams, opts ...CallOption) iter.Seq2[Activity, error] {
-	return func(yield func(Activity, error) bool) {
-		const usual = 40 // as in docs/wire.md, where the query is inferred
-		params := params // a range can be repeated, also at the same time
-		switch params.Limit {
-		case 0:
-			params.Limit = usual
-		case 1:
-			yield(Activity{}, invalidArgument(operations[opListActivities].name, "Limit", "must be 2 or more, or 0: the last activity comes again with the next ones"))
-			return
-		}
-		h := history{next: params, list: func(params ListActivitiesParams) ([]Activity, error) { return s.Activities(ctx, id, params, opts...) }}
-		for {
-			fresh, more, err := h.read()
-			for _, activity := range fresh {
-				if !yield(activity, nil) {
-					return
-				}
-			}
-			if err != nil {
-				yield(Activity{}, err)
-			}
-			if err != nil || !more {
+	return func(yield func(Activity, error) bool) { s.eachActivity(ctx, id, params, opts, yield) }
+}
+
+// eachActivity passes activities to yield, until that returns false or an error ends them.
+func (s *DocumentsService) eachActivity(ctx context.Context, id ObjectID, params ListActivitiesParams, opts []CallOption, yield func(Activity, error) bool) {
+	const usual = 40 // as in docs/wire.md, where the query is inferred
+	switch params.Limit {
+	case 0:
+		params.Limit = usual
+	case 1:
+		yield(Activity{}, invalidArgument(operations[opListActivities].name, "Limit", "must be 2 or more, or 0: the last activity comes again with the next ones"))
+		return
+	}
+	h := history{next: params, list: func(params ListActivitiesParams) ([]Activity, error) { return s.Activities(ctx, id, params, opts...) }}
+	for {
+		fresh, more, err := h.read()
+		for _, activity := range fresh {
+			if !yield(activity, nil) {
 				return
 			}
+		}
+		if err != nil {
+			yield(Activity{}, err)
+		}
+		if err != nil || !more {
+			return
 		}
 	}
 }
@@ -179,7 +181,7 @@ const momentTooLong = "more happened in one moment than an answer holds"
 
 // errPageLoop is the error of a range that cannot go on.
 func errPageLoop(why string) error {
-	return &Error{Op: operations[opListActivities].name, Message: why, kinds: []error{ErrPageLoop}}
+	return newError(operations[opListActivities].name, ErrPageLoop, why)
 }
 
 // check refuses a part that does not continue what came before. If there are activities from

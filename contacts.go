@@ -166,11 +166,11 @@ func (s *ContactsService) GetByEmail(ctx context.Context, email string, opts ...
 	}
 	switch len(matches) {
 	case 0:
-		return nil, &Error{Op: op, Message: "no contact has this address", kinds: []error{ErrNotFound}}
+		return nil, newError(op, ErrNotFound, "no contact has this address")
 	case 1:
 		return &matches[0], nil
 	}
-	return nil, &Error{Op: op, Message: fmt.Sprintf("%d contacts have this address", len(matches)), kinds: []error{ErrConflict}}
+	return nil, newError(op, ErrConflict, fmt.Sprintf("%d contacts have this address", len(matches)))
 }
 
 // isAmong reports whether a contact is in a list.

@@ -285,6 +285,14 @@ func invalidArgument(op, name, rule string) error {
 	return &Error{Op: op, Argument: name, Message: rule, kinds: []error{ErrInvalidArgument}}
 }
 
+// newError is an error of one kind that no answer was the reason for. Like invalidArgument it is
+// not inlined.
+//
+//go:noinline
+func newError(op string, kind error, message string) *Error {
+	return &Error{Op: op, Message: message, kinds: []error{kind}}
+}
+
 // opError adds the operation to an error. Like invalidArgument it is not inlined.
 //
 //go:noinline

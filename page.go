@@ -227,7 +227,7 @@ func eachPage(ctx context.Context, op string, first, prefetch int, list lister, 
 			return
 		}
 		if earlier := seen[got.page.identity()]; earlier != 0 { // pages are counted from 1
-			yield(nil, &Error{Op: op, Message: fmt.Sprintf("page %d is page %d again", number, earlier), kinds: []error{ErrPageLoop}})
+			yield(nil, newError(op, ErrPageLoop, fmt.Sprintf("page %d is page %d again", number, earlier)))
 			return
 		}
 		seen[got.page.identity()] = number

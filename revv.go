@@ -99,7 +99,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"reflect"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -265,7 +264,12 @@ func (s Stage) Reached(other Stage) bool {
 // rank is where a stage stands in the life of a document, -1 for one of an account's
 // own.
 func rank(stage Stage) int {
-	return slices.IndexFunc([]Stage{StageDraft, StageSent, StageSigned, StageCompleted}, stage.Is)
+	for place, known := range []Stage{StageDraft, StageSent, StageSigned, StageCompleted} {
+		if stage.Is(known) {
+			return place
+		}
+	}
+	return -1
 }
 
 // UnmarshalJSON accepts {"name":"Draft"}, which was observed, a bare "Draft", and null.

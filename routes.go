@@ -1,7 +1,6 @@
 package revv
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"reflect"
@@ -212,7 +211,7 @@ const (
 // operations is the table of the API. Its rows have the fields of [operation], in their order.
 //
 //nolint:gochecknoglobals // a constant table; Go has no constant structs
-var operations = [opCount]operation{
+var operations = []operation{
 	opCreateDocument:      {"Documents.Create", retry.Consequences, "", "CreateDocument", known},
 	opListDocuments:       {"Documents.List", retry.Read, "", "ListDocuments", known},
 	opListFolderContents:  {"Documents.List", retry.Read, "id", "ListFolderContents", standIn},
@@ -252,14 +251,19 @@ func (r *Routes) compile() (routeTable, error) {
 		table    = make(routeTable, opCount)
 		problems []error
 	)
-	given, defaults := reflect.ValueOf(*r), reflect.ValueOf(DefaultRoutes())
-	for id, op := range &operations {
-		text := cmp.Or(given.Field(id).String(), defaults.Field(id).String())
+	defaults := DefaultRoutes()
+	given, usual := reflect.ValueOf(r).Elem(), reflect.ValueOf(&defaults).Elem()
+	for id := range operations {
+		op := &operations[id]
+		text, preset := given.Field(id).String(), usual.Field(id).String()
+		if text == "" {
+			text = preset
+		}
 		route, err := wire.ParseRoute(text, op.param)
 		if err != nil {
 			problems = append(problems, fmt.Errorf("Routes.%s: %q: %w", op.field, text, err))
 		}
-		route.Guess = op.guess && text == defaults.Field(id).String()
+		route.Guess = op.guess && text == preset
 		table[id] = route
 	}
 	return table, errors.Join(problems...)

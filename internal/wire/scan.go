@@ -105,7 +105,10 @@ func Member(data []byte, key string, limits Limits) (value []byte, err error) {
 }
 
 // Kind returns the first byte of data that is not white space, 0 if there is none: it
-// tells the kind of a valid JSON value.
+// tells the kind of a valid JSON value. It has many callers, and is too long to be compiled into
+// each of them.
+//
+//go:noinline
 func Kind(data []byte) byte {
 	if i := skipSpace(data, 0); i < len(data) {
 		return data[i]
