@@ -51,9 +51,14 @@ func (r *result) inherit(class retry.Class, earlier *result) {
 func (r *result) judge(resp *http.Response) {
 	r.retryAfter, r.hasRetryAfter = 0, false
 	if resp.StatusCode >= http.StatusBadRequest {
-		r.retryAfter, r.hasRetryAfter = retry.ParseAfter(resp.Header.Get("Retry-After"), time.Now())
+		r.retryAfter, r.hasRetryAfter = waitAskedFor(resp)
 	}
 	r.outcome = retry.OfStatus(resp.StatusCode, r.hasRetryAfter)
+}
+
+// waitAskedFor reads the Retry-After of an answer.
+func waitAskedFor(resp *http.Response) (wait time.Duration, ok bool) {
+	return retry.ParseAfter(resp.Header.Get("Retry-After"), time.Now(), http.ParseTime)
 }
 
 // doubt corrects the outcome if the same request was sent before, by an earlier attempt,

@@ -122,7 +122,7 @@ func (e *tokenEndpoint) read(ctx context.Context, resp *http.Response) tokenRepl
 		r.outcome = retry.Odd
 		return r
 	}
-	r.err.RetryAfter, r.hasRetryAfter = retry.ParseAfter(resp.Header.Get("Retry-After"), time.Now())
+	r.err.RetryAfter, r.hasRetryAfter = waitAskedFor(resp)
 	r.outcome = retry.OfStatus(resp.StatusCode, r.hasRetryAfter)
 	if resp.StatusCode >= 300 && resp.StatusCode <= 399 { // whatever it says beside that
 		_ = resp.Body.Close()

@@ -1,11 +1,11 @@
 // Package retry decides what to do after an attempt, and how long to wait before that. Of HTTP
-// it knows no more than the status and Retry-After, and it neither sends nor waits itself.
+// it knows no more than the status and Retry-After, and it neither sends nor waits itself. It does
+// without net/http, which takes as long to import as all the rest takes to compile.
 package retry
 
 import (
 	"math"
 	"math/rand/v2"
-	"net/http"
 	"strconv"
 	"strings"
 	"sync"
@@ -91,17 +91,27 @@ var decisions = [outcomes][classes]Decision{
 	GivenUp:      {Stop, Stop, Stop, Stop},
 }
 
+// The statuses that say more than their first digit.
+const (
+	unauthorized            = 401
+	requestTimeout          = 408
+	tooManyRequests         = 429
+	notImplemented          = 501
+	serviceUnavailable      = 503
+	httpVersionNotSupported = 505
+)
+
 // OfStatus maps the status of an answer to an outcome. hasRetryAfter says whether the
 // answer had a Retry-After.
 func OfStatus(status int, hasRetryAfter bool) Outcome {
 	switch {
-	case status == http.StatusUnauthorized:
+	case status == unauthorized:
 		return Unauthorized
-	case status == http.StatusTooManyRequests, status == http.StatusServiceUnavailable && hasRetryAfter:
+	case status == tooManyRequests, status == serviceUnavailable && hasRetryAfter:
 		return Throttled
-	case status == http.StatusNotImplemented, status == http.StatusHTTPVersionNotSupported:
+	case status == notImplemented, status == httpVersionNotSupported:
 		return Refused
-	case status == http.StatusRequestTimeout, status >= 500:
+	case status == requestTimeout, status >= 500:
 		return Faulty
 	case status < 200:
 		return Odd
@@ -133,8 +143,9 @@ func Backoff(n int, base, limit time.Duration) time.Duration {
 const maxSeconds = 1 << 31
 
 // ParseAfter reads a Retry-After header: a number of seconds or a date in one of
-// the three formats of RFC 9110, section 5.6.7. A date that has passed means 0.
-func ParseAfter(value string, now time.Time) (wait time.Duration, ok bool) {
+// the three formats of RFC 9110, section 5.6.7, which parseDate reads: http.ParseTime. A
+// date that has passed means 0.
+func ParseAfter(value string, now time.Time, parseDate func(string) (time.Time, error)) (wait time.Duration, ok bool) {
 	if value == "" {
 		return 0, false
 	}
@@ -142,7 +153,7 @@ func ParseAfter(value string, now time.Time) (wait time.Duration, ok bool) {
 		seconds, _ := strconv.ParseInt(value, 10, 64) // a number that is too large gives the largest
 		return time.Duration(min(seconds, maxSeconds)) * time.Second, true
 	}
-	date, err := http.ParseTime(value)
+	date, err := parseDate(value)
 	if err != nil {
 		return 0, false
 	}

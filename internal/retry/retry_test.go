@@ -188,7 +188,7 @@ func TestParseAfter(t *testing.T) {
 		"Fri, 32 Jun 2021 12:00:30 GMT":       {0, false},
 		"Fri, 18 Jun 2021 12:00:30 GMT, more": {0, false},
 	} {
-		wait, ok := retry.ParseAfter(value, noon)
+		wait, ok := retry.ParseAfter(value, noon, http.ParseTime)
 		assert.Equal(t, want, reading{wait, ok}, "%q", value)
 	}
 }
@@ -200,7 +200,7 @@ func FuzzParseAfter(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, value string, now int64) {
 		at := time.Unix(now%(1<<36), 0)
-		wait, ok := retry.ParseAfter(value, at)
+		wait, ok := retry.ParseAfter(value, at, http.ParseTime)
 		require.GreaterOrEqual(t, wait, time.Duration(0))
 		require.LessOrEqual(t, wait, time.Second<<31)
 		if !ok {

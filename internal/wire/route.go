@@ -63,7 +63,7 @@ func ParseTemplate(text string) (Route, error) {
 		return Route{}, err
 	}
 	route, rest := Route{Method: method, Pattern: path}, path
-	for segment := range strings.SplitSeq(path[1:], "/") {
+	for _, segment := range strings.Split(path[1:], "/") {
 		if !strings.ContainsAny(segment, "{}") {
 			continue
 		}
@@ -136,7 +136,7 @@ func CheckPath(path string) error {
 	case strings.Contains(path, "//"):
 		return errors.New("the path must not contain an empty segment")
 	}
-	for segment := range strings.SplitSeq(path, "/") {
+	for _, segment := range strings.Split(path, "/") {
 		if IsDots(segment) {
 			return errors.New(`the path must not contain "." or ".."`)
 		}
