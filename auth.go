@@ -478,7 +478,7 @@ func (c OAuthConfig) Authenticator(store TokenStore, account string) (Authentica
 		r.reject("ClientID and ClientSecret", "must both be set, or none")
 	}
 	endpoint, err := newTokenEndpoint(op, c)
-	if err := errors.Join(append(r.problems, err)...); err != nil {
+	if err := join(append(r.problems, err)...); err != nil {
 		return nil, err
 	}
 	endpoint.op = opRefresh

@@ -189,7 +189,7 @@ func (c *core) settingsOf(op string, opts []CallOption) (*callSettings, error) {
 		opt.applyCall(&s)
 	}
 	s.retry = s.retry.withDefaults(c.defaults.retry)
-	return &s, errors.Join(s.problems...)
+	return &s, join(s.problems...)
 }
 
 func encodeQuery(params any, extra valuesByKey) (string, error) {

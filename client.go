@@ -88,7 +88,7 @@ func NewClient(auth Authenticator, opts ...Option) (*Client, error) {
 	if err != nil {
 		s.reject("WithRoutes", "has a route that cannot be used: "+err.Error())
 	}
-	if err := errors.Join(s.problems...); err != nil {
+	if err := join(s.problems...); err != nil {
 		return nil, err
 	}
 	c := newCore(&s, auth, base, routes)

@@ -298,6 +298,11 @@ func newError(op string, kind error, message string) *Error {
 //go:noinline
 func opError(op string, err error) error { return &Error{Op: op, cause: err} }
 
+// join is errors.Join, which is long and would be inlined into each of its callers.
+//
+//go:noinline
+func join(errs ...error) error { return errors.Join(errs...) }
+
 // checkContext refuses a nil context, and one that is done before anything is sent.
 func checkContext(ctx context.Context, op string) error {
 	if ctx == nil {

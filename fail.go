@@ -33,7 +33,7 @@ func (p *prepared) fail(last *result, attempts int, kinds ...error) error {
 	switch {
 	case last.unreachable:
 		e.kinds = append(e.kinds, ErrUnreachable)
-	case p.isInterrupted(last, errors.Join(kinds...)):
+	case p.isInterrupted(last, join(kinds...)):
 		e.kinds = append(e.kinds, ErrInterrupted)
 	}
 	denial, denied := errors.AsType[*complaint](last.err)
@@ -117,7 +117,7 @@ func (p *prepared) failBefore(ctx context.Context, last *result, attempts int, e
 		cause = errors.New(cause.Error()) // that is the token endpoint: ErrUnreachable would say that nothing of the call was sent
 	}
 	if last.err != nil {
-		cause = errors.Join(cause, last.err)
+		cause = join(cause, last.err)
 	}
 	out.cause = p.concealed(cause)
 	return out

@@ -68,7 +68,7 @@ func (c OAuthConfig) Connect(ctx context.Context, store TokenStore, account stri
 	}
 	auth, err := c.Authenticator(store, account)
 	if open == nil {
-		err = errors.Join(err, invalidArgument(op, "open", "must not be nil"))
+		err = join(err, invalidArgument(op, "open", "must not be nil"))
 	}
 	if err != nil {
 		return nil, err
@@ -116,7 +116,7 @@ func (c OAuthConfig) Login(ctx context.Context, open func(authURL string) error)
 	}
 	r := refusals{op: opLogin}
 	if c.checkLogin(&r); len(r.problems) > 0 {
-		return nil, errors.Join(r.problems...)
+		return nil, join(r.problems...)
 	}
 	listener, path, err := c.listen(ctx)
 	if err != nil {
@@ -333,7 +333,7 @@ func (c OAuthConfig) Handlers(done func(w http.ResponseWriter, r *http.Request, 
 	if done == nil {
 		r.reject("done", "must not be nil")
 	}
-	if err := errors.Join(r.problems...); err != nil {
+	if err := join(r.problems...); err != nil {
 		return nil, nil, err
 	}
 	w := &webLogin{config: c, done: done, name: "revv_login", path: cmp.Or(redirect.Path, "/"), used: make(map[string]time.Time)}

@@ -42,7 +42,7 @@ func (r *result) inherit(class retry.Class, earlier *result) {
 	}
 	r.status, r.header, r.problem, r.retryAfter, r.elsewhere = earlier.status, earlier.header, earlier.problem, earlier.retryAfter, earlier.elsewhere
 	if earlier.err != nil {
-		r.err = errors.Join(r.err, earlier.err)
+		r.err = join(r.err, earlier.err)
 	}
 }
 
@@ -355,7 +355,7 @@ func (c *core) jsonAttempt(ctx context.Context, p *prepared, a *attempt, decode 
 	ended := ctx.Err()
 	if r.outcome == retry.BodyCut && ended != nil {
 		if !errors.Is(r.err, ended) {
-			r.err = errors.Join(ended, r.err)
+			r.err = join(ended, r.err)
 		}
 		if p.class == retry.Read {
 			r.outcome = retry.GivenUp

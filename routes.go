@@ -1,7 +1,6 @@
 package revv
 
 import (
-	"errors"
 	"fmt"
 	"reflect"
 
@@ -266,5 +265,5 @@ func (r *Routes) compile() (routeTable, error) {
 		route.Guess = op.guess && text == preset
 		table[id] = route
 	}
-	return table, errors.Join(problems...)
+	return table, join(problems...)
 }

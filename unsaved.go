@@ -236,5 +236,5 @@ func (a *storeAuth) settle(ctx context.Context) error {
 	}
 	saveUnsaved() // the pairs that those renewals could not save
 	saves.Wait()
-	return errors.Join(append(problems, late)...)
+	return join(append(problems, late)...)
 }

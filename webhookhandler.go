@@ -174,7 +174,7 @@ func NewWebhookHandler(secret WebhookSecret, fn func(context.Context, *Event) er
 		}
 		opt.applyWebhook(h)
 	}
-	if err := errors.Join(h.problems...); err != nil {
+	if err := join(h.problems...); err != nil {
 		return nil, err
 	}
 	return h, nil
@@ -400,7 +400,7 @@ func (h *webhookHandler) missing(ctx context.Context, number DocumentNumber, err
 	case says(byNumber, ErrNotFound) && !errors.Is(byNumber, ErrUnexpectedContent), refusesNumber(byNumber):
 		return fmt.Errorf("%w: %w", errNoSuchDocument, err)
 	default:
-		return errors.Join(err, byNumber)
+		return join(err, byNumber)
 	}
 }
 
