@@ -8,7 +8,6 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -148,7 +147,7 @@ func (c *call) path(given valuesByKey) (path, escaped string, err error) {
 		if c.name != opDo {
 			return "", "", invalidArgument(c.name, "WithPathValue", "is for Do alone: this call fills its path itself")
 		}
-		if !slices.Contains(c.route.Params, name) {
+		if !containsText(c.route.Params, name) {
 			return "", "", invalidArgument(c.name, "WithPathValue", "names a placeholder that the path does not have")
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"net/url"
-	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -77,7 +76,7 @@ func (p *prepared) secrets() []string {
 		}
 	}
 	for name, values := range p.settings.header.Reveal() {
-		if !slices.Contains(requestIDHeaders, name) { // which are there to be found again in logs
+		if !containsText(requestIDHeaders, name) { // which are there to be found again in logs
 			secrets = appendParts(secrets, values)
 		}
 	}

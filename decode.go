@@ -9,7 +9,6 @@ import (
 	"io"
 	"net/http"
 	"reflect"
-	"slices"
 	"sort"
 	"strings"
 
@@ -412,7 +411,7 @@ func denialIn(body []byte) *complaint {
 // denyingMember returns the name of a member with which an answer says that it is no success.
 func denyingMember(body []byte) string {
 	for i, value := range wire.Select(body, successMembers...) {
-		if text, _ := scalarText(value); slices.Contains(denials[i], strings.ToLower(text)) {
+		if text, _ := scalarText(value); containsText(denials[i], strings.ToLower(text)) {
 			return successMembers[i]
 		}
 	}

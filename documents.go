@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
-	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -101,7 +100,7 @@ type looseBool bool
 // UnmarshalJSON reads anything that is not known to mean true as false: an odd value must
 // not make the whole document unreadable.
 func (m *looseBool) UnmarshalJSON(data []byte) error {
-	*m = looseBool(slices.Contains([]string{"true", `"true"`, "1", `"1"`}, string(data)))
+	*m = looseBool(containsText([]string{"true", `"true"`, "1", `"1"`}, string(data)))
 	return nil
 }
 

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -325,7 +324,7 @@ func WithHeader(key, value string) SharedOption {
 		switch {
 		case !isToken(key):
 			s.reject("WithHeader", "the key must be a header name")
-		case slices.Contains(ownHeaders, name):
+		case containsText(ownHeaders, name):
 			s.reject("WithHeader", name+" is set by the client alone")
 		case !isHeaderValue(value):
 			s.reject("WithHeader", "the value of "+name+" must be printable ASCII on one line")

@@ -2,7 +2,6 @@ package revv
 
 import (
 	"context"
-	"slices"
 	"strings"
 	"time"
 )
@@ -121,7 +120,7 @@ func (s *DocumentsService) pastOfDraft(ctx context.Context, id ObjectID, opts []
 			return SendUndone, nil
 		case name == activityCreated:
 			created = true
-		case !slices.Contains(harmlessActivities, name):
+		case !containsText(harmlessActivities, name):
 			strange = true
 		}
 	}

@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"net/url"
 	"reflect"
-	"slices"
 	"strings"
 	"syscall"
 	"unicode/utf8"
@@ -182,7 +181,7 @@ func (c *core) storage() http.RoundTripper {
 // copy that offers it to servers and does not speak it, unless it is told to.
 func cloneTransport(t *http.Transport) *http.Transport {
 	clone := t.Clone()
-	if clone.TLSClientConfig != nil && slices.Contains(clone.TLSClientConfig.NextProtos, "h2") {
+	if clone.TLSClientConfig != nil && containsText(clone.TLSClientConfig.NextProtos, "h2") {
 		clone.ForceAttemptHTTP2 = true
 	}
 	return clone

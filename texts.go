@@ -5,6 +5,7 @@ import (
 	"encoding"
 	"encoding/json"
 	"reflect"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -21,6 +22,11 @@ func validateTexts(namesAndTexts ...string) (name, rule string) {
 	}
 	return "", ""
 }
+
+// containsText is slices.Contains of texts. Like join it is not inlined.
+//
+//go:noinline
+func containsText(list []string, text string) bool { return slices.Contains(list, text) }
 
 // hasReplaced reports whether encoding/json had to replace a text of body. Then there is
 // a U+FFFD, as it is or as an escape, which may also have been in the text before.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -180,7 +179,7 @@ const (
 
 // knownCode returns code if RFC 6749 knows it, else "": any other text could be anything.
 func knownCode(code string) string {
-	if slices.Contains([]string{
+	if containsText([]string{
 		codeInvalidClient, codeInvalidGrant, "invalid_request", "unauthorized_client", "unsupported_grant_type", "invalid_scope",
 		"access_denied", "unsupported_response_type", "server_error", "temporarily_unavailable",
 	}, code) {
@@ -224,7 +223,7 @@ func parseToken(contentType string, body []byte) (code string, token *oauth2.Tok
 		return "", nil, malformed(errors.New(`the member "access_token" is missing or empty`))
 	case !isAccessToken(token.AccessToken):
 		return "", nil, malformed(errors.New(`the member "access_token" must be printable ASCII without spaces`))
-	case slices.Contains([]string{"mac", "pop", "dpop", "n_a"}, kind): // to lose a pair over any other word would be worse
+	case containsText([]string{"mac", "pop", "dpop", "n_a"}, kind): // to lose a pair over any other word would be worse
 		return "", nil, malformed(errors.New(`the member "token_type" names a type of token that cannot be sent as it is`))
 	}
 	if seconds := lifetime(reply.ExpiresIn); seconds > 0 {

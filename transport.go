@@ -223,7 +223,7 @@ func cleanCopy(ctx context.Context, req *http.Request) *http.Request {
 		out.Header = make(http.Header)
 	}
 	for name := range out.Header {
-		if slices.Contains(foreignHeaders, http.CanonicalHeaderKey(name)) {
+		if containsText(foreignHeaders, http.CanonicalHeaderKey(name)) {
 			delete(out.Header, name) // in any spelling
 		}
 	}

@@ -10,7 +10,6 @@ import (
 	"mime"
 	"net/http"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -266,7 +265,7 @@ func isPlainJSON(header http.Header) bool {
 		return false
 	}
 	charset, given := params["charset"]
-	return !given || slices.Contains([]string{"utf-8", "utf8", "us-ascii"}, strings.ToLower(charset))
+	return !given || containsText([]string{"utf-8", "utf8", "us-ascii"}, strings.ToLower(charset))
 }
 
 // read reads the body within its bounds of size and time.

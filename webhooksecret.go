@@ -5,7 +5,6 @@ import (
 	"crypto/subtle"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 	"unicode"
 
@@ -50,7 +49,7 @@ func HeaderSecret(name string, values ...string) WebhookSecret {
 	switch {
 	case !isToken(name):
 		s.broken = append(s.broken, "name must be a header name")
-	case slices.Contains(deliveryHeaders, s.header):
+	case containsText(deliveryHeaders, s.header):
 		s.broken = append(s.broken, "name must be a header for the secret alone")
 	}
 	s.take("values", "", values, func(value string) string {
