@@ -13,7 +13,6 @@ import (
 	"net/url"
 	"reflect"
 	"runtime"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -397,7 +396,12 @@ func (c *core) covers(u *url.URL) bool {
 	if !ok || rest != "" && rest[0] != '/' || strings.ContainsFunc(rest, func(r rune) bool { return r == '\\' || unicode.IsControl(r) }) {
 		return false
 	}
-	return !slices.ContainsFunc(strings.Split(rest, "/"), wire.IsDots)
+	for _, segment := range strings.Split(rest, "/") {
+		if wire.IsDots(segment) {
+			return false
+		}
+	}
+	return true
 }
 
 // send puts the body and the credentials on a copy, because the request belongs to the

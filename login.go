@@ -13,11 +13,9 @@ import (
 	"io"
 	"log"
 	"log/slog"
-	"maps"
 	"net"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -176,8 +174,12 @@ func (c *OAuthConfig) checkLogin(r *refusals) {
 // isQueryOfOthers reports a query without the parameters that an authorization has anyway.
 func isQueryOfOthers(query string) bool {
 	values, err := url.ParseQuery(query)
-	ours := []string{"client_id", "redirect_uri", "response_type", "state", "code_challenge", "code_challenge_method"}
-	return err == nil && !slices.ContainsFunc(ours, values.Has) && !strings.Contains(query, "#") && strconv.Quote(query) == `"`+query+`"`
+	for _, ours := range []string{"client_id", "redirect_uri", "response_type", "state", "code_challenge", "code_challenge_method"} {
+		if values.Has(ours) {
+			return false
+		}
+	}
+	return err == nil && !strings.Contains(query, "#") && strconv.Quote(query) == `"`+query+`"`
 }
 
 // listen opens the port of the redirect URL, on 127.0.0.1 if that says localhost. If the
@@ -450,7 +452,11 @@ func (l *webLogin) useState(cookie, state string) string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if now.Sub(l.swept) > time.Minute { // not each time: there may be many
-		maps.DeleteFunc(l.used, func(_ string, until time.Time) bool { return now.After(until) })
+		for old, until := range l.used {
+			if now.After(until) {
+				delete(l.used, old)
+			}
+		}
 		l.swept = now
 	}
 	if _, again := l.used[cookie]; again {

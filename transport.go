@@ -13,7 +13,6 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
-	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -450,14 +449,24 @@ var handshakeAlerts = []tls.AlertError{40, 42, 43, 44, 45, 46, 48, 49, 70, 71, 1
 func isTLSRefusal(err error) bool {
 	remote, ok := errors.AsType[*net.OpError](err)
 	if ok && remote.Op == "remote error" && remote.Err != nil {
-		return slices.ContainsFunc(handshakeAlerts, func(alert tls.AlertError) bool { return remote.Err.Error() == alert.Error() })
+		for _, alert := range handshakeAlerts {
+			if remote.Err.Error() == alert.Error() {
+				return true
+			}
+		}
+		return false
 	}
 	return strings.HasPrefix(err.Error(), "tls: server ")
 }
 
 // isAny reports whether err is of one of the types that targets point to.
 func isAny(err error, targets ...any) bool {
-	return slices.ContainsFunc(targets, func(target any) bool { return errors.As(err, target) })
+	for _, target := range targets {
+		if errors.As(err, target) {
+			return true
+		}
+	}
+	return false
 }
 
 // isCorrupt reports a body that arrived and cannot be decompressed.

@@ -139,7 +139,7 @@ func remember(r *rotation) {
 	r.owner.mu.Unlock()
 	unsavedPairs.mu.Lock()
 	defer unsavedPairs.mu.Unlock()
-	unsavedPairs.all = slices.DeleteFunc(unsavedPairs.all, func(earlier *rotation) bool { return r.owner.sharesPairWith(earlier.owner) })
+	dropUnsaved(func(earlier *rotation) bool { return r.owner.sharesPairWith(earlier.owner) })
 	unsavedPairs.all = append(unsavedPairs.all, r)
 }
 
@@ -147,7 +147,12 @@ func remember(r *rotation) {
 func forget(r *rotation) {
 	unsavedPairs.mu.Lock()
 	defer unsavedPairs.mu.Unlock()
-	unsavedPairs.all = slices.DeleteFunc(unsavedPairs.all, func(kept *rotation) bool { return kept == r })
+	dropUnsaved(func(kept *rotation) bool { return kept == r })
+}
+
+// dropUnsaved drops the rotations for which drop reports true. The caller holds the lock.
+func dropUnsaved(drop func(*rotation) bool) {
+	unsavedPairs.all = slices.DeleteFunc(unsavedPairs.all, drop)
 }
 
 // The first and the longest wait before another try to save an unsaved pair.
