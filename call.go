@@ -173,6 +173,11 @@ func (c *core) header(p *prepared, extra valuesByKey) http.Header {
 	return header
 }
 
+// cloneHeader is the Clone of headers. Like join it is not inlined.
+//
+//go:noinline
+func cloneHeader(header http.Header) http.Header { return header.Clone() }
+
 // settingsOf merges the options of a call into the client's.
 func (c *core) settingsOf(op string, opts []CallOption) (*callSettings, error) {
 	if len(opts) == 0 {

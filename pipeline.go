@@ -407,7 +407,7 @@ func (c *core) roundTrip(ctx context.Context, p *prepared, a *attempt, extra htt
 	if c.chain == nil {
 		return c.transmit(req, a)
 	}
-	req.Header = req.Header.Clone() // middleware may change values in place
+	req.Header = cloneHeader(req.Header) // middleware may change values in place
 	return repairAnswer(c.chain.RoundTrip(req))
 }
 
@@ -416,7 +416,7 @@ func (p *prepared) capture(last *result, attempts int) {
 	if p.settings.capture == nil {
 		return
 	}
-	r := Response{StatusCode: last.status, Header: last.header.Clone(), RequestID: p.safe(requestID(last.header)), Attempts: attempts}
+	r := Response{StatusCode: last.status, Header: cloneHeader(last.header), RequestID: p.safe(requestID(last.header)), Attempts: attempts}
 	for _, name := range []string{"Set-Cookie", "Set-Cookie2", "Location", "Content-Location", "Refresh"} { // an address can be signed
 		r.Header.Del(name)
 	}

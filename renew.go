@@ -359,7 +359,9 @@ func (a *storeAuth) storeFailure(err error, known ...*oauth2.Token) *Error {
 	return &Error{Op: opRefresh, Message: "the token store", cause: concealed(err, textsOf(known...)...)}
 }
 
-// textsOf lists the secrets of tokens.
+// textsOf lists the secrets of tokens. Like join it is not inlined.
+//
+//go:noinline
 func textsOf(tokens ...*oauth2.Token) (texts []string) {
 	for _, token := range tokens {
 		if token != nil {
@@ -373,6 +375,10 @@ func unrenewable(why string) error {
 	return &Error{Op: opRefresh, Message: why, kinds: []error{ErrReauthorizationRequired}}
 }
 
+// samePair reports whether two pairs are there and have the same tokens. Like join it is not
+// inlined.
+//
+//go:noinline
 func samePair(a, b *oauth2.Token) bool {
 	return a != nil && b != nil && a.AccessToken == b.AccessToken && a.RefreshToken == b.RefreshToken
 }

@@ -59,7 +59,7 @@ func (c *core) follow(ctx, bounded context.Context, p *prepared, resp *http.Resp
 
 // askStorage sends one request to a storage, and sets the result by how that ended.
 func (c *core) askStorage(ctx, bounded context.Context, target *url.URL, extra http.Header, r *result) *http.Response {
-	header := extra.Clone()
+	header := cloneHeader(extra)
 	header["User-Agent"] = c.agent
 	resp, err := repairAnswer(c.storage().RoundTrip(newRequest(bounded, http.MethodGet, target, header, nil)))
 	if err != nil {

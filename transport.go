@@ -218,7 +218,7 @@ func cleanCopy(ctx context.Context, req *http.Request) *http.Request {
 	out := req.WithContext(ctx)
 	target := *req.URL
 	out.URL = &target
-	if out.Header = req.Header.Clone(); out.Header == nil {
+	if out.Header = cloneHeader(req.Header); out.Header == nil {
 		out.Header = make(http.Header)
 	}
 	for name := range out.Header {
