@@ -239,7 +239,7 @@ func (l *loopback) answer(ctx context.Context, w http.ResponseWriter, r *http.Re
 		writePage(w, http.StatusBadRequest, "This request does not belong to the authorization that was started. Please use the link that the program has shown.")
 		return
 	}
-	token, err := (*oauth2.Token)(nil), error(&Error{Op: opLogin, Message: "the exchange of the code did not return", kinds: []error{ErrOutcomeUnknown}})
+	token, err := (*oauth2.Token)(nil), error(newError(opLogin, ErrOutcomeUnknown, "the exchange of the code did not return"))
 	defer func() { l.done <- loginResult{token, err} }() // a transport of the program's own can panic
 	token, err = back.exchange(ctx, l.config, l.verifier)
 	switch {

@@ -372,7 +372,7 @@ func textsOf(tokens ...*oauth2.Token) (texts []string) {
 }
 
 func unrenewable(why string) error {
-	return &Error{Op: opRefresh, Message: why, kinds: []error{ErrReauthorizationRequired}}
+	return newError(opRefresh, ErrReauthorizationRequired, why)
 }
 
 // samePair reports whether two pairs are there and have the same tokens. Like join it is not

@@ -371,7 +371,7 @@ func checkStoreCall(ctx context.Context, op, account, constructor string, made b
 	return nil
 }
 
-func noToken(op string) error { return &Error{Op: op, kinds: []error{ErrNoToken}} }
+func noToken(op string) error { return newError(op, ErrNoToken, "") }
 
 // storedToken is the form in which a token is kept outside of memory.
 type storedToken struct {

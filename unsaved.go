@@ -201,7 +201,7 @@ func (a *storeAuth) saveNow(ctx context.Context) error {
 	case errors.Is(err, ErrNoToken):
 		return nil // somebody has removed the account, so no pair has to be saved
 	case err == nil && a.unsaved() != nil: // the store has panicked again
-		return &Error{Op: opRefresh, kinds: []error{ErrTokenNotPersisted}}
+		return newError(opRefresh, ErrTokenNotPersisted, "")
 	}
 	return err
 }
