@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"reflect"
 	"strings"
 	"sync"
@@ -398,24 +397,25 @@ func (c OAuthConfig) Exchange(ctx context.Context, code, verifier string) (*oaut
 	if err := checkContext(ctx, op); err != nil {
 		return nil, err
 	}
-	for _, arg := range []struct{ name, value string }{{"ClientID", c.ClientID}, {"ClientSecret", c.ClientSecret}, {"code", code}} {
-		if arg.value == "" {
-			return nil, invalidArgument(op, arg.name, "must not be empty")
-		}
+	missing := ""
+	switch "" {
+	case c.ClientID:
+		missing = "ClientID"
+	case c.ClientSecret:
+		missing = "ClientSecret"
+	case code:
+		missing = "code"
+	}
+	if missing != "" {
+		return nil, invalidArgument(op, missing, "must not be empty")
 	}
 	endpoint, err := newTokenEndpoint(op, c)
 	if err != nil {
 		return nil, err
 	}
 	defer endpoint.close()
-	form := url.Values{
-		"client_id": {c.ClientID}, "client_secret": {c.ClientSecret}, "code": {code}, "grant_type": {"authorization_code"},
-	}
-	for name, value := range map[string]string{"redirect_uri": c.RedirectURL, "code_verifier": verifier} {
-		if value != "" { // AuthCodeURL leaves out what is empty, too
-			form.Set(name, value)
-		}
-	}
+	form := formOf("client_id", c.ClientID, "client_secret", c.ClientSecret, "code", code, "grant_type", "authorization_code",
+		"redirect_uri", c.RedirectURL, "code_verifier", verifier) // AuthCodeURL leaves out what is empty, too
 	arrived := false
 	for try := 1; ; try++ {
 		reply := endpoint.post(ctx, form, arrived)
@@ -428,7 +428,7 @@ func (c OAuthConfig) Exchange(ctx context.Context, code, verifier string) (*oaut
 			continue
 		}
 		if next == retry.StopUnknown || next == retry.StopApplied {
-			reply.err.kinds = append(reply.err.kinds, ErrOutcomeUnknown)
+			reply.err.also(ErrOutcomeUnknown)
 			reply.err.Message = "the code may be spent; start the authorization again"
 		}
 		reply.err.Attempts = try
@@ -471,9 +471,7 @@ func (c OAuthConfig) Authenticator(store TokenStore, account string) (Authentica
 	if isNil(store) {
 		r.reject("store", "must not be nil")
 	}
-	if account == "" {
-		r.reject("account", "must not be empty")
-	}
+	r.require("account", account)
 	if (c.ClientID == "") != (c.ClientSecret == "") {
 		r.reject("ClientID and ClientSecret", "must both be set, or none")
 	}

@@ -295,6 +295,11 @@ func newError(op string, kind error, message string) *Error {
 	return &Error{Op: op, Message: message, kinds: []error{kind}}
 }
 
+// also adds a kind to an error. Like invalidArgument it is not inlined.
+//
+//go:noinline
+func (e *Error) also(kind error) { e.kinds = append(e.kinds, kind) }
+
 // opError adds the operation to an error. Like invalidArgument it is not inlined.
 //
 //go:noinline

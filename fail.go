@@ -17,7 +17,7 @@ func (p *prepared) describe(last *result, attempts int) *Error {
 		RequestID: p.safe(requestID(last.header)), Code: p.safe(last.problem.code), Message: p.safe(last.problem.message),
 	}
 	if kind := statusKind(last.status); last.problem.html && (errors.Is(kind, ErrNotFound) || errors.Is(kind, ErrInvalid)) {
-		e.kinds = append(e.kinds, ErrUnexpectedContent) // what a web server refuses says nothing of an object
+		e.also(ErrUnexpectedContent) // what a web server refuses says nothing of an object
 	}
 	// A storage knows no access token: its 401 must not make anybody fetch a new one.
 	if e.muted = last.elsewhere && last.status != 0; e.muted {
@@ -32,9 +32,9 @@ func (p *prepared) fail(last *result, attempts int, kinds ...error) error {
 	e.kinds, e.cause = append(kinds, e.kinds...), p.concealed(last.err)
 	switch {
 	case last.unreachable:
-		e.kinds = append(e.kinds, ErrUnreachable)
+		e.also(ErrUnreachable)
 	case p.isInterrupted(last, join(kinds...)):
-		e.kinds = append(e.kinds, ErrInterrupted)
+		e.also(ErrInterrupted)
 	}
 	denial, denied := errors.AsType[*complaint](last.err)
 	switch { // these take the place of what the answer says
@@ -44,9 +44,9 @@ func (p *prepared) fail(last *result, attempts int, kinds ...error) error {
 		e.Code, e.Message = p.safe(denial.said.code), p.safe(denial.said.message)
 	case last.status >= 300 && last.status <= 399 && last.err == nil:
 		e.Message = "redirects are not followed; is this the address of the API?"
-		e.kinds = append(e.kinds, ErrRedirected)
+		e.also(ErrRedirected)
 		if p.class == retry.Consequences && last.status != http.StatusTemporaryRedirect && last.status != http.StatusPermanentRedirect {
-			e.kinds = append(e.kinds, errMaybeApplied)
+			e.also(errMaybeApplied)
 		}
 	}
 	if p.field != "" && p.isMisrouted(last) {
@@ -57,7 +57,7 @@ func (p *prepared) fail(last *result, attempts int, kinds ...error) error {
 		e.route += ", see Routes." + p.field
 	}
 	if isTimeout(last.err) && !errors.Is(last.err, context.DeadlineExceeded) {
-		e.kinds = append(e.kinds, context.DeadlineExceeded)
+		e.also(context.DeadlineExceeded)
 	}
 	return e
 }
@@ -100,7 +100,7 @@ func (p *prepared) failBefore(ctx context.Context, last *result, attempts int, e
 		out.RetryAfter = max(out.RetryAfter, e.RetryAfter) // of the gate
 	}
 	if ctx.Err() != nil && !errors.Is(err, ctx.Err()) {
-		out.kinds = append(out.kinds, ctx.Err())
+		out.also(ctx.Err())
 	}
 	cause := withoutURL(err)
 	if !errors.Is(cause, ErrReauthorizationRequired) && !errors.Is(cause, ErrInvalidArgument) { // the latter: there is another token, which cannot be sent
@@ -108,12 +108,12 @@ func (p *prepared) failBefore(ctx context.Context, last *result, attempts int, e
 	}
 	if attempts > 0 && errors.Is(cause, ErrInvalidArgument) {
 		if errors.Is(cause, ErrTokenNotPersisted) {
-			out.kinds = append(out.kinds, ErrTokenNotPersisted)
+			out.also(ErrTokenNotPersisted)
 		}
 		cause = errors.New(cause.Error()) // ErrInvalidArgument would say that nothing was sent
 	}
 	if attempts > 0 && !last.unreachable && last.outcome != retry.Unauthorized && errors.Is(cause, ErrUnreachable) {
-		out.kinds = append(out.kinds, ErrInterrupted)
+		out.also(ErrInterrupted)
 		cause = errors.New(cause.Error()) // that is the token endpoint: ErrUnreachable would say that nothing of the call was sent
 	}
 	if last.err != nil {

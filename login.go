@@ -155,19 +155,17 @@ func (c OAuthConfig) Login(ctx context.Context, open func(authURL string) error)
 
 // checkLogin checks what both Login and Handlers need.
 func (c *OAuthConfig) checkLogin(r *refusals) {
-	for _, arg := range []struct{ name, value string }{{"ClientID", c.ClientID}, {"ClientSecret", c.ClientSecret}} {
-		if arg.value == "" {
-			r.reject(arg.name, "must not be empty")
-		}
-	}
+	r.require("ClientID", c.ClientID)
+	r.require("ClientSecret", c.ClientSecret)
 	authURL, query, _ := strings.Cut(c.Endpoint.AuthURL, "?") // it may have a query (RFC 6749, section 3.1)
 	if !isQueryOfOthers(query) {
 		r.reject("Endpoint.AuthURL", "must have no fragment, and no query that OAuth sets itself")
 	}
-	for _, arg := range []struct{ name, value string }{{"Endpoint.AuthURL", authURL}, {"Endpoint.TokenURL", c.Endpoint.TokenURL}} {
-		if _, err := parseEndpoint(arg.value); err != nil {
-			r.reject(arg.name, err.Error())
-		}
+	if _, err := parseEndpoint(authURL); err != nil {
+		r.reject("Endpoint.AuthURL", err.Error())
+	}
+	if _, err := parseEndpoint(c.Endpoint.TokenURL); err != nil {
+		r.reject("Endpoint.TokenURL", err.Error())
 	}
 }
 
@@ -283,9 +281,9 @@ func (a *callbackAnswer) exchange(ctx context.Context, c OAuthConfig, verifier s
 
 // setPrivacyHeaders keeps caches and referrers from passing on an answer and its URL.
 func setPrivacyHeaders(h http.Header) {
-	h.Set("Referrer-Policy", "no-referrer") // the query holds the code
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Cache-Control", "no-store")
+	h["Referrer-Policy"] = []string{"no-referrer"} // the query holds the code
+	h["X-Content-Type-Options"] = []string{"nosniff"}
+	h["Cache-Control"] = []string{"no-store"}
 }
 
 // writePage writes a page of fixed text, without anything from the request.

@@ -55,6 +55,13 @@ func (r *refusals) reject(option, rule string) {
 	r.problems = append(r.problems, invalidArgument(r.op, option, rule))
 }
 
+// require rejects an argument that is empty.
+func (r *refusals) require(name, value string) {
+	if value == "" {
+		r.reject(name, "must not be empty")
+	}
+}
+
 // once records an option and refuses it the second time, when the order would decide
 // which one wins.
 func (r *refusals) once(option string) {

@@ -69,6 +69,17 @@ type tokenReply struct {
 	err           *Error
 }
 
+// formOf makes a form of names and their values, without those that are empty.
+func formOf(namesAndValues ...string) url.Values {
+	form := make(url.Values)
+	for i := 0; i+1 < len(namesAndValues); i += 2 {
+		if value := namesAndValues[i+1]; value != "" {
+			form[namesAndValues[i]] = []string{value}
+		}
+	}
+	return form
+}
+
 // post sends a form once. If an earlier form may have arrived, the endpoint is not
 // unreachable. The error shows nothing of the form.
 func (e *tokenEndpoint) post(ctx context.Context, form url.Values, arrived bool) tokenReply {
@@ -299,15 +310,15 @@ func (r *tokenReply) waitToRepeat(ctx context.Context, try int, left time.Durati
 	}
 	switch {
 	case r.hasRetryAfter && (wait > defaultMaxRetryAfter || outlasts(ctx, wait+left)):
-		r.err.kinds = append(r.err.kinds, ErrRateLimited)
+		r.err.also(ErrRateLimited)
 	case outlasts(ctx, wait+left):
-		r.err.kinds = append(r.err.kinds, context.DeadlineExceeded)
+		r.err.also(context.DeadlineExceeded)
 	default:
 		err := sleep(ctx, wait)
 		if err == nil {
 			return true
 		}
-		r.err.kinds = append(r.err.kinds, err)
+		r.err.also(err)
 	}
 	return false
 }
@@ -348,13 +359,12 @@ func (r *refresher) refresh(ctx context.Context, refreshToken string) (*oauth2.T
 		if outlasts(ctx, answerTime) && !lost {
 			return nil, &Error{Op: r.endpoint.op, Attempts: posts - 1, Message: "too little time is left for an answer", kinds: []error{context.DeadlineExceeded}}
 		}
-		form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refreshToken}}
+		form := []string{"grant_type", "refresh_token", "refresh_token", refreshToken}
 		config := r.config.Reveal()
 		if r.authenticate {
-			form.Set("client_id", config.ClientID)
-			form.Set("client_secret", config.ClientSecret)
+			form = append(form, "client_id", config.ClientID, "client_secret", config.ClientSecret)
 		}
-		reply := r.endpoint.post(ctx, form, arrived)
+		reply := r.endpoint.post(ctx, formOf(form...), arrived)
 		arrived = arrived || reply.sent
 		if reply.outcome == retry.Success {
 			if reply.token.RefreshToken == "" {
@@ -405,7 +415,7 @@ func (r *refresher) await(ctx context.Context) *Error {
 // failure is the error of a renewal, which another call can begin anew.
 func (r *tokenReply) failure() *Error {
 	if r.outcome.Interrupted() && !errors.Is(r.err, ErrUnreachable) {
-		r.err.kinds = append(r.err.kinds, ErrInterrupted)
+		r.err.also(ErrInterrupted)
 	}
 	return r.err
 }
