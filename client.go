@@ -396,12 +396,7 @@ func (c *core) covers(u *url.URL) bool {
 	if !ok || rest != "" && rest[0] != '/' || strings.ContainsFunc(rest, func(r rune) bool { return r == '\\' || unicode.IsControl(r) }) {
 		return false
 	}
-	for _, segment := range strings.Split(rest, "/") {
-		if wire.IsDots(segment) {
-			return false
-		}
-	}
-	return true
+	return !wire.HasDots(rest)
 }
 
 // send puts the body and the credentials on a copy, because the request belongs to the

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -221,11 +222,8 @@ func (e *Error) statusKind() error {
 		return nil
 	case e.Op != opRefresh, e.StatusCode < 400 || e.StatusCode > 499, e.StatusCode == http.StatusRequestTimeout, e.StatusCode == http.StatusTooManyRequests:
 		return kind
-	}
-	for _, kind := range e.kinds {
-		if kind == ErrReauthorizationRequired { //nolint:errorlint // as it was put there
-			return nil
-		}
+	case slices.Contains(e.kinds, ErrReauthorizationRequired):
+		return nil
 	}
 	return ErrUnauthorized
 }

@@ -16,6 +16,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -172,12 +173,8 @@ func (c *OAuthConfig) checkLogin(r *refusals) {
 // isQueryOfOthers reports a query without the parameters that an authorization has anyway.
 func isQueryOfOthers(query string) bool {
 	values, err := url.ParseQuery(query)
-	for _, ours := range []string{"client_id", "redirect_uri", "response_type", "state", "code_challenge", "code_challenge_method"} {
-		if values.Has(ours) {
-			return false
-		}
-	}
-	return err == nil && !strings.Contains(query, "#") && strconv.Quote(query) == `"`+query+`"`
+	ours := []string{"client_id", "redirect_uri", "response_type", "state", "code_challenge", "code_challenge_method"}
+	return err == nil && !slices.ContainsFunc(ours, values.Has) && !strings.Contains(query, "#") && strconv.Quote(query) == `"`+query+`"`
 }
 
 // listen opens the port of the redirect URL, on 127.0.0.1 if that says localhost. If the

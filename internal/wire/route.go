@@ -63,7 +63,7 @@ func ParseTemplate(text string) (Route, error) {
 		return Route{}, err
 	}
 	route, rest := Route{Method: method, Pattern: path}, path
-	for _, segment := range strings.Split(path[1:], "/") {
+	for segment := range strings.SplitSeq(path[1:], "/") {
 		if !strings.ContainsAny(segment, "{}") {
 			continue
 		}
@@ -135,18 +135,18 @@ func CheckPath(path string) error {
 		return errors.New("the path must be plain text without spaces, backslashes, percent signs or control characters")
 	case strings.Contains(path, "//"):
 		return errors.New("the path must not contain an empty segment")
-	}
-	for _, segment := range strings.Split(path, "/") {
-		if IsDots(segment) {
-			return errors.New(`the path must not contain "." or ".."`)
-		}
+	case HasDots(path):
+		return errors.New(`the path must not contain "." or ".."`)
 	}
 	return nil
 }
 
-// IsDots reports a segment that leads to another folder. Some servers read "..;x" as
+// HasDots reports a path with a segment that leads to another folder.
+func HasDots(path string) bool { return slices.ContainsFunc(strings.Split(path, "/"), isDots) }
+
+// isDots reports a segment that leads to another folder. Some servers read "..;x" as
 // "..", because parameters of a segment follow a semicolon (RFC 3986, section 3.3).
-func IsDots(segment string) bool {
+func isDots(segment string) bool {
 	name, _, _ := strings.Cut(segment, ";")
 	return name == "." || name == ".."
 }
