@@ -285,7 +285,7 @@ func invalidArgument(op, name, rule string) error {
 	return &Error{Op: op, Argument: name, Message: rule, kinds: []error{ErrInvalidArgument}}
 }
 
-// newError is an error of one kind that no answer was the reason for. Like invalidArgument it is
+// newError is an error of one kind, with a message of our own. Like invalidArgument it is
 // not inlined.
 //
 //go:noinline

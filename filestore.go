@@ -341,7 +341,10 @@ func newTokenDraft(files tokenFiles, before fs.FileInfo) (*tokenDraft, error) {
 		return nil, err
 	}
 	draft := &tokenDraft{files: files, file: file, before: before}
-	if err = draft.write(make([]byte, maxStoredToken)); err == nil {
+	if err = filelock.GiveToOwner(file); err == nil {
+		err = draft.write(make([]byte, maxStoredToken))
+	}
+	if err == nil {
 		err = syncDir(files.dir)
 	}
 	if err != nil {

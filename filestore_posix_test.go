@@ -42,6 +42,20 @@ func TestFileStore_files_areForTheOwnerAlone(t *testing.T) {
 	assert.EqualValues(t, 0o600, permissions(t, tokenFile(t, dir)))
 }
 
+// A umask can take the rights of the owner as well.
+func TestFileStore_umaskOfAllRights_leavesThoseOfTheOwner(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	startChild(t, "count 15 times", dir, "sh", "-c", `umask 0777 && exec "$0" "$@"`).finish(t)
+	assert.Equal(t, 15, loadCount(t, newFileStore(t, dir)))
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	assert.Len(t, entries, 2, "the lock and the token")
+	for _, entry := range entries {
+		assert.EqualValues(t, 0o600, permissions(t, filepath.Join(dir, entry.Name())), entry.Name())
+	}
+}
+
 func TestFileStore_fileThatOthersMayRead_isMadePrivate(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []os.FileMode{0o644, 0o640, 0o604, 0o666, 0o777} {

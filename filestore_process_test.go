@@ -95,13 +95,15 @@ type child struct {
 	other strings.Builder
 }
 
-func startChild(t *testing.T, role, dir string) *child {
+// startChild starts a child, by a command before it if there is one.
+func startChild(t *testing.T, role, dir string, by ...string) *child {
 	t.Helper()
 	program, err := os.Executable()
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), childLife)
 	t.Cleanup(cancel)
-	c := &child{cmd: exec.CommandContext(ctx, program, "-test.run=^TestFileStore_inAnotherProcess$")}
+	by = append(by, program, "-test.run=^TestFileStore_inAnotherProcess$")
+	c := &child{cmd: exec.CommandContext(ctx, by[0], by[1:]...)}
 	c.cmd.Env = append(os.Environ(), childRole+"="+role, childDir+"="+dir)
 	c.cmd.Stderr = &c.other
 	c.stdin, err = c.cmd.StdinPipe()

@@ -66,6 +66,7 @@ func try(path string) (*Lock, error) {
 	if err != nil {
 		return nil, err
 	}
+	_ = GiveToOwner(file) // the file may be somebody else's, and be locked all the same
 	if err = lock(file); err == nil {
 		err = inPlace(file, path)
 	}
@@ -74,6 +75,17 @@ func try(path string) (*Lock, error) {
 		return nil, err
 	}
 	return &Lock{file: file}, nil
+}
+
+// GiveToOwner gives the owner of a new file the rights that a umask has taken away: without
+// them, the file could not be opened again.
+func GiveToOwner(file *os.File) error {
+	const rights = 0o600
+	info, err := file.Stat()
+	if err != nil || info.Mode().Perm()&rights == rights {
+		return err
+	}
+	return file.Chmod(rights)
 }
 
 // inPlace returns errHeld if the file is no longer the one at path, so that the lock is
