@@ -291,7 +291,10 @@ func (a *storeAuth) replace(ctx context.Context, rejected digest) (*oauth2.Token
 			}
 			return fresh, nil
 		}
-		unsaved := cmp.Or(saving, a.unsaved()) // the store may have failed before it called next
+		unsaved := saving
+		if unsaved == nil {
+			unsaved = a.unsaved() // the store may have failed before it called next
+		}
 		if unsaved == nil {
 			return nil, a.storeFailure(err)
 		}

@@ -11,8 +11,6 @@ import (
 	"strings"
 
 	"golang.org/x/oauth2"
-
-	"github.com/revv-go/revv/internal/secret"
 )
 
 // EncryptedStore encrypts tokens before another store keeps them, so that whoever reads
@@ -25,7 +23,7 @@ import (
 // store can still put an earlier token of the same account back.
 type EncryptedStore struct {
 	inner TokenStore
-	keys  secret.Value[[]cipher.AEAD] // the first one seals, all of them open
+	keys  func() []cipher.AEAD // the first one seals, all of them open; a function shows nothing when it is printed
 }
 
 const (
@@ -63,7 +61,7 @@ func NewEncryptedStore(inner TokenStore, key []byte, oldKeys ...[]byte) (*Encryp
 		}
 		keys = append(keys, next)
 	}
-	return &EncryptedStore{inner: inner, keys: secret.New(keys)}, nil
+	return &EncryptedStore{inner: inner, keys: func() []cipher.AEAD { return keys }}, nil
 }
 
 func newSealer(op, name string, key []byte) (cipher.AEAD, error) {
@@ -166,7 +164,7 @@ func (s *EncryptedStore) seal(op, account string, token *oauth2.Token) (*oauth2.
 	if err != nil {
 		return nil, err
 	}
-	sealer := s.keys.Reveal()[0]
+	sealer := s.keys()[0]
 	sealed := sealer.Seal(nil, nil, plain, sealedFor(account)) //nolint:gosec // it draws the nonce itself
 	return &oauth2.Token{
 		AccessToken: sealedPrefix + base64.RawURLEncoding.EncodeToString(sealed),
@@ -185,7 +183,7 @@ func (s *EncryptedStore) open(account string, token *oauth2.Token) (*oauth2.Toke
 	if err != nil {
 		return nil, corrupt("is not sealed as it should be")
 	}
-	for _, key := range s.keys.Reveal() {
+	for _, key := range s.keys() {
 		if plain, err := key.Open(nil, nil, sealed, sealedFor(account)); err == nil {
 			token, _, err := decodeToken(account, plain)
 			return token, err
