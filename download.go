@@ -412,7 +412,9 @@ func (s *DocumentsService) DownloadFile(ctx context.Context, id DocumentID, path
 		return nil, err
 	}
 	switch there, err := os.Lstat(path); {
-	case err != nil: // nothing is there, or making the file will say why
+	case errors.Is(err, fs.ErrNotExist): // or its folder is not there, and making the file will say so
+	case err != nil: // as if the name is too long, which would be noticed only when the file is whole
+		return nil, opError(op, err)
 	case !p.settings.overwrite:
 		return nil, &Error{Op: op, Message: "the file exists, and WithOverwrite was not given", cause: &fs.PathError{Op: "create", Path: path, Err: fs.ErrExist}}
 	case there.Mode().Type()&^fs.ModeIrregular != 0: // a program of root would put a file in the place of /dev/stdout

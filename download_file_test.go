@@ -213,6 +213,8 @@ func TestDownloadFile_placesThatCannotBe_areErrors(t *testing.T) {
 		"a NUL":                       {dir + "/a\x00b", nil, revv.ErrInvalidArgument},
 		"a directory that is not":     {filepath.Join(dir, "none", "nda.pdf"), nil, fs.ErrNotExist},
 		"below a file":                {filepath.Join(file, "nda.pdf"), nil, errTyped},
+		"a name that is too long":     {filepath.Join(dir, strings.Repeat("n", 300)+".pdf"), nil, errTyped},
+		"the same, to be replaced":    {filepath.Join(dir, strings.Repeat("n", 300)+".pdf"), []revv.CallOption{revv.WithOverwrite()}, errTyped},
 		"a directory":                 {dir, nil, fs.ErrExist},
 		"a directory, to be replaced": {dir, []revv.CallOption{revv.WithOverwrite()}, revv.ErrInvalidArgument},
 		"the same, with a slash":      {dir + "/", []revv.CallOption{revv.WithOverwrite()}, revv.ErrInvalidArgument},
