@@ -25,9 +25,9 @@ const minWebhookSecret = 16
 // least 16 bytes long. Only digests of secrets are kept, and nothing prints them.
 type WebhookSecret struct {
 	kind    secretKind
-	header  string // of headerSecret
+	header  string                  // of headerSecret
 	matches func(shown string) bool // compares in constant time, and shows nothing when it is printed
-	broken  []string // the rules that the values break
+	broken  []string                // the rules that the values break
 }
 
 // secretKind is where a secret is in a request.
