@@ -59,6 +59,7 @@ func TestNewWebhookHandler_joinsAllProblems(t *testing.T) {
 	}
 }
 
+// Row H06 of the fault matrix.
 func TestWebhookHandler_acceptsPostOnly(t *testing.T) {
 	handler := newHandler(t, revv.HeaderSecret("X-Secret", newSecret), ignoreEvent)
 	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions, "post", "PROPFIND"} {
@@ -70,6 +71,7 @@ func TestWebhookHandler_acceptsPostOnly(t *testing.T) {
 	}
 }
 
+// Rows H03 and H06 of the fault matrix.
 func TestWebhookHandler_acceptsPlainJSONOnly(t *testing.T) {
 	tests := []struct {
 		contentType, encoding string
@@ -145,6 +147,7 @@ func TestWebhookHandler_checksTheSecretAfterTheSize(t *testing.T) {
 	assert.Equal(t, http.StatusRequestEntityTooLarge, serve(t, handler, r).StatusCode)
 }
 
+// Row H03 of the fault matrix.
 func TestWebhookHandler_boundsTheBody(t *testing.T) {
 	padded := func(size int) string { return stageChanged + strings.Repeat(" ", size-len(stageChanged)) }
 	for name, test := range map[string]struct {
@@ -187,6 +190,7 @@ func (b *endlessBody) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// Row H03 of the fault matrix.
 func TestWebhookHandler_readsNoMoreOfAnEndlessBodyThanItsLimit(t *testing.T) {
 	body := new(endlessBody)
 	r := httptest.NewRequest(http.MethodPost, "/", body)

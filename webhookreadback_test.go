@@ -48,6 +48,7 @@ func (d *documents) GetByNumber(_ context.Context, number revv.DocumentNumber, _
 
 var _ revv.DocumentReader = (*revv.DocumentsService)(nil)
 
+// Row H12 of the fault matrix.
 func TestWithReadBack_handsOnOnlyWhatIsTrue(t *testing.T) {
 	event := func(name, stage string) string {
 		return fmt.Sprintf(`{"event":"DOCUMENT_%s","document":{"id":14,"title":"As claimed","document_status":{"name":%q}}}`, name, stage)

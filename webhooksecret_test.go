@@ -67,6 +67,7 @@ func newHandler(t *testing.T, secret revv.WebhookSecret, fn func(context.Context
 	return handler
 }
 
+// Row H02 of the fault matrix.
 func TestNewWebhookHandler_isNeverOpenByOmission(t *testing.T) {
 	long := strings.Repeat("x", 300)
 	tests := map[string]struct {
@@ -155,6 +156,7 @@ func withBasicTwice(user, first, second string) *http.Request {
 	return withHeader(r, "Authorization", r.Header.Get("Authorization"), other.Header.Get("Authorization"))
 }
 
+// Row H01 of the fault matrix.
 func TestWebhookHandler_refusesEverybodyElseUnread(t *testing.T) {
 	header, basic, path := revv.HeaderSecret("X-Secret", newSecret), revv.BasicSecret("revv", newSecret), revv.PathSecret(newSecret)
 	tests := map[string]struct {
@@ -207,6 +209,7 @@ func TestWebhookHandler_refusesEverybodyElseUnread(t *testing.T) {
 	}
 }
 
+// Row H01 of the fault matrix.
 func TestWebhookHandler_wrongAndMissingSecretsLookTheSame(t *testing.T) {
 	for name, test := range map[string]struct {
 		secret revv.WebhookSecret
@@ -229,6 +232,7 @@ func TestWebhookHandler_wrongAndMissingSecretsLookTheSame(t *testing.T) {
 	}
 }
 
+// Row H19 of the fault matrix.
 func TestWebhookHandler_rotationEndsWithTheRemovalOfTheOldSecret(t *testing.T) {
 	status := func(secret revv.WebhookSecret, shown string) int {
 		return serve(t, newHandler(t, secret, ignoreEvent), withHeader(eventRequest("/"), "X-Secret", shown)).StatusCode

@@ -69,6 +69,7 @@ func dial(t *testing.T, handler http.Handler) net.Conn {
 
 const head = "POST / HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n"
 
+// Row H04 of the fault matrix.
 func TestWebhookHandler_cutsOffASlowBody(t *testing.T) {
 	for name, send := range map[string]func(conn net.Conn){
 		"that stalls at once": func(net.Conn) {},
@@ -107,6 +108,7 @@ func TestWebhookHandler_cutsOffASlowBody(t *testing.T) {
 	}
 }
 
+// Row H04 of the fault matrix.
 func TestWebhookHandler_cutsOffASlowBodyWithoutDeadlinesOfTheConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		body, sender := io.Pipe()
