@@ -4,6 +4,9 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
+	"log/slog"
 	"net/url"
 	"sort"
 	"strconv"
@@ -203,3 +206,25 @@ func (e *concealedError) As(target any) bool   { return errors.As(e.err.Reveal()
 
 // Timeout is for [url.Error], which asks only the error itself and not what it wraps.
 func (e *concealedError) Timeout() bool { return isTimeout(e.err.Reveal()) }
+
+// unprintable is for embedding in structs that have secrets among their fields: no formatting
+// verb, encoder or logger then shows any of their fields.
+type unprintable struct{}
+
+// Format prints the same for every verb.
+func (unprintable) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, secret.Redacted) }
+
+// String implements fmt.Stringer.
+func (unprintable) String() string { return secret.Redacted }
+
+// GoString implements fmt.GoStringer.
+func (unprintable) GoString() string { return secret.Redacted }
+
+// LogValue implements slog.LogValuer.
+func (unprintable) LogValue() slog.Value { return slog.StringValue(secret.Redacted) }
+
+// MarshalText implements encoding.TextMarshaler.
+func (unprintable) MarshalText() ([]byte, error) { return []byte(secret.Redacted), nil }
+
+// GobEncode implements gob.GobEncoder.
+func (unprintable) GobEncode() ([]byte, error) { return []byte(secret.Redacted), nil }

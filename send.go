@@ -178,9 +178,6 @@ type Link struct {
 	url secret.Value[string]
 }
 
-// unprintable keeps the struct that embeds it from being printed, logged or encoded.
-type unprintable = secret.Opaque
-
 // URL returns the link.
 func (l Link) URL() string { return l.url.Reveal() }
 

@@ -5,12 +5,6 @@
 // would be compiled for every type of content.
 package secret
 
-import (
-	"fmt"
-	"io"
-	"log/slog"
-)
-
 // Redacted replaces a secret wherever it is turned into text.
 const Redacted = "[redacted]"
 
@@ -31,25 +25,3 @@ func (v *Value[T]) Reveal() T {
 	}
 	return v.reveal()
 }
-
-// Opaque is for embedding in structs that have secrets among their fields: no formatting
-// verb, encoder or logger then shows any of their fields.
-type Opaque struct{}
-
-// Format prints the same for every verb.
-func (Opaque) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, Redacted) }
-
-// String implements fmt.Stringer.
-func (Opaque) String() string { return Redacted }
-
-// GoString implements fmt.GoStringer.
-func (Opaque) GoString() string { return Redacted }
-
-// LogValue implements slog.LogValuer.
-func (Opaque) LogValue() slog.Value { return slog.StringValue(Redacted) }
-
-// MarshalText implements encoding.TextMarshaler.
-func (Opaque) MarshalText() ([]byte, error) { return []byte(Redacted), nil }
-
-// GobEncode implements gob.GobEncoder.
-func (Opaque) GobEncode() ([]byte, error) { return []byte(Redacted), nil }
