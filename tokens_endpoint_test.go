@@ -70,6 +70,20 @@ func refusalCases() []tokenCase {
 				assert.NotContains(w, w.sentForm(0), "client_secret", "the documented form again")
 			}},
 		}},
+		{"T09", "the credentials are demanded once, and a 401 says something else from then on", brokenFrom(refuses("invalid_client"), refuses("invalid_client")), []tokenStep{
+			{want: []error{revv.ErrUnauthorized}, never: errTokenKinds, tokens: 2, api: 1},
+			{do: func(w *tokenWorld) { w.faulty(answers(401, `{"error":"invalid_request"}`)) }, want: []error{revv.ErrUnauthorized}, never: errTokenKinds, tokens: 1},
+			{tokens: 1, api: 1, saves: 1, then: func(w *tokenWorld, _ time.Duration, _ []error) {
+				assert.NotContains(w, w.sentForm(0), "client_secret", "the documented form again")
+			}},
+		}},
+		{"T09", "the credentials are demanded once, and an answer that cannot be read says nothing of them", brokenFrom(refuses("invalid_client"), refuses("invalid_client")), []tokenStep{
+			{want: []error{revv.ErrUnauthorized}, never: errTokenKinds, tokens: 2, api: 1},
+			{do: func(w *tokenWorld) { w.faulty(answers(200, `[]`)) }, want: []error{revv.ErrMalformedResponse}, tokens: 1},
+			{tokens: 1, api: 1, saves: 1, then: func(w *tokenWorld, _ time.Duration, _ []error) {
+				assert.Contains(w, w.sentForm(0), "client_secret")
+			}},
+		}},
 		{"T09", "the endpoint demands credentials that there are none of", func(w *tokenWorld) {
 			w.config.ClientID, w.config.ClientSecret = "", ""
 			w.restart()

@@ -94,6 +94,11 @@ func TestLogger_isToldOfEveryRenewal(t *testing.T) {
 				pass(25 * time.Second)
 			}
 		}, []logRecord{failed, again, again, failed, again}},
+		"a failure a minute after the last one": {func(w *tokenWorld) {
+			w.ledger.set(func() { w.ledger.onLoad = down })
+			getWithout(w)
+			pass(time.Minute)
+		}, []logRecord{failed, failed}},
 		"failures with a success in between": {func(w *tokenWorld) {
 			for range 2 {
 				broken(answers(http.StatusInternalServerError, serverTrouble))(w)
