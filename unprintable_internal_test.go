@@ -39,7 +39,7 @@ func opaqueEverywhere() []any {
 func assertNotShown(t *testing.T, text string) {
 	t.Helper()
 	assert.NotContains(t, text, hiddenText)
-	assert.NotContains(t, text, strings.Trim(fmt.Sprint([]byte(hiddenText)), "[]"), "as decimal bytes")
+	assert.NotContains(t, text, strings.Trim(fmt.Sprintf("%d", []byte(hiddenText)), "[]"), "as decimal bytes")
 	assert.NotContains(t, strings.ToLower(text), fmt.Sprintf("%x", hiddenText), "as hexadecimal bytes")
 	assert.NotContains(t, strings.ToLower(text), fmt.Sprintf("% x", hiddenText), "as spaced hexadecimal bytes")
 }
