@@ -348,3 +348,11 @@ func TestRefuses_isWhatWasNotApplied(t *testing.T) {
 		assert.Equal(t, want, outcome.Refuses(), "%d", outcome)
 	}
 }
+
+func TestInterrupted_isAnAnswerThatDidNotComeWhole(t *testing.T) {
+	t.Parallel()
+	for outcome := range retry.Outcome(20) { // more than there are
+		want := outcome == retry.Unsent || outcome == retry.Cut || outcome == retry.BodyCut
+		assert.Equal(t, want, outcome.Interrupted(), "%d", outcome)
+	}
+}

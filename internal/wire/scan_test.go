@@ -118,6 +118,7 @@ func TestScan_refusesRepeatedKeys(t *testing.T) {
 		"different keys":                  {data: `{"a":1,"b":2}`},
 		"the same key in other objects":   {data: `[{"a":{"a":{"a":[]}},"b":{"a":1}},{"a":1}]`},
 		"the same key":                    {data: `{"a":1,"a":1}`, refused: true},
+		"space around one of the two":     {data: "{\"a\":1,\n\t\"a\" : 1}", refused: true},
 		"the same key, not a neighbour":   {data: `{"a":{"x":1,"y":2},"b":[{"x":1}],"a":1}`, refused: true},
 		"the same key within an array":    {data: `[[{"a":1,"b":[],"a":1}]]`, refused: true},
 		"the empty key":                   {data: `{"":1,"":1}`, refused: true},
